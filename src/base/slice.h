@@ -14,8 +14,9 @@ struct gh_slice {
     size_t size;
 };
 
-/* A slice over a string literal, usable in static tables. */
-#define GH_SLICE(literal) ((struct gh_slice){(const uint8_t *)("" literal), sizeof(literal) - 1})
+/* A slice over a string literal; GH_SLICE_INIT is the same as the initialiser of a static one. */
+#define GH_SLICE_INIT(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1}
+#define GH_SLICE(literal) ((struct gh_slice)GH_SLICE_INIT(literal))
 /* For printf: "%.*s" with GH_PRINT(slice). */
 #define GH_PRINT(slice) (int)(slice).size, (const char *)(slice).data
 

@@ -1,0 +1,117 @@
+#include "dialect/google/mqtt.h"
+
+enum { CONNACK_IDENTIFIER_REJECTED = 2, CONNACK_BAD_PASSWORD = 4, QOS_MAX = 1 };
+
+static bool recognise(const struct gh_mqtt_connect *connect)
+{
+    return gh_slice_starts(connect->client_id, GH_SLICE("projects/"));
+}
+
+/* projects/{p}/locations/{l}/registries/{r}/devices/{d}: eight segments, none of them empty. */
+static bool read_device_path(struct gh_slice path, struct gh_claim *out)
+{
+    static const struct gh_slice words[] = {GH_SLICE_INIT("projects"), GH_SLICE_INIT("locations"),
+                                            GH_SLICE_INIT("registries"), GH_SLICE_INIT("devices")};
+    struct gh_slice *const names[] = {&out->project, &out->location, &out->registry, &out->device};
+    for (size_t i = 0; i < GH_COUNT(words); i++) {
+        if (!gh_slice_equal(gh_slice_split(&path, '/'), words[i]))
+            return false;
+        bool last = i + 1 == GH_COUNT(words);
+        if (gh_slice_find(path, '/') == path.size ? !last : last)
+            return false;
+        *names[i] = gh_slice_split(&path, '/');
+        if (names[i]->size == 0)
+            return false;
+    }
+    return true;
+}
+
+static uint8_t claim(const struct gh_mqtt_connect *connect, struct gh_claim *out, const char **why)
+{
+    *out = (struct gh_claim){0};
+    if (!read_device_path(connect->client_id, out)) {
+        *why = "the client id is not projects/P/locations/L/registries/R/devices/D";
+        return CONNACK_IDENTIFIER_REJECTED;
+    }
+    if (!connect->has_password || connect->password.size == 0) {
+        *why = "there is no password; it must be the token";
+        return CONNACK_BAD_PASSWORD;
+    }
+    if (connect->password.size > GH_GOOGLE_PASSWORD_BYTES_MAX) {
+        *why = "the password is longer than 4,096 bytes";
+        return CONNACK_BAD_PASSWORD;
+    }
+    out->token = connect->password;
+    return 0;
+}
+
+static bool is_speaker(const struct gh_speaker *speaker, struct gh_slice name)
+{
+    uint64_t number;
+    return gh_slice_equal(name, speaker->id) ||
+           (gh_slice_to_u64(name, &number) && number == speaker->number);
+}
+
+/* Takes "/devices/{d}/" off the front of `topic`; false unless {d} is the speaker. */
+static bool take_own_prefix(const struct gh_speaker *speaker, struct gh_slice *topic)
+{
+    return gh_slice_split(topic, '/').size == 0 &&
+           gh_slice_equal(gh_slice_split(topic, '/'), GH_SLICE("devices")) &&
+           is_speaker(speaker, gh_slice_split(topic, '/'));
+}
+
+static struct gh_operation sized(enum gh_operation_kind kind, struct gh_slice channel,
+                                 const struct gh_mqtt_publish *publish, size_t bytes_max)
+{
+    if (publish->payload.size > bytes_max)
+        return (struct gh_operation){
+            .kind = GH_OPERATION_TOO_LARGE,
+            .detail = kind == GH_OPERATION_EVENT ? "an event has at most 262,144 bytes"
+                                                 : "a state has at most 65,536 bytes"};
+    return (struct gh_operation){.kind = kind, .channel = channel};
+}
+
+static struct gh_operation refused(const char *detail)
+{
+    return (struct gh_operation){.kind = GH_OPERATION_REFUSED, .detail = detail};
+}
+
+static struct gh_operation publish(const struct gh_speaker *speaker, const struct gh_mqtt_publish *packet)
+{
+    struct gh_slice rest = packet->topic;
+    if (!take_own_prefix(speaker, &rest))
+        return refused("the topic is not one of this device's own");
+    bool has_channel = gh_slice_find(rest, '/') < rest.size;
+    struct gh_slice verb = gh_slice_split(&rest, '/');
+    if (gh_slice_equal(verb, GH_SLICE("events")))
+        return sized(GH_OPERATION_EVENT, rest, packet, GH_GOOGLE_EVENT_BYTES_MAX);
+    if (gh_slice_equal(verb, GH_SLICE("state")) && !has_channel)
+        return sized(GH_OPERATION_STATE, rest, packet, GH_GOOGLE_STATE_BYTES_MAX);
+    if (gh_slice_equal(verb, GH_SLICE("attach")) || gh_slice_equal(verb, GH_SLICE("detach")))
+        return refused("only a gateway attaches and detaches devices");
+    return refused("a device publishes to events, events/… and state only");
+}
+
+static struct gh_grant subscribe(const struct gh_speaker *speaker, struct gh_slice filter, uint8_t qos)
+{
+    struct gh_slice rest = filter;
+    struct gh_grant grant = {.qos = qos > QOS_MAX ? QOS_MAX : qos};
+    if (!take_own_prefix(speaker, &rest))
+        return grant;
+    if (gh_slice_equal(rest, GH_SLICE("config"))) {
+        grant.feed = GH_FEED_CONFIG;
+        grant.base = filter;
+    } else if (gh_slice_equal(rest, GH_SLICE("commands/#"))) {
+        grant.feed = GH_FEED_COMMANDS;
+        grant.base = gh_slice_sub(filter, 0, filter.size - 2);
+    }
+    return grant;
+}
+
+const struct gh_dialect gh_google_dialect = {
+    .name = "google",
+    .recognise = recognise,
+    .claim = claim,
+    .publish = publish,
+    .subscribe = subscribe,
+};

@@ -1,0 +1,84 @@
+/* Sessions: which device is connected where. One table for the server, asked at CONNECT, at the end of a
+ * session, and whenever something must reach a device: a command, a new configuration, an order to close.
+ * It is not on the way of a published message.
+ *
+ * A session lives on one event loop; nobody else touches it. Whoever wants something of it sends an order,
+ * a letter to that loop, and the loop finds the session by device and serial: an order for a session that
+ * has ended meanwhile is returned undelivered. One device has at most one session; entering a second one
+ * orders the first to close (TAKEN_OVER).
+ *
+ * Memory: the table copies what it is given. Orders are made here and freed by gh_order_free.
+ * Threads: any, a sharded lock inside. */
+#ifndef GH_ROUTE_SESSIONS_H
+#define GH_ROUTE_SESSIONS_H
+
+#include "base/mailbox.h"
+#include "base/slice.h"
+#include "command/command.h"
+#include "io/loop.h"
+
+struct gh_sessions;
+
+enum gh_order_kind {
+    GH_ORDER_COMMAND,    /* deliver `command` and complete it */
+    GH_ORDER_CONFIG,     /* the configuration changed: send the newest */
+    GH_ORDER_TAKEN_OVER, /* the rest are reasons to close */
+    GH_ORDER_BLOCKED,
+    GH_ORDER_DELETED,
+    GH_ORDER_CREDENTIALS, /* the set changed: close unless the one in use is still there */
+    GH_ORDER_REGISTRY,    /* the registry no longer takes MQTT */
+};
+
+struct gh_order {
+    struct gh_letter letter;
+    struct gh_port *port;
+    enum gh_order_kind kind;
+    uint64_t device, serial;
+    struct gh_command *command; /* of COMMAND: the receiver completes it */
+};
+
+/* A loop that has sessions. The owner keeps it as long as the table. */
+struct gh_port {
+    struct gh_loop *loop;
+    void *context;
+    void (*deliver)(struct gh_port *port, struct gh_order *order); /* on the loop; takes the order */
+};
+
+enum { GH_PRESENCE_PEER_MAX = 64, GH_PRESENCE_CREDENTIAL_MAX = 72 };
+
+/* What the operator sees of a session. */
+struct gh_presence {
+    uint64_t device, serial;
+    int64_t registry, tenant;
+    int64_t since_ms, expires_at_ms;
+    const char *dialect; /* static */
+    char peer[GH_PRESENCE_PEER_MAX], credential[GH_PRESENCE_CREDENTIAL_MAX];
+};
+
+/* NULL when there is no memory. */
+struct gh_sessions *gh_sessions_open(void);
+void gh_sessions_close(struct gh_sessions *sessions);
+
+/* Enters a session and orders the device's session before it to close. Fills `presence->serial`, which is
+ * unique in the life of the process. False when there is no memory. */
+GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
+                                   struct gh_presence *presence);
+/* Takes the session out; nothing happens when another one has taken its place. */
+void gh_sessions_leave(struct gh_sessions *sessions, uint64_t device, uint64_t serial);
+
+bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_presence *out);
+size_t gh_sessions_count(struct gh_sessions *sessions);
+/* Calls `each` for every session of the registry (0: of all); it must not call back into the table. */
+void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
+                      void (*each)(void *context, const struct gh_presence *presence), void *context);
+
+/* Sends an order that has no content. False when the device has no session or there is no memory. */
+bool gh_sessions_order(struct gh_sessions *sessions, uint64_t device, enum gh_order_kind kind);
+/* The same to every session of a registry. */
+void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry, enum gh_order_kind kind);
+/* Sends a command to its device's session, which completes it; completes it with NOT_CONNECTED at once
+ * when there is none. Takes the command. */
+void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);
+
+void gh_order_free(struct gh_order *order);
+#endif
