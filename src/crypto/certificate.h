@@ -1,0 +1,65 @@
+/* Certificates as data (RFC 5280): dates, names, key, and who signed whom; and the rules for a
+ * credential that is about to be registered (Google IoT Core "Key formats", and Gatehouse's strict
+ * additions). Not for path validation during a handshake, which is crypto/tls.h. Reads no clock:
+ * `now_s` is an argument. Memory: opened by gh_certificate_open, freed by gh_certificate_close;
+ * inputs are borrowed during the call. Threads: a certificate never changes once it is open. */
+#ifndef GH_CRYPTO_CERTIFICATE_H
+#define GH_CRYPTO_CERTIFICATE_H
+
+#include "crypto/key.h"
+
+struct gh_certificate;
+
+/* Exactly one "BEGIN CERTIFICATE" block; its key need not be one that gh_key_open takes. NULL with
+ * GH_ERROR_INVALID. */
+GH_MUST_USE struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error);
+void gh_certificate_close(struct gh_certificate *certificate);
+
+/* Unix seconds. */
+int64_t gh_certificate_not_before_s(const struct gh_certificate *certificate);
+int64_t gh_certificate_not_after_s(const struct gh_certificate *certificate);
+/* SHA-256 over the DER certificate, lower-case hex. */
+void gh_certificate_fingerprint(const struct gh_certificate *certificate,
+                                char out[GH_SHA256_HEX_MAX]);
+/* Appends the subject as RFC 2253 text ("CN=climate-1,O=Example"). */
+GH_MUST_USE bool gh_certificate_print_subject(const struct gh_certificate *certificate,
+                                              struct gh_buffer *out);
+/* Its key under the rules of gh_key_open; the caller closes it. */
+GH_MUST_USE struct gh_key *gh_certificate_key(const struct gh_certificate *certificate,
+                                              struct gh_error *error);
+/* True when the issuer's name is the subject of `issuer`, the key identifiers agree where both have
+ * one, and the signature verifies under the key of `issuer`. Looks at no date and no CA flag. */
+GH_MUST_USE bool gh_certificate_signed_by(const struct gh_certificate *certificate,
+                                          const struct gh_certificate *issuer);
+bool gh_certificate_equal(const struct gh_certificate *a, const struct gh_certificate *b);
+
+/* A certificate offered as the root of trust of a registry: CA flag where the extension is there,
+ * not expired, a key by our rules. GH_OK, or GH_ERROR_INVALID with the rule broken. */
+GH_MUST_USE enum gh_error_code gh_key_check_registry_certificate(struct gh_slice pem, int64_t now_s,
+                                                                 struct gh_error *error);
+
+/* A credential offered for a device. */
+struct gh_credential_offer {
+    enum gh_key_kind kind; /* what the caller says it is; ANY: whatever it is */
+    enum gh_key_form form;
+    struct gh_slice pem;
+    const struct gh_slice
+        *registry_certificates; /* PEM; when there is one the offer must be signed by one */
+    size_t registry_certificates_count;
+};
+struct gh_credential_facts {
+    enum gh_key_kind kind;
+    enum gh_key_form form;
+    unsigned bits;
+    char fingerprint[GH_SHA256_HEX_MAX]; /* of the public key, as gh_key_fingerprint */
+    int64_t not_after_s;                 /* of the certificate; 0 for a bare key */
+};
+
+/* Content must match `kind` and `form`; a certificate must not be expired; with registry
+ * certificates only a certificate passes, signed by one of them and equal to none. GH_OK and `*out`
+ * (unless NULL), or GH_ERROR_INVALID with the rule broken. */
+GH_MUST_USE enum gh_error_code gh_key_check_credential(const struct gh_credential_offer *offer,
+                                                       int64_t now_s,
+                                                       struct gh_credential_facts *out,
+                                                       struct gh_error *error);
+#endif

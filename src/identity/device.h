@@ -1,0 +1,75 @@
+/* Who is this device: from what a CONNECT or request claims to a principal, or to a refusal with
+ * its exact reason. The order is that of Google IoT Core's bridge: form of the token, lookup,
+ * whether device and registry may connect at all, then signature, audience and times. The peer is
+ * told nothing but yes or no (and whether the token was malformed); `detail` is for the operator. A
+ * device that does not exist costs one verification against a key of nobody, so that time does not
+ * tell names apart.
+ *
+ * Memory: all texts are the arena's. Threads: any; it blocks on the store, so it runs on worker
+ * threads. */
+#ifndef GH_IDENTITY_DEVICE_H
+#define GH_IDENTITY_DEVICE_H
+
+#include "identity/jwt.h"
+#include "registry/directory.h"
+#include "registry/principal.h"
+
+enum gh_identity_reason {
+    GH_IDENTITY_ACCEPTED,
+    GH_IDENTITY_UNKNOWN_TENANT,
+    GH_IDENTITY_UNKNOWN_REGISTRY,
+    GH_IDENTITY_UNKNOWN_DEVICE,
+    GH_IDENTITY_BLOCKED,
+    GH_IDENTITY_MQTT_DISABLED,
+    GH_IDENTITY_HTTP_DISABLED,
+    GH_IDENTITY_NO_CREDENTIAL,      /* the device has none */
+    GH_IDENTITY_CREDENTIAL_EXPIRED, /* all that fit `alg` have expired */
+    GH_IDENTITY_TOKEN_MALFORMED,
+    GH_IDENTITY_TOKEN_HEADER,
+    GH_IDENTITY_ALGORITHM,
+    GH_IDENTITY_SIGNATURE,
+    GH_IDENTITY_CLAIMS,
+    GH_IDENTITY_AUDIENCE,
+    GH_IDENTITY_SUBJECT,
+    GH_IDENTITY_LIFETIME,
+    GH_IDENTITY_TOKEN_EXPIRED,
+    GH_IDENTITY_TOKEN_NOT_YET_VALID,
+    GH_IDENTITY_UNAVAILABLE, /* the store or memory failed: nothing was decided; try again later */
+    GH_IDENTITY_REASON_COUNT,
+};
+/* "TOKEN_EXPIRED": stable, written to the trail. Static. */
+const char *gh_identity_reason_name(enum gh_identity_reason reason);
+
+enum gh_identity_by { GH_IDENTITY_BY_TENANT_NAME, GH_IDENTITY_BY_GOOGLE_PROJECT };
+enum gh_identity_over { GH_IDENTITY_OVER_MQTT, GH_IDENTITY_OVER_HTTP };
+
+struct gh_identity_claim {
+    enum gh_identity_by by; /* how `tenant` is to be read */
+    struct gh_slice tenant, registry;
+    struct gh_slice location; /* empty: any */
+    struct gh_slice device;   /* id, or number in decimal */
+    struct gh_slice token;    /* a secret, never to be logged */
+    enum gh_identity_over over;
+    struct gh_jwt_policy policy; /* with its audience: the tenant as claimed, for both dialects */
+};
+
+enum { GH_IDENTITY_DETAIL_MAX = GH_JWT_DETAIL_MAX };
+
+struct gh_identity_verdict {
+    enum gh_identity_reason reason;
+    char detail[GH_IDENTITY_DETAIL_MAX];
+    /* ACCEPTED: all of it. Refused: what was found before the refusal, so that it is written to the
+     * page of the right device; numbers are 0 and pointers NULL where nothing was found. */
+    struct gh_principal principal;
+    const struct gh_registry *registry;
+    const struct gh_device *device;
+    int64_t token_expires_at_s; /* `exp` */
+    int64_t valid_until_s;      /* `exp` and the skew: the connection ends then */
+};
+
+/* Decides; returns `out->reason`. `now_ms` is UTC. */
+GH_MUST_USE enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
+                                                       const struct gh_identity_claim *claim,
+                                                       int64_t now_ms, struct gh_arena *arena,
+                                                       struct gh_identity_verdict *out);
+#endif

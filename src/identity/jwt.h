@@ -1,0 +1,82 @@
+/* Device tokens: the verifier and the signer of JSON Web Tokens (RFC 7519, RFC 7515, hardened as
+ * RFC 8725 asks). One function decides about a token: form and header, then the signature under
+ * keys that the caller took from the registry, and only after a good signature the claims. The
+ * token never chooses: a key has one algorithm and is tried only when `alg` names exactly that;
+ * `jwk`, `jku`, `x5c`, `x5u` and `kid` are not looked at. Reads no clock, finds no key, does no
+ * I/O: who the device is and whether it may connect is identity/device.h.
+ *
+ * Memory: texts in the outcome are the arena's. Threads: any; one arena each. A verification costs
+ * some 0.1 ms, so it runs on worker threads. */
+#ifndef GH_IDENTITY_JWT_H
+#define GH_IDENTITY_JWT_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "crypto/key.h"
+
+struct gh_jwt_policy {
+    struct gh_slice audience; /* exact; empty refuses every token */
+    struct gh_slice subject;  /* exact when not empty */
+    int64_t skew_s;           /* both ways */
+    int64_t lifetime_max_s;   /* exp - iat */
+    /* What Google IoT Core took and its devices rely on; false everywhere else. */
+    bool lenient_base64;     /* padding and the standard alphabet */
+    bool audience_text_only; /* an array is refused */
+    bool type_ignored;       /* any `typ`; else it is absent or "JWT" */
+    bool not_before_ignored; /* `nbf` is not looked at */
+    bool bounds_inside; /* exactly `skew_s` after `exp` is still valid, and `exp` may equal `iat` */
+};
+
+/* Skew 600 s, at most 24 h: facts of the native dialect. Set the audience. */
+extern const struct gh_jwt_policy gh_jwt_native;
+/* Skew 600 s both ends inside, at most 24 h and the skew, all leniencies. Set the audience. */
+extern const struct gh_jwt_policy gh_jwt_google;
+
+enum gh_jwt_verdict {
+    GH_JWT_ACCEPTED,
+    GH_JWT_MALFORMED, /* not three base64url parts with JSON objects in the first two, or too large
+                       */
+    GH_JWT_HEADER,    /* `crit`, `b64`, or a `typ` that is not for us */
+    GH_JWT_ALGORITHM, /* `alg` is none that the keys have */
+    GH_JWT_SIGNATURE, /* none of the keys verifies it */
+    GH_JWT_CLAIMS,    /* a claim is missing or has a type or value that the rules refuse */
+    GH_JWT_AUDIENCE,
+    GH_JWT_SUBJECT,
+    GH_JWT_LIFETIME, /* exp - iat is over the policy's maximum or negative */
+    GH_JWT_EXPIRED,
+    GH_JWT_NOT_YET_VALID,
+    GH_JWT_MEMORY, /* the arena is full: nothing was decided */
+    GH_JWT_VERDICT_COUNT,
+};
+/* "EXPIRED": for logs and tables of tests. Static. */
+const char *gh_jwt_verdict_name(enum gh_jwt_verdict verdict);
+
+enum { GH_JWT_DETAIL_MAX = 256 };
+
+struct gh_jwt_outcome {
+    enum gh_jwt_verdict verdict;
+    char detail[GH_JWT_DETAIL_MAX]; /* for the operator: "token expired 312 s ago, server clock
+                                       2026-…" */
+    size_t key; /* which key verified; ACCEPTED and what follows the signature */
+    int64_t issued_at_s, expires_at_s; /* as claimed; valid when ACCEPTED */
+    int64_t valid_until_s;             /* expires_at_s and the skew: when a connection must end */
+    struct gh_slice subject, issuer;   /* empty when absent */
+};
+
+/* Decides. `keys` are the unexpired keys of the one device; at least `keys[0..count)` are not NULL.
+ * With no key the token is refused as SIGNATURE. Returns `out->verdict`. */
+GH_MUST_USE enum gh_jwt_verdict gh_jwt_verify(struct gh_slice token,
+                                              const struct gh_key *const *keys, size_t keys_count,
+                                              const struct gh_jwt_policy *policy, int64_t now_s,
+                                              struct gh_arena *arena, struct gh_jwt_outcome *out);
+
+/* What a client puts into its token. Empty texts are left out. */
+struct gh_jwt_claims {
+    struct gh_slice audience, subject, issuer; /* UTF-8 */
+    int64_t issued_at_s, expires_at_s;
+};
+/* Appends the token, signed by the key's own algorithm. False when the buffer is full, memory is
+ * short or a text is not UTF-8. */
+GH_MUST_USE bool gh_jwt_sign(const struct gh_private_key *key, const struct gh_jwt_claims *claims,
+                             struct gh_buffer *out);
+#endif
