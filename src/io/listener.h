@@ -1,0 +1,50 @@
+/* Listener: a bound socket whose connections are dealt out to loops in turn. The first byte after the
+ * handshake decides the protocol; nobody's byte closes the connection. Accepting is budgeted per turn, and
+ * connections have a ceiling: past it a new one is closed at once and counted.
+ *
+ * Plain listeners (no TLS) are for proxies on the same host: any address but a loopback one or a Unix socket
+ * is refused. Threads: any, except where said. */
+#ifndef GH_IO_LISTENER_H
+#define GH_IO_LISTENER_H
+
+#include "io/conn.h"
+
+struct gh_listener;
+
+enum {
+    GH_LISTENER_PROTOCOLS_MAX = 4,
+    GH_LISTENER_CONNECTIONS_MAX = 100 * 1000, /* the default ceiling */
+};
+
+struct gh_listener_protocol {
+    const struct gh_protocol *protocol;
+    void *context; /* for its open */
+};
+
+struct gh_listener_config {
+    struct gh_loop *const *loops;
+    size_t loops_count;
+    const char *address;        /* "127.0.0.1:8883", "[::1]:0", "0.0.0.0:8883", or a path: a Unix socket, mode 0600 */
+    struct gh_tls_context *tls; /* the listener takes its own reference; NULL: plain */
+    const struct gh_listener_protocol *protocols; /* asked in this order; copied */
+    size_t protocols_count;
+    struct gh_conn_limits limits;
+    size_t connections_max; /* 0: the default */
+    struct gh_metrics *metrics; /* may be NULL; outlives the loops */
+};
+
+/* Listens when it returns. The loops may run already or start later. NULL with GH_ERROR_LISTEN when the
+ * address is not understood, taken or not allowed. */
+GH_MUST_USE struct gh_listener *gh_listener_open(const struct gh_listener_config *config,
+                                                 struct gh_error *error);
+/* Accepts no more; its connections live on. Before its loops are closed. A Unix socket's path is removed. */
+void gh_listener_close(struct gh_listener *listener);
+/* Connections accepted from now on use it; takes its own reference. */
+void gh_listener_set_tls(struct gh_listener *listener, struct gh_tls_context *tls);
+/* The port that was bound; 0 for a Unix socket. */
+uint16_t gh_listener_port(const struct gh_listener *listener);
+/* "127.0.0.1:8883" with the real port, or the path. */
+const char *gh_listener_address(const struct gh_listener *listener);
+/* Connections of this listener that are open. */
+size_t gh_listener_connections(const struct gh_listener *listener);
+#endif
