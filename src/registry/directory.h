@@ -1,0 +1,254 @@
+/* Directory: tenants, registries, devices, their credentials, attributes, configs and states, under
+ * the rules of registry/limits.h. It validates, asks the store, and tells the watch after a commit.
+ * Not here: who may call (policy/), who a device is (identity/), what is connected (route/), rates
+ * (the dialects).
+ *
+ * A function that returned GH_OK has made its change durable. Every function blocks for the time of
+ * its SQL (workers only, not loops), but for gh_directory_note and gh_directory_note_error. Memory:
+ * results live in the caller's arena; at its ceiling a call fails with MEMORY. Threads: any.
+ *
+ * Common results: INVALID and RANGE (the field is in the text), NOT_FOUND, EXISTS, CONFLICT,
+ * PRECONDITION, LIMIT, MEMORY, and the store's STORE_WRITE, STORE_CORRUPT, UNAVAILABLE. */
+#ifndef GH_REGISTRY_DIRECTORY_H
+#define GH_REGISTRY_DIRECTORY_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "registry/limits.h"
+#include "store/records.h"
+#include "store/store.h"
+
+struct gh_directory;
+
+enum gh_device_change {
+    GH_DEVICE_CHANGE_BLOCKED,     /* blocked now */
+    GH_DEVICE_CHANGE_UNBLOCKED,   /* may connect again */
+    GH_DEVICE_CHANGE_DELETED,     /* gone, with all that belonged to it */
+    GH_DEVICE_CHANGE_CREDENTIALS, /* one was removed, replaced or given another expiry */
+    GH_DEVICE_CHANGE_CONFIG,      /* there is a new config version */
+    GH_DEVICE_CHANGE_SETTINGS,    /* log level, attributes or gateway binding */
+};
+
+/* Told after a commit, on the thread that made the change; must not block or call the directory for
+ * long. */
+struct gh_directory_watch {
+    void (*device_changed)(void *context, uint64_t device, enum gh_device_change what);
+    /* Routes, log level, certificates, MQTT or HTTP switched: sessions of the registry look again.
+     */
+    void (*registry_changed)(void *context, int64_t registry);
+};
+
+/* `watch` and its functions may be NULL; the table and `store` outlive the directory. Starts the
+ * thread that flushes activity times. NULL with `error` filled on failure. */
+GH_MUST_USE struct gh_directory *gh_directory_open(struct gh_store *store,
+                                                   const struct gh_directory_watch *watch,
+                                                   void *context, struct gh_error *error);
+/* Flushes the activity times. */
+void gh_directory_close(struct gh_directory *directory);
+
+/* --- tenants -------------------------------------------------------------------------------------
+ */
+
+/* Takes name and the three dialect names (empty: as the name) from `tenant`, fills the rest. */
+GH_MUST_USE enum gh_error_code gh_directory_tenant_create(struct gh_directory *directory,
+                                                          struct gh_tenant *tenant,
+                                                          struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_tenant_get(struct gh_directory *directory,
+                                                       int64_t number, struct gh_arena *arena,
+                                                       struct gh_tenant *out,
+                                                       struct gh_error *error);
+GH_MUST_USE enum gh_error_code
+gh_directory_tenant_find(struct gh_directory *directory, struct gh_slice name,
+                         struct gh_arena *arena, struct gh_tenant *out, struct gh_error *error);
+/* By the project's id, or by the tenant's number in decimal. */
+GH_MUST_USE enum gh_error_code gh_directory_tenant_find_google(struct gh_directory *directory,
+                                                               struct gh_slice project,
+                                                               struct gh_arena *arena,
+                                                               struct gh_tenant *out,
+                                                               struct gh_error *error);
+/* All of them, by name. */
+GH_MUST_USE enum gh_error_code gh_directory_tenant_list(struct gh_directory *directory,
+                                                        struct gh_arena *arena,
+                                                        struct gh_tenant **out, size_t *count,
+                                                        struct gh_error *error);
+/* PRECONDITION while it has registries or topics. */
+GH_MUST_USE enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory,
+                                                          int64_t number, struct gh_error *error);
+/* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one.
+ * `*etag` lives in the arena; an empty policy removes it. */
+GH_MUST_USE enum gh_error_code
+gh_directory_tenant_policy_set(struct gh_directory *directory, int64_t number,
+                               struct gh_slice policy, struct gh_slice etag_before,
+                               struct gh_arena *arena, struct gh_slice *etag,
+                               struct gh_error *error);
+
+/* --- registries ----------------------------------------------------------------------------------
+ */
+
+enum gh_registry_fields {
+    GH_REGISTRY_ROUTES = 1,
+    GH_REGISTRY_STATE_TOPIC = 2,
+    GH_REGISTRY_MQTT = 4,
+    GH_REGISTRY_HTTP = 8,
+    GH_REGISTRY_LOG_LEVEL = 16,
+    GH_REGISTRY_CERTIFICATES = 32,
+};
+
+/* Takes tenant, name, location and all settings from `registry`; fills number and created_at_ms. */
+GH_MUST_USE enum gh_error_code gh_directory_registry_create(struct gh_directory *directory,
+                                                            struct gh_registry *registry,
+                                                            struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_registry_get(struct gh_directory *directory,
+                                                         int64_t number, struct gh_arena *arena,
+                                                         struct gh_registry *out,
+                                                         struct gh_error *error);
+/* An empty location matches any. */
+GH_MUST_USE enum gh_error_code
+gh_directory_registry_find(struct gh_directory *directory, int64_t tenant, struct gh_slice name,
+                           struct gh_slice location, struct gh_arena *arena,
+                           struct gh_registry *out, struct gh_error *error);
+/* Writes the `fields` (bits of gh_registry_fields, at least one) from `change`; `*out` (may be
+ * NULL) is the registry after it. */
+GH_MUST_USE enum gh_error_code
+gh_directory_registry_update(struct gh_directory *directory, int64_t number, unsigned fields,
+                             const struct gh_registry *change, struct gh_arena *arena,
+                             struct gh_registry *out, struct gh_error *error);
+/* PRECONDITION while it has devices. */
+GH_MUST_USE enum gh_error_code gh_directory_registry_delete(struct gh_directory *directory,
+                                                            int64_t number, struct gh_error *error);
+struct gh_registry_query {
+    int64_t tenant;             /* 0: all */
+    struct gh_slice location;   /* empty: all */
+    size_t page_size;           /* 1 to 10,000 */
+    struct gh_slice page_token; /* empty: from the beginning */
+};
+/* By tenant and name. `*next` is empty at the end. */
+GH_MUST_USE enum gh_error_code
+gh_directory_registry_list(struct gh_directory *directory, const struct gh_registry_query *query,
+                           struct gh_arena *arena, struct gh_registry **out, size_t *count,
+                           struct gh_slice *next, struct gh_error *error);
+/* As gh_directory_tenant_policy_set. */
+GH_MUST_USE enum gh_error_code
+gh_directory_registry_policy_set(struct gh_directory *directory, int64_t number,
+                                 struct gh_slice policy, struct gh_slice etag_before,
+                                 struct gh_arena *arena, struct gh_slice *etag,
+                                 struct gh_error *error);
+
+/* --- devices -------------------------------------------------------------------------------------
+ */
+
+enum gh_device_fields {
+    GH_DEVICE_BLOCKED = 1,
+    GH_DEVICE_CREDENTIALS = 2,
+    GH_DEVICE_ATTRIBUTES = 4,
+    GH_DEVICE_LOG_LEVEL = 8,
+    GH_DEVICE_GATEWAY_AUTH = 16,
+};
+
+/* Takes registry (number), id, blocked, log_level, credentials (format, pem, expires_at_ms),
+ * attributes, gateway settings and config.data (version 1, may be empty) from `device`; fills
+ * number, tenant, created_at_ms, config and the credentials' id, fingerprint and created_at_ms
+ * (those slices live in `arena`). */
+GH_MUST_USE enum gh_error_code gh_directory_device_create(struct gh_directory *directory,
+                                                          struct gh_device *device,
+                                                          struct gh_arena *arena,
+                                                          struct gh_error *error);
+/* Many in one commit: all are created or none. `*failed` (may be NULL) is the index of the one
+ * refused. */
+GH_MUST_USE enum gh_error_code gh_directory_device_create_all(struct gh_directory *directory,
+                                                              struct gh_device *devices,
+                                                              size_t count, struct gh_arena *arena,
+                                                              size_t *failed,
+                                                              struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_device_get(struct gh_directory *directory,
+                                                       uint64_t number, struct gh_arena *arena,
+                                                       struct gh_device *out,
+                                                       struct gh_error *error);
+/* `id_or_number`: decimal digits are the number. An empty location matches any. */
+GH_MUST_USE enum gh_error_code
+gh_directory_device_find(struct gh_directory *directory, int64_t tenant,
+                         struct gh_slice registry_name, struct gh_slice location,
+                         struct gh_slice id_or_number, struct gh_arena *arena,
+                         struct gh_device *out, struct gh_error *error);
+/* Writes the `fields` (bits of gh_device_fields, at least one) from `change`; `*out` (may be NULL)
+ * is the device after it. Credentials and attributes are replaced as a whole; a credential whose
+ * PEM stays keeps its id and creation time. */
+GH_MUST_USE enum gh_error_code
+gh_directory_device_update(struct gh_directory *directory, uint64_t number, unsigned fields,
+                           const struct gh_device *change, struct gh_arena *arena,
+                           struct gh_device *out, struct gh_error *error);
+/* With its documents and telemetry blocks. PRECONDITION for a gateway with bound devices and for a
+ * bound device. */
+GH_MUST_USE enum gh_error_code gh_directory_device_delete(struct gh_directory *directory,
+                                                          uint64_t number, struct gh_error *error);
+/* By registry and id. `*next` is empty at the end; INVALID for a token made by another query. */
+GH_MUST_USE enum gh_error_code
+gh_directory_device_list(struct gh_directory *directory, const struct gh_device_query *query,
+                         struct gh_arena *arena, struct gh_device **out, size_t *count,
+                         struct gh_slice *next, struct gh_error *error);
+/* How many devices the query means, page and parts ignored. */
+GH_MUST_USE enum gh_error_code gh_directory_device_count(struct gh_directory *directory,
+                                                         const struct gh_device_query *query,
+                                                         uint64_t *count, struct gh_error *error);
+
+/* A gateway and a device of one registry; both calls may be repeated. INVALID when `gateway` is
+ * none or `device` is one. */
+GH_MUST_USE enum gh_error_code gh_directory_gateway_bind(struct gh_directory *directory,
+                                                         uint64_t gateway, uint64_t device,
+                                                         struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_gateway_unbind(struct gh_directory *directory,
+                                                           uint64_t gateway, uint64_t device,
+                                                           struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_gateway_bound(struct gh_directory *directory,
+                                                          uint64_t gateway, uint64_t device,
+                                                          bool *bound, struct gh_error *error);
+
+/* --- documents -----------------------------------------------------------------------------------
+ */
+
+/* A new config version. `if_version`: 0 always writes, else CONFLICT unless it is the current
+ * version.
+ * `*out` (may be NULL) is the new version, its data borrowed from `data`. */
+GH_MUST_USE enum gh_error_code gh_directory_config_set(struct gh_directory *directory,
+                                                       uint64_t device, struct gh_slice data,
+                                                       int64_t if_version, struct gh_config *out,
+                                                       struct gh_error *error);
+/* Newest first, at most `limit` (0: all kept). */
+GH_MUST_USE enum gh_error_code gh_directory_config_list(struct gh_directory *directory,
+                                                        uint64_t device, size_t limit,
+                                                        struct gh_arena *arena,
+                                                        struct gh_config **out, size_t *count,
+                                                        struct gh_error *error);
+/* The device has `version`; the first acknowledgement of a version sets its time. Also notes
+ * CONFIG_ACK. */
+GH_MUST_USE enum gh_error_code gh_directory_config_acknowledged(struct gh_directory *directory,
+                                                                uint64_t device, int64_t version,
+                                                                int64_t utc_ms,
+                                                                struct gh_error *error);
+/* Also notes STATE. */
+GH_MUST_USE enum gh_error_code gh_directory_state_set(struct gh_directory *directory,
+                                                      uint64_t device, struct gh_slice data,
+                                                      int64_t utc_ms, struct gh_error *error);
+/* Newest first, at most `limit` (0: all kept). */
+GH_MUST_USE enum gh_error_code gh_directory_state_list(struct gh_directory *directory,
+                                                       uint64_t device, size_t limit,
+                                                       struct gh_arena *arena,
+                                                       struct gh_state **out, size_t *count,
+                                                       struct gh_error *error);
+
+/* --- activity ------------------------------------------------------------------------------------
+ */
+
+/* The device did this at that time. Cheap, from loops: kept in memory, in the database within about
+ * a second (a crash loses that second), exact in every read at once. Without memory the note is
+ * dropped. */
+void gh_directory_note(struct gh_directory *directory, uint64_t device, enum gh_activity what,
+                       int64_t utc_ms);
+/* The last error of the device; `code` is gRPC's number, `message` is cut at 255 bytes and copied.
+ */
+void gh_directory_note_error(struct gh_directory *directory, uint64_t device, int code,
+                             struct gh_slice message, int64_t utc_ms);
+/* Writes what is noted now; for tests and shutdown. */
+GH_MUST_USE enum gh_error_code gh_directory_flush(struct gh_directory *directory,
+                                                  struct gh_error *error);
+#endif

@@ -1,0 +1,272 @@
+/* Records: the plain values that the store keeps and the rooms above pass around: tenants,
+ * registries, devices with their credentials and documents, operators, tokens, topics, trail
+ * entries, telemetry blocks. No behaviour and no rules live here: registry/directory.h says what is
+ * allowed, store/store.h remembers.
+ *
+ * Memory: every slice in a record that was read lives in the arena of the call that read it; in a
+ * record that is written it is borrowed for the call. Times are UTC milliseconds, 0 means never.
+ * Threads: any. */
+#ifndef GH_STORE_RECORDS_H
+#define GH_STORE_RECORDS_H
+
+#include "base/slice.h"
+
+enum {
+    GH_DEVICE_CREDENTIALS_MAX = 3,
+    GH_REGISTRY_CERTIFICATES_MAX = 10,
+    GH_REGISTRY_ROUTES_MAX = 10,
+    GH_DEVICE_HISTORY_MAX = 10, /* configs and states kept per device */
+    GH_TOKEN_HASH_BYTES = 32,   /* SHA-256 of a bearer token or session cookie */
+};
+
+struct gh_tenant {
+    int64_t number; /* from 1, never reused */
+    struct gh_slice name;
+    struct gh_slice google_project, azure_hub, aws_account; /* the names in the three dialects */
+    struct gh_slice policy, policy_etag; /* grants on the whole tenant, JSON; empty: none */
+    int64_t created_at_ms;
+};
+
+/* How much of a device's life is logged; a device's level overrides its registry's unless DEFAULT.
+ */
+enum gh_device_log {
+    GH_DEVICE_LOG_DEFAULT = 0,
+    GH_DEVICE_LOG_NONE = 10,
+    GH_DEVICE_LOG_ERROR = 20,
+    GH_DEVICE_LOG_INFO = 30,
+    GH_DEVICE_LOG_DEBUG = 40,
+};
+
+/* Events whose channel is `channel` or below it go to `topic`; an empty channel catches all and is
+ * last. */
+struct gh_route {
+    struct gh_slice channel, topic;
+};
+
+struct gh_registry {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant;
+    struct gh_slice tenant_name, google_project; /* read only: the tenant's */
+    struct gh_slice name, location;
+    struct gh_route *routes;
+    size_t routes_count;
+    struct gh_slice state_topic; /* empty: state changes are not published */
+    bool mqtt_enabled, http_enabled;
+    int log_level; /* enum gh_device_log */
+    struct gh_slice
+        certificates[GH_REGISTRY_CERTIFICATES_MAX]; /* PEM; who may sign device certificates */
+    size_t certificates_count;
+    struct gh_slice policy, policy_etag; /* grants on this registry, JSON; empty: none */
+    int64_t created_at_ms;
+};
+
+enum gh_credential_format {
+    GH_CREDENTIAL_RSA_X509_PEM = 1,
+    GH_CREDENTIAL_ES256_PEM = 2,
+    GH_CREDENTIAL_RSA_PEM = 3,
+    GH_CREDENTIAL_ES256_X509_PEM = 4,
+};
+
+struct gh_credential {
+    struct gh_slice
+        id; /* unique in its device, stable as long as the key stays; made by the directory */
+    enum gh_credential_format format;
+    struct gh_slice pem;
+    struct gh_slice
+        fingerprint; /* SHA-256 of the SubjectPublicKeyInfo, 64 hex digits; made by the directory */
+    int64_t expires_at_ms; /* 0: never */
+    int64_t created_at_ms;
+};
+
+struct gh_attribute {
+    struct gh_slice key, value;
+};
+
+/* One version of what the cloud wants of a device. */
+struct gh_config {
+    int64_t version; /* from 1 */
+    int64_t updated_at_ms, acknowledged_at_ms;
+    struct gh_slice data;
+};
+
+/* One report of a device about itself. */
+struct gh_state {
+    bool present;
+    int64_t updated_at_ms;
+    struct gh_slice data;
+};
+
+struct gh_device {
+    uint64_t number; /* random, 1 to 2^63-1, never reused */
+    int64_t registry, tenant;
+    struct gh_slice tenant_name, google_project, registry_name, location; /* read only */
+    struct gh_slice id;
+    bool blocked;
+    int log_level; /* enum gh_device_log */
+    struct gh_credential credentials[GH_DEVICE_CREDENTIALS_MAX];
+    size_t credentials_count;
+    struct gh_attribute *attributes; /* in the order of their keys */
+    size_t attributes_count;
+    bool is_gateway;
+    int gateway_auth; /* 0 none said, 1 association, 2 token, 3 both */
+    int64_t last_heartbeat_ms, last_event_ms, last_state_ms, last_config_ack_ms,
+        last_config_send_ms;
+    int64_t last_error_ms;
+    int last_error_code; /* gRPC number */
+    struct gh_slice last_error_message;
+    int64_t created_at_ms;
+    struct gh_config config; /* the newest; always there */
+    struct gh_state state;   /* the newest */
+};
+
+/* Which parts of a device a list reads, beside names, flags and times. */
+enum gh_device_parts {
+    GH_DEVICE_PART_CREDENTIALS = 1,
+    GH_DEVICE_PART_ATTRIBUTES = 2,
+    GH_DEVICE_PART_CONFIG = 4, /* the data; version and times are always read */
+    GH_DEVICE_PART_STATE = 8,  /* the data; presence and time are always read */
+    GH_DEVICE_PART_ALL = 15,
+};
+
+enum gh_gateway_filter { GH_GATEWAY_ANY, GH_GATEWAY_ONLY, GH_GATEWAY_NONE };
+
+/* Which devices a list or count means; all conditions given must hold. */
+struct gh_device_query {
+    int64_t tenant;   /* 0: all */
+    int64_t registry; /* 0: all of the tenant */
+    struct gh_slice
+        text; /* part of the id or of an attribute's key or value, ASCII case ignored; empty: all */
+    const struct gh_slice *ids; /* with `numbers`: only these; needs `registry` */
+    size_t ids_count;
+    const uint64_t *numbers;
+    size_t numbers_count;
+    enum gh_gateway_filter gateway;
+    uint64_t bound_to;    /* bound to this gateway; 0: any */
+    uint64_t gateways_of; /* gateways to which this device is bound; 0: any */
+    /* The rest of the system's word on a device (connected or not); NULL: all. Called while the
+     * list is read, on the calling thread; it must not call the directory or the store. */
+    bool (*keep)(void *context, uint64_t device);
+    void *keep_context;
+    unsigned parts;   /* enum gh_device_parts, for the list */
+    size_t page_size; /* 1 to 10,000; a page may be shorter (arena) and still have a next one */
+    struct gh_slice page_token; /* empty: from the beginning */
+};
+
+struct gh_operator_row {
+    int64_t number;
+    struct gh_slice name;
+    struct gh_slice password_hash; /* PHC text */
+    struct gh_slice role;
+    int64_t tenant; /* 0: all */
+    bool disabled;
+    int64_t created_at_ms;
+};
+
+struct gh_token_row {
+    struct gh_slice hash; /* GH_TOKEN_HASH_BYTES */
+    struct gh_slice role, member;
+    int64_t tenant; /* 0: all */
+    int64_t created_at_ms, expires_at_ms;
+};
+
+/* An operator's sign-in; operator_name, role, tenant and disabled are read only: the operator's. */
+struct gh_sign_in_row {
+    struct gh_slice hash; /* GH_TOKEN_HASH_BYTES */
+    int64_t operator_number;
+    struct gh_slice operator_name, role;
+    int64_t tenant;
+    bool operator_disabled;
+    int64_t created_at_ms, seen_at_ms, expires_at_ms;
+};
+
+struct gh_topic_row {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant;
+    struct gh_slice name;
+    struct gh_slice settings; /* JSON of the caller's */
+    int64_t created_at_ms;
+};
+
+struct gh_subscription_row {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant;
+    int64_t topic; /* 0: its topic was deleted */
+    struct gh_slice topic_name;
+    struct gh_slice name;
+    int64_t ack_deadline_s, retention_s;
+    uint64_t first_offset;    /* of the log, when it was created */
+    struct gh_slice settings; /* JSON of the caller's */
+    int64_t created_at_ms;
+};
+
+/* A JSON document of a tenant: zones and what else the API keeps by kind and name. */
+struct gh_document_row {
+    int64_t tenant;
+    struct gh_slice kind, name, json;
+    int64_t updated_at_ms;
+};
+
+enum gh_trail_kind {
+    GH_TRAIL_CONNECT = 1,
+    GH_TRAIL_DISCONNECT,
+    GH_TRAIL_REFUSAL,
+    GH_TRAIL_PUBLISH_DENIED,
+    GH_TRAIL_SUBSCRIBE_DENIED,
+    GH_TRAIL_CONFIG_SENT,
+    GH_TRAIL_CONFIG_ACK,
+    GH_TRAIL_COMMAND,
+    GH_TRAIL_OPERATOR,
+    GH_TRAIL_PUBLISH,
+    GH_TRAIL_SUBSCRIBE,
+    GH_TRAIL_HEARTBEAT,
+    GH_TRAIL_KIND_END
+};
+
+/* What happened to a device or because of it. */
+struct gh_trail_entry {
+    int64_t sequence; /* rising, made by the trail */
+    int64_t at_ms;
+    uint64_t device; /* 0: unknown */
+    struct gh_slice tenant, registry, device_id;
+    enum gh_trail_kind kind;
+    struct gh_slice reason; /* stable name, "TOKEN_EXPIRED"; may be empty */
+    struct gh_slice detail, address;
+};
+
+struct gh_trail_filter {
+    uint64_t device;        /* 0: any */
+    struct gh_slice tenant; /* empty: any */
+    unsigned kinds;         /* bits 1u << kind; 0: any */
+    int64_t from_ms, to_ms; /* [from, to); to 0: no end */
+    int64_t before;         /* only sequences below this; 0: any (paging) */
+    size_t limit;           /* 1 to 10,000 */
+};
+
+/* A sealed block of telemetry: `count` records of one device, opaque to the store. */
+struct gh_block_row {
+    int64_t number; /* made by the store */
+    uint64_t device;
+    int64_t first_ms, last_ms;
+    uint64_t count;
+    struct gh_slice bytes;
+};
+
+/* Times of a device that are gathered in memory and flushed together; 0 leaves the stored one
+ * alone. */
+enum gh_activity {
+    GH_ACTIVITY_HEARTBEAT,
+    GH_ACTIVITY_EVENT,
+    GH_ACTIVITY_STATE,
+    GH_ACTIVITY_CONFIG_ACK,
+    GH_ACTIVITY_CONFIG_SEND,
+    GH_ACTIVITY_ERROR,
+    GH_ACTIVITY_COUNT
+};
+
+struct gh_activity_times {
+    uint64_t device;
+    int64_t at_ms[GH_ACTIVITY_COUNT];
+    int error_code;
+    struct gh_slice error_message;
+};
+#endif
