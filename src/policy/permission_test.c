@@ -1,0 +1,256 @@
+#include "policy/permission.h"
+#include "test/check.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { TENANT = 7, OTHER_TENANT = 8 };
+
+/* What each of the five roles may, from the table of Google's access-control page
+ * (docs/protocols/google.md), by name and not by column: each role has its own lines and those of
+ * the roles above it. */
+static const struct {
+    const char *role, *generic;
+    const char *permissions[8];
+} documented[] = {
+    {"roles/cloudiot.viewer",
+     "roles/viewer",
+     {"registries.get", "registries.list", "devices.get", "devices.list"}},
+    {"roles/cloudiot.deviceController", NULL, {"devices.updateConfig", "devices.sendCommand"}},
+    {"roles/cloudiot.provisioner",
+     NULL,
+     {"devices.create", "devices.delete", "devices.update", "devices.bindGateway",
+      "devices.unbindGateway"}},
+    {"roles/cloudiot.editor",
+     "roles/editor",
+     {"registries.create", "registries.delete", "registries.update"}},
+    {"roles/cloudiot.admin", "roles/owner", {"registries.getIamPolicy", "registries.setIamPolicy"}},
+};
+
+static bool listed(const char *const names[8], const char *name)
+{
+    for (size_t i = 0; i < 8 && names[i] != NULL; i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_iot(const char *permission)
+{
+    return strncmp(permission, "registries.", 11) == 0 || strncmp(permission, "devices.", 8) == 0;
+}
+
+static struct gh_caller member(const char *name, int64_t tenant)
+{
+    return (struct gh_caller){
+        .kind = GH_CALLER_TOKEN, .member = gh_slice_text(name), .tenant = tenant};
+}
+
+static struct gh_caller own(const char *role, int64_t tenant)
+{
+    return (struct gh_caller){
+        .kind = GH_CALLER_TOKEN, .role = gh_slice_text(role), .tenant = tenant};
+}
+
+static void check_cell(const char *role, enum gh_permission permission, bool expected)
+{
+    char policy[256], claim[128];
+    struct gh_caller caller = member("user:a@b.c", TENANT);
+    snprintf(policy, sizeof(policy),
+             "{\"bindings\":[{\"role\":\"%s\",\"members\":[\"user:a@b.c\"]}]}", role);
+    struct gh_slice bindings = gh_slice_text(policy);
+    struct gh_policy_scope on_tenant = {.tenant = TENANT, .tenant_policy = bindings};
+    struct gh_policy_scope on_registry = {.tenant = TENANT, .registry_policy = bindings};
+    struct gh_policy_scope elsewhere = {.tenant = TENANT, .registry_policy = GH_SLICE("{}")};
+
+    snprintf(claim, sizeof(claim), "%s: %s", role, gh_permission_name(permission));
+    CHECK(claim, gh_policy_may(&caller, permission, &on_tenant, NULL) == expected);
+    CHECK(claim, gh_policy_may(&caller, permission, &on_registry, NULL) == expected);
+    CHECK(claim, !gh_policy_may(&caller, permission, &elsewhere, NULL));
+}
+
+/* Every documented role x every permission, granted on the project and on one registry. */
+static void check_documented(void)
+{
+    bool has[GH_PERMISSION_COUNT] = {false};
+    for (size_t r = 0; r < GH_COUNT(documented); r++) {
+        for (size_t p = 0; p < GH_PERMISSION_COUNT; p++) {
+            enum gh_permission permission = (enum gh_permission)p;
+            const char *name = gh_permission_name(permission);
+            has[p] = has[p] || listed(documented[r].permissions, name);
+            check_cell(documented[r].role, permission, has[p]);
+            if (documented[r].generic != NULL && is_iot(name))
+                check_cell(documented[r].generic, permission, has[p]);
+        }
+    }
+    size_t granted = 0;
+    for (size_t p = 0; p < GH_PERMISSION_COUNT; p++)
+        granted += has[p];
+    CHECK("the page names 16 permissions", granted == 16);
+}
+
+/* What the face's own roles may not be, whatever else changes. */
+static const struct {
+    const char *claim, *role, *permission;
+    bool expected;
+} own_cases[] = {
+    {"an administrator may all", "administrator", "tokens.create", true},
+    {"an operator runs the fleet", "operator", "registries.delete", true},
+    {"an operator gives no rights", "operator", "registries.setIamPolicy", false},
+    {"an operator makes no operators", "operator", "operators.create", false},
+    {"an operator makes no tokens", "operator", "tokens.create", false},
+    {"an operator makes no tenants", "operator", "tenants.create", false},
+    {"a viewer sees telemetry", "viewer", "telemetry.read", true},
+    {"a viewer sees why devices are refused", "viewer", "trail.read", true},
+    {"a viewer sends nothing", "viewer", "devices.sendCommand", false},
+    {"a viewer takes no messages away", "viewer", "pubsub.subscriptions.consume", false},
+    {"a provisioner makes devices", "provisioner", "devices.create", true},
+    {"a provisioner blocks devices", "provisioner", "devices.update", true},
+    {"a provisioner deletes devices", "provisioner", "devices.delete", true},
+    {"a provisioner changes no registry", "provisioner", "registries.update", false},
+    {"a provisioner deletes no registry", "provisioner", "registries.delete", false},
+    {"a provisioner makes no registry", "provisioner", "registries.create", false},
+    {"a provisioner reads no policy", "provisioner", "registries.getIamPolicy", false},
+    {"a provisioner writes no policy", "provisioner", "registries.setIamPolicy", false},
+    {"a controller sends commands", "device-controller", "devices.sendCommand", true},
+    {"a controller pulls telemetry", "device-controller", "pubsub.subscriptions.consume", true},
+    {"a controller writes zones", "device-controller", "zones.write", true},
+    {"a controller makes no devices", "device-controller", "devices.create", false},
+    {"a release manager sees devices", "release-manager", "devices.list", true},
+    {"a release manager sends no commands", "release-manager", "devices.sendCommand", false},
+    {"an auditor reads the trail", "auditor", "trail.read", true},
+    {"an auditor reads policies", "auditor", "registries.getIamPolicy", true},
+    {"an auditor sees no telemetry", "auditor", "telemetry.read", false},
+    {"metrics reads metrics", "metrics", "metrics.read", true},
+    {"metrics sees no device", "metrics", "devices.list", false},
+};
+
+static void check_own(void)
+{
+    for (size_t i = 0; i < GH_COUNT(own_cases); i++) {
+        struct gh_caller everywhere = own(own_cases[i].role, 0);
+        struct gh_caller here = own(own_cases[i].role, TENANT);
+        struct gh_policy_scope scope = {.tenant = TENANT};
+        enum gh_permission permission;
+        char why[GH_POLICY_WHY_MAX] = "";
+        REQUIRE(own_cases[i].claim,
+                gh_permission_find(gh_slice_text(own_cases[i].permission), &permission));
+        CHECK(own_cases[i].claim,
+              gh_policy_may(&everywhere, permission, &scope, why) == own_cases[i].expected);
+        CHECK(own_cases[i].claim,
+              gh_policy_may(&here, permission, &scope, NULL) == own_cases[i].expected);
+        CHECK(own_cases[i].claim, strstr(why, own_cases[i].role) != NULL);
+        CHECK(own_cases[i].claim, strstr(why, own_cases[i].permission) != NULL);
+    }
+}
+
+/* Every own role x every permission outside its tenant, and on the server as a whole. */
+static void check_tenants(void)
+{
+    for (size_t r = 0; r < GH_ROLE_COUNT; r++) {
+        struct gh_caller caller = own(gh_role_name((enum gh_role)r), TENANT);
+        for (size_t p = 0; p < GH_PERMISSION_COUNT; p++) {
+            struct gh_policy_scope other = {.tenant = OTHER_TENANT}, whole = {.tenant = 0},
+                                   here = {.tenant = TENANT};
+            CHECK("nothing in another tenant",
+                  !gh_policy_may(&caller, (enum gh_permission)p, &other, NULL));
+            CHECK("nothing on the server as a whole",
+                  !gh_policy_may(&caller, (enum gh_permission)p, &whole, NULL));
+            if (!gh_role_is_own((enum gh_role)r))
+                CHECK("a binding's role is no caller's role",
+                      !gh_policy_may(&caller, (enum gh_permission)p, &here, NULL));
+        }
+    }
+}
+
+#define VIEWERS(members)                                                                           \
+    "{\"bindings\":[{\"role\":\"roles/cloudiot.viewer\",\"members\":[" members "]}]}"
+static const struct {
+    const char *claim;
+    struct gh_caller caller;
+    const char *tenant_policy, *registry_policy;
+    bool expected;
+} binding_cases[] = {
+    {"no policy gives nothing",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     "",
+     "",
+     false},
+    {"both policies count",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     VIEWERS("\"user:b\""),
+     VIEWERS("\"user:a\""),
+     true},
+    {"another member's binding",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     VIEWERS("\"user:ab\""),
+     VIEWERS("\"user:\""),
+     false},
+    {"members are compared by case",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     VIEWERS("\"user:A\""),
+     "",
+     false},
+    {"a caller without member or role",
+     {.kind = GH_CALLER_TOKEN},
+     VIEWERS("\"\""),
+     VIEWERS("\"\""),
+     false},
+    {"nobody has nothing, whatever it says",
+     {.kind = GH_CALLER_NOBODY,
+      .role = GH_SLICE_INIT("administrator"),
+      .member = GH_SLICE_INIT("user:a")},
+     VIEWERS("\"user:a\""),
+     "",
+     false},
+    {"a role on the token is all it has",
+     {.kind = GH_CALLER_TOKEN, .role = GH_SLICE_INIT("metrics"), .member = GH_SLICE_INIT("user:a")},
+     VIEWERS("\"user:a\""),
+     "",
+     false},
+    {"a damaged policy gives nothing",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     "{\"bindings\":[{\"role\":\"roles/cloudiot.viewer\",\"members\":[\"user:a\"]}]",
+     "",
+     false},
+    {"a conditional binding gives nothing",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     "{\"bindings\":[{\"role\":\"roles/"
+     "cloudiot.viewer\",\"members\":[\"user:a\"],\"condition\":{}}]}",
+     "",
+     false},
+    {"an own role in a binding gives nothing",
+     {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
+     "{\"bindings\":[{\"role\":\"administrator\",\"members\":[\"user:a\"]}]}",
+     "",
+     false},
+};
+
+static void check_bindings(void)
+{
+    for (size_t i = 0; i < GH_COUNT(binding_cases); i++) {
+        struct gh_policy_scope scope = {
+            .tenant = TENANT,
+            .tenant_policy = gh_slice_text(binding_cases[i].tenant_policy),
+            .registry_policy = gh_slice_text(binding_cases[i].registry_policy)};
+        char why[GH_POLICY_WHY_MAX] = "";
+        CHECK(binding_cases[i].claim,
+              gh_policy_may(&binding_cases[i].caller, GH_PERMISSION_DEVICES_GET, &scope, why) ==
+                  binding_cases[i].expected);
+        CHECK(binding_cases[i].claim, why[0] != '\0');
+    }
+}
+
+int main(void)
+{
+    enum gh_permission permission;
+    enum gh_role role;
+    check_documented();
+    check_own();
+    check_tenants();
+    check_bindings();
+    CHECK("an unknown permission is not found",
+          !gh_permission_find(GH_SLICE("devices"), &permission));
+    CHECK("an unknown role is not found", !gh_role_find(GH_SLICE("root"), &role));
+    return check_report();
+}
