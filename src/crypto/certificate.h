@@ -18,9 +18,9 @@ void gh_certificate_close(struct gh_certificate *certificate);
 /* Unix seconds. */
 int64_t gh_certificate_not_before_s(const struct gh_certificate *certificate);
 int64_t gh_certificate_not_after_s(const struct gh_certificate *certificate);
-/* SHA-256 over the DER certificate, lower-case hex. */
-void gh_certificate_fingerprint(const struct gh_certificate *certificate,
-                                char out[GH_SHA256_HEX_MAX]);
+/* SHA-256 over the DER certificate, lower-case hex; false when memory is short. */
+GH_MUST_USE bool gh_certificate_fingerprint(const struct gh_certificate *certificate,
+                                            char out[GH_SHA256_HEX_MAX]);
 /* Appends the subject as RFC 2253 text ("CN=climate-1,O=Example"). */
 GH_MUST_USE bool gh_certificate_print_subject(const struct gh_certificate *certificate,
                                               struct gh_buffer *out);
@@ -28,7 +28,8 @@ GH_MUST_USE bool gh_certificate_print_subject(const struct gh_certificate *certi
 GH_MUST_USE struct gh_key *gh_certificate_key(const struct gh_certificate *certificate,
                                               struct gh_error *error);
 /* True when the issuer's name is the subject of `issuer`, the key identifiers agree where both have
- * one, and the signature verifies under the key of `issuer`. Looks at no date and no CA flag. */
+ * one, a keyUsage of the issuer allows it, and the signature verifies under the issuer's key with a
+ * digest better than SHA-1. Looks at no date. */
 GH_MUST_USE bool gh_certificate_signed_by(const struct gh_certificate *certificate,
                                           const struct gh_certificate *issuer);
 bool gh_certificate_equal(const struct gh_certificate *a, const struct gh_certificate *b);
@@ -43,8 +44,8 @@ struct gh_credential_offer {
     enum gh_key_kind kind; /* what the caller says it is; ANY: whatever it is */
     enum gh_key_form form;
     struct gh_slice pem;
-    const struct gh_slice
-        *registry_certificates; /* PEM; when there is one the offer must be signed by one */
+    /* PEM; when there is one, only certificates signed by one of them pass. */
+    const struct gh_slice *registry_certificates;
     size_t registry_certificates_count;
 };
 struct gh_credential_facts {

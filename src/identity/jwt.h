@@ -10,9 +10,8 @@
 #ifndef GH_IDENTITY_JWT_H
 #define GH_IDENTITY_JWT_H
 
-#include "base/arena.h"
-#include "base/buffer.h"
 #include "crypto/key.h"
+#include "wire/jose.h"
 
 struct gh_jwt_policy {
     struct gh_slice audience; /* exact; empty refuses every token */
@@ -70,13 +69,9 @@ GH_MUST_USE enum gh_jwt_verdict gh_jwt_verify(struct gh_slice token,
                                               const struct gh_jwt_policy *policy, int64_t now_s,
                                               struct gh_arena *arena, struct gh_jwt_outcome *out);
 
-/* What a client puts into its token. Empty texts are left out. */
-struct gh_jwt_claims {
-    struct gh_slice audience, subject, issuer; /* UTF-8 */
-    int64_t issued_at_s, expires_at_s;
-};
-/* Appends the token, signed by the key's own algorithm. False when the buffer is full, memory is
- * short or a text is not UTF-8. */
-GH_MUST_USE bool gh_jwt_sign(const struct gh_private_key *key, const struct gh_jwt_claims *claims,
+/* Appends a token, signed by the key's own algorithm; `out` is empty before. False when the buffer is full,
+ * memory is short or a text is not UTF-8. Programs that do not link this room do the same with
+ * gh_jose_begin, gh_private_key_sign and gh_jose_finish. */
+GH_MUST_USE bool gh_jwt_sign(const struct gh_private_key *key, const struct gh_jose_issue *issue,
                              struct gh_buffer *out);
 #endif

@@ -72,9 +72,21 @@ struct gh_jose_claims {
 GH_MUST_USE enum gh_jose_status gh_jose_claims(struct gh_slice payload, struct gh_arena *arena,
                                                struct gh_jose_claims *out);
 
-/* Writing. Appends base64url(header).base64url(payload), which is what is signed; then the
- * signature is appended by gh_jose_finish. `algorithm` and `type` are literals of the caller. */
-bool gh_jose_begin(struct gh_buffer *out, struct gh_slice algorithm, struct gh_slice type,
-                   struct gh_slice payload);
-bool gh_jose_finish(struct gh_buffer *out, struct gh_slice signature);
+/* Writing. A token is begun, which appends the signing input; signed over gh_buffer_slice by
+ * whoever has the key; and finished, which appends the signature. All are false when the buffer is
+ * full. */
+
+/* What a client says about itself; empty texts are left out. */
+struct gh_jose_issue {
+    struct gh_slice audience, subject, issuer; /* UTF-8 */
+    int64_t issued_at_s, expires_at_s;
+};
+/* Header {"alg":…,"typ":"JWT"} and the claims. False also when a text is not UTF-8. `out` is empty
+ * before. */
+GH_MUST_USE bool gh_jose_begin(struct gh_buffer *out, struct gh_slice algorithm,
+                               const struct gh_jose_issue *issue);
+/* The same over JSON texts as they are. */
+GH_MUST_USE bool gh_jose_begin_raw(struct gh_buffer *out, struct gh_slice header,
+                                   struct gh_slice payload);
+GH_MUST_USE bool gh_jose_finish(struct gh_buffer *out, struct gh_slice signature);
 #endif

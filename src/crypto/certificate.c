@@ -1,0 +1,237 @@
+#include "crypto/certificate.h"
+#include "crypto/openssl_internal.h"
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* SHA-1 counts 63 bits in OpenSSL and MD5 39: signatures that can be forged are no signatures. */
+enum { SIGNATURE_STRENGTH_MIN = 80 };
+
+struct gh_certificate {
+    X509 *native;
+    int64_t not_before_s, not_after_s;
+};
+
+static bool refuse(struct gh_error *error, const char *why)
+{
+    (void)gh_error_set(error, GH_ERROR_INVALID, "%s", why);
+    return false;
+}
+
+static bool to_unix(const ASN1_TIME *from, int64_t *out)
+{
+    struct tm parts;
+    if (ASN1_TIME_to_tm(from, &parts) != 1)
+        return false;
+    *out = timegm(&parts);
+    return true;
+}
+
+struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error)
+{
+    unsigned char *der;
+    long size;
+    int64_t from, to;
+
+    if (!gh_pem_read(pem, PEM_STRING_X509, NULL, &der, &size, error))
+        return NULL;
+    const unsigned char *at = der;
+    X509 *native = d2i_X509(NULL, &at, size);
+    struct gh_certificate *certificate = NULL;
+    if (native == NULL || at != der + size || !to_unix(X509_get0_notBefore(native), &from) ||
+        !to_unix(X509_get0_notAfter(native), &to)) {
+        (void)refuse(error, "the certificate is damaged");
+    } else if ((certificate = calloc(1, sizeof *certificate)) == NULL) {
+        (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for a certificate");
+    } else {
+        *certificate = (struct gh_certificate){native, from, to};
+        /* Makes OpenSSL read the extensions now: later calls from several threads only look. */
+        (void)X509_get_extension_flags(native);
+        native = NULL;
+    }
+    X509_free(native);
+    OPENSSL_clear_free(der, (size_t)size);
+    ERR_clear_error();
+    return certificate;
+}
+
+void gh_certificate_close(struct gh_certificate *certificate)
+{
+    if (certificate == NULL)
+        return;
+    X509_free(certificate->native);
+    free(certificate);
+}
+
+X509 *gh_certificate_native(const struct gh_certificate *certificate)
+{
+    return certificate->native;
+}
+
+int64_t gh_certificate_not_before_s(const struct gh_certificate *certificate)
+{
+    return certificate->not_before_s;
+}
+
+int64_t gh_certificate_not_after_s(const struct gh_certificate *certificate)
+{
+    return certificate->not_after_s;
+}
+
+bool gh_certificate_fingerprint(const struct gh_certificate *certificate,
+                                char out[GH_SHA256_HEX_MAX])
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(certificate->native, &der);
+
+    if (size > 0)
+        (void)gh_sha256_hex(gh_slice(der, (size_t)size), out);
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return size > 0;
+}
+
+static int write_subject(BIO *bio, const void *native)
+{
+    return X509_NAME_print_ex(bio, X509_get_subject_name(native), 0,
+                              XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) > 0;
+}
+
+bool gh_certificate_print_subject(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    if (X509_NAME_entry_count(X509_get_subject_name(certificate->native)) == 0)
+        return true;
+    return gh_bio_print(out, write_subject, certificate->native);
+}
+
+struct gh_key *gh_certificate_key(const struct gh_certificate *certificate, struct gh_error *error)
+{
+    EVP_PKEY *native = X509_get0_pubkey(certificate->native);
+    if (native == NULL) {
+        (void)refuse(error, "the certificate's key is damaged or of an unknown kind");
+        ERR_clear_error();
+        return NULL;
+    }
+    return gh_key_adopt(native, GH_KEY_FORM_CERTIFICATE, error);
+}
+
+bool gh_certificate_signed_by(const struct gh_certificate *certificate,
+                              const struct gh_certificate *issuer)
+{
+    int strength = 0;
+    EVP_PKEY *key = X509_get0_pubkey(issuer->native);
+    bool is = key != NULL && X509_check_issued(issuer->native, certificate->native) == X509_V_OK &&
+              X509_get_signature_info(certificate->native, NULL, NULL, &strength, NULL) == 1 &&
+              strength >= SIGNATURE_STRENGTH_MIN && X509_verify(certificate->native, key) == 1;
+    ERR_clear_error();
+    return is;
+}
+
+bool gh_certificate_equal(const struct gh_certificate *a, const struct gh_certificate *b)
+{
+    return X509_cmp(a->native, b->native) == 0;
+}
+
+static bool check_registry(const struct gh_certificate *certificate, int64_t now_s,
+                           struct gh_error *error)
+{
+    uint32_t flags = X509_get_extension_flags(certificate->native);
+    if ((flags & EXFLAG_INVALID) != 0)
+        return refuse(error, "an extension of the certificate is damaged");
+    if ((flags & EXFLAG_BCONS) != 0 && (flags & EXFLAG_CA) == 0)
+        return refuse(error, "the certificate says that it is no CA (CA:FALSE)");
+    if ((flags & EXFLAG_KUSAGE) != 0 &&
+        (X509_get_key_usage(certificate->native) & KU_KEY_CERT_SIGN) == 0)
+        return refuse(error, "the certificate may not sign certificates (keyUsage)");
+    if (certificate->not_after_s < now_s)
+        return refuse(error, "the certificate has expired");
+
+    struct gh_key *key = gh_certificate_key(certificate, error);
+    bool sound = key != NULL && gh_key_sound(key, error);
+    gh_key_close(key);
+    return sound;
+}
+
+enum gh_error_code gh_key_check_registry_certificate(struct gh_slice pem, int64_t now_s,
+                                                     struct gh_error *error)
+{
+    struct gh_certificate *certificate = gh_certificate_open(pem, error);
+    bool good = certificate != NULL && check_registry(certificate, now_s, error);
+
+    gh_certificate_close(certificate);
+    return good ? GH_OK : GH_ERROR_INVALID;
+}
+
+/* Whether one of the registry's certificates signed it, and none of them is it. */
+static bool check_issuers(const struct gh_certificate *certificate,
+                          const struct gh_credential_offer *offer, struct gh_error *error)
+{
+    bool is_signed = false;
+
+    for (size_t i = 0; i < offer->registry_certificates_count; i++) {
+        struct gh_certificate *issuer = gh_certificate_open(offer->registry_certificates[i], error);
+        if (issuer == NULL)
+            return false;
+        bool same = gh_certificate_equal(certificate, issuer);
+        is_signed = is_signed || gh_certificate_signed_by(certificate, issuer);
+        gh_certificate_close(issuer);
+        if (same)
+            return refuse(error, "the certificate is one of the registry's own");
+    }
+    return is_signed || refuse(error, "the certificate is signed by none of the registry's");
+}
+
+static bool check_offered_certificate(const struct gh_credential_offer *offer, int64_t now_s,
+                                      struct gh_credential_facts *out, struct gh_error *error)
+{
+    struct gh_certificate *certificate = gh_certificate_open(offer->pem, error);
+    bool good = certificate != NULL;
+
+    if (good && certificate->not_after_s < now_s)
+        good = refuse(error, "the certificate has expired");
+    if (good && offer->registry_certificates_count > 0)
+        good = check_issuers(certificate, offer, error);
+    if (good)
+        out->not_after_s = certificate->not_after_s;
+    gh_certificate_close(certificate);
+    return good;
+}
+
+static bool check_content(const struct gh_key *key, const struct gh_credential_offer *offer,
+                          struct gh_error *error)
+{
+    if (offer->kind != GH_KEY_ANY && offer->kind != gh_key_kind(key))
+        return refuse(error, offer->kind == GH_KEY_P256 ? "the format says P-256, the key is RSA"
+                                                        : "the format says RSA, the key is P-256");
+    if (offer->form != GH_KEY_FORM_ANY && offer->form != gh_key_form(key))
+        return refuse(error, offer->form == GH_KEY_FORM_PUBLIC_KEY
+                                 ? "the format says public key, this is a certificate"
+                                 : "the format says certificate, this is a bare public key");
+    if (offer->registry_certificates_count > 0 && gh_key_form(key) != GH_KEY_FORM_CERTIFICATE)
+        return refuse(error, "the registry takes certificates only, signed by one of its own");
+    return gh_key_sound(key, error);
+}
+
+enum gh_error_code gh_key_check_credential(const struct gh_credential_offer *offer, int64_t now_s,
+                                           struct gh_credential_facts *out, struct gh_error *error)
+{
+    struct gh_credential_facts facts = {0};
+    struct gh_key *key = gh_key_open(offer->pem, error);
+
+    if (key == NULL)
+        return GH_ERROR_INVALID;
+    bool good = check_content(key, offer, error);
+    if (good && gh_key_form(key) == GH_KEY_FORM_CERTIFICATE)
+        good = check_offered_certificate(offer, now_s, &facts, error);
+    facts.kind = gh_key_kind(key);
+    facts.form = gh_key_form(key);
+    facts.bits = gh_key_bits(key);
+    gh_key_fingerprint(key, facts.fingerprint);
+    if (good && out != NULL)
+        *out = facts;
+    gh_key_close(key);
+    return good ? GH_OK : GH_ERROR_INVALID;
+}

@@ -1,0 +1,32 @@
+/* What the files of crypto/ share about OpenSSL: its handles behind our types, strict PEM, and its
+ * error queue, which is per thread and is always left empty so that nothing of it shows up in a TLS
+ * connection's diagnosis. Nobody outside crypto/ includes this. */
+#ifndef GH_CRYPTO_OPENSSL_INTERNAL_H
+#define GH_CRYPTO_OPENSSL_INTERNAL_H
+
+#include "crypto/certificate.h"
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+/* Decodes the one PEM block of `pem`. `label` is what its BEGIN line must say, with NULL any label
+ * does; the label found goes to `found` unless that is NULL. The DER is OpenSSL's memory, to be
+ * freed with OPENSSL_clear_free(*der, *size). False with GH_ERROR_INVALID. */
+enum { GH_PEM_LABEL_MAX = 32 };
+GH_MUST_USE bool gh_pem_read(struct gh_slice pem, const char *label, char found[GH_PEM_LABEL_MAX],
+                             unsigned char **der, long *size, struct gh_error *error);
+/* Appends what `write` writes into a memory BIO; false when that fails or the buffer is full. The
+ * BIO is wiped. */
+GH_MUST_USE bool gh_bio_print(struct gh_buffer *out, int (*write)(BIO *bio, const void *object),
+                              const void *object);
+
+/* The native handle, borrowed. */
+EVP_PKEY *gh_key_native(const struct gh_key *key);
+EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);
+X509 *gh_certificate_native(const struct gh_certificate *certificate);
+/* A key over a native one, under the rules of gh_key_open; `native` is borrowed. */
+GH_MUST_USE struct gh_key *gh_key_adopt(EVP_PKEY *native, enum gh_key_form form,
+                                        struct gh_error *error);
+/* The slow part of the rules, done once when a key is registered: the point has the right order,
+ * the modulus is neither prime nor has small factors. */
+GH_MUST_USE bool gh_key_sound(const struct gh_key *key, struct gh_error *error);
+#endif
