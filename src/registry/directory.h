@@ -85,15 +85,6 @@ gh_directory_tenant_policy_set(struct gh_directory *directory, int64_t number,
 /* --- registries ----------------------------------------------------------------------------------
  */
 
-enum gh_registry_fields {
-    GH_REGISTRY_ROUTES = 1,
-    GH_REGISTRY_STATE_TOPIC = 2,
-    GH_REGISTRY_MQTT = 4,
-    GH_REGISTRY_HTTP = 8,
-    GH_REGISTRY_LOG_LEVEL = 16,
-    GH_REGISTRY_CERTIFICATES = 32,
-};
-
 /* Takes tenant, name, location and all settings from `registry`; fills number and created_at_ms. */
 GH_MUST_USE enum gh_error_code gh_directory_registry_create(struct gh_directory *directory,
                                                             struct gh_registry *registry,
@@ -116,12 +107,6 @@ gh_directory_registry_update(struct gh_directory *directory, int64_t number, uns
 /* PRECONDITION while it has devices. */
 GH_MUST_USE enum gh_error_code gh_directory_registry_delete(struct gh_directory *directory,
                                                             int64_t number, struct gh_error *error);
-struct gh_registry_query {
-    int64_t tenant;             /* 0: all */
-    struct gh_slice location;   /* empty: all */
-    size_t page_size;           /* 1 to 10,000 */
-    struct gh_slice page_token; /* empty: from the beginning */
-};
 /* By tenant and name. `*next` is empty at the end. */
 GH_MUST_USE enum gh_error_code
 gh_directory_registry_list(struct gh_directory *directory, const struct gh_registry_query *query,
@@ -136,14 +121,6 @@ gh_directory_registry_policy_set(struct gh_directory *directory, int64_t number,
 
 /* --- devices -------------------------------------------------------------------------------------
  */
-
-enum gh_device_fields {
-    GH_DEVICE_BLOCKED = 1,
-    GH_DEVICE_CREDENTIALS = 2,
-    GH_DEVICE_ATTRIBUTES = 4,
-    GH_DEVICE_LOG_LEVEL = 8,
-    GH_DEVICE_GATEWAY_AUTH = 16,
-};
 
 /* Takes registry (number), id, blocked, log_level, credentials (format, pem, expires_at_ms),
  * attributes, gateway settings and config.data (version 1, may be empty) from `device`; fills

@@ -119,6 +119,31 @@ struct gh_device {
     struct gh_state state;   /* the newest */
 };
 
+/* What an update writes. */
+enum gh_registry_fields {
+    GH_REGISTRY_ROUTES = 1,
+    GH_REGISTRY_STATE_TOPIC = 2,
+    GH_REGISTRY_MQTT = 4,
+    GH_REGISTRY_HTTP = 8,
+    GH_REGISTRY_LOG_LEVEL = 16,
+    GH_REGISTRY_CERTIFICATES = 32,
+};
+
+enum gh_device_fields {
+    GH_DEVICE_BLOCKED = 1,
+    GH_DEVICE_CREDENTIALS = 2,
+    GH_DEVICE_ATTRIBUTES = 4,
+    GH_DEVICE_LOG_LEVEL = 8,
+    GH_DEVICE_GATEWAY_AUTH = 16,
+};
+
+struct gh_registry_query {
+    int64_t tenant;             /* 0: all */
+    struct gh_slice location;   /* empty: all */
+    size_t page_size;           /* 1 to 10,000 */
+    struct gh_slice page_token; /* empty: from the beginning */
+};
+
 /* Which parts of a device a list reads, beside names, flags and times. */
 enum gh_device_parts {
     GH_DEVICE_PART_CREDENTIALS = 1,

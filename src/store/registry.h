@@ -1,0 +1,139 @@
+/* The store's half of the directory: tenants, registries, devices and their documents as rows.
+ * Called by registry/ alone, which checks every value first and owns the rules; here are keys,
+ * references, versions and order. The promises of store/store.h (durable on GH_OK, blocking, any
+ * thread, arenas) hold. */
+#ifndef GH_STORE_REGISTRY_H
+#define GH_STORE_REGISTRY_H
+
+#include "store/store.h"
+
+/* --- tenants --- */
+/* Fills `number`. EXISTS when one of the four names is taken. */
+GH_MUST_USE enum gh_error_code gh_store_tenant_create(struct gh_store *store, struct gh_tenant *row,
+                                                      struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_tenant_get(struct gh_store *store, int64_t number,
+                                                   struct gh_arena *arena, struct gh_tenant *out,
+                                                   struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_tenant_find(struct gh_store *store, struct gh_slice name,
+                                                    struct gh_arena *arena, struct gh_tenant *out,
+                                                    struct gh_error *error);
+GH_MUST_USE enum gh_error_code
+gh_store_tenant_find_google(struct gh_store *store, struct gh_slice project, struct gh_arena *arena,
+                            struct gh_tenant *out, struct gh_error *error);
+/* By name. */
+GH_MUST_USE enum gh_error_code gh_store_tenant_list(struct gh_store *store, struct gh_arena *arena,
+                                                    struct gh_tenant **out, size_t *count,
+                                                    struct gh_error *error);
+/* PRECONDITION while it has registries, topics or subscriptions; its documents, tokens and
+ * operators go with it. */
+GH_MUST_USE enum gh_error_code gh_store_tenant_delete(struct gh_store *store, int64_t number,
+                                                      struct gh_error *error);
+/* CONFLICT when `etag_before` is not empty and not the current one. */
+GH_MUST_USE enum gh_error_code gh_store_tenant_policy_set(struct gh_store *store, int64_t number,
+                                                          struct gh_slice policy,
+                                                          struct gh_slice etag,
+                                                          struct gh_slice etag_before,
+                                                          struct gh_error *error);
+
+/* --- registries --- */
+GH_MUST_USE enum gh_error_code
+gh_store_registry_create(struct gh_store *store, struct gh_registry *row, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_registry_get(struct gh_store *store, int64_t number,
+                                                     struct gh_arena *arena,
+                                                     struct gh_registry *out,
+                                                     struct gh_error *error);
+/* An empty location matches any. */
+GH_MUST_USE enum gh_error_code
+gh_store_registry_find(struct gh_store *store, int64_t tenant, struct gh_slice name,
+                       struct gh_slice location, struct gh_arena *arena, struct gh_registry *out,
+                       struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_registry_update(struct gh_store *store, int64_t number,
+                                                        unsigned fields,
+                                                        const struct gh_registry *change,
+                                                        struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_registry_delete(struct gh_store *store, int64_t number,
+                                                        struct gh_error *error);
+/* By tenant and name, those after (after_tenant, after_name); `*more` says whether others follow.
+ */
+GH_MUST_USE enum gh_error_code
+gh_store_registry_list(struct gh_store *store, const struct gh_registry_query *query,
+                       int64_t after_tenant, struct gh_slice after_name, struct gh_arena *arena,
+                       struct gh_registry **out, size_t *count, bool *more, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_registry_policy_set(struct gh_store *store, int64_t number,
+                                                            struct gh_slice policy,
+                                                            struct gh_slice etag,
+                                                            struct gh_slice etag_before,
+                                                            struct gh_error *error);
+
+/* --- devices --- */
+/* All in one commit or none; `*failed` is the index of the one refused. The caller made `number`;
+ * EXISTS with
+ * `*number_taken` when that was ever used, so that another can be drawn. Fills tenant and config.
+ */
+GH_MUST_USE enum gh_error_code gh_store_devices_create(struct gh_store *store,
+                                                       struct gh_device *rows, size_t count,
+                                                       size_t *failed, bool *number_taken,
+                                                       struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_device_get(struct gh_store *store, uint64_t number,
+                                                   struct gh_arena *arena, struct gh_device *out,
+                                                   struct gh_error *error);
+/* By id, or by `number` when that is not 0; inside the registry named. An empty location matches
+ * any. */
+GH_MUST_USE enum gh_error_code gh_store_device_find(struct gh_store *store, int64_t tenant,
+                                                    struct gh_slice registry_name,
+                                                    struct gh_slice location, struct gh_slice id,
+                                                    uint64_t number, struct gh_arena *arena,
+                                                    struct gh_device *out, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_device_update(struct gh_store *store, uint64_t number,
+                                                      unsigned fields,
+                                                      const struct gh_device *change,
+                                                      struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_device_delete(struct gh_store *store, uint64_t number,
+                                                      struct gh_error *error);
+/* By registry and id, those after (after_registry, after_id). A page ends early when it has taken a
+ * quarter of what the arena has left, never before its first device. */
+GH_MUST_USE enum gh_error_code
+gh_store_device_list(struct gh_store *store, const struct gh_device_query *query,
+                     int64_t after_registry, struct gh_slice after_id, struct gh_arena *arena,
+                     struct gh_device **out, size_t *count, bool *more, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_device_count(struct gh_store *store,
+                                                     const struct gh_device_query *query,
+                                                     uint64_t *count, struct gh_error *error);
+
+GH_MUST_USE enum gh_error_code gh_store_gateway_bind(struct gh_store *store, uint64_t gateway,
+                                                     uint64_t device, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_gateway_unbind(struct gh_store *store, uint64_t gateway,
+                                                       uint64_t device, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_gateway_bound(struct gh_store *store, uint64_t gateway,
+                                                      uint64_t device, bool *bound,
+                                                      struct gh_error *error);
+
+/* --- documents of devices --- */
+GH_MUST_USE enum gh_error_code gh_store_config_set(struct gh_store *store, uint64_t device,
+                                                   struct gh_slice data, int64_t if_version,
+                                                   int64_t utc_ms, int64_t *version,
+                                                   struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_config_list(struct gh_store *store, uint64_t device,
+                                                    size_t limit, struct gh_arena *arena,
+                                                    struct gh_config **out, size_t *count,
+                                                    struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_config_acknowledged(struct gh_store *store, uint64_t device,
+                                                            int64_t version, int64_t utc_ms,
+                                                            struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_state_set(struct gh_store *store, uint64_t device,
+                                                  struct gh_slice data, int64_t utc_ms,
+                                                  struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_state_list(struct gh_store *store, uint64_t device,
+                                                   size_t limit, struct gh_arena *arena,
+                                                   struct gh_state **out, size_t *count,
+                                                   struct gh_error *error);
+
+/* Raises the times of each device; devices that are gone are skipped. One commit. */
+GH_MUST_USE enum gh_error_code gh_store_activity_put(struct gh_store *store,
+                                                     const struct gh_activity_times *rows,
+                                                     size_t count, struct gh_error *error);
+
+/* Housekeeping for a quiet moment: after deletions the write-ahead log is emptied, so that erased
+ * rows leave the disk. Cheap when there is nothing to do. */
+void gh_store_tidy(struct gh_store *store);
+#endif
