@@ -1,15 +1,17 @@
-/* TLS over a non-blocking socket: the one place where connections are encrypted, and (with the rest of
- * crypto/) the only includer of OpenSSL. Two parts: a context (certificate, key, trust anchors, rules),
- * shared by many connections and by threads, counted, so that a listener's certificate can be swapped
- * while connections under the old one live on; and a connection, which belongs to one thread at a time.
+/* TLS over a non-blocking socket: the one place where connections are encrypted, and (with the rest
+ * of crypto/) the only includer of OpenSSL. Two parts: a context (certificate, key, trust anchors,
+ * rules), shared by many connections and by threads, counted, so that a listener's certificate can
+ * be swapped while connections under the old one live on; and a connection, which belongs to one
+ * thread at a time.
  *
- * Rules (RFC 8446, RFC 5246, RFC 9325): TLS 1.2 and 1.3; ephemeral ECDH over X25519 or P-256 with AES-GCM
- * or ChaCha20-Poly1305 only; no renegotiation, compression, early data or resumption (neither tickets nor
- * a session cache: every connection proves itself anew, and a cache is memory per peer). A client always
- * verifies the chain and the name or address it was told. An idle connection holds no record buffers.
+ * Rules (RFC 8446, RFC 5246, RFC 9325): TLS 1.2 and 1.3; ephemeral ECDH over X25519 or P-256 with
+ * AES-GCM or ChaCha20-Poly1305 only; no renegotiation, compression, early data or resumption
+ * (neither tickets nor a session cache: every connection proves itself anew, and a cache is memory
+ * per peer). A client always verifies the chain and the name or address it was told. An idle
+ * connection holds no record buffers.
  *
- * Not here: issuing or parsing certificates (crypto/authority.h, crypto/certificate.h), waiting for the
- * socket (io/loop.h). Threads: a context any; a connection one at a time. */
+ * Not here: issuing or parsing certificates (crypto/authority.h, crypto/certificate.h), waiting for
+ * the socket (io/loop.h). Threads: a context any; a connection one at a time. */
 #ifndef GH_CRYPTO_TLS_H
 #define GH_CRYPTO_TLS_H
 
@@ -18,12 +20,13 @@
 
 struct gh_tls_context;
 
-/* `cert_pem` is the chain, leaf first; `key_pem` the leaf's private key. Both are borrowed for the call.
- * NULL with GH_ERROR_TLS when either cannot be read or they do not belong together. */
-GH_MUST_USE struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem,
-                                                      struct gh_error *error);
+/* `cert_pem` is the chain, leaf first; `key_pem` the leaf's private key. Both are borrowed for the
+ * call. NULL with GH_ERROR_TLS when either cannot be read or they do not belong together. */
+GH_MUST_USE struct gh_tls_context *
+gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem, struct gh_error *error);
 /* `ca_pem` holds the trust anchors; empty means the system's. */
-GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem, struct gh_error *error);
+GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
+                                                      struct gh_error *error);
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context);
 /* NULL is allowed. */
 void gh_tls_context_unref(struct gh_tls_context *context);
@@ -34,27 +37,32 @@ enum gh_tls_status {
     GH_TLS_OK,
     GH_TLS_WANT_READ,  /* again when the socket is readable */
     GH_TLS_WANT_WRITE, /* again when the socket is writable */
-    GH_TLS_END,        /* the peer sent close_notify, or closed the socket: nothing more can be read */
-    GH_TLS_FAILED,     /* close the socket; nothing more can be read or written */
+    GH_TLS_END,    /* the peer sent close_notify, or closed the socket: nothing more can be read */
+    GH_TLS_FAILED, /* close the socket; nothing more can be read or written */
 };
 
-/* Over a connected, non-blocking socket, which stays the caller's. A client names whom it expects in
- * `server_name` (a DNS name or an address); a server passes NULL. NULL when there is no memory. */
-GH_MUST_USE struct gh_tls *gh_tls_open(struct gh_tls_context *context, int fd, const char *server_name);
+/* Over a connected, non-blocking socket, which stays the caller's. A client names whom it expects
+ * in `server_name` (a DNS name or an address); a server passes NULL. NULL when there is no memory.
+ */
+GH_MUST_USE struct gh_tls *gh_tls_open(struct gh_tls_context *context, int fd,
+                                       const char *server_name);
 void gh_tls_close(struct gh_tls *tls);
 
 /* Until it says OK, or FAILED with the reason in `error`. */
 GH_MUST_USE enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error);
 /* OK with `*got` >= 1 bytes. Bytes may be held inside: read until WANT_READ before waiting. */
-GH_MUST_USE enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size, size_t *got);
-/* OK with `*sent` >= 1 bytes, perhaps fewer than all. After WANT_* the same bytes must be offered again,
- * perhaps elsewhere in memory and with more behind them. `bytes` is not empty. */
-GH_MUST_USE enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice bytes, size_t *sent);
+GH_MUST_USE enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size,
+                                           size_t *got);
+/* OK with `*sent` >= 1 bytes, perhaps fewer than all. After WANT_* the same bytes must be offered
+ * again, perhaps elsewhere in memory and with more behind them. `bytes` is not empty. */
+GH_MUST_USE enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice bytes,
+                                            size_t *sent);
 /* Sends close_notify if it can be sent now. */
 void gh_tls_shutdown(struct gh_tls *tls);
 
-/* What was agreed, for logs and for choosing by name; static or borrowed from the connection, empty when
- * there is none: the server name (SNI) that the client asked for, ALPN, "TLSv1.3", the cipher suite. */
+/* What was agreed, for logs and for choosing by name; static or borrowed from the connection, empty
+ * when there is none: the server name (SNI) that the client asked for, ALPN, "TLSv1.3", the cipher
+ * suite. */
 struct gh_slice gh_tls_server_name(const struct gh_tls *tls);
 struct gh_slice gh_tls_alpn(const struct gh_tls *tls);
 const char *gh_tls_version(const struct gh_tls *tls);

@@ -1,16 +1,18 @@
-/* Connection: one stream, plain or TLS, on one loop, and the protocol that is spoken on it. Reads, holds what
- * the protocol did not consume, queues what it says, writes once a turn, enforces limits in bytes and time,
- * and closes in order. Knows nothing of any protocol: those hand in a table.
+/* Connection: one stream, plain or TLS, on one loop, and the protocol that is spoken on it. Reads,
+ * holds what the protocol did not consume, queues what it says, writes once a turn, enforces limits
+ * in bytes and time, and closes in order. Knows nothing of any protocol: those hand in a table.
  *
- * Life: accepted by a listener (or dialled by gh_conn_connect) -> TLS handshake -> first byte picks the
- * protocol -> open -> input, tick, drained … -> closed, exactly once if open gave a state, and never from
- * inside another call on the connection. An idle connection holds no buffer.
+ * Life: accepted by a listener (or dialled by gh_conn_connect) -> TLS handshake -> first byte picks
+ * the protocol -> open -> input, tick, drained … -> closed, exactly once if open gave a state, and
+ * never from inside another call on the connection. An idle connection holds no buffer.
  *
- * When a queue is full. Input: at `input_max` unconsumed bytes reading stops until the protocol takes some
- * (at more input or gh_conn_resume); if it takes none for `stuck_ms` the connection is closed. Output: an append
- * beyond `output_max` closes the connection, because its peer does not read.
+ * When a queue is full. Input: at `input_max` unconsumed bytes reading stops until the protocol
+ * takes some (at more input or gh_conn_resume); if it takes none for `stuck_ms` the connection is
+ * closed. Output: an append beyond `output_max` closes the connection, because its peer does not
+ * read.
  *
- * Memory: the connection is the loop's; a protocol must not touch it after `closed`. Threads: the loop's. */
+ * Memory: the connection is the loop's; a protocol must not touch it after `closed`. Threads: the
+ * loop's. */
 #ifndef GH_IO_CONN_H
 #define GH_IO_CONN_H
 
@@ -22,22 +24,24 @@
 struct gh_conn;
 
 enum {
-    GH_CONN_INPUT_MAX = 64 * 1024,    /* defaults for a protocol that says 0 */
+    GH_CONN_INPUT_MAX = 64 * 1024, /* defaults for a protocol that says 0 */
     GH_CONN_OUTPUT_MAX = 1024 * 1024,
 };
 
 struct gh_protocol {
     const char *name;
     size_t input_max, output_max; /* bytes; 0 means the defaults above */
-    /* Whether a connection whose first byte this is speaks the protocol. NULL: opened right after the handshake,
-     * without a byte from the peer. */
+    /* Whether a connection whose first byte this is speaks the protocol. NULL: opened right after
+     * the handshake, without a byte from the peer. */
     bool (*claims)(uint8_t first_byte);
     /* The state of this connection; NULL refuses it. */
     void *(*open)(void *context, struct gh_conn *conn);
-    /* Says how many of `bytes` it consumed; they are valid during the call only. What is left is offered again
-     * in front of what comes next, or after gh_conn_resume. Not called after gh_conn_close. */
+    /* Says how many of `bytes` it consumed; they are valid during the call only. What is left is
+     * offered again in front of what comes next, or after gh_conn_resume. Not called after
+     * gh_conn_close. */
     size_t (*input)(void *state, struct gh_slice bytes);
-    /* The deadline of gh_conn_set_deadline has come; it is cleared before. NULL when none is ever set. */
+    /* The deadline of gh_conn_set_deadline has come; it is cleared before. NULL when none is ever
+     * set. */
     void (*tick)(void *state);
     /* All output is written. May be NULL. */
     void (*drained)(void *state);
@@ -60,7 +64,8 @@ struct gh_conn_limits {
 /* The output queue: append, then say gh_conn_dirty. Its `size` is what has not been written yet. */
 struct gh_buffer *gh_conn_out(struct gh_conn *conn);
 void gh_conn_dirty(struct gh_conn *conn);
-/* Writes what is queued (within close_ms), then close_notify and FIN, then `closed`. May be called twice. */
+/* Writes what is queued (within close_ms), then close_notify and FIN, then `closed`. May be called
+ * twice. */
 void gh_conn_close(struct gh_conn *conn);
 /* The same with the reason that `closed` is to see; static text. */
 void gh_conn_close_why(struct gh_conn *conn, const char *why);
@@ -68,7 +73,8 @@ void gh_conn_close_why(struct gh_conn *conn, const char *why);
 void gh_conn_abort(struct gh_conn *conn, const char *why);
 /* Offers the held input again, still in this turn. */
 void gh_conn_resume(struct gh_conn *conn);
-/* One deadline per connection; `tick` comes at or shortly after it. 0 clears it. Cheap: may be moved at every packet. */
+/* One deadline per connection; `tick` comes at or shortly after it. 0 clears it. Cheap: may be
+ * moved at every packet. */
 void gh_conn_set_deadline(struct gh_conn *conn, int64_t at_ns);
 
 /* "127.0.0.1:4242", "[::1]:4242" or "unix"; lives as long as the connection. */
@@ -80,10 +86,11 @@ const struct gh_tls *gh_conn_tls(const struct gh_conn *conn);
 /* The server's, from its listener; NULL when nothing is counted. */
 struct gh_metrics *gh_conn_metrics(const struct gh_conn *conn);
 
-/* Dials. `host` is an address ("127.0.0.1", "::1") or "localhost": names would block (io/socket.h resolves them
- * beforehand). `tls` NULL is plain; `server_name` (NULL: `host`) is whom the certificate must name. The protocol
- * is opened before this returns and may queue its first bytes at once; later failures reach its `closed`. NULL
- * when the socket cannot be made or the protocol refuses; then `closed` does not come. */
+/* Dials. `host` is an address ("127.0.0.1", "::1") or "localhost": names would block (io/socket.h
+ * resolves them beforehand). `tls` NULL is plain; `server_name` (NULL: `host`) is whom the
+ * certificate must name. The protocol is opened before this returns and may queue its first bytes
+ * at once; later failures reach its `closed`. NULL when the socket cannot be made or the protocol
+ * refuses; then `closed` does not come. */
 GH_MUST_USE struct gh_conn *gh_conn_connect(struct gh_loop *loop, const char *host, uint16_t port,
                                             struct gh_tls_context *tls, const char *server_name,
                                             const struct gh_protocol *protocol, void *context,

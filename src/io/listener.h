@@ -1,9 +1,9 @@
-/* Listener: a bound socket whose connections are dealt out to loops in turn. The first byte after the
- * handshake decides the protocol; nobody's byte closes the connection. Accepting is budgeted per turn, and
- * connections have a ceiling: past it a new one is closed at once and counted.
+/* Listener: a bound socket whose connections are dealt out to loops in turn. The first byte after
+ * the handshake decides the protocol; nobody's byte closes the connection. Accepting is budgeted
+ * per turn, and connections have a ceiling: past it a new one is closed at once and counted.
  *
- * Plain listeners (no TLS) are for proxies on the same host: any address but a loopback one or a Unix socket
- * is refused. Threads: any, except where said. */
+ * Plain listeners (no TLS) are for proxies on the same host: any address but a loopback one or a
+ * Unix socket is refused. Threads: any, except where said. */
 #ifndef GH_IO_LISTENER_H
 #define GH_IO_LISTENER_H
 
@@ -24,20 +24,22 @@ struct gh_listener_protocol {
 struct gh_listener_config {
     struct gh_loop *const *loops;
     size_t loops_count;
-    const char *address;        /* "127.0.0.1:8883", "[::1]:0", "0.0.0.0:8883", or a path: a Unix socket, mode 0600 */
+    const char *address; /* "127.0.0.1:8883", "[::1]:0", "0.0.0.0:8883", or a path: a Unix socket,
+                            mode 0600 */
     struct gh_tls_context *tls; /* the listener takes its own reference; NULL: plain */
     const struct gh_listener_protocol *protocols; /* asked in this order; copied */
     size_t protocols_count;
     struct gh_conn_limits limits;
-    size_t connections_max; /* 0: the default */
+    size_t connections_max;     /* 0: the default */
     struct gh_metrics *metrics; /* may be NULL; outlives the loops */
 };
 
-/* Listens when it returns. The loops may run already or start later. NULL with GH_ERROR_LISTEN when the
- * address is not understood, taken or not allowed. */
+/* Listens when it returns. The loops may run already or start later. NULL with GH_ERROR_LISTEN when
+ * the address is not understood, taken or not allowed. */
 GH_MUST_USE struct gh_listener *gh_listener_open(const struct gh_listener_config *config,
                                                  struct gh_error *error);
-/* Accepts no more; its connections live on. Before its loops are closed. A Unix socket's path is removed. */
+/* Accepts no more; its connections live on. Before its loops are closed. A Unix socket's path is
+ * removed. */
 void gh_listener_close(struct gh_listener *listener);
 /* Connections accepted from now on use it; takes its own reference. */
 void gh_listener_set_tls(struct gh_listener *listener, struct gh_tls_context *tls);

@@ -1,6 +1,6 @@
-/* Workers: threads for what blocks (SQL, signatures, password hashes, files), with one bounded queue in front.
- * A full queue refuses: the caller answers "busy" at once. A job is embedded in what it is about; when
- * done it sends its own letter. Threads: any. */
+/* Workers: threads for what blocks (SQL, signatures, password hashes, files), with one bounded
+ * queue in front. A full queue refuses: the caller answers "busy" at once. A job is embedded in
+ * what it is about; when done it sends its own letter. Threads: any. */
 #ifndef GH_IO_WORKER_H
 #define GH_IO_WORKER_H
 
@@ -11,10 +11,12 @@ struct gh_workers;
 
 struct gh_job {
     struct gh_job *next;
-    void (*run)(struct gh_job *job); /* on a worker thread; the job is its owner's again and may be freed in it */
+    void (*run)(struct gh_job *job); /* on a worker thread; the job is its owner's again and may be
+                                        freed in it */
 };
 
-GH_MUST_USE struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh_error *error);
+GH_MUST_USE struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max,
+                                               struct gh_error *error);
 /* Runs what is queued, then ends the threads. Nobody submits any more. */
 void gh_workers_close(struct gh_workers *workers);
 /* Never blocks for a job to end. False when `queue_max` jobs are waiting: it was not taken. */
