@@ -21,9 +21,11 @@ struct gh_jwt_policy {
     /* What Google IoT Core took and its devices rely on; false everywhere else. */
     bool lenient_base64;     /* padding and the standard alphabet */
     bool audience_text_only; /* an array is refused */
-    bool type_ignored;       /* any `typ`; else it is absent or "JWT" */
-    bool not_before_ignored; /* `nbf` is not looked at */
+    bool others_ignored;     /* `typ`, `kid`, `nbf`, `sub`, `iss` may be anything; else they must be
+                                right */
     bool bounds_inside; /* exactly `skew_s` after `exp` is still valid, and `exp` may equal `iat` */
+    bool payload_first; /* a payload that is no JSON object makes the token MALFORMED (CONNACK 4)
+                         * whatever its signature is */
 };
 
 /* Skew 600 s, at most 24 h: facts of the native dialect. Set the audience. */
@@ -35,7 +37,7 @@ enum gh_jwt_verdict {
     GH_JWT_ACCEPTED,
     GH_JWT_MALFORMED, /* not three base64url parts with JSON objects in the first two, or too large
                        */
-    GH_JWT_HEADER,    /* `crit`, `b64`, or a `typ` that is not for us */
+    GH_JWT_HEADER,    /* `crit`, `b64`, or a `typ` or `kid` that is not for us */
     GH_JWT_ALGORITHM, /* `alg` is none that the keys have */
     GH_JWT_SIGNATURE, /* none of the keys verifies it */
     GH_JWT_CLAIMS,    /* a claim is missing or has a type or value that the rules refuse */
@@ -69,9 +71,9 @@ GH_MUST_USE enum gh_jwt_verdict gh_jwt_verify(struct gh_slice token,
                                               const struct gh_jwt_policy *policy, int64_t now_s,
                                               struct gh_arena *arena, struct gh_jwt_outcome *out);
 
-/* Appends a token, signed by the key's own algorithm; `out` is empty before. False when the buffer is full,
- * memory is short or a text is not UTF-8. Programs that do not link this room do the same with
- * gh_jose_begin, gh_private_key_sign and gh_jose_finish. */
+/* Appends a token, signed by the key's own algorithm; `out` is empty before. False when the buffer
+ * is full, memory is short or a text is not UTF-8. Programs that do not link this room do the same
+ * with gh_jose_begin, gh_private_key_sign and gh_jose_finish. */
 GH_MUST_USE bool gh_jwt_sign(const struct gh_private_key *key, const struct gh_jose_issue *issue,
                              struct gh_buffer *out);
 #endif

@@ -18,7 +18,7 @@ enum {
     GH_JOSE_TOKEN_MAX = 16 * 1024, /* checked before anything is decoded */
     GH_JOSE_HEADER_MAX = 4 * 1024, /* of the encoded header */
     GH_JOSE_HEADER_DEPTH_MAX = 8,
-    GH_JOSE_KID_MAX = 128,
+    GH_JOSE_KID_BYTES_MAX = 128,
 };
 
 enum gh_jose_status {
@@ -31,7 +31,7 @@ enum gh_jose_status {
     GH_JOSE_CLAIMS,    /* the payload is not a JSON object by our rules */
     GH_JOSE_MEMORY,    /* the arena is full */
 };
-/* "not three parts joined by dots": for the operator. Static. */
+/* "the token is not three parts joined by dots": for the operator. Static. */
 const char *gh_jose_status_text(enum gh_jose_status status);
 
 struct gh_jose {
@@ -40,6 +40,8 @@ struct gh_jose {
         algorithm;        /* `alg`; empty when it is absent or no string, which matches nothing */
     struct gh_slice type; /* `typ`; empty when absent */
     bool type_refused;    /* `typ` is there and no text */
+    struct gh_slice kid;  /* `kid`; a name among keys that are already trusted, nothing more */
+    bool kid_refused;     /* `kid` is there and no text, or too long */
     struct gh_slice payload, signature; /* decoded; either may be empty */
 };
 
