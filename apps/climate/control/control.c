@@ -1,7 +1,10 @@
 #include "apps/climate/control/control.h"
 #include "apps/climate/model/hall.h"
 #include "apps/climate/model/psychro.h"
+#include "base/attributes.h"
+
 #include <math.h>
+#include <stddef.h>
 
 static const int64_t minute_ms = INT64_C(60000), hour_ms = INT64_C(3600000);
 
@@ -11,7 +14,7 @@ static const struct {
 } units[GH_UNIT_COUNT] = {
     [GH_UNIT_HEATING] = {"heating", GH_HALL_STAGES},
     [GH_UNIT_COOLING] = {"cooling", GH_HALL_STAGES},
-    [GH_UNIT_VENTILATION] = {"ventilation", 20},
+    [GH_UNIT_VENTILATION] = {"ventilation", 25},
     [GH_UNIT_DEHUMIDIFIER] = {"dehumidifier", GH_HALL_STAGES},
 };
 
@@ -39,20 +42,24 @@ struct gh_control_settings gh_control_settings_default(void)
         .heat_margin_k = 0.3,
         .heat_span_k = 1.2,
         .second_stage_k = 0.4,
+        .heat_day_k = 0.0,
         .cold_begin_c = -8.0,
         .cold_gain = 0.3,
         .cold_max_k = 2.0,
         .cool_margin_k = 0.7,
         .cool_span_k = 1.2,
+        .second_cool_k = 0.5,
         .night_c = 22.0,
         .night_swing_k = 4.0,
+        .night_gain = 0.5,
         .warm_enter_c = 16.0,
         .warm_leave_c = 12.0,
         .set_point_ramp_kh = 1.0,
-        .occupied_air_per_h = 0.15,
+        .occupied_air_per_h = 0.135, /* 0.3 L/s for each m2 */
         .demand_air_per_h = 1.0,
         .free_cooling_lift_k = 5.0,
         .free_cooling_air_per_h = 1.0,
+        .free_cooling_begin_k = 0.3,
         .free_cooling_span_k = 1.0,
         .dry_on_pct = 63.0,
         .dry_off_pct = 60.0,
@@ -78,10 +85,11 @@ static bool fresh(bool known, int64_t at_ms, int64_t now_ms, int64_t age_max_ms)
     return known && now_ms - at_ms <= age_max_ms;
 }
 
-/* What the step believes: of two probes the mean; when they are 3 K apart, the one nearer to what was
- * believed before, since two cannot outvote each other. */
-static void believe(const struct gh_control_settings *settings, const struct gh_control_input *input,
-                    struct gh_control_state *state, struct gh_control_decision *out)
+/* What the step believes: of two probes the mean; when they are 3 K apart, the one nearer to what
+ * was believed before, since two cannot outvote each other. */
+static void believe(const struct gh_control_settings *settings,
+                    const struct gh_control_input *input, struct gh_control_state *state,
+                    struct gh_control_decision *out)
 {
     const double apart_k = 3.0;
     double sum_c = 0.0, sum_pct = 0.0, nearest_k = INFINITY, nearest_c = 0.0;
@@ -109,10 +117,12 @@ static void believe(const struct gh_control_settings *settings, const struct gh_
         state->humidity_pct = sum_pct / count;
         state->measured_ms = input->site_ms;
     }
-    out->fallback = state->measured_ms == 0 || input->site_ms - state->measured_ms > settings->hold_ms;
+    out->fallback =
+        state->measured_ms == 0 || input->site_ms - state->measured_ms > settings->hold_ms;
     out->air_c = state->air_c;
     out->humidity_pct = state->humidity_pct;
-    out->air_ok = fresh(input->air.known, input->air.at_ms, input->site_ms, settings->reading_age_max_ms);
+    out->air_ok =
+        fresh(input->air.known, input->air.at_ms, input->site_ms, settings->reading_age_max_ms);
     out->co2_ppm = input->air.co2_ppm;
     out->pm25_ugm3 = input->air.pm25_ugm3;
 }
@@ -132,7 +142,8 @@ static void follow_outdoor(const struct gh_control_settings *settings,
         state->outdoor_day_c = outdoor->temperature_c;
         state->outdoor_week_c = outdoor->temperature_c;
     }
-    state->outdoor_day_c += (outdoor->temperature_c - state->outdoor_day_c) * (1.0 - exp(-step_h / 24.0));
+    state->outdoor_day_c +=
+        (outdoor->temperature_c - state->outdoor_day_c) * (1.0 - exp(-step_h / 24.0));
     state->outdoor_week_c +=
         (outdoor->temperature_c - state->outdoor_week_c) * (1.0 - exp(-step_h / 168.0));
     if (state->outdoor_week_c > settings->warm_enter_c)
@@ -146,18 +157,22 @@ static double toward(double from, double to, double step_max)
     return from + clamp(to - from, -step_max, step_max);
 }
 
-/* Where heating and cooling begin. In a hard frost the heating edge rises before the air is cold, since the
- * heat pump is weakest then; in the warm season the cooling edge falls at night. */
+/* Where heating and cooling begin. In a hard frost the heating edge rises before the air is cold,
+ * since the heat pump is weakest then; in the warm season the cooling edge falls at night. */
 static void move_set_points(const struct gh_control_settings *settings, double step_h,
                             struct gh_control_state *state)
 {
-    double heat = settings->low_c + settings->heat_margin_k +
+    double day_part =
+        clamp((state->outdoor_c - state->outdoor_day_c) / settings->night_swing_k, -1.0, 1.0);
+    double heat = settings->low_c + settings->heat_margin_k + settings->heat_day_k * day_part +
                   clamp((settings->cold_begin_c - state->outdoor_c) * settings->cold_gain, 0.0,
                         settings->cold_max_k);
     double cool = settings->high_c - settings->cool_margin_k;
     if (state->warm) {
-        double part = clamp((state->outdoor_day_c - state->outdoor_c) / settings->night_swing_k, 0.0, 1.0);
-        cool -= part * (cool - settings->night_c);
+        double way_k =
+            clamp((state->outdoor_week_c - settings->warm_enter_c) * settings->night_gain, 0.0,
+                  cool - settings->night_c);
+        cool -= fmax(0.0, -day_part) * way_k;
     }
     double ramp_k = settings->set_point_ramp_kh * step_h;
     state->heat_on_c = state->started ? toward(state->heat_on_c, heat, ramp_k) : heat;
@@ -165,8 +180,8 @@ static void move_set_points(const struct gh_control_settings *settings, double s
 }
 
 /* Puts a level through the minimum times. `urgent` (frost) passes them. */
-static void set_unit(const struct gh_control_settings *settings, int64_t now_ms, bool urgent, int wanted,
-                     struct gh_control_unit *unit)
+static void set_unit(const struct gh_control_settings *settings, int64_t now_ms, bool urgent,
+                     int wanted, struct gh_control_unit *unit)
 {
     if (wanted == unit->level)
         return;
@@ -180,36 +195,40 @@ static void set_unit(const struct gh_control_settings *settings, int64_t now_ms,
     unit->changed_ms = now_ms;
 }
 
-static int heating_wanted(const struct gh_control_settings *settings, const struct gh_control_state *state)
+/* Both stages at once run the circulation fans half as long; the peak limit takes the second away.
+ */
+static int heating_wanted(const struct gh_control_settings *settings,
+                          const struct gh_control_state *state)
 {
     double air = state->air_c, edge = state->heat_on_c;
     int level = state->units[GH_UNIT_HEATING].level;
-    if (level == 0)
-        return air < edge ? 1 : 0;
-    if (air > edge + settings->heat_span_k)
+    double both_kw = 2 * 60.0 / gh_hall_heating_cop(state->outdoor_c, air) + 3.0;
+    if (level == 0 ? air >= edge : air > edge + settings->heat_span_k)
         return 0;
-    double second_kw = 2 * 60.0 / gh_hall_heating_cop(state->outdoor_c, air) + 3.0;
-    if (air < edge - settings->second_stage_k && second_kw <= settings->peak_kw)
+    if (both_kw > settings->peak_kw)
+        return 1;
+    if (air < edge - settings->second_stage_k)
         return 2;
-    return level == 2 && (air > edge || second_kw > settings->peak_kw) ? 1 : level;
+    return level == 0 || air > edge ? 1 : level;
 }
 
-static int cooling_wanted(const struct gh_control_settings *settings, const struct gh_control_state *state)
+static int cooling_wanted(const struct gh_control_settings *settings,
+                          const struct gh_control_state *state)
 {
     double air = state->air_c, edge = state->cool_on_c;
     int level = state->units[GH_UNIT_COOLING].level;
     bool drying = state->humidity_pct > settings->dry_on_pct && air > settings->dry_by_cooling_c;
-    bool dry = state->humidity_pct < settings->dry_off_pct || air < settings->dry_by_cooling_c - 1.0;
-    if (level == 0)
-        return air > edge || drying ? 1 : 0;
-    if (air < edge - settings->cool_span_k && dry)
+    bool dry =
+        state->humidity_pct < settings->dry_off_pct || air < settings->dry_by_cooling_c - 1.0;
+    if (level == 0 ? air <= edge && !drying : air < edge - settings->cool_span_k && dry)
         return 0;
-    if (air > settings->high_c - settings->cool_margin_k + settings->second_stage_k)
+    if (air > edge + settings->second_cool_k)
         return 2;
-    return level == 2 && air < edge ? 1 : level;
+    return level == 0 || air < edge ? 1 : level;
 }
 
-static int dryer_wanted(const struct gh_control_settings *settings, const struct gh_control_state *state)
+static int dryer_wanted(const struct gh_control_settings *settings,
+                        const struct gh_control_state *state)
 {
     int level = state->units[GH_UNIT_DEHUMIDIFIER].level;
     if (state->units[GH_UNIT_COOLING].level > 0 && state->humidity_pct < settings->humidity_max_pct)
@@ -223,20 +242,23 @@ static int dryer_wanted(const struct gh_control_settings *settings, const struct
     return level;
 }
 
-/* Free cooling: outdoor air is colder by a lift at which the fans cost less than the compressor, and drier
- * than the hall may become. */
+/* Free cooling: outdoor air is colder by a lift at which the fans cost less than the compressor,
+ * and drier than the hall may become. */
 static bool free_cooling_pays(const struct gh_control_settings *settings,
-                              const struct gh_control_input *input, const struct gh_control_state *state)
+                              const struct gh_control_input *input,
+                              const struct gh_control_state *state)
 {
     double span = state->free_cooling ? 1.0 : 0.0, air = state->air_c;
-    double start_c = fmin(state->cool_on_c, settings->high_c - 1.0) - 0.3;
+    double start_c =
+        fmin(state->cool_on_c, settings->high_c - 1.0) - settings->free_cooling_begin_k;
     if (!state->warm || air < start_c - span * settings->free_cooling_span_k)
         return false;
     if (air - state->outdoor_c < settings->free_cooling_lift_k - span)
         return false;
-    double outdoor_w = gh_psychro_w(input->outdoor.temperature_c, input->outdoor.humidity_pct / 100.0,
-                                    GH_PSYCHRO_SEA_LEVEL_PA);
-    double allowed_w = gh_psychro_w(air, (settings->dry_off_pct - 2.0) / 100.0, GH_PSYCHRO_SEA_LEVEL_PA);
+    double outdoor_w = gh_psychro_w(input->outdoor.temperature_c,
+                                    input->outdoor.humidity_pct / 100.0, GH_PSYCHRO_SEA_LEVEL_PA);
+    double allowed_w =
+        gh_psychro_w(air, (settings->dry_off_pct - 2.0) / 100.0, GH_PSYCHRO_SEA_LEVEL_PA);
     return outdoor_w < allowed_w;
 }
 
@@ -246,30 +268,34 @@ static int ventilation_wanted(const struct gh_control_settings *settings,
 {
     double air_per_h = occupied ? settings->occupied_air_per_h : 0.0;
     if (out->air_ok) {
-        double co2 = (out->co2_ppm - settings->co2_low_ppm) / (settings->co2_high_ppm - settings->co2_low_ppm);
-        double dust =
-            (out->pm25_ugm3 - settings->dust_low_ugm3) / (settings->dust_high_ugm3 - settings->dust_low_ugm3);
+        double co2 = (out->co2_ppm - settings->co2_low_ppm) /
+                     (settings->co2_high_ppm - settings->co2_low_ppm);
+        double dust = (out->pm25_ugm3 - settings->dust_low_ugm3) /
+                      (settings->dust_high_ugm3 - settings->dust_low_ugm3);
         air_per_h = fmax(air_per_h, settings->demand_air_per_h * clamp(fmax(co2, dust), 0.0, 1.0));
     } else if (occupied) {
         air_per_h = 2 * settings->occupied_air_per_h; /* no air probe: what forty people need */
     }
-    state->free_cooling = out->outdoor_ok && !out->fallback && free_cooling_pays(settings, input, state);
+    state->free_cooling =
+        out->outdoor_ok && !out->fallback && free_cooling_pays(settings, input, state);
     if (state->free_cooling)
         air_per_h = fmax(air_per_h, settings->free_cooling_air_per_h);
     int level = (int)ceil(air_per_h / GH_VENTILATION_STAGE_PER_H - 1e-6);
-    return level > gh_unit_stages(GH_UNIT_VENTILATION) ? gh_unit_stages(GH_UNIT_VENTILATION) : level;
+    return level > gh_unit_stages(GH_UNIT_VENTILATION) ? gh_unit_stages(GH_UNIT_VENTILATION)
+                                                       : level;
 }
 
-/* Without a temperature: the share of each hour that one stage runs, by the outdoor temperature of the load
- * line of the hall. With no outdoor temperature either, half a stage from October to April keeps frost out. */
+/* Without a temperature: the share of each hour that one stage runs, by the outdoor temperature of
+ * the load line of the hall. With no outdoor temperature either, half a stage from October to April
+ * keeps frost out. */
 static void by_duty_table(const struct gh_control_input *input, const struct gh_calendar *now,
                           const struct gh_control_decision *out, int wanted[GH_UNIT_COUNT])
 {
     static const struct {
         double outdoor_c, heating, cooling; /* stages */
-    } duty[] = {{-20, 1.6, 0}, {-10, 1.1, 0}, {0, 0.6, 0}, {10, 0.2, 0}, {15, 0, 0}, {24, 0, 0},
-                {28, 0, 0.4},  {32, 0, 0.8},  {40, 0, 1.6}};
-    const size_t last = sizeof duty / sizeof duty[0] - 1;
+    } duty[] = {{-20, 1.6, 0}, {-10, 1.1, 0}, {0, 0.6, 0},  {10, 0.2, 0}, {15, 0, 0},
+                {24, 0, 0},    {28, 0, 0.4},  {32, 0, 0.8}, {40, 0, 1.6}};
+    const size_t last = GH_COUNT(duty) - 1;
     double heating = now->month >= 10 || now->month <= 4 ? 0.5 : 0.0, cooling = 0.0;
     if (out->outdoor_ok) {
         double at = clamp(input->outdoor.temperature_c, duty[0].outdoor_c, duty[last].outdoor_c);
@@ -281,21 +307,24 @@ static void by_duty_table(const struct gh_control_input *input, const struct gh_
         cooling = duty[i].cooling + part * (duty[i + 1].cooling - duty[i].cooling);
     }
     double part_of_hour = now->hour - floor(now->hour);
-    wanted[GH_UNIT_HEATING] = (int)floor(heating) + (heating - floor(heating) > part_of_hour ? 1 : 0);
-    wanted[GH_UNIT_COOLING] = (int)floor(cooling) + (cooling - floor(cooling) > part_of_hour ? 1 : 0);
+    wanted[GH_UNIT_HEATING] =
+        (int)floor(heating) + (heating - floor(heating) > part_of_hour ? 1 : 0);
+    wanted[GH_UNIT_COOLING] =
+        (int)floor(cooling) + (cooling - floor(cooling) > part_of_hour ? 1 : 0);
     wanted[GH_UNIT_DEHUMIDIFIER] = 0;
 }
 
 /* One heats or cools, not both, and half an hour lies between. */
-static void interlock(const struct gh_control_settings *settings, const struct gh_control_state *state,
-                      int64_t now_ms, int wanted[GH_UNIT_COUNT])
+static void interlock(const struct gh_control_settings *settings,
+                      const struct gh_control_state *state, int64_t now_ms,
+                      int wanted[GH_UNIT_COUNT])
 {
     const struct gh_control_unit *heating = &state->units[GH_UNIT_HEATING];
     const struct gh_control_unit *cooling = &state->units[GH_UNIT_COOLING];
-    bool heated = heating->level > 0 ||
-                  (heating->changed_ms != 0 && now_ms - heating->changed_ms < settings->changeover_ms);
-    bool cooled = cooling->level > 0 ||
-                  (cooling->changed_ms != 0 && now_ms - cooling->changed_ms < settings->changeover_ms);
+    bool heated = heating->level > 0 || (heating->changed_ms != 0 &&
+                                         now_ms - heating->changed_ms < settings->changeover_ms);
+    bool cooled = cooling->level > 0 || (cooling->changed_ms != 0 &&
+                                         now_ms - cooling->changed_ms < settings->changeover_ms);
     if (heated)
         wanted[GH_UNIT_COOLING] = 0;
     else if (cooled)

@@ -31,8 +31,8 @@ static const struct thermostat thermostats[] = {
     [GH_YEAR_C] = {15.5, 16.5, 24.5, 23.5, true},
 };
 
-static void run_thermostat(const struct thermostat *rule, const struct gh_hall_state *hall, bool occupied,
-                           struct gh_hall_levels *levels)
+static void run_thermostat(const struct thermostat *rule, const struct gh_hall_state *hall,
+                           bool occupied, struct gh_hall_levels *levels)
 {
     if (hall->air_c < rule->heat_on_c)
         levels->heating = GH_HALL_STAGES;
@@ -98,8 +98,8 @@ static void run_ours(const struct gh_year *year, int64_t site_ms, const struct g
     levels->air_per_h = decision.level[GH_UNIT_VENTILATION] * GH_VENTILATION_STAGE_PER_H;
 }
 
-static void count(struct gh_kpi *kpi, const struct gh_hall_state *hall, const struct gh_hall_flow *flow,
-                  const struct gh_hall_levels *levels)
+static void count(struct gh_kpi *kpi, const struct gh_hall_state *hall,
+                  const struct gh_hall_flow *flow, const struct gh_hall_levels *levels)
 {
     static const struct gh_kpi_limits limits = {
         .low_c = 15.0, .high_c = 25.0, .humidity = 0.65, .co2_ppm = 1000.0};
@@ -121,7 +121,8 @@ static void count(struct gh_kpi *kpi, const struct gh_hall_state *hall, const st
 struct gh_kpi gh_year_run(const struct gh_year *year)
 {
     struct gh_kpi kpi = {0};
-    struct gh_hall_state hall = {.air_c = 20, .mass_c = 20, .w = 0.006, .co2_ppm = 420, .pm25_ugm3 = 5};
+    struct gh_hall_state hall = {
+        .air_c = 20, .mass_c = 20, .w = 0.006, .co2_ppm = 420, .pm25_ugm3 = 5};
     struct gh_hall_levels levels = {0};
     struct instruments all;
     int64_t begin_ms = gh_calendar_ms(FIRST_YEAR, 1, 1) + INT64_C(86400000) * year->first_day;

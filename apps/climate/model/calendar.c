@@ -7,7 +7,8 @@ static const int64_t day_ms = INT64_C(86400000);
 /* Days since 1970-01-01 and back, for the proleptic Gregorian calendar in eras of 400 years. */
 static int64_t days_of(int64_t year, unsigned month, unsigned day)
 {
-    int64_t shifted = month <= 2 ? year - 1 : year; /* the year begins in March: leap days come last */
+    int64_t shifted =
+        month <= 2 ? year - 1 : year; /* the year begins in March: leap days come last */
     int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
     int64_t year_of_era = shifted - era * 400;
     int64_t month_from_march = month > 2 ? (int64_t)month - 3 : (int64_t)month + 9;

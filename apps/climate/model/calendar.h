@@ -1,6 +1,7 @@
 /* The calendar of the site: hour of the typical year, working hours, season.
  *
- * Site time is milliseconds since 1970 read as UTC; the site has no daylight saving. Pure. Threads: any. */
+ * Site time is milliseconds since 1970 read as UTC; the site has no daylight saving. Pure. Threads:
+ * any. */
 #ifndef GH_CLIMATE_CALENDAR_H
 #define GH_CLIMATE_CALENDAR_H
 

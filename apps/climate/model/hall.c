@@ -78,7 +78,8 @@ static void run_units(const struct gh_hall_plant *plant, const struct gh_hall_lo
     flow->cooling_w = -fmax(total_w / 2, total_w - evaporation_jkg * flow->coil_water_kgs);
     flow->cooling_el_w = total_w / gh_hall_cooling_cop(load->outdoor_c, state->air_c);
 
-    /* The dehumidifier's condenser stands in the hall: electricity and heat of condensation stay. */
+    /* The dehumidifier's condenser stands in the hall: electricity and heat of condensation stay.
+     */
     double over_dryer = fmax(0.0, state->w - gh_psychro_saturation_w(dryer_coil_c, pressure));
     flow->dryer_water_kgs = levels->dehumidifier * plant->dryer_air_kgs * over_dryer * coil_contact;
     flow->dryer_el_w = levels->dehumidifier * plant->dryer_stage_w;
@@ -93,9 +94,10 @@ static double dust_rate(const struct gh_hall_plant *plant, const struct gh_hall_
                         double fans_per_h, const struct gh_hall_state *state)
 {
     double leaks = plant->infiltration_per_h + load->doors_per_h;
-    double per_h = leaks * (plant->dust_penetration * load->outdoor_pm25_ugm3 - state->pm25_ugm3) +
-                   fans_per_h * ((1.0 - plant->dust_filter) * load->outdoor_pm25_ugm3 - state->pm25_ugm3) -
-                   plant->dust_deposition_per_h * state->pm25_ugm3;
+    double per_h =
+        leaks * (plant->dust_penetration * load->outdoor_pm25_ugm3 - state->pm25_ugm3) +
+        fans_per_h * ((1.0 - plant->dust_filter) * load->outdoor_pm25_ugm3 - state->pm25_ugm3) -
+        plant->dust_deposition_per_h * state->pm25_ugm3;
     return per_h / second_per_hour + load->dust_ugs / plant->volume_m3;
 }
 
@@ -111,7 +113,8 @@ struct gh_hall_flow gh_hall_step(const struct gh_hall_plant *plant, const struct
 
     run_units(plant, load, levels, state, &flow);
     flow.envelope_w = plant->envelope_wk * (load->outdoor_c - state->air_c);
-    flow.air_w = air_kg * change_per_s * plant->heat_capacity_jkgk * (load->outdoor_c - state->air_c);
+    flow.air_w =
+        air_kg * change_per_s * plant->heat_capacity_jkgk * (load->outdoor_c - state->air_c);
     flow.gains_w = load->internal_w + plant->solar_m2 * load->ghi_wm2;
     flow.exchange_w = plant->exchange_wk * (state->mass_c - state->air_c);
     flow.ground_w = plant->ground_wk * (plant->ground_c - state->mass_c);
@@ -123,11 +126,12 @@ struct gh_hall_flow gh_hall_step(const struct gh_hall_plant *plant, const struct
     double dust = dust_rate(plant, load, levels->air_per_h, state);
 
     state->air_c += step_s / plant->air_jk *
-                    (flow.envelope_w + flow.air_w + flow.gains_w + flow.exchange_w + flow.heating_w +
-                     flow.cooling_w + flow.dryer_w);
+                    (flow.envelope_w + flow.air_w + flow.gains_w + flow.exchange_w +
+                     flow.heating_w + flow.cooling_w + flow.dryer_w);
     state->mass_c += step_s / plant->mass_jk * (flow.ground_w - flow.exchange_w);
-    state->w += step_s / air_kg *
-                (flow.air_water_kgs + flow.people_water_kgs - flow.coil_water_kgs - flow.dryer_water_kgs);
+    state->w +=
+        step_s / air_kg *
+        (flow.air_water_kgs + flow.people_water_kgs - flow.coil_water_kgs - flow.dryer_water_kgs);
     state->co2_ppm += step_s * co2_rate;
     state->pm25_ugm3 = fmax(0.0, state->pm25_ugm3 + step_s * dust);
 

@@ -1,10 +1,11 @@
-/* The hall: one warehouse zone as four coupled balances (heat, water, CO2, fine dust), stepped in time.
+/* The hall: one warehouse zone as four coupled balances (heat, water, CO2, fine dust), stepped in
+ * time.
  *
- * States are the air with its light mass, the heavy mass (stock and slab), humidity ratio, CO2 and PM2.5.
- * Explicit Euler; the fastest pole is about 2500 s, so steps of 60 s and less are stable. Equipment acts as
- * levels that the caller sets; the model neither decides nor delays anything. It is not a building
- * simulation: one zone, no stratification, constant density. Everything is a plain value and the functions
- * are pure. Threads: any. */
+ * States are the air with its light mass, the heavy mass (stock and slab), humidity ratio, CO2 and
+ * PM2.5. Explicit Euler; the fastest pole is about 2500 s, so steps of 60 s and less are stable.
+ * Equipment acts as levels that the caller sets; the model neither decides nor delays anything. It
+ * is not a building simulation: one zone, no stratification, constant density. Everything is a
+ * plain value and the functions are pure. Threads: any. */
 #ifndef GH_CLIMATE_HALL_H
 #define GH_CLIMATE_HALL_H
 
@@ -13,10 +14,10 @@
 /* What does not change: geometry, materials, sizes of the equipment. */
 struct gh_hall_plant {
     double volume_m3, floor_m2;
-    double envelope_wk;        /* walls, roof, doors to the outdoor air */
+    double envelope_wk; /* walls, roof, doors to the outdoor air */
     double ground_wk, ground_c;
-    double exchange_wk;        /* air to heavy mass */
-    double air_jk, mass_jk;    /* heat capacities */
+    double exchange_wk;     /* air to heavy mass */
+    double air_jk, mass_jk; /* heat capacities */
     double density_kgm3, heat_capacity_jkgk;
     double infiltration_per_h; /* all doors closed */
     double solar_m2;           /* of GHI that ends in the hall: absorbed fraction x roof */
@@ -43,24 +44,26 @@ struct gh_hall_state {
 struct gh_hall_load {
     double outdoor_c, outdoor_w, outdoor_pm25_ugm3, pressure_pa, ghi_wm2;
     double internal_w, people;
-    double dust_ugs;       /* forklifts and handling */
-    double doors_per_h;    /* air changes through open dock doors */
+    double dust_ugs;    /* forklifts and handling */
+    double doors_per_h; /* air changes through open dock doors */
 };
 
 struct gh_hall_levels {
-    double heating, cooling, dehumidifier; /* stages running, 0..GH_HALL_STAGES; a mean over the step may be broken */
-    double air_per_h;                      /* outdoor air by the fans */
+    double heating, cooling,
+        dehumidifier; /* stages running, 0..GH_HALL_STAGES; a mean over the step may be broken */
+    double air_per_h; /* outdoor air by the fans */
 };
 
 /* What flowed during a step: watts into the hall, kg/s of water, watts of electricity. */
 struct gh_hall_flow {
     double envelope_w, ground_w, air_w, gains_w, heating_w, cooling_w, dryer_w;
-    double exchange_w;                         /* mass to air */
+    double exchange_w; /* mass to air */
     double air_water_kgs, people_water_kgs, coil_water_kgs, dryer_water_kgs, condensed_kgs;
     double heating_el_w, cooling_el_w, dryer_el_w, fan_el_w;
 };
 
-/* Advances `state` by `step_s` and says what flowed. Levels and loads hold during the whole step. */
+/* Advances `state` by `step_s` and says what flowed. Levels and loads hold during the whole step.
+ */
 struct gh_hall_flow gh_hall_step(const struct gh_hall_plant *plant, const struct gh_hall_load *load,
                                  const struct gh_hall_levels *levels, double step_s,
                                  struct gh_hall_state *state);

@@ -39,7 +39,8 @@ void gh_kpi_add(struct gh_kpi *kpi, const struct gh_kpi_limits *limits,
     double hours = sample->step_s / 3600.0, kilo_hours = hours / 1000.0;
     double watts =
         sample->heating_el_w + sample->cooling_el_w + sample->dryer_el_w + sample->fan_el_w;
-    double beyond_k = fmax(0.0, fmax(limits->low_c - sample->air_c, sample->air_c - limits->high_c));
+    double beyond_k =
+        fmax(0.0, fmax(limits->low_c - sample->air_c, sample->air_c - limits->high_c));
 
     if (kpi->hours <= 0.0) {
         kpi->air_min_c = sample->air_c;

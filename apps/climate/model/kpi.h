@@ -1,8 +1,9 @@
 /* Key figures of a run: what the equipment used and what the goods felt.
  *
- * The definitions of IBPSA BOPTEST (tdis, ener, pele) beside those of storage practice (mean kinetic
- * temperature of USP <1079>, hours above a humidity limit, compressor starts). Feed one sample per step;
- * the sums hold at any step length. Plain values, no memory. Threads: one at a time. */
+ * The definitions of IBPSA BOPTEST (tdis, ener, pele) beside those of storage practice (mean
+ * kinetic temperature of USP <1079>, hours above a humidity limit, compressor starts). Feed one
+ * sample per step; the sums hold at any step length. Plain values, no memory. Threads: one at a
+ * time. */
 #ifndef GH_CLIMATE_KPI_H
 #define GH_CLIMATE_KPI_H
 
@@ -36,9 +37,9 @@ struct gh_kpi {
     double discomfort_kh, hours_outside;       /* K h beyond the band; hours beyond it */
     double co2_ppmh, hours_humid, hours_frost; /* below 5 C */
     double air_min_c, air_max_c;
-    unsigned starts;        /* of a unit: heating or cooling from nothing */
-    unsigned stage_starts;  /* of each compressor */
-    double peak_kw;         /* largest mean of a quarter of an hour */
+    unsigned starts;       /* of a unit: heating or cooling from nothing */
+    unsigned stage_starts; /* of each compressor */
+    double peak_kw;        /* largest mean of a quarter of an hour */
     struct gh_mkt mkt;
     /* the sample before, and the quarter of an hour under way */
     int heating, cooling;

@@ -27,8 +27,8 @@ static double ln_saturation_slope(double temperature_c)
 {
     double k = temperature_c + zero_k;
     if (temperature_c <= triple_point_c)
-        return 5.6745359e3 / (k * k) - 9.677843e-3 + 2 * 6.2215701e-7 * k + 3 * 2.0747825e-9 * k * k -
-               4 * 9.484024e-13 * k * k * k + 4.1635019 / k;
+        return 5.6745359e3 / (k * k) - 9.677843e-3 + 2 * 6.2215701e-7 * k +
+               3 * 2.0747825e-9 * k * k - 4 * 9.484024e-13 * k * k * k + 4.1635019 / k;
     return 5.8002206e3 / (k * k) - 4.8640239e-2 + 2 * 4.1764768e-5 * k - 3 * 1.4452093e-8 * k * k +
            6.5459673 / k;
 }

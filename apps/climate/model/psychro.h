@@ -1,9 +1,10 @@
 /* Psychrometrics: the state of moist air from temperature, humidity and pressure.
  *
- * The forms of ASHRAE Fundamentals, chapter 1, in SI. Not for records of legal weight below -100 or above
- * 200 C, where the vapour pressure correlation ends; arguments are cut to that range. Humidity ratio `w` is
- * kg of water per kg of dry air; relative humidity is a fraction of 1; temperatures are Celsius, pressures
- * pascal, energies joule per kg of dry air. No state, no memory. Threads: any. */
+ * The forms of ASHRAE Fundamentals, chapter 1, in SI. Not for records of legal weight below -100 or
+ * above 200 C, where the vapour pressure correlation ends; arguments are cut to that range.
+ * Humidity ratio `w` is kg of water per kg of dry air; relative humidity is a fraction of 1;
+ * temperatures are Celsius, pressures pascal, energies joule per kg of dry air. No state, no
+ * memory. Threads: any. */
 #ifndef GH_CLIMATE_PSYCHRO_H
 #define GH_CLIMATE_PSYCHRO_H
 

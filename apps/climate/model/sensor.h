@@ -1,7 +1,7 @@
 /* A sensor of the simulated hall: first-order lag, noise, quantisation.
  *
- * Deterministic: the noise comes from a generator whose state is part of the sensor, so a run is repeated
- * from its seed. Plain values, no memory. Threads: one at a time. */
+ * Deterministic: the noise comes from a generator whose state is part of the sensor, so a run is
+ * repeated from its seed. Plain values, no memory. Threads: one at a time. */
 #ifndef GH_CLIMATE_SENSOR_H
 #define GH_CLIMATE_SENSOR_H
 
@@ -30,7 +30,8 @@ void gh_sensor_follow(struct gh_sensor *sensor, const struct gh_sensor_kind *kin
 /* One reading; draws noise. Needs one gh_sensor_follow before. */
 double gh_sensor_read(struct gh_sensor *sensor, const struct gh_sensor_kind *kind);
 
-/* The instruments of the demo warehouse: temperature (C), relative humidity (%), CO2 (ppm), PM2.5 (ug/m3). */
+/* The instruments of the demo warehouse: temperature (C), relative humidity (%), CO2 (ppm), PM2.5
+ * (ug/m3). */
 extern const struct gh_sensor_kind gh_sensor_temperature, gh_sensor_humidity, gh_sensor_co2,
     gh_sensor_dust;
 #endif

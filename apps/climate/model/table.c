@@ -28,7 +28,8 @@ static char *read_whole(const char *path, size_t bytes_max, struct gh_error *err
         return NULL;
     }
     if (failed || size > bytes_max || memchr(text, '\0', size) != NULL) {
-        gh_error_set(error, GH_ERROR_FILE, "%s: not a table of at most %zu bytes of text", path, bytes_max);
+        gh_error_set(error, GH_ERROR_FILE, "%s: not a table of at most %zu bytes of text", path,
+                     bytes_max);
         free(text);
         return NULL;
     }
@@ -50,7 +51,8 @@ static bool add_field(struct gh_table *table, size_t count, char *field)
     return true;
 }
 
-/* Cuts one line into fields behind the `*count` there are; yields how many it had, 0 without memory. */
+/* Cuts one line into fields behind the `*count` there are; yields how many it had, 0 without
+ * memory. */
 static size_t split_line(struct gh_table *table, char *line, size_t *count)
 {
     size_t found = 0;
@@ -79,8 +81,8 @@ static bool split(struct gh_table *table, const char *path, struct gh_error *err
         if (table->columns == 0)
             table->columns = found;
         if (found == 0 || found != table->columns) {
-            gh_error_set(error, GH_ERROR_FILE, "%s:%zu: %zu fields where the header has %zu", path, number,
-                         found, table->columns);
+            gh_error_set(error, GH_ERROR_FILE, "%s:%zu: %zu fields where the header has %zu", path,
+                         number, found, table->columns);
             return false;
         }
     }

@@ -29,8 +29,9 @@ static bool read_row(const struct gh_table *table, size_t row, const size_t at[C
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
         if (!gh_table_number(table, row, at[i], &value[i]) || value[i] < columns[i].min ||
             value[i] > columns[i].max) {
-            gh_error_set(error, GH_ERROR_FILE, "weather row %zu: %s is '%s', not a number in %g..%g",
-                         row + 1, columns[i].name, gh_table_text(table, row, at[i]), columns[i].min,
+            gh_error_set(error, GH_ERROR_FILE,
+                         "weather row %zu: %s is '%s', not a number in %g..%g", row + 1,
+                         columns[i].name, gh_table_text(table, row, at[i]), columns[i].min,
                          columns[i].max);
             return false;
         }

@@ -1,9 +1,9 @@
 /* The weather of a typical year, hour by hour, as a function of site time.
  *
- * A file is a table with the columns hour, month, day, Tdb_C, Tdp_C, RH_pct, P_Pa, GHI_Wm2 (others are
- * ignored) and 8760 rows from 1 January; 29 February repeats the 28th. Site time is the clock of the file:
- * UTC milliseconds whose calendar is read as the file's own hours. Between two hours values are linear.
- * Not a forecast. Threads: any number may read one weather. */
+ * A file is a table with the columns hour, month, day, Tdb_C, Tdp_C, RH_pct, P_Pa, GHI_Wm2 (others
+ * are ignored) and 8760 rows from 1 January; 29 February repeats the 28th. Site time is the clock
+ * of the file: UTC milliseconds whose calendar is read as the file's own hours. Between two hours
+ * values are linear. Not a forecast. Threads: any number may read one weather. */
 #ifndef GH_CLIMATE_WEATHER_H
 #define GH_CLIMATE_WEATHER_H
 
