@@ -20,7 +20,7 @@ struct gh_asset {
     const char *etag;         /* with its quotes, strong */
     const uint8_t *data;
     size_t size;
-    const uint8_t *gzip; /* the same content for clients that accept gzip; NULL when it would not be smaller */
+    const uint8_t *gzip;      /* the same for clients that accept gzip; NULL when it saves nothing */
     size_t gzip_size;
     bool immutable;
 };
@@ -29,6 +29,6 @@ struct gh_asset {
 extern const struct gh_asset gh_assets[];
 extern const size_t gh_assets_count;
 
-/* The Content-Security-Policy under which the console is built and tested; to be sent with its HTML. */
+/* The Content-Security-Policy under which the console is built and tested; to be sent with HTML. */
 extern const char gh_assets_policy[];
 #endif

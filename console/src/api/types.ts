@@ -1,0 +1,186 @@
+// The native API as the console reads it (/api/v1). Times are RFC 3339 in UTC; null means never.
+
+export interface Operator {
+  name: string;
+  role: string;
+}
+
+export interface Session {
+  operator: Operator;
+  expires_at: string | null;
+}
+
+export interface Status {
+  version: string;
+  started_at: string;
+  now: string;
+  devices: number;
+  connected: number;
+  messages_received: number;
+  messages_stored: number;
+  log_bytes: number;
+}
+
+export interface Tenant {
+  name: string;
+}
+
+export interface Registry {
+  tenant: string;
+  name: string;
+  location: string;
+  device_count?: number;
+}
+
+export interface Credential {
+  id: string;
+  kind: string;
+  form: string;
+  fingerprint: string;
+  expires_at: string | null;
+  created_at: string | null;
+}
+
+export interface Connection {
+  state: 'connected' | 'disconnected';
+  since: string | null;
+  address: string | null;
+  dialect: string | null;
+  credential: string | null;
+  expires_at: string | null;
+}
+
+export interface Refusal {
+  at: string;
+  reason: string;
+  detail: string | null;
+  address: string | null;
+}
+
+export interface FleetRefusal extends Refusal {
+  tenant: string | null;
+  registry: string | null;
+  device: string | null;
+}
+
+/** What names a device: the three parts of its address. */
+export interface DeviceName {
+  tenant: string;
+  registry: string;
+  id: string;
+}
+
+export interface Device extends DeviceName {
+  number: string;
+  blocked: boolean;
+  attributes: Record<string, string>;
+  credentials: Credential[];
+  connection: Connection;
+  last_refusal: Refusal | null;
+  last_event_at: string | null;
+  last_state_at: string | null;
+  last_heartbeat_at: string | null;
+  created_at: string | null;
+  config: { version: number | string; updated_at: string | null; acknowledged_at: string | null } | null;
+  state: { updated_at: string | null } | null;
+}
+
+export interface DevicePage {
+  devices: Device[];
+  next_page_token?: string | null;
+  total?: number;
+}
+
+export interface LogEntry {
+  at: string;
+  kind: string;
+  reason: string | null;
+  detail: string | null;
+  address: string | null;
+}
+
+export interface TelemetryRecord {
+  at: string;
+  channel: string;
+  data: unknown;
+  data_base64?: string;
+}
+
+/** A version of a device's configuration, or a state that it reported. */
+export interface DocumentVersion {
+  version: number | string;
+  updated_at: string | null;
+  acknowledged_at?: string | null;
+  data?: unknown;
+  data_base64?: string;
+}
+
+export type Range = readonly [number, number];
+
+export interface Climate {
+  temperature_c?: number | null;
+  humidity_pct?: number | null;
+  co2_ppm?: number | null;
+  pm25_ugm3?: number | null;
+}
+
+export type Quantity = keyof Climate;
+
+export interface Probe extends Climate {
+  device: string;
+  kind: string;
+  ok: boolean;
+  at: string | null;
+}
+
+export interface Equipment {
+  device: string;
+  kind: string;
+  ok: boolean;
+  commanded: number | null;
+  reported: number | null;
+  stages: number | null;
+  power_w: number | null;
+  since: string | null;
+}
+
+export interface Alarm {
+  kind: string;
+  text: string;
+  since: string | null;
+}
+
+export interface Zone {
+  tenant: string;
+  zone: string;
+  name: string;
+  season: string;
+  mode: string;
+  site_time: string | null;
+  speed: number;
+  band: Partial<Record<Quantity, Range>>;
+  reading: (Climate & { at?: string | null }) | null;
+  outdoor: Climate | null;
+  probes: Probe[];
+  equipment: Equipment[];
+  alarms: Alarm[];
+  updated_at: string | null;
+}
+
+/** The live stream's events. */
+export interface TelemetryEvent extends TelemetryRecord {
+  tenant: string;
+  registry: string;
+  device: string;
+}
+
+export interface ConnectionEvent {
+  tenant: string;
+  registry: string;
+  device: string;
+  state: string;
+  at: string;
+  reason: string | null;
+  detail: string | null;
+  address: string | null;
+}

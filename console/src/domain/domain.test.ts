@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { LogEntry, TelemetryRecord } from '../api/types';
+import { diffLines, payloadText, readJson, toBase64 } from './payload';
+import { explain, KNOWN_REASONS, reasonTitle } from './reasons';
+import { devicePath, hallPath, routeOf } from './route';
+import { appendRecord, hasSiteTime, joined, numbersOf, seriesOf, summary } from './series';
+import { availability, byReason, marksOf, spansOf } from './timeline';
+
+const at = (minute: number): string => new Date(minute * 60_000).toISOString();
+const entry = (minute: number, kind: string, reason: string | null = null): LogEntry => ({
+  at: at(minute), kind, reason, detail: null, address: null,
+});
+
+test('every reason is explained with a remedy, and its words are unique', () => {
+  const titles = new Set<string>();
+  for (const reason of KNOWN_REASONS) {
+    const found = explain(reason);
+    assert.ok(found && found.meaning.endsWith('.') && found.remedy.endsWith('.'), reason);
+    titles.add(found.title);
+  }
+  assert.equal(titles.size, KNOWN_REASONS.length);
+});
+
+test('an expired token points to the clock', () => assert.match(explain('TOKEN_EXPIRED')?.remedy ?? '', /clock/));
+
+test('an unknown reason is still readable', () => {
+  assert.equal(explain('SOME_NEW_THING'), null);
+  assert.equal(reasonTitle('SOME_NEW_THING'), 'Some new thing');
+  assert.equal(reasonTitle(null), 'No reason given');
+});
+
+const record = (minute: number, channel: string, data: unknown): TelemetryRecord => ({ at: at(minute), channel, data });
+
+test('numbers are found under their dotted path, three levels deep; all else is left out', () => {
+  const data = { a: 1, b: { c: 2, d: { e: 3, f: { g: 4 } } }, text: 'x', list: [1], none: null, yes: true };
+  assert.deepEqual(numbersOf(data), [['a', 1], ['b.c', 2], ['b.d.e', 3]]);
+  assert.deepEqual(numbersOf(7), [['value', 7]]);
+  assert.deepEqual(numbersOf(null), []);
+});
+
+test('records become one series for each channel and field, in order of time', () => {
+  const series = seriesOf([
+    record(2, 'climate', { t: 21, h: 50 }), record(1, 'climate', { t: 20 }), record(1, 'air', { t: 5 }),
+  ]);
+  assert.deepEqual(series.map((s) => [s.key, s.values]), [['air t', [5]], ['climate h', [50]], ['climate t', [20, 21]]]);
+});
+
+test('the site’s clock is used where the payload tells it', () => {
+  const records = [record(1, 'c', { t: 1, site_time: at(100) }), record(2, 'c', { t: 2 })];
+  assert.equal(hasSiteTime(records), true);
+  assert.deepEqual(seriesOf(records, 'site')[0]?.times, [100 * 60_000]);
+});
+
+test('a live record is added; what left the window or the limit falls off', () => {
+  const list = [record(1, 'c', 1), record(5, 'c', 2), record(6, 'c', 3)];
+  assert.deepEqual(appendRecord(list, record(7, 'c', 4), 2 * 60_000, 10).map((r) => r.data), [2, 3, 4]);
+  assert.deepEqual(appendRecord(list, record(7, 'c', 4), 0, 2).map((r) => r.data), [3, 4]);
+});
+
+test('series are joined over one axis with gaps', () => {
+  const [a, b] = seriesOf([record(1, 'a', { x: 1 }), record(2, 'b', { x: 2 }), record(3, 'a', { x: 3 })]);
+  assert.ok(a && b);
+  assert.deepEqual(joined([a, b]), {
+    times: [60_000, 120_000, 180_000], columns: [[1, null, 3], [null, 2, null]],
+  });
+});
+
+test('a summary holds last, least, most and mean', () => {
+  assert.deepEqual(summary([3, 1, 2]), { last: 2, least: 1, most: 3, mean: 2 });
+  assert.equal(summary([]), null);
+});
+
+for (const [claim, entries, now, spans] of [
+  ['nothing known, connected now', [], true, [[0, 10, 'connected']]],
+  ['a connect first means disconnected before', [entry(4, 'connect')], true, [[0, 4, 'disconnected'], [4, 10, 'connected']]],
+  ['a disconnect first means connected before', [entry(4, 'disconnect')], false, [[0, 4, 'connected'], [4, 10, 'disconnected']]],
+  ['what was before the window counts', [entry(-3, 'connect'), entry(6, 'disconnect')], false, [[0, 6, 'connected'], [6, 10, 'disconnected']]],
+  ['a take-over is one span', [entry(2, 'connect'), entry(5, 'connect')], true, [[0, 2, 'disconnected'], [2, 10, 'connected']]],
+  ['refusals do not disconnect', [entry(2, 'refusal')], true, [[0, 10, 'connected']]],
+] as const) {
+  test(`time-line: ${claim}`, () => {
+    const found = spansOf([...entries].reverse(), 0, 10 * 60_000, now);
+    assert.deepEqual(found.map((s) => [s.from / 60_000, s.to / 60_000, s.state]), spans);
+  });
+}
+
+test('availability is the connected share', () => {
+  assert.equal(availability(spansOf([entry(4, 'connect')], 0, 10 * 60_000, true)), 0.6);
+  assert.equal(availability([]), 0);
+});
+
+test('marks are refusals and denials inside the window', () => {
+  const marks = marksOf([entry(1, 'refusal'), entry(2, 'publish_denied'), entry(3, 'connect'), entry(99, 'refusal')], 0, 600_000);
+  assert.equal(marks.length, 2);
+});
+
+test('reasons are counted', () => {
+  assert.deepEqual(byReason([{ reason: 'A' }, { reason: 'B' }, { reason: 'B' }]), [
+    { reason: 'B', count: 2 }, { reason: 'A', count: 1 },
+  ]);
+});
+
+for (const path of ['/', '/devices', '/refusals', '/system']) {
+  test(`${path} is a page`, () => assert.notEqual(routeOf(path).page, 'unknown'));
+}
+for (const path of ['/nothing', '/devices/a', '/devices/a/b/c/nothing', '/devices/%E0%A4%A/b/c', '/halls/demo']) {
+  test(`${path} is not`, () => assert.equal(routeOf(path).page, 'unknown'));
+}
+
+test('device and hall addresses survive every allowed character', () => {
+  const name = { tenant: 'demo', registry: 'r.1', id: 'a+b.c~d_e%f-g' };
+  assert.deepEqual(routeOf(devicePath(name, 'log')), { page: 'device', name, tab: 'log' });
+  assert.deepEqual(routeOf(hallPath('demo', 'hall 1/x')), { page: 'hall', tenant: 'demo', zone: 'hall 1/x' });
+});
+
+test('a mistake in JSON comes with its place', () => {
+  assert.deepEqual(readJson('{"a": 1}'), { ok: true, value: { a: 1 } });
+  const found = readJson('{\n  "a": 1,\n  b: 2\n}');
+  assert.equal(found.ok, false);
+  if (!found.ok) assert.deepEqual([found.line, found.column], [3, 3]);
+});
+
+test('documents are shown as JSON, as text or as bytes', () => {
+  assert.equal(payloadText({ data: { a: 1 } }), '{\n  "a": 1\n}');
+  assert.equal(payloadText({ data_base64: toBase64('grüß') }), 'grüß');
+  assert.equal(payloadText({ data_base64: '/wA=' }), 'ff 00');
+  assert.equal(payloadText({}), '');
+});
+
+test('a difference shows what goes and what comes', () => {
+  assert.deepEqual(diffLines('a\nb\nc', 'a\nx\nc').map((l) => l.sign + l.text), [' a', '−b', '+x', ' c']);
+});

@@ -1,0 +1,159 @@
+// The reasons in the trail, in plain words: what happened, and what a person does about it.
+//
+// The words on the left are the server's and stay as they are; an unknown one is shown as it came.
+
+export type Blame = 'device' | 'registry' | 'network' | 'server' | 'nobody';
+
+export interface Explanation {
+  title: string;
+  meaning: string;
+  remedy: string;
+  blame: Blame;
+}
+
+const row = (blame: Blame, title: string, meaning: string, remedy: string): Explanation => ({
+  blame, title, meaning, remedy,
+});
+
+const EXPLANATIONS: Record<string, Explanation> = {
+  // Sign-in of a device
+  UNKNOWN_TENANT: row('device', 'Unknown tenant',
+    'The device named a tenant, project or hub that does not exist here.',
+    'Compare the project in the device’s client id with the tenants of this server.'),
+  UNKNOWN_REGISTRY: row('device', 'Unknown registry',
+    'The tenant exists, but it has no registry of this name.',
+    'Check registry and region in the device’s client id; create the registry if it is missing.'),
+  UNKNOWN_DEVICE: row('registry', 'Unknown device',
+    'Nobody has registered a device of this name in the registry.',
+    'Register it with its public key, or find out who is trying: the address is in the entry.'),
+  BLOCKED: row('registry', 'Device is blocked',
+    'An operator has blocked this device; it may not connect.',
+    'Unblock it on its page when it should work again.'),
+  MQTT_DISABLED: row('registry', 'MQTT is switched off',
+    'The device’s registry does not take MQTT connections.',
+    'Switch MQTT on in the registry, or use HTTPS.'),
+  HTTP_DISABLED: row('registry', 'HTTPS is switched off',
+    'The device’s registry does not take HTTPS requests.',
+    'Switch HTTP on in the registry, or use MQTT.'),
+  NO_CREDENTIAL: row('registry', 'No credential on file',
+    'The device is registered without a public key, so that nothing it sends can be verified.',
+    'Add the device’s public key or certificate to its credentials.'),
+  CREDENTIAL_EXPIRED: row('registry', 'Credential has expired',
+    'Every key on file that fits the token has passed its expiry date.',
+    'Add a new key, or extend the expiry of the present one.'),
+  TOKEN_MALFORMED: row('device', 'Token is not a JWT',
+    'The password field holds no JSON Web Token: three base64url parts joined by dots.',
+    'Check that the device sends its token, whole, in the password field.'),
+  TOKEN_HEADER: row('device', 'Token header is not acceptable',
+    'The token’s header asks for something that a device token must not have.',
+    'Use a header with alg and typ only.'),
+  ALGORITHM: row('device', 'Algorithm does not fit the key',
+    'The token is signed with another algorithm than the keys on file are for.',
+    'Sign with ES256 for a P-256 key and RS256 for an RSA key, or replace the key on file.'),
+  SIGNATURE: row('device', 'Signature does not match',
+    'The token was signed with another private key than the one whose public half is on file.',
+    'Compare the fingerprints; after replacing a device’s key, add the new public key here.'),
+  CLAIMS: row('device', 'A claim is missing or malformed',
+    'The token lacks iat, exp or aud, or one of them has the wrong type.',
+    'iat and exp are whole seconds since 1970, aud is text.'),
+  AUDIENCE: row('device', 'Token is for somebody else',
+    'The token’s aud is not this tenant.',
+    'Set aud to the project id that stands in the client id.'),
+  SUBJECT: row('device', 'Token is about another device',
+    'The token’s sub names another device than the one that connects.',
+    'Sign the token with sub set to this device’s id.'),
+  LIFETIME: row('device', 'Token lives too long',
+    'Between iat and exp lie more than 24 hours.',
+    'Sign tokens for at most 24 hours and renew them before they end.'),
+  TOKEN_EXPIRED: row('device', 'Token has expired',
+    'The token’s exp has passed. The entry says by how much.',
+    'A few minutes to hours: sign a new token before connecting. Days or years: the device’s clock is wrong, set it by NTP.'),
+  TOKEN_NOT_YET_VALID: row('device', 'Token is from the future',
+    'The token’s iat lies ahead of the server’s time by more than ten minutes.',
+    'The device’s clock runs ahead: set it by NTP. If all devices show this, check the server’s clock.'),
+  UNAVAILABLE: row('server', 'Nothing could be decided',
+    'The server could not read its store, and refused to be safe. The device is not at fault.',
+    'Look into the server’s log for the time of this entry; the device will try again.'),
+  REFUSED: row('device', 'Refused',
+    'The server did not let the device in.', 'The detail of the entry says why.'),
+  // End of a connection
+  CLIENT_CLOSED: row('nobody', 'Device said goodbye',
+    'The device sent DISCONNECT and closed the connection: the normal way.', 'Nothing to do.'),
+  NETWORK: row('network', 'Connection broke',
+    'The network connection ended without DISCONNECT.',
+    'Now and then is normal. If it repeats, check power, radio and any NAT or firewall timeout between.'),
+  KEEPALIVE: row('network', 'Device fell silent',
+    'Nothing came for one and a half times the keep-alive that the device promised.',
+    'Check the device’s power and network; over bad links choose a longer keep-alive.'),
+  IDLE: row('device', 'Idle for too long',
+    'The connection carried nothing for longer than the server allows.',
+    'Let the device send PINGREQ, or events, more often.'),
+  PROTOCOL: row('device', 'Protocol error',
+    'The device sent bytes that MQTT 3.1.1 does not allow. The detail says which rule.',
+    'Update or fix the device’s MQTT library.'),
+  TOO_LARGE: row('device', 'Message too large',
+    'A message was larger than 256 KiB.', 'Split it, or send less often and less.'),
+  QOS2: row('device', 'QoS 2 is not supported',
+    'The device published or subscribed with QoS 2.', 'Use QoS 1: acknowledged means stored.'),
+  TAKEN_OVER: row('device', 'Same device connected again',
+    'A newer connection of this device replaced this one.',
+    'Once after a network change is normal. If it repeats every few seconds, two machines share one identity.'),
+  DELETED: row('registry', 'Device was deleted',
+    'An operator deleted the device while it was connected.', 'Register it again if that was a mistake.'),
+  CREDENTIAL_REMOVED: row('registry', 'Credential was removed',
+    'The key with which this connection began is no longer on file.',
+    'If the device should go on, make sure that its current key is registered.'),
+  TOPIC_FORBIDDEN: row('device', 'Forbidden topic',
+    'The device used a topic that is not its own.',
+    'Devices publish to /devices/ID/events, /events/CHANNEL and /state, with their own id.'),
+  NO_TELEMETRY_TOPIC: row('registry', 'Registry has no telemetry topic',
+    'The device sent an event, but its registry does not say where events go.',
+    'Set a telemetry topic in the registry’s routes.'),
+  RATE: row('device', 'Too fast',
+    'The device sent more messages than its limit allows.',
+    'Let it gather readings and send them together.'),
+  SHUTDOWN: row('server', 'Server was stopped',
+    'The server closed all connections because it was stopped or restarted.',
+    'Nothing to do: the device connects again.'),
+};
+
+/** The explanation of a reason; null when this console does not know the word. */
+export function explain(reason: string | null | undefined): Explanation | null {
+  return reason ? (EXPLANATIONS[reason] ?? null) : null;
+}
+
+/** "TOKEN_EXPIRED" and what the console has no words for: "Some new reason". */
+export function reasonTitle(reason: string | null | undefined): string {
+  if (!reason) return 'No reason given';
+  const known = EXPLANATIONS[reason];
+  if (known) return known.title;
+  const plain = reason.replace(/_/g, ' ').toLowerCase();
+  return plain.charAt(0).toUpperCase() + plain.slice(1);
+}
+
+export const BLAME_WORDS: Record<Blame, string> = {
+  device: 'to be set right on the device',
+  registry: 'to be set right here, in the registry',
+  network: 'to be found on the network',
+  server: 'to be found on the server',
+  nobody: 'nothing is wrong',
+};
+
+const KINDS: Record<string, { title: string; tone: 'good' | 'bad' | 'warn' | 'plain' }> = {
+  connect: { title: 'Connected', tone: 'good' },
+  disconnect: { title: 'Disconnected', tone: 'plain' },
+  refusal: { title: 'Refused', tone: 'bad' },
+  publish_denied: { title: 'Publish denied', tone: 'bad' },
+  subscribe_denied: { title: 'Subscription denied', tone: 'bad' },
+  config_sent: { title: 'Configuration sent', tone: 'plain' },
+  config_ack: { title: 'Configuration acknowledged', tone: 'good' },
+  command: { title: 'Command', tone: 'plain' },
+  operator: { title: 'Operator', tone: 'warn' },
+};
+
+export function kindFacts(kind: string): { title: string; tone: 'good' | 'bad' | 'warn' | 'plain' } {
+  return KINDS[kind] ?? { title: kind.replace(/_/g, ' '), tone: 'plain' };
+}
+
+export const LOG_KINDS: readonly string[] = Object.keys(KINDS);
+export const KNOWN_REASONS: readonly string[] = Object.keys(EXPLANATIONS);
