@@ -23,7 +23,7 @@ enum gh_identity_reason {
     GH_IDENTITY_MQTT_DISABLED,
     GH_IDENTITY_HTTP_DISABLED,
     GH_IDENTITY_NO_CREDENTIAL,      /* the device has none */
-    GH_IDENTITY_CREDENTIAL_EXPIRED, /* all that fit `alg` have expired */
+    GH_IDENTITY_CREDENTIAL_EXPIRED, /* signed by a credential that has expired */
     GH_IDENTITY_TOKEN_MALFORMED,
     GH_IDENTITY_TOKEN_HEADER,
     GH_IDENTITY_ALGORITHM,
@@ -50,7 +50,7 @@ struct gh_identity_claim {
     struct gh_slice device;   /* id, or number in decimal */
     struct gh_slice token;    /* a secret, never to be logged */
     enum gh_identity_over over;
-    struct gh_jwt_policy policy; /* with its audience: the tenant as claimed, for both dialects */
+    struct gh_jwt_policy policy; /* an empty audience stands for `tenant` as claimed */
 };
 
 enum { GH_IDENTITY_DETAIL_MAX = GH_JWT_DETAIL_MAX };

@@ -1,8 +1,7 @@
 #include "identity/jwt.h"
 #include "base/time.h"
+#include "identity/detail_internal.h"
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 const struct gh_jwt_policy gh_jwt_native = {.skew_s = 600, .lifetime_max_s = 24 * 3600};
 
@@ -40,20 +39,11 @@ static enum gh_jwt_verdict decide(struct gh_jwt_outcome *out, enum gh_jwt_verdic
 {
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(out->detail, sizeof out->detail, format, arguments);
+    gh_detail_print(out->detail, sizeof out->detail, format, arguments);
     va_end(arguments);
-    /* Texts of the token may be cut inside a character or hold controls; a detail is plain ASCII.
-     */
-    for (char *at = out->detail; *at != '\0'; at++) {
-        if (*at < 0x20 || *at > 0x7e)
-            *at = '?';
-    }
     out->verdict = verdict;
     return verdict;
 }
-
-/* How much of a stranger's text a detail repeats. */
-enum { QUOTED_MAX = 64 };
 
 static enum gh_jwt_verdict decide_form(struct gh_jwt_outcome *out, enum gh_jose_status status)
 {
@@ -76,7 +66,7 @@ static enum gh_jwt_verdict check_header(const struct gh_jose *jose,
     if (jose->type_refused ||
         (jose->type.size > 0 && !gh_slice_equal_nocase(jose->type, GH_SLICE("JWT"))))
         return decide(out, GH_JWT_HEADER, "typ is \"%.*s\", a device's token has JWT or none",
-                      GH_PRINT(gh_slice_sub(jose->type, 0, QUOTED_MAX)));
+                      GH_PRINT(gh_detail_quoted(jose->type)));
     return GH_JWT_ACCEPTED;
 }
 
@@ -99,7 +89,7 @@ static enum gh_jwt_verdict check_signature(const struct gh_jose *jose,
     if (count > 0 && fitting == 0)
         return decide(out, GH_JWT_ALGORITHM,
                       "alg is \"%.*s\", which none of the %zu credentials has",
-                      GH_PRINT(gh_slice_sub(jose->algorithm, 0, QUOTED_MAX)), count);
+                      GH_PRINT(gh_detail_quoted(jose->algorithm)), count);
     return decide(out, GH_JWT_SIGNATURE, "signed by none of the %zu credentials", count);
 }
 
@@ -120,9 +110,9 @@ static enum gh_jwt_verdict check_audience(const struct gh_jose_claims *claims,
             return GH_JWT_ACCEPTED;
     }
     if (claims->audiences_count > 0)
-        first = gh_slice_sub(claims->audiences[0], 0, QUOTED_MAX);
+        first = gh_detail_quoted(claims->audiences[0]);
     return decide(out, GH_JWT_AUDIENCE, "aud is \"%.*s\", expected \"%.*s\"", GH_PRINT(first),
-                  GH_PRINT(gh_slice_sub(wanted, 0, QUOTED_MAX)));
+                  GH_PRINT(gh_detail_quoted(wanted)));
 }
 
 static enum gh_jwt_verdict check_members(const struct gh_jose_claims *claims,
@@ -150,8 +140,8 @@ static enum gh_jwt_verdict check_members(const struct gh_jose_claims *claims,
     }
     if (policy->subject.size > 0 && !gh_slice_equal(claims->subject.text, policy->subject))
         return decide(out, GH_JWT_SUBJECT, "sub is \"%.*s\", expected \"%.*s\"",
-                      GH_PRINT(gh_slice_sub(claims->subject.text, 0, QUOTED_MAX)),
-                      GH_PRINT(gh_slice_sub(policy->subject, 0, QUOTED_MAX)));
+                      GH_PRINT(gh_detail_quoted(claims->subject.text)),
+                      GH_PRINT(gh_detail_quoted(policy->subject)));
     return GH_JWT_ACCEPTED;
 }
 
@@ -205,25 +195,33 @@ static enum gh_jwt_verdict check_claims(const struct gh_jose_claims *claims,
     return decide(out, GH_JWT_ACCEPTED, "accepted");
 }
 
+enum gh_jwt_verdict gh_jwt_check_form(struct gh_slice token, const struct gh_jwt_policy *policy,
+                                      struct gh_arena *arena, struct gh_jose *jose,
+                                      struct gh_jwt_outcome *out)
+{
+    struct gh_jose_claims claims;
+    enum gh_jose_status status = gh_jose_read(token, policy->lenient_base64, arena, jose);
+
+    *out = (struct gh_jwt_outcome){0};
+    if (status == GH_JOSE_OK && policy->payload_first)
+        status = gh_jose_claims(jose->payload, arena, &claims);
+    return status == GH_JOSE_OK ? GH_JWT_ACCEPTED : decide_form(out, status);
+}
+
 enum gh_jwt_verdict gh_jwt_verify(struct gh_slice token, const struct gh_key *const *keys,
                                   size_t keys_count, const struct gh_jwt_policy *policy,
                                   int64_t now_s, struct gh_arena *arena, struct gh_jwt_outcome *out)
 {
     struct gh_jose jose;
     struct gh_jose_claims claims;
-    enum gh_jwt_verdict verdict;
-    enum gh_jose_status status = gh_jose_read(token, policy->lenient_base64, arena, &jose);
+    enum gh_jose_status status;
+    enum gh_jwt_verdict verdict = gh_jwt_check_form(token, policy, arena, &jose, out);
 
-    *out = (struct gh_jwt_outcome){0};
-    if (status == GH_JOSE_OK && policy->payload_first)
-        status = gh_jose_claims(jose.payload, arena, &claims);
-    if (status != GH_JOSE_OK)
-        return decide_form(out, status);
-    if ((verdict = check_header(&jose, policy, out)) != GH_JWT_ACCEPTED ||
+    if (verdict != GH_JWT_ACCEPTED ||
+        (verdict = check_header(&jose, policy, out)) != GH_JWT_ACCEPTED ||
         (verdict = check_signature(&jose, keys, keys_count, out)) != GH_JWT_ACCEPTED)
         return verdict;
-    if (!policy->payload_first &&
-        (status = gh_jose_claims(jose.payload, arena, &claims)) != GH_JOSE_OK)
+    if ((status = gh_jose_claims(jose.payload, arena, &claims)) != GH_JOSE_OK)
         return decide_form(out, status);
     return check_claims(&claims, policy, now_s, out);
 }

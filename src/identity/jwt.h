@@ -64,6 +64,11 @@ struct gh_jwt_outcome {
     struct gh_slice subject, issuer;   /* empty when absent */
 };
 
+/* The form alone, before any key is known: ACCEPTED and `*jose`, or MALFORMED, HEADER, MEMORY. */
+GH_MUST_USE enum gh_jwt_verdict gh_jwt_check_form(struct gh_slice token,
+                                                  const struct gh_jwt_policy *policy,
+                                                  struct gh_arena *arena, struct gh_jose *jose,
+                                                  struct gh_jwt_outcome *out);
 /* Decides. `keys` are the unexpired keys of the one device; at least `keys[0..count)` are not NULL.
  * With no key the token is refused as SIGNATURE. Returns `out->verdict`. */
 GH_MUST_USE enum gh_jwt_verdict gh_jwt_verify(struct gh_slice token,

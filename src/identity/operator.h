@@ -20,10 +20,8 @@ struct gh_operators;
 
 enum {
     GH_OPERATOR_NAME_MAX = 64,
-    GH_OPERATOR_DELAY_S_MAX = 300,
     GH_OPERATOR_DELAYS_MAX = 16384,
-    GH_OPERATOR_CHECKS_MAX =
-        2, /* argon2id at once; more wait their turn, see gh_operators_sign_in */
+    GH_OPERATOR_CHECKS_MAX = 2, /* argon2id at once, each with the memory of the cost */
     GH_OPERATOR_COOKIE_MAX = 43 + 1,
     GH_OPERATOR_IDLE_S = 30 * 60,
     GH_OPERATOR_ABSOLUTE_S = 12 * 3600,

@@ -1,0 +1,342 @@
+#include "identity/device.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "identity/detail_internal.h"
+#include <assert.h>
+#include <string.h>
+
+static const char *const reason_names[] = {
+    [GH_IDENTITY_ACCEPTED] = "ACCEPTED",
+    [GH_IDENTITY_UNKNOWN_TENANT] = "UNKNOWN_TENANT",
+    [GH_IDENTITY_UNKNOWN_REGISTRY] = "UNKNOWN_REGISTRY",
+    [GH_IDENTITY_UNKNOWN_DEVICE] = "UNKNOWN_DEVICE",
+    [GH_IDENTITY_BLOCKED] = "BLOCKED",
+    [GH_IDENTITY_MQTT_DISABLED] = "MQTT_DISABLED",
+    [GH_IDENTITY_HTTP_DISABLED] = "HTTP_DISABLED",
+    [GH_IDENTITY_NO_CREDENTIAL] = "NO_CREDENTIAL",
+    [GH_IDENTITY_CREDENTIAL_EXPIRED] = "CREDENTIAL_EXPIRED",
+    [GH_IDENTITY_TOKEN_MALFORMED] = "TOKEN_MALFORMED",
+    [GH_IDENTITY_TOKEN_HEADER] = "TOKEN_HEADER",
+    [GH_IDENTITY_ALGORITHM] = "ALGORITHM",
+    [GH_IDENTITY_SIGNATURE] = "SIGNATURE",
+    [GH_IDENTITY_CLAIMS] = "CLAIMS",
+    [GH_IDENTITY_AUDIENCE] = "AUDIENCE",
+    [GH_IDENTITY_SUBJECT] = "SUBJECT",
+    [GH_IDENTITY_LIFETIME] = "LIFETIME",
+    [GH_IDENTITY_TOKEN_EXPIRED] = "TOKEN_EXPIRED",
+    [GH_IDENTITY_TOKEN_NOT_YET_VALID] = "TOKEN_NOT_YET_VALID",
+    [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
+};
+static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");
+
+static const enum gh_identity_reason reasons_of_verdicts[] = {
+    [GH_JWT_ACCEPTED] = GH_IDENTITY_ACCEPTED,
+    [GH_JWT_MALFORMED] = GH_IDENTITY_TOKEN_MALFORMED,
+    [GH_JWT_HEADER] = GH_IDENTITY_TOKEN_HEADER,
+    [GH_JWT_ALGORITHM] = GH_IDENTITY_ALGORITHM,
+    [GH_JWT_SIGNATURE] = GH_IDENTITY_SIGNATURE,
+    [GH_JWT_CLAIMS] = GH_IDENTITY_CLAIMS,
+    [GH_JWT_AUDIENCE] = GH_IDENTITY_AUDIENCE,
+    [GH_JWT_SUBJECT] = GH_IDENTITY_SUBJECT,
+    [GH_JWT_LIFETIME] = GH_IDENTITY_LIFETIME,
+    [GH_JWT_EXPIRED] = GH_IDENTITY_TOKEN_EXPIRED,
+    [GH_JWT_NOT_YET_VALID] = GH_IDENTITY_TOKEN_NOT_YET_VALID,
+    [GH_JWT_MEMORY] = GH_IDENTITY_UNAVAILABLE,
+};
+static_assert(GH_COUNT(reasons_of_verdicts) == GH_JWT_VERDICT_COUNT, "a reason for each verdict");
+
+/* Public keys of nobody: their private halves were never written down. A refusal that needs no
+ * signature verifies against the one that fits, so that it takes the time of one that does. */
+static const char *const nobody[] = {
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEXDWzecuOgaCGguK4KV+1Hj5Ih6Vm\n"
+    "N9hi/Louprc5ip9wp7IBqL6A/WeAU1tNXifsdJrhLPdXr9w5LuZH8Nn4iw==\n"
+    "-----END PUBLIC KEY-----\n",
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAvxIPSrqaUv/6glc/h55i\n"
+    "zJJ1IFNWXsr/GEarrNENOT/xdH7H1TKIrEfh+NL4SwtP+m/rlZ166oruAmb5jLOr\n"
+    "34rahcvZqjB2dojSw3afRV1E4C6QjMgtTEy5MQ3W5kxHk1Hhnt2f0hzx8ilh21PR\n"
+    "U++5km4XbqBejaeXcFSCFydNhjM36WBIBbQI/H2F1g0zbK7PQVSipL4yojbq97Fv\n"
+    "4KpHWOYaD+EaVNv9h4tkW+wYWtD1W/ZDJp2NEvrc+gCcRUqRDh7jUG1SDUF3murK\n"
+    "/bUjUGcm7Zfs9rKupWlyGm5LomsWN6mLIdsMSsIfUwlhamWHCyAXbtjGuuMN6SIO\n"
+    "oQIDAQAB\n"
+    "-----END PUBLIC KEY-----\n",
+};
+
+const char *gh_identity_reason_name(enum gh_identity_reason reason)
+{
+    assert((size_t)reason < GH_COUNT(reason_names));
+    return reason_names[reason];
+}
+
+/* What one decision knows; the functions below fill it from top to bottom. */
+struct decision {
+    struct gh_directory *directory;
+    const struct gh_identity_claim *claim;
+    struct gh_jwt_policy policy;
+    int64_t now_ms;
+    struct gh_arena *arena;
+    struct gh_jose jose;
+    struct gh_identity_verdict *out;
+};
+
+static enum gh_identity_reason decide(struct decision *d, enum gh_identity_reason reason,
+                                      const char *format, ...) GH_PRINTF(3, 4);
+
+static enum gh_identity_reason decide(struct decision *d, enum gh_identity_reason reason,
+                                      const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    gh_detail_print(d->out->detail, sizeof d->out->detail, format, arguments);
+    va_end(arguments);
+    d->out->reason = reason;
+    return reason;
+}
+
+/* A row that is not there is a refusal; everything else that goes wrong in the store decides
+ * nothing. */
+static enum gh_identity_reason decide_lookup(struct decision *d, enum gh_identity_reason unknown,
+                                             const struct gh_error *error, struct gh_slice name)
+{
+    static const char *const nouns[] = {[GH_IDENTITY_UNKNOWN_TENANT] = "tenant",
+                                        [GH_IDENTITY_UNKNOWN_REGISTRY] = "registry",
+                                        [GH_IDENTITY_UNKNOWN_DEVICE] = "device"};
+    /* A name that breaks the rules for names is one that does not exist. */
+    if (error->code != GH_ERROR_NOT_FOUND && error->code != GH_ERROR_INVALID)
+        return decide(d, GH_IDENTITY_UNAVAILABLE, "the store did not answer: %s", error->text);
+    return decide(d, unknown, "there is no %s \"%.*s\"", nouns[unknown],
+                  GH_PRINT(gh_detail_quoted(name)));
+}
+
+static enum gh_identity_reason find_tenant(struct decision *d, struct gh_tenant *tenant)
+{
+    struct gh_error error = {0};
+    enum gh_error_code code =
+        d->claim->by == GH_IDENTITY_BY_GOOGLE_PROJECT
+            ? gh_directory_tenant_find_google(d->directory, d->claim->tenant, d->arena, tenant,
+                                              &error)
+            : gh_directory_tenant_find(d->directory, d->claim->tenant, d->arena, tenant, &error);
+    if (code != GH_OK)
+        return decide_lookup(d, GH_IDENTITY_UNKNOWN_TENANT, &error, d->claim->tenant);
+    d->out->principal.tenant = tenant->number;
+    d->out->principal.tenant_name = tenant->name;
+    return GH_IDENTITY_ACCEPTED;
+}
+
+static enum gh_identity_reason find_registry(struct decision *d, const struct gh_tenant *tenant)
+{
+    const struct gh_identity_claim *claim = d->claim;
+    struct gh_registry *registry = gh_arena_alloc(d->arena, sizeof *registry);
+    struct gh_error error = {0};
+
+    if (registry == NULL)
+        return decide(d, GH_IDENTITY_UNAVAILABLE, "no memory for the decision");
+    if (gh_directory_registry_find(d->directory, tenant->number, claim->registry, claim->location,
+                                   d->arena, registry, &error) != GH_OK)
+        return decide_lookup(d, GH_IDENTITY_UNKNOWN_REGISTRY, &error, claim->registry);
+    d->out->registry = registry;
+    d->out->principal.registry = registry->number;
+    d->out->principal.registry_name = registry->name;
+    d->out->principal.location = registry->location;
+    return GH_IDENTITY_ACCEPTED;
+}
+
+static enum gh_identity_reason find_device(struct decision *d, const struct gh_tenant *tenant)
+{
+    const struct gh_identity_claim *claim = d->claim;
+    struct gh_principal *principal = &d->out->principal;
+    struct gh_device *device = gh_arena_alloc(d->arena, sizeof *device);
+    struct gh_error error = {0};
+
+    if (device == NULL)
+        return decide(d, GH_IDENTITY_UNAVAILABLE, "no memory for the decision");
+    if (gh_directory_device_find(d->directory, tenant->number, claim->registry, claim->location,
+                                 claim->device, d->arena, device, &error) != GH_OK)
+        return decide_lookup(d, GH_IDENTITY_UNKNOWN_DEVICE, &error, claim->device);
+    d->out->device = device;
+    principal->device = device->number;
+    principal->device_id = device->id;
+    principal->is_gateway = device->is_gateway;
+    principal->log_level = device->log_level != GH_DEVICE_LOG_DEFAULT ? device->log_level
+                                                                      : d->out->registry->log_level;
+    return GH_IDENTITY_ACCEPTED;
+}
+
+/* Whether the device may connect at all, whatever its token says. */
+static enum gh_identity_reason check_allowed(struct decision *d)
+{
+    const struct gh_device *device = d->out->device;
+
+    if (device->blocked)
+        return decide(d, GH_IDENTITY_BLOCKED, "the device is blocked");
+    if (d->claim->over == GH_IDENTITY_OVER_MQTT && !d->out->registry->mqtt_enabled)
+        return decide(d, GH_IDENTITY_MQTT_DISABLED, "MQTT is switched off for the registry");
+    if (d->claim->over == GH_IDENTITY_OVER_HTTP && !d->out->registry->http_enabled)
+        return decide(d, GH_IDENTITY_HTTP_DISABLED, "HTTP is switched off for the registry");
+    if (device->credentials_count == 0)
+        return decide(d, GH_IDENTITY_NO_CREDENTIAL, "the device has no credential");
+    return GH_IDENTITY_ACCEPTED;
+}
+
+static struct gh_slice algorithm_of(enum gh_credential_format format)
+{
+    return format == GH_CREDENTIAL_ES256_PEM || format == GH_CREDENTIAL_ES256_X509_PEM
+               ? GH_SLICE("ES256")
+               : GH_SLICE("RS256");
+}
+
+static bool has_expired(const struct gh_credential *credential, int64_t now_ms)
+{
+    return credential->expires_at_ms != 0 && credential->expires_at_ms <= now_ms;
+}
+
+/* The device's keys that fit the token's `alg`: the valid ones first, then the expired ones, which
+ * are tried only so that the operator reads why. */
+struct keys {
+    struct gh_key *open[GH_DEVICE_CREDENTIALS_MAX];
+    const struct gh_credential *of[GH_DEVICE_CREDENTIALS_MAX];
+    size_t count, valid;
+};
+
+static void keys_add(struct decision *d, struct keys *keys, bool expired)
+{
+    const struct gh_device *device = d->out->device;
+
+    for (size_t i = 0; i < device->credentials_count; i++) {
+        const struct gh_credential *credential = &device->credentials[i];
+        struct gh_error error = {0};
+        if (has_expired(credential, d->now_ms) != expired ||
+            !gh_slice_equal(algorithm_of(credential->format), d->jose.algorithm))
+            continue;
+        struct gh_key *key = gh_key_open(credential->pem, &error);
+        if (key == NULL) {
+            gh_log(GH_LOG_ERROR, "identity", "credential %.*s of device %llu cannot be used: %s",
+                   GH_PRINT(credential->id), (unsigned long long)device->number, error.text);
+            continue;
+        }
+        keys->open[keys->count] = key;
+        keys->of[keys->count++] = credential;
+    }
+}
+
+static void keys_close(struct keys *keys)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        gh_key_close(keys->open[i]);
+}
+
+static enum gh_identity_reason decide_token(struct decision *d, const struct keys *keys)
+{
+    struct gh_jwt_outcome outcome;
+    struct gh_identity_verdict *out = d->out;
+    char expired_at[GH_TIME_TEXT_MAX];
+    enum gh_jwt_verdict verdict =
+        gh_jwt_verify(d->claim->token, (const struct gh_key *const *)keys->open, keys->count,
+                      &d->policy, d->now_ms / 1000, d->arena, &outcome);
+    bool is_signed = verdict != GH_JWT_SIGNATURE && verdict != GH_JWT_ALGORITHM &&
+                     verdict != GH_JWT_HEADER && verdict != GH_JWT_MALFORMED;
+
+    if (verdict == GH_JWT_SIGNATURE)
+        return decide(d, GH_IDENTITY_SIGNATURE, "signed by none of the %zu credentials%s",
+                      out->device->credentials_count,
+                      keys->valid < keys->count ? ", expired ones included" : "");
+    if (is_signed && outcome.key >= keys->valid && keys->count > 0) {
+        const struct gh_credential *credential = keys->of[outcome.key];
+        return decide(d, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
+                      GH_PRINT(credential->id),
+                      gh_time_print(credential->expires_at_ms, expired_at));
+    }
+    if (verdict == GH_JWT_ACCEPTED) {
+        out->principal.credential_id = keys->of[outcome.key]->id;
+        out->token_expires_at_s = outcome.expires_at_s;
+        out->valid_until_s = outcome.valid_until_s;
+    }
+    return decide(d, reasons_of_verdicts[verdict], "%s", outcome.detail);
+}
+
+static enum gh_identity_reason check_token(struct decision *d)
+{
+    struct keys keys = {0};
+
+    keys_add(d, &keys, false);
+    keys.valid = keys.count;
+    keys_add(d, &keys, true);
+    enum gh_identity_reason reason =
+        keys.count > 0 ? decide_token(d, &keys)
+                       : decide(d, GH_IDENTITY_ALGORITHM,
+                                "alg is \"%.*s\", which none of the %zu credentials has",
+                                GH_PRINT(gh_detail_quoted(d->jose.algorithm)),
+                                d->out->device->credentials_count);
+    keys_close(&keys);
+    return reason;
+}
+
+/* The work of one verification, for nothing. */
+static void verify_as_nobody(struct decision *d)
+{
+    struct gh_key *keys[GH_COUNT(nobody)];
+    struct gh_jwt_outcome outcome;
+    size_t count = 0;
+
+    for (size_t i = 0; i < GH_COUNT(nobody); i++) {
+        bool fits =
+            gh_slice_equal(d->jose.algorithm, i == 0 ? GH_SLICE("ES256") : GH_SLICE("RS256"));
+        if (fits && (keys[count] = gh_key_open(gh_slice_text(nobody[i]), NULL)) != NULL)
+            count++;
+    }
+    enum gh_jwt_verdict verdict =
+        gh_jwt_verify(d->claim->token, (const struct gh_key *const *)keys, count, &d->policy,
+                      d->now_ms / 1000, d->arena, &outcome);
+    (void)verdict; /* whatever it says: the refusal stands */
+    while (count > 0)
+        gh_key_close(keys[--count]);
+}
+
+static enum gh_identity_reason locate(struct decision *d)
+{
+    struct gh_tenant tenant;
+    enum gh_identity_reason reason;
+
+    if ((reason = find_tenant(d, &tenant)) != GH_IDENTITY_ACCEPTED ||
+        (reason = find_registry(d, &tenant)) != GH_IDENTITY_ACCEPTED)
+        return reason;
+    return find_device(d, &tenant);
+}
+
+static enum gh_identity_reason decide_all(struct decision *d)
+{
+    struct gh_jwt_outcome form;
+    enum gh_jwt_verdict verdict =
+        gh_jwt_check_form(d->claim->token, &d->policy, d->arena, &d->jose, &form);
+    /* A malformed token is refused as that whoever sent it; who it was is for the operator's page.
+     */
+    enum gh_identity_reason reason = locate(d);
+
+    if (verdict != GH_JWT_ACCEPTED)
+        return decide(d, reasons_of_verdicts[verdict], "%s", form.detail);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_allowed(d);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        return check_token(d);
+    if (reason != GH_IDENTITY_UNAVAILABLE)
+        verify_as_nobody(d);
+    return reason;
+}
+
+enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
+                                           const struct gh_identity_claim *claim, int64_t now_ms,
+                                           struct gh_arena *arena, struct gh_identity_verdict *out)
+{
+    struct decision d = {.directory = directory,
+                         .claim = claim,
+                         .policy = claim->policy,
+                         .now_ms = now_ms,
+                         .arena = arena,
+                         .out = out};
+
+    *out = (struct gh_identity_verdict){0};
+    if (d.policy.audience.size == 0)
+        d.policy.audience = claim->tenant;
+    return decide_all(&d);
+}
