@@ -20,7 +20,7 @@ bool gh_bindings_grant(struct gh_slice policy, struct gh_slice member,
 {
     if (policy.size == 0 || member.size == 0)
         return false;
-    json_t *root = gh_json_read_limited(policy, GH_BINDINGS_BYTES_MAX, NULL), *bindings, *each;
+    json_t *root = gh_json_read(policy, NULL), *bindings, *each;
     bool granted = false;
     size_t i;
     if (gh_json_array(root, "bindings", &bindings)) {

@@ -16,7 +16,6 @@
 enum {
     GH_BINDINGS_MEMBERS_MAX = 1500, /* of a policy, over all its bindings */
     GH_BINDINGS_MEMBER_BYTES_MAX = 320,
-    GH_BINDINGS_BYTES_MAX = 1024 * 1024, /* of the document as stored */
 };
 
 /* Whether a binding of `policy` (empty: there is none) gives `member` a role that has `permission`;

@@ -32,6 +32,9 @@ struct gh_google_services {
     /* Sends a command to its device's session and takes it until `complete` (command/command.h). */
     void (*send_command)(void *context, struct gh_command *command);
     void *command_context;
+    /* Between two config versions of a device by this API; 0: one second, as documented; negative:
+     * any. */
+    int64_t config_interval_ms;
     /* The clock, UTC milliseconds. */
     int64_t (*utc_ms)(void);
 };

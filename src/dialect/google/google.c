@@ -1,0 +1,130 @@
+#include "dialect/google/google.h"
+#include "dialect/google/rest_internal.h"
+#include "identity/token.h"
+#include "io/http_server.h"
+#include "io/worker.h"
+#include <assert.h>
+#include <stdlib.h>
+
+struct gh_google {
+    struct gh_google_services services;
+};
+
+/* One request on its way through a worker; lives in the exchange's arena. */
+struct visit {
+    struct gh_job job; /* first: `run` is given its address */
+    struct google_call call;
+    struct gh_exchange *exchange; /* a reference, given back with the answer */
+};
+
+static const struct gh_slice prefixes[] = {GH_SLICE_INIT("/v1/projects/"),
+                                           GH_SLICE_INIT("/v1/projects")};
+enum { ANSWER_BYTES_MAX = GH_EXCHANGE_ANSWER_BYTES_MAX };
+
+struct gh_google *gh_google_open(const struct gh_google_services *services)
+{
+    struct gh_google *google = calloc(1, sizeof(*google));
+    assert(services->directory != NULL && services->utc_ms != NULL);
+    if (google != NULL)
+        google->services = *services;
+    return google;
+}
+
+void gh_google_close(struct gh_google *google)
+{
+    free(google);
+}
+
+static void answer(struct gh_exchange *exchange, int status, struct gh_slice body)
+{
+    static const struct gh_http_header challenge = {GH_SLICE_INIT("www-authenticate"),
+                                                    GH_SLICE_INIT("Bearer")};
+    gh_exchange_answer(exchange, &(struct gh_http_answer){
+                                     .status = status,
+                                     .content_type = "application/json; charset=UTF-8",
+                                     .body = body,
+                                     .headers = &challenge,
+                                     .headers_count = status == 401 ? 1 : 0,
+                                 });
+}
+
+/* `finish` of the call: any thread. */
+static void finish(struct google_call *call)
+{
+    struct visit *visit = (struct visit *)((char *)call - offsetof(struct visit, call));
+    struct gh_exchange *exchange = visit->exchange;
+    struct gh_buffer body;
+    gh_buffer_init(&body, ANSWER_BYTES_MAX);
+    int status = google_call_print(call, &body);
+    answer(exchange, status, gh_buffer_slice(&body));
+    gh_buffer_deinit(&body);
+    google_call_deinit(call);
+    gh_exchange_unref(exchange); /* the visit goes with it */
+}
+
+/* "Authorization: Bearer X", or "x-goog-api-key: X" of clients that were given an API key. */
+static struct gh_slice token_of(const struct gh_http_request *request)
+{
+    struct gh_slice value = gh_http_header_get(request, "authorization");
+    if (value.size == 0)
+        return gh_http_header_get(request, "x-goog-api-key");
+    struct gh_slice scheme = gh_slice_split(&value, ' ');
+    while (value.size > 0 && value.data[0] == ' ')
+        value = gh_slice_sub(value, 1, value.size);
+    return gh_slice_equal_nocase(scheme, GH_SLICE("Bearer")) ? value : (struct gh_slice){0};
+}
+
+static void run(struct gh_job *job)
+{
+    struct visit *visit = (struct visit *)job;
+    struct google_call *call = &visit->call;
+    struct gh_slice token = token_of(gh_exchange_request(visit->exchange));
+    struct gh_error error;
+    if (token.size != 0) {
+        enum gh_error_code code =
+            gh_token_check(call->services->store, token, call->services->utc_ms(), call->arena,
+                           &call->caller, &error);
+        if (code != GH_OK && code != GH_ERROR_UNAUTHENTICATED) { /* the store failed */
+            google_fail(call, code, "%s", error.text);
+            google_call_end(call, code);
+            return;
+        }
+        if (code != GH_OK)
+            call->caller = (struct gh_caller){.kind = GH_CALLER_NOBODY};
+    }
+    google_call_run(call);
+}
+
+static bool claims(struct gh_slice path)
+{
+    return gh_slice_starts(path, prefixes[0]) || gh_slice_equal(path, prefixes[1]);
+}
+
+bool gh_google_http(struct gh_google *google, struct gh_exchange *exchange)
+{
+    const struct gh_http_request *request = gh_exchange_request(exchange);
+    if (!claims(request->path))
+        return false;
+    struct visit *visit = gh_arena_alloc(gh_exchange_arena(exchange), sizeof(*visit));
+    if (visit != NULL) {
+        visit->call = (struct google_call){
+            .services = &google->services,
+            .arena = gh_exchange_arena(exchange),
+            .method = request->method,
+            .path = request->path,
+            .query = request->query,
+            .body = request->body,
+            .peer = request->peer,
+            .finish = finish,
+        };
+        visit->exchange = gh_exchange_ref(exchange);
+        visit->job.run = run;
+        if (gh_workers_submit(google->services.workers, &visit->job))
+            return true;
+        gh_exchange_unref(exchange);
+    }
+    answer(exchange, 503,
+           GH_SLICE("{\"error\":{\"code\":503,\"message\":\"the server is busy, try "
+                    "again shortly\",\"status\":\"UNAVAILABLE\"}}"));
+    return true;
+}

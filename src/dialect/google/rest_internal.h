@@ -1,0 +1,187 @@
+/* One call of Google's service API, without I/O: what was asked, by whom, and what is answered. The
+ * shell (google.c) fills the first part, google_call_run does the rest on a worker thread and ends
+ * in `finish`, at once or, for calls that wait, later and on another thread.
+ *
+ * A handler is a plain function behind one row of the route table: permission was checked, the body
+ * read by its message table, the query's names looked at. Everything that it makes lives in the
+ * call's arena; its JSON values hang on the call and go with it. */
+#ifndef GH_DIALECT_GOOGLE_REST_INTERNAL_H
+#define GH_DIALECT_GOOGLE_REST_INTERNAL_H
+
+#include "base/arena.h"
+#include "dialect/google/google.h"
+#include "dialect/google/message_internal.h"
+#include "policy/permission.h"
+#include "registry/directory.h"
+
+enum {
+    GOOGLE_CAPTURES_MAX = 5,
+    GOOGLE_PAGE_SIZE_DEFAULT = 100,
+    GOOGLE_PAGE_SIZE_MAX = 500,
+    GOOGLE_CONFIG_INTERVAL_MS = 1000,
+    GOOGLE_ID_FILTERS_MAX = 10000,
+    GOOGLE_PULL_BYTES_MAX = 8 * 1024 * 1024, /* of data, before base64 */
+    GOOGLE_SETTINGS_BYTES_MAX = 16 * 1024,
+};
+
+struct google_call;
+typedef enum gh_error_code google_handler(struct google_call *call);
+
+struct google_route {
+    const char *method, *pattern;
+    const char *group_pattern;     /* the same below groups/{g}, or NULL */
+    enum gh_permission permission; /* GH_PERMISSION_COUNT: the handler decides */
+    google_handler *handler;
+    void (*waiting)(
+        struct google_call *call);     /* instead of handler: calls google_call_end itself, once */
+    const struct google_message *body; /* NULL: a body is not looked at */
+    const char *parameters[10];        /* of the query, in lowerCamelCase */
+};
+
+struct google_call {
+    const struct gh_google_services *services;
+    struct gh_arena *arena;
+    struct gh_slice method, path, query, body; /* as they were sent */
+    const char *peer;
+    struct gh_caller caller; /* NOBODY: no proof, or a wrong one */
+    void (*finish)(
+        struct google_call *call); /* the answer is there; called once, from any thread */
+
+    int64_t now_ms;
+    const struct google_route *route;
+    struct gh_slice project, location, registry_name; /* of the path; empty where it has none */
+    struct gh_slice target; /* the last name of the path: device, topic, subscription */
+    bool tenant_found, registry_found;
+    struct gh_tenant tenant;
+    struct gh_registry registry;
+    json_t *input;     /* the body, read by route->body: an object */
+    json_t *output;    /* the answer; NULL: {} */
+    bool write_failed; /* a writer of message_internal.h had no memory */
+    enum gh_error_code code;
+    struct gh_error error;
+    void *waiting_state; /* of a handler that waits */
+};
+
+/* Serves the call. */
+void google_call_run(struct google_call *call);
+/* Sets the outcome and calls `finish`. For handlers that wait. */
+void google_call_end(struct google_call *call, enum gh_error_code code);
+/* Prints the answer's body and returns its HTTP status. */
+int google_call_print(struct google_call *call, struct gh_buffer *out);
+/* Gives back what the call holds beside its arena. */
+void google_call_deinit(struct google_call *call);
+
+/* Sets call->error and returns the code. */
+enum gh_error_code google_fail(struct google_call *call, enum gh_error_code code,
+                               const char *format, ...) GH_PRINTF(3, 4);
+/* Whether the caller has the permission where the path points, beside the route's own. */
+GH_MUST_USE bool google_may(struct google_call *call, enum gh_permission permission);
+/* Writes a change to the trail: what was done, to which device (NULL: none). */
+void google_note(struct google_call *call, const struct gh_device *device, const char *what);
+
+/* ---- the query ---- */
+
+/* The first value under the name, in either spelling; empty when there is none. */
+struct gh_slice google_query(const struct google_call *call, const char *name);
+/* Walks the values under a repeated name; `*rest` begins as call->query. */
+bool google_query_each(const struct google_call *call, struct gh_slice *rest, const char *name,
+                       struct gh_slice *out);
+/* A number from 0 to 2^31-1; absent is 0. */
+GH_MUST_USE enum gh_error_code google_query_number(struct google_call *call, const char *name,
+                                                   size_t *out);
+
+/* ---- pages (page.c) ---- */
+
+/* pageSize, with the default and cut to the maximum. */
+GH_MUST_USE enum gh_error_code google_page_size(struct google_call *call, size_t *out);
+/* The name after which this page of a Pub/Sub list begins, from pageToken; empty at the start. */
+GH_MUST_USE enum gh_error_code google_page_token_read(struct google_call *call,
+                                                      struct gh_slice *after);
+/* Puts the token of the page after `last` into call->output. */
+void google_put_page_token(struct google_call *call, struct gh_slice last);
+
+/* ---- masks (mask.c) ---- */
+
+struct google_mask_field {
+    const char *path; /* lowerCamelCase, dots between */
+    unsigned bits;
+};
+/* The paths of an update mask as bits; INVALID when it is empty or names another field. */
+GH_MUST_USE enum gh_error_code google_mask_read(struct google_call *call, struct gh_slice mask,
+                                                const struct google_mask_field *fields,
+                                                size_t count, unsigned *bits);
+/* Copies the members of `from` that the field mask names to `to`; INVALID for a path that `message`
+ * does not have. */
+GH_MUST_USE enum gh_error_code google_mask_copy(struct google_call *call, struct gh_slice mask,
+                                                const struct google_message *message, json_t *from,
+                                                json_t *to);
+
+/* ---- errors (error.c) ---- */
+
+struct google_status {
+    const char *name; /* "NOT_FOUND" */
+    int grpc, http;
+    bool hidden; /* the text is the operator's; the peer gets a general one */
+};
+const struct google_status *google_status_of(enum gh_error_code code);
+
+/* ---- names (name.c) ---- */
+
+/* "projects/p/topics/t" to "t"; INVALID when it is another form or another project than the call's.
+ */
+GH_MUST_USE enum gh_error_code google_topic_read(struct google_call *call, const char *field,
+                                                 struct gh_slice full, struct gh_slice *plain);
+/* "projects/<the tenant's project>/<collection>/<name>"; NULL at the arena's ceiling. */
+const char *google_name_print(struct google_call *call, const char *collection,
+                              struct gh_slice name);
+/* "cloudiot.devices.create": Google's spelling of a permission; NULL at the arena's ceiling. */
+const char *google_permission_print(struct google_call *call, enum gh_permission permission);
+GH_MUST_USE bool google_permission_read(struct gh_slice name, enum gh_permission *out);
+
+/* ---- messages of the device manager ---- */
+
+extern const struct google_message google_registry_message, google_device_message;
+extern const struct google_enum google_gateway_types, google_log_levels;
+
+/* Settings of a registry from a message that was read; slices borrow from it. */
+GH_MUST_USE enum gh_error_code google_registry_read(struct google_call *call, json_t *message,
+                                                    struct gh_registry *out);
+json_t *google_registry_write(struct google_call *call, const struct gh_registry *registry);
+GH_MUST_USE enum gh_error_code google_device_read(struct google_call *call, json_t *message,
+                                                  struct gh_device *out);
+json_t *google_device_write(struct google_call *call, const struct gh_device *device);
+json_t *google_config_write(struct google_call *call, const struct gh_config *config);
+json_t *google_state_write(struct google_call *call, const struct gh_state *state);
+
+/* ---- handlers, by the file that has them ---- */
+
+extern const struct google_message google_config_change_message, google_command_message,
+    google_binding_message, google_policy_get_message, google_policy_set_message,
+    google_policy_test_message;
+google_handler google_registry_create, google_registry_get, google_registry_update,
+    google_registry_delete, google_registry_list; /* rest_registry.c */
+google_handler google_device_create, google_device_get, google_device_update, google_device_delete,
+    google_device_list, google_gateway_bind, google_gateway_unbind;         /* rest_device.c */
+google_handler google_config_modify, google_config_versions, google_states; /* rest_document.c */
+void google_command_send(struct google_call *call);
+google_handler google_policy_get, google_policy_set, google_policy_test; /* rest_policy.c */
+
+extern const struct google_message google_topic_message, google_publish_message,
+    google_subscription_message, google_subscription_update_message, google_pull_message,
+    google_acknowledge_message, google_deadline_message, google_push_message;
+google_handler google_topic_create, google_topic_get, google_topic_delete, google_topic_list,
+    google_topic_subscriptions, google_publish; /* rest_topic.c */
+google_handler google_subscription_create, google_subscription_get, google_subscription_update,
+    google_subscription_delete, google_subscription_list, google_acknowledge,
+    google_modify_deadline, google_modify_push; /* rest_subscription.c */
+void google_pull(struct google_call *call);
+/* Labels of a topic or subscription: kept as the text of a JSON object, empty when there are none.
+ */
+GH_MUST_USE enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
+                                                    struct gh_slice *out);
+void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings);
+google_handler google_unserved; /* rest.c: known to Google's API and refused here */
+
+/* The device that the path names, in the call's registry. */
+GH_MUST_USE enum gh_error_code google_device_find(struct google_call *call, struct gh_device *out);
+#endif

@@ -1,0 +1,117 @@
+#include "dialect/google/rest_internal.h"
+#include "policy/binding.h"
+#include "wire/base64.h"
+
+/* google.iam.v1 on registries. The etag is bytes: base64 in JSON. */
+
+static const struct google_field options_fields[] = {
+    {.name = "requestedPolicyVersion", .type = GOOGLE_NUMBER}};
+static const struct google_message options_message = GOOGLE_FIELDS(options_fields);
+static const struct google_field get_fields[] = {
+    {.name = "options", .type = GOOGLE_MESSAGE, .message = &options_message}};
+const struct google_message google_policy_get_message = GOOGLE_FIELDS(get_fields);
+
+/* A condition is taken here, so that policy/binding.h refuses it by its name. */
+static const struct google_field condition_fields[] = {
+    {.name = "expression"}, {.name = "title"}, {.name = "description"}, {.name = "location"}};
+static const struct google_message condition_message = GOOGLE_FIELDS(condition_fields);
+static const struct google_field binding_fields[] = {
+    {.name = "role"},
+    {.name = "members", .repeated = true},
+    {.name = "condition", .type = GOOGLE_MESSAGE, .message = &condition_message},
+};
+static const struct google_message binding_message = GOOGLE_FIELDS(binding_fields);
+static const struct google_field policy_fields[] = {
+    {.name = "version", .type = GOOGLE_NUMBER},
+    {.name = "bindings", .type = GOOGLE_MESSAGE, .repeated = true, .message = &binding_message},
+    {.name = "etag", .type = GOOGLE_BYTES},
+};
+static const struct google_message policy_message = GOOGLE_FIELDS(policy_fields);
+static const struct google_field set_fields[] = {
+    {.name = "policy", .type = GOOGLE_MESSAGE, .message = &policy_message},
+    {.name = "updateMask"},
+};
+const struct google_message google_policy_set_message = GOOGLE_FIELDS(set_fields);
+
+static const struct google_field test_fields[] = {{.name = "permissions", .repeated = true}};
+const struct google_message google_policy_test_message = GOOGLE_FIELDS(test_fields);
+
+/* The stored policy and its etag; an empty policy is {}. */
+static enum gh_error_code write_policy(struct google_call *call, struct gh_slice policy,
+                                       struct gh_slice etag)
+{
+    json_t *bindings = NULL;
+    call->output = policy.size == 0 ? json_object() : gh_json_read(policy, &call->error);
+    if (call->output == NULL)
+        return policy.size == 0 ? GH_ERROR_MEMORY : GH_ERROR_INTERNAL;
+    if (gh_json_array(call->output, "bindings", &bindings) && json_array_size(bindings) == 0)
+        json_object_del(call->output, "bindings");
+    google_put_bytes(call->output, "etag", etag, &call->write_failed);
+    return GH_OK;
+}
+
+enum gh_error_code google_policy_get(struct google_call *call)
+{
+    return write_policy(call, call->registry.policy, call->registry.policy_etag);
+}
+
+/* Only what the whole policy is made of may stand in the mask; the policy is replaced as a whole.
+ */
+static enum gh_error_code check_mask(struct google_call *call)
+{
+    static const struct google_mask_field fields[] = {
+        {"bindings", 1}, {"etag", 2}, {"version", 4}, {"*", 8}};
+    struct gh_slice mask = {0};
+    unsigned bits;
+    if (!gh_json_text(call->input, "updateMask", &mask) || mask.size == 0)
+        return GH_OK;
+    return google_mask_read(call, mask, fields, GH_COUNT(fields), &bits);
+}
+
+enum gh_error_code google_policy_set(struct google_call *call)
+{
+    json_t *given = NULL;
+    struct gh_buffer text;
+    struct gh_slice etag;
+    enum gh_error_code code = check_mask(call);
+    if (code != GH_OK)
+        return code;
+    if (!gh_json_object(call->input, "policy", &given))
+        return google_fail(call, GH_ERROR_INVALID, "policy: it must be given");
+    json_t *kept = gh_bindings_check(given, &call->error);
+    if (kept == NULL)
+        return call->error.code;
+    gh_buffer_init(&text, GH_POLICY_BYTES_MAX);
+    if (gh_json_write(kept, &text))
+        code = gh_directory_registry_policy_set(
+            call->services->directory, call->registry.number, gh_buffer_slice(&text),
+            gh_json_slice(json_object_get(given, "etag")), call->arena, &etag, &call->error);
+    else
+        code =
+            google_fail(call, GH_ERROR_INVALID, "policy: more than %d bytes", GH_POLICY_BYTES_MAX);
+    if (code == GH_OK) {
+        google_note(call, NULL, "registries.setIamPolicy");
+        code = write_policy(call, gh_buffer_slice(&text), etag);
+    }
+    gh_buffer_deinit(&text);
+    json_decref(kept);
+    return code;
+}
+
+/* What the caller may do here, of what it asks for; nothing on a registry that does not exist. */
+enum gh_error_code google_policy_test(struct google_call *call)
+{
+    json_t *asked = NULL, *each, *granted = json_array();
+    size_t i;
+    gh_json_array(call->input, "permissions", &asked);
+    json_array_foreach(asked, i, each)
+    {
+        enum gh_permission permission;
+        if (call->registry_found && google_permission_read(gh_json_slice(each), &permission) &&
+            google_may(call, permission) && json_array_append(granted, each) != 0)
+            call->write_failed = true;
+    }
+    call->output = json_object();
+    google_put_value(call->output, "permissions", granted, &call->write_failed);
+    return GH_OK;
+}

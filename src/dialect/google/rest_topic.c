@@ -1,0 +1,241 @@
+#include "dialect/google/rest_internal.h"
+#include "pubsub/pubsub.h"
+
+/* google.pubsub.v1.Publisher: topics, and publishing to them. */
+
+static const struct google_field topic_fields[] = {
+    {.name = "name"},
+    {.name = "labels", .type = GOOGLE_TEXT_MAP},
+    {.name = "tags", .type = GOOGLE_REFUSED},
+    {.name = "messageStoragePolicy", .type = GOOGLE_REFUSED},
+    {.name = "kmsKeyName", .type = GOOGLE_REFUSED},
+    {.name = "schemaSettings", .type = GOOGLE_REFUSED},
+    {.name = "satisfiesPzs", .output = true},
+    {.name = "messageRetentionDuration", .type = GOOGLE_REFUSED},
+    {.name = "ingestionDataSourceSettings", .type = GOOGLE_REFUSED},
+    {.name = "messageTransforms", .type = GOOGLE_REFUSED},
+    {.name = "state", .output = true},
+};
+static const struct google_field message_fields[] = {
+    {.name = "data", .type = GOOGLE_BYTES},
+    {.name = "attributes", .type = GOOGLE_TEXT_MAP},
+    {.name = "messageId", .output = true},
+    {.name = "publishTime", .output = true},
+    {.name = "orderingKey"},
+};
+static const struct google_message pubsub_message = GOOGLE_FIELDS(message_fields);
+static const struct google_field publish_fields[] = {
+    {.name = "messages", .type = GOOGLE_MESSAGE, .repeated = true, .message = &pubsub_message}};
+
+const struct google_message google_topic_message = GOOGLE_FIELDS(topic_fields);
+const struct google_message google_publish_message = GOOGLE_FIELDS(publish_fields);
+
+/* ---- settings ---- */
+
+enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
+                                        struct gh_slice *out)
+{
+    json_t *labels = NULL;
+    struct gh_buffer text;
+    *out = (struct gh_slice){0};
+    if (!gh_json_object(message, "labels", &labels) || json_object_size(labels) == 0)
+        return GH_OK;
+    json_t *settings = json_pack("{s:O}", "labels", labels);
+    gh_buffer_init(&text, GOOGLE_SETTINGS_BYTES_MAX);
+    enum gh_error_code code = GH_OK;
+    if (settings == NULL)
+        code = google_fail(call, GH_ERROR_MEMORY, "labels");
+    else if (!gh_json_write(settings, &text))
+        code = google_fail(call, GH_ERROR_INVALID, "labels: more than %d bytes",
+                           GOOGLE_SETTINGS_BYTES_MAX);
+    else if (!gh_arena_copy(call->arena, gh_buffer_slice(&text), out))
+        code = google_fail(call, GH_ERROR_MEMORY, "labels");
+    gh_buffer_deinit(&text);
+    json_decref(settings);
+    return code;
+}
+
+void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings)
+{
+    json_t *labels = NULL;
+    if (settings.size == 0)
+        return;
+    json_t *kept = gh_json_read(settings, NULL);
+    if (kept == NULL)
+        call->write_failed = true;
+    else if (gh_json_object(kept, "labels", &labels))
+        google_put_value(object, "labels", json_incref(labels), &call->write_failed);
+    json_decref(kept);
+}
+
+/* ---- topics ---- */
+
+static json_t *write_topic(struct google_call *call, const struct gh_topic *topic)
+{
+    json_t *out = json_object();
+    const char *name = google_name_print(call, "topics", topic->name);
+    call->write_failed |= name == NULL;
+    google_put_text(out, "name", gh_slice_text(name), &call->write_failed);
+    google_put_settings(call, out, topic->settings);
+    return out;
+}
+
+enum gh_error_code google_topic_create(struct google_call *call)
+{
+    struct gh_topic topic;
+    struct gh_slice settings;
+    enum gh_error_code code = google_settings_read(call, call->input, &settings);
+    if (code != GH_OK)
+        return code;
+    code = gh_pubsub_topic_create(call->services->pubsub, call->tenant.number, call->target,
+                                  settings, call->arena, &topic, &call->error);
+    if (code != GH_OK)
+        return code;
+    google_note(call, NULL, "pubsub.topics.create");
+    call->output = write_topic(call, &topic);
+    return GH_OK;
+}
+
+enum gh_error_code google_topic_get(struct google_call *call)
+{
+    struct gh_topic topic;
+    enum gh_error_code code = gh_pubsub_topic_get(call->services->pubsub, call->tenant.number,
+                                                  call->target, call->arena, &topic, &call->error);
+    if (code == GH_OK)
+        call->output = write_topic(call, &topic);
+    return code;
+}
+
+enum gh_error_code google_topic_delete(struct google_call *call)
+{
+    enum gh_error_code code = gh_pubsub_topic_delete(call->services->pubsub, call->tenant.number,
+                                                     call->target, &call->error);
+    if (code == GH_OK)
+        google_note(call, NULL, "pubsub.topics.delete");
+    return code;
+}
+
+enum gh_error_code google_topic_list(struct google_call *call)
+{
+    struct gh_topic *topics = NULL;
+    struct gh_slice after;
+    size_t size, count = 0;
+    enum gh_error_code code = google_page_size(call, &size);
+    if (code == GH_OK)
+        code = google_page_token_read(call, &after);
+    if (code == GH_OK)
+        code = gh_pubsub_topic_list(call->services->pubsub, call->tenant.number, after, size,
+                                    call->arena, &topics, &count, &call->error);
+    if (code != GH_OK)
+        return code;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        google_append(list, write_topic(call, &topics[i]), &call->write_failed);
+    call->output = json_object();
+    google_put_value(call->output, "topics", list, &call->write_failed);
+    if (count == size)
+        google_put_page_token(call, topics[count - 1].name);
+    return GH_OK;
+}
+
+enum gh_error_code google_topic_subscriptions(struct google_call *call)
+{
+    struct gh_topic topic;
+    struct gh_subscription *subscriptions = NULL;
+    struct gh_slice after;
+    size_t size, count = 0;
+    struct gh_pubsub *pubsub = call->services->pubsub;
+    enum gh_error_code code = google_page_size(call, &size);
+    if (code == GH_OK)
+        code = google_page_token_read(call, &after);
+    if (code == GH_OK)
+        code = gh_pubsub_topic_get(pubsub, call->tenant.number, call->target, call->arena, &topic,
+                                   &call->error);
+    if (code == GH_OK)
+        code = gh_pubsub_subscription_list(pubsub, call->tenant.number, topic.name, after, size,
+                                           call->arena, &subscriptions, &count, &call->error);
+    if (code != GH_OK)
+        return code;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const char *name = google_name_print(call, "subscriptions", subscriptions[i].name);
+        google_append(list, name == NULL ? NULL : json_string(name), &call->write_failed);
+    }
+    call->output = json_object();
+    google_put_value(call->output, "subscriptions", list, &call->write_failed);
+    if (count == size)
+        google_put_page_token(call, subscriptions[count - 1].name);
+    return GH_OK;
+}
+
+/* ---- publishing ---- */
+
+/* Borrows from the request, and its attributes from the arena. */
+static enum gh_error_code read_message(struct google_call *call, json_t *in, struct gh_message *out)
+{
+    json_t *attributes = NULL, *value;
+    const char *key;
+    struct gh_message_attribute *list;
+    out->data = gh_json_slice(json_object_get(in, "data"));
+    gh_json_text(in, "orderingKey", &out->ordering_key);
+    gh_json_object(in, "attributes", &attributes);
+    if (json_object_size(attributes) > GH_MESSAGE_ATTRIBUTES_MAX)
+        return google_fail(call, GH_ERROR_INVALID, "messages.attributes: at most %d",
+                           GH_MESSAGE_ATTRIBUTES_MAX);
+    list = gh_arena_array(call->arena, json_object_size(attributes) + 1, sizeof(*list));
+    if (list == NULL)
+        return google_fail(call, GH_ERROR_MEMORY, "messages.attributes");
+    json_object_foreach(attributes, key, value)
+    {
+        list[out->attributes_count++] =
+            (struct gh_message_attribute){gh_slice_text(key), gh_json_slice(value)};
+    }
+    out->attributes = list;
+    return GH_OK;
+}
+
+static enum gh_error_code read_messages(struct google_call *call, struct gh_message **out,
+                                        size_t *count)
+{
+    json_t *messages = NULL, *each;
+    size_t i;
+    gh_json_array(call->input, "messages", &messages);
+    *count = json_array_size(messages);
+    if (*count == 0 || *count > GH_MESSAGES_PER_PUBLISH_MAX)
+        return google_fail(call, GH_ERROR_INVALID, "messages: 1 to %d",
+                           GH_MESSAGES_PER_PUBLISH_MAX);
+    *out = gh_arena_array(call->arena, *count, sizeof(**out));
+    if (*out == NULL)
+        return google_fail(call, GH_ERROR_MEMORY, "messages");
+    json_array_foreach(messages, i, each)
+    {
+        enum gh_error_code code = read_message(call, each, &(*out)[i]);
+        if (code == GH_OK)
+            code = gh_message_check(&(*out)[i], &call->error);
+        if (code != GH_OK)
+            return code;
+    }
+    return GH_OK;
+}
+
+enum gh_error_code google_publish(struct google_call *call)
+{
+    struct gh_message *messages;
+    size_t count;
+    enum gh_error_code code = read_messages(call, &messages, &count);
+    if (code != GH_OK)
+        return code;
+    uint64_t *ids = gh_arena_array(call->arena, count, sizeof(*ids));
+    if (ids == NULL)
+        return google_fail(call, GH_ERROR_MEMORY, "messages");
+    code = gh_pubsub_publish_wait(call->services->pubsub, call->tenant.number, call->target,
+                                  messages, count, ids, &call->error);
+    if (code != GH_OK)
+        return code;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        google_append(list, json_sprintf("%llu", (unsigned long long)ids[i]), &call->write_failed);
+    call->output = json_object();
+    google_put_value(call->output, "messageIds", list, &call->write_failed);
+    return GH_OK;
+}
