@@ -57,6 +57,10 @@ struct gh_http_head {
 GH_MUST_USE enum gh_http_status gh_http_head_read(struct gh_slice in, enum gh_http_kind kind,
                                                   size_t size_max, struct gh_http_head *out);
 
+/* A token (RFC 9110 §5.6.2): the letters of methods and field names; not empty. */
+bool gh_http_is_token(struct gh_slice text);
+/* What a field may carry (RFC 9110 §5.5): no control characters but the tab. */
+bool gh_http_is_value(struct gh_slice text);
 /* The first value under `name` (any case); false when there is none. */
 bool gh_http_header_find(const struct gh_http_header *headers, size_t count, const char *name,
                          struct gh_slice *out);

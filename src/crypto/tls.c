@@ -1,0 +1,342 @@
+#include "crypto/tls.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CIPHERS_TLS12 "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define CIPHERS_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define GROUPS "X25519:P-256"
+
+enum {
+    SECURITY_LEVEL = 2, /* 112 bits: RSA and DH of 2048 bits at least, no SHA-1 signatures */
+    CHAIN_MAX = 8,      /* certificates in a server's chain file */
+};
+
+struct gh_tls_context {
+    SSL_CTX *native;
+    bool is_server;
+    atomic_size_t references;
+};
+
+/* The connection is OpenSSL's own object: a wrapper would be one more block per idle connection. */
+static SSL *native_of(const struct gh_tls *tls)
+{
+    return (SSL *)(uintptr_t)tls;
+}
+
+/* The newest line of OpenSSL's queue, which is left empty. */
+static const char *reason_text(void)
+{
+    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+    ERR_clear_error();
+    return text == NULL ? "no reason given" : text;
+}
+
+/* Without it OpenSSL would ask for a password on the terminal. */
+static int no_password(char *block, int size, int writing, void *context)
+{
+    (void)block, (void)size, (void)writing, (void)context;
+    return -1;
+}
+
+static BIO *bio_over(struct gh_slice bytes)
+{
+    return bytes.size > INT_MAX ? NULL : BIO_new_mem_buf(bytes.data, (int)bytes.size);
+}
+
+/* Leaf first, then the certificates that lead to the root. */
+static bool use_chain(SSL_CTX *native, struct gh_slice pem)
+{
+    BIO *bio = bio_over(pem);
+    X509 *leaf = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, no_password, NULL);
+    bool done = leaf != NULL && SSL_CTX_use_certificate(native, leaf) == 1;
+
+    for (int i = 0; done && i <= CHAIN_MAX; i++) {
+        X509 *next = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+        if (next == NULL)
+            break; /* the end, or text that is no certificate */
+        done = i < CHAIN_MAX && SSL_CTX_add1_chain_cert(native, next) == 1;
+        X509_free(next);
+    }
+    X509_free(leaf);
+    BIO_free(bio);
+    return done;
+}
+
+static bool use_key(SSL_CTX *native, struct gh_slice pem)
+{
+    BIO *bio = bio_over(pem);
+    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    bool done = key != NULL && SSL_CTX_use_PrivateKey(native, key) == 1;
+
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return done;
+}
+
+static bool trust(SSL_CTX *native, struct gh_slice pem)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(native);
+    size_t count = 0;
+
+    if (pem.size == 0)
+        return SSL_CTX_set_default_verify_paths(native) == 1;
+    BIO *bio = bio_over(pem);
+    for (X509 *anchor; bio != NULL && (anchor = PEM_read_bio_X509(bio, NULL, no_password, NULL));) {
+        count += X509_STORE_add_cert(store, anchor) == 1;
+        X509_free(anchor);
+    }
+    BIO_free(bio);
+    return count > 0;
+}
+
+/* Picks mqtt or http/1.1, in the client's order, when it offers one. An offer of neither is not
+ * refused: some device SDKs name protocols of their own cloud, and the first byte decides anyway.
+ */
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *size,
+                       const unsigned char *offered, unsigned offered_size, void *context)
+{
+    struct gh_slice rest = gh_slice(offered, offered_size);
+    (void)ssl, (void)context;
+    while (rest.size > 0) {
+        struct gh_slice name = gh_slice_sub(rest, 1, rest.data[0]);
+        if (gh_slice_equal(name, GH_SLICE("mqtt")) || gh_slice_equal(name, GH_SLICE("http/1.1"))) {
+            *out = name.data;
+            *size = (unsigned char)name.size;
+            return SSL_TLSEXT_ERR_OK;
+        }
+        rest = gh_slice_sub(rest, 1 + name.size, rest.size);
+    }
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+static bool set_rules(SSL_CTX *native, bool is_server)
+{
+    SSL_CTX_set_security_level(native, SECURITY_LEVEL);
+    /* An end without close_notify reads as END: MQTT and HTTP know themselves whether they were
+     * cut. */
+    SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(native, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+    /* One system call for a record's header and its body; the reader asks until WANT_READ. */
+    SSL_CTX_set_read_ahead(native, 1);
+    SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
+    /* No tickets: a resumed connection would have to be checked again (a device may have been
+     * disabled since), and each ticket is work and memory that only a client in a hurry repays. */
+    bool done = SSL_CTX_set_num_tickets(native, 0) == 1 &&
+                SSL_CTX_set_max_early_data(native, 0) == 1 &&
+                SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION) == 1 &&
+                SSL_CTX_set_cipher_list(native, CIPHERS_TLS12) == 1 &&
+                SSL_CTX_set_ciphersuites(native, CIPHERS_TLS13) == 1 &&
+                SSL_CTX_set1_groups_list(native, GROUPS) == 1;
+    if (is_server)
+        SSL_CTX_set_alpn_select_cb(native, choose_alpn, NULL);
+    else
+        SSL_CTX_set_verify(native, SSL_VERIFY_PEER, NULL);
+    return done;
+}
+
+static struct gh_tls_context *context_open(bool is_server, struct gh_error *error)
+{
+    struct gh_tls_context *context = calloc(1, sizeof *context);
+    SSL_CTX *native = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+
+    if (context == NULL || native == NULL || !set_rules(native, is_server)) {
+        gh_error_set(error, GH_ERROR_TLS, "TLS cannot be set up: %s", reason_text());
+        SSL_CTX_free(native);
+        free(context);
+        return NULL;
+    }
+    *context = (struct gh_tls_context){.native = native, .is_server = is_server, .references = 1};
+    return context;
+}
+
+struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem,
+                                          struct gh_error *error)
+{
+    struct gh_tls_context *context = context_open(true, error);
+    const char *what = NULL;
+
+    if (context == NULL)
+        return NULL;
+    if (!use_chain(context->native, cert_pem))
+        what = "certificate chain";
+    else if (!use_key(context->native, key_pem))
+        what = "private key";
+    else if (SSL_CTX_check_private_key(context->native) != 1)
+        what = "private key for this certificate";
+    if (what != NULL) {
+        gh_error_set(error, GH_ERROR_TLS, "no usable %s: %s", what, reason_text());
+        gh_tls_context_unref(context);
+        return NULL;
+    }
+    ERR_clear_error(); /* reading a chain ends with "no start line" */
+    return context;
+}
+
+struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem, struct gh_error *error)
+{
+    struct gh_tls_context *context = context_open(false, error);
+
+    if (context == NULL)
+        return NULL;
+    if (!trust(context->native, ca_pem)) {
+        gh_error_set(error, GH_ERROR_TLS, "no usable trust anchor: %s", reason_text());
+        gh_tls_context_unref(context);
+        return NULL;
+    }
+    ERR_clear_error();
+    return context;
+}
+
+struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context)
+{
+    atomic_fetch_add_explicit(&context->references, 1, memory_order_relaxed);
+    return context;
+}
+
+void gh_tls_context_unref(struct gh_tls_context *context)
+{
+    if (context == NULL ||
+        atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
+        return;
+    SSL_CTX_free(context->native);
+    free(context);
+}
+
+static bool expect_name(SSL *ssl, const char *name)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+struct gh_tls *gh_tls_open(struct gh_tls_context *context, int fd, const char *server_name)
+{
+    assert(context->is_server == (server_name == NULL));
+    SSL *ssl = SSL_new(context->native);
+
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
+        (server_name != NULL && !expect_name(ssl, server_name))) {
+        SSL_free(ssl);
+        ERR_clear_error();
+        return NULL;
+    }
+    if (context->is_server)
+        SSL_set_accept_state(ssl);
+    else
+        SSL_set_connect_state(ssl);
+    return (struct gh_tls *)ssl;
+}
+
+void gh_tls_close(struct gh_tls *tls)
+{
+    SSL_free(native_of(tls));
+}
+
+static enum gh_tls_status status_of(const SSL *ssl, int result)
+{
+    switch (SSL_get_error(ssl, result)) {
+    case SSL_ERROR_NONE:
+        return GH_TLS_OK;
+    case SSL_ERROR_WANT_READ:
+        return GH_TLS_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return GH_TLS_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return GH_TLS_END;
+    default:
+        return GH_TLS_FAILED;
+    }
+}
+
+enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error)
+{
+    SSL *ssl = native_of(tls);
+
+    ERR_clear_error();
+    enum gh_tls_status status = status_of(ssl, SSL_do_handshake(ssl));
+    if (status == GH_TLS_END)
+        status = GH_TLS_FAILED;
+    if (status != GH_TLS_FAILED)
+        return status;
+    long verdict = SSL_get_verify_result(ssl);
+    if (verdict != X509_V_OK)
+        gh_error_set(error, GH_ERROR_TLS, "the certificate was refused: %s",
+                     X509_verify_cert_error_string(verdict));
+    else if (ERR_peek_last_error() == 0)
+        gh_error_set(error, GH_ERROR_TLS, "the peer closed the connection in the handshake");
+    else
+        gh_error_set(error, GH_ERROR_TLS, "handshake: %s", reason_text());
+    ERR_clear_error();
+    return GH_TLS_FAILED;
+}
+
+enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size, size_t *got)
+{
+    SSL *ssl = native_of(tls);
+
+    *got = 0;
+    ERR_clear_error();
+    enum gh_tls_status status = status_of(ssl, SSL_read_ex(ssl, block, size, got));
+    if (status == GH_TLS_FAILED)
+        ERR_clear_error();
+    return status;
+}
+
+enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice bytes, size_t *sent)
+{
+    SSL *ssl = native_of(tls);
+
+    assert(bytes.size > 0);
+    *sent = 0;
+    ERR_clear_error();
+    enum gh_tls_status status = status_of(ssl, SSL_write_ex(ssl, bytes.data, bytes.size, sent));
+    if (status == GH_TLS_FAILED)
+        ERR_clear_error();
+    return status;
+}
+
+void gh_tls_shutdown(struct gh_tls *tls)
+{
+    SSL *ssl = native_of(tls);
+
+    if (SSL_is_init_finished(ssl))
+        (void)SSL_shutdown(ssl); /* the peer's close_notify is not waited for */
+    ERR_clear_error();
+}
+
+struct gh_slice gh_tls_server_name(const struct gh_tls *tls)
+{
+    return gh_slice_text(SSL_get_servername(native_of(tls), TLSEXT_NAMETYPE_host_name));
+}
+
+struct gh_slice gh_tls_alpn(const struct gh_tls *tls)
+{
+    const unsigned char *name;
+    unsigned size;
+
+    SSL_get0_alpn_selected(native_of(tls), &name, &size);
+    return gh_slice(name, size);
+}
+
+const char *gh_tls_version(const struct gh_tls *tls)
+{
+    return SSL_get_version(native_of(tls));
+}
+
+const char *gh_tls_cipher(const struct gh_tls *tls)
+{
+    return SSL_get_cipher_name(native_of(tls));
+}
