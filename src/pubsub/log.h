@@ -100,8 +100,9 @@ GH_MUST_USE enum gh_error_code gh_log_append_wait(struct gh_log *log, uint32_t t
 struct gh_log_status {
     uint64_t first; /* the oldest offset that can still be read (next, when there is none) */
     uint64_t next;  /* everything below is durable and visible */
-    uint64_t bytes, segments, damaged_records;
-    bool full; /* the last batch failed and nothing has been written since */
+    uint64_t bytes, segments;
+    uint64_t damaged; /* regions found since open */
+    bool full;        /* the last batch failed and nothing has been written since */
 };
 struct gh_log_status gh_log_status(const struct gh_log *log);
 /* As status.next, one atomic load. */
