@@ -30,11 +30,12 @@ static size_t character_size(struct gh_slice text)
 
 bool gh_utf8_valid(struct gh_slice text)
 {
-    while (text.size != 0) {
-        size_t size = text.data[0] < 0x80 ? 1 : character_size(text);
+    for (size_t i = 0; i < text.size;) {
+        bool ascii = text.data[i] < 0x80; /* nearly always: spares the table */
+        size_t size = ascii ? 1 : character_size(gh_slice_sub(text, i, text.size));
         if (size == 0)
             return false;
-        text = gh_slice_sub(text, size, text.size - size);
+        i += size;
     }
     return true;
 }
