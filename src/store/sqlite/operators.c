@@ -1,0 +1,371 @@
+/* Operators, their sign-ins, and bearer tokens. */
+#include "store/sqlite/sqlite_internal.h"
+#include <assert.h>
+
+enum {
+    OPERATOR_CREATE,
+    OPERATOR_FIND,
+    OPERATOR_LIST,
+    OPERATOR_UPDATE,
+    OPERATOR_DELETE,
+    SIGN_IN_CLEAR,
+    SIGN_IN_CREATE,
+    SIGN_IN_FIND,
+    SIGN_IN_SEEN,
+    SIGN_IN_DELETE,
+    SIGN_IN_EXPIRE,
+    TOKEN_CREATE,
+    TOKEN_FIND,
+    TOKEN_LIST,
+    TOKEN_DELETE,
+    TOKEN_EXPIRE,
+};
+
+#define OPERATOR                                                                                   \
+    "SELECT number, name, password_hash, role, tenant, disabled, created_at_ms FROM operators "
+#define TOKEN "SELECT hash, role, member, tenant, created_at_ms, expires_at_ms FROM tokens "
+
+static const char *const sql[] = {
+    [OPERATOR_CREATE] =
+        "INSERT INTO operators(name, password_hash, role, tenant, disabled, created_at_ms) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [OPERATOR_FIND] = OPERATOR "WHERE name = ?1",
+    [OPERATOR_LIST] = OPERATOR "ORDER BY name",
+    [OPERATOR_UPDATE] =
+        "UPDATE operators SET password_hash = ?2, role = ?3, tenant = ?4, disabled = ?5 "
+        "WHERE number = ?1",
+    [OPERATOR_DELETE] = "DELETE FROM operators WHERE number = ?1",
+    [SIGN_IN_CLEAR] = "DELETE FROM sign_ins WHERE operator = ?1",
+    [SIGN_IN_CREATE] =
+        "INSERT INTO sign_ins(hash, operator, created_at_ms, seen_at_ms, expires_at_ms) "
+        "VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SIGN_IN_FIND] =
+        "SELECT s.hash, s.operator, o.name, o.role, o.tenant, o.disabled, s.created_at_ms, "
+        "s.seen_at_ms, s.expires_at_ms FROM sign_ins s JOIN operators o ON o.number = s.operator "
+        "WHERE s.hash = ?1",
+    [SIGN_IN_SEEN] = "UPDATE sign_ins SET seen_at_ms = max(seen_at_ms, ?2) WHERE hash = ?1",
+    [SIGN_IN_DELETE] = "DELETE FROM sign_ins WHERE hash = ?1",
+    [SIGN_IN_EXPIRE] = "DELETE FROM sign_ins WHERE expires_at_ms <= ?1 OR seen_at_ms < ?2",
+    [TOKEN_CREATE] = "INSERT INTO tokens(hash, role, member, tenant, created_at_ms, expires_at_ms) "
+                     "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [TOKEN_FIND] = TOKEN "WHERE hash = ?1",
+    [TOKEN_LIST] = TOKEN "ORDER BY created_at_ms, hash",
+    [TOKEN_DELETE] = "DELETE FROM tokens WHERE hash = ?1",
+    [TOKEN_EXPIRE] = "DELETE FROM tokens WHERE expires_at_ms <= ?1",
+};
+
+static void operator_read(struct gh_sql *q, struct gh_arena *arena, struct gh_operator_row *row)
+{
+    row->number = gh_sql_int(q);
+    row->name = gh_sql_text(q, arena);
+    row->password_hash = gh_sql_text(q, arena);
+    row->role = gh_sql_text(q, arena);
+    row->tenant = gh_sql_int(q); /* NULL reads as 0 */
+    row->disabled = gh_sql_bool(q);
+    row->created_at_ms = gh_sql_int(q);
+}
+
+enum gh_error_code gh_store_operator_create(struct gh_store *store, struct gh_operator_row *row,
+                                            struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_CREATE]);
+    gh_sql_put_text(&q, row->name);
+    gh_sql_put_text(&q, row->password_hash);
+    gh_sql_put_text(&q, row->role);
+    gh_sql_put_reference(&q, row->tenant);
+    gh_sql_put_int(&q, row->disabled);
+    gh_sql_put_int(&q, row->created_at_ms);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_ERROR_EXISTS)
+        gh_error_set(error, code, "operator %.*s: the name is taken", GH_PRINT(row->name));
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
+    if (code == GH_OK)
+        row->number = sqlite3_last_insert_rowid(link->db);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_operator_find(struct gh_store *store, struct gh_slice name,
+                                          struct gh_arena *arena, struct gh_operator_row *out,
+                                          struct gh_error *error)
+{
+    struct gh_link *link;
+    *out = (struct gh_operator_row){0};
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_FIND]);
+    gh_sql_put_text(&q, name);
+    bool found = gh_sql_next(&q);
+    if (found)
+        operator_read(&q, arena, out);
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    return code == GH_OK && !found
+               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such operator")
+               : code;
+}
+
+enum gh_error_code gh_store_operator_list(struct gh_store *store, struct gh_arena *arena,
+                                          struct gh_operator_row **out, size_t *count,
+                                          struct gh_error *error)
+{
+    struct gh_rows rows = {.arena = arena, .item_size = sizeof **out};
+    struct gh_link *link;
+    struct gh_operator_row *row;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_LIST]);
+    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL)
+        operator_read(&q, arena, row);
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    *out = rows.items;
+    *count = rows.count;
+    return code;
+}
+
+static enum gh_error_code sign_ins_clear(struct gh_link *link, int64_t number,
+                                         struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_CLEAR]);
+    gh_sql_put_int(&q, number);
+    return gh_sql_run(&q, NULL, error);
+}
+
+enum gh_error_code gh_store_operator_update(struct gh_store *store,
+                                            const struct gh_operator_row *row,
+                                            struct gh_error *error)
+{
+    struct gh_link *link;
+    int64_t changed = 0;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_UPDATE]);
+    gh_sql_put_int(&q, row->number);
+    gh_sql_put_text(&q, row->password_hash);
+    gh_sql_put_text(&q, row->role);
+    gh_sql_put_reference(&q, row->tenant);
+    gh_sql_put_int(&q, row->disabled);
+    code = gh_sql_run(&q, &changed, error);
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
+    if (code == GH_OK && changed == 0)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such operator");
+    if (code == GH_OK)
+        code = sign_ins_clear(link, row->number, error);
+    atomic_store(&store->erased, true);
+    return gh_write_end(link, code, error);
+}
+
+/* Deletes by a statement with one value; NOT_FOUND when nothing went. */
+static enum gh_error_code delete_end(struct gh_link *link, struct gh_sql *q, const char *what,
+                                     struct gh_error *error)
+{
+    int64_t changed = 0;
+    enum gh_error_code code = gh_sql_run(q, &changed, error);
+    if (code == GH_OK && changed == 0)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such %s", what);
+    atomic_store(&link->store->erased, true);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_operator_delete(struct gh_store *store, int64_t number,
+                                            struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_DELETE]);
+    gh_sql_put_int(&q, number);
+    return delete_end(link, &q, "operator", error);
+}
+
+enum gh_error_code gh_store_sign_in_create(struct gh_store *store, const struct gh_sign_in_row *row,
+                                           struct gh_error *error)
+{
+    struct gh_link *link;
+    assert(row->hash.size == GH_TOKEN_HASH_BYTES);
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_CREATE]);
+    gh_sql_put_bytes(&q, row->hash);
+    gh_sql_put_int(&q, row->operator_number);
+    gh_sql_put_int(&q, row->created_at_ms);
+    gh_sql_put_int(&q, row->seen_at_ms);
+    gh_sql_put_int(&q, row->expires_at_ms);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such operator");
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_sign_in_find(struct gh_store *store, struct gh_slice hash,
+                                         struct gh_arena *arena, struct gh_sign_in_row *out,
+                                         struct gh_error *error)
+{
+    struct gh_link *link;
+    *out = (struct gh_sign_in_row){0};
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_FIND]);
+    gh_sql_put_bytes(&q, hash);
+    bool found = gh_sql_next(&q);
+    if (found) {
+        out->hash = gh_sql_text(&q, arena);
+        out->operator_number = gh_sql_int(&q);
+        out->operator_name = gh_sql_text(&q, arena);
+        out->role = gh_sql_text(&q, arena);
+        out->tenant = gh_sql_int(&q);
+        out->operator_disabled = gh_sql_bool(&q);
+        out->created_at_ms = gh_sql_int(&q);
+        out->seen_at_ms = gh_sql_int(&q);
+        out->expires_at_ms = gh_sql_int(&q);
+    }
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    return code == GH_OK && !found
+               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such sign-in")
+               : code;
+}
+
+enum gh_error_code gh_store_sign_in_seen(struct gh_store *store, struct gh_slice hash,
+                                         int64_t seen_at_ms, struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_SEEN]);
+    gh_sql_put_bytes(&q, hash);
+    gh_sql_put_int(&q, seen_at_ms);
+    int64_t changed = 0;
+    code = gh_sql_run(&q, &changed, error);
+    if (code == GH_OK && changed == 0)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such sign-in");
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_sign_in_delete(struct gh_store *store, struct gh_slice hash,
+                                           struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_DELETE]);
+    gh_sql_put_bytes(&q, hash);
+    return delete_end(link, &q, "sign-in", error);
+}
+
+enum gh_error_code gh_store_token_create(struct gh_store *store, const struct gh_token_row *row,
+                                         struct gh_error *error)
+{
+    struct gh_link *link;
+    assert(row->hash.size == GH_TOKEN_HASH_BYTES);
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOKEN_CREATE]);
+    gh_sql_put_bytes(&q, row->hash);
+    gh_sql_put_text(&q, row->role);
+    gh_sql_put_text(&q, row->member);
+    gh_sql_put_reference(&q, row->tenant);
+    gh_sql_put_int(&q, row->created_at_ms);
+    gh_sql_put_int(&q, row->expires_at_ms);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
+    return gh_write_end(link, code, error);
+}
+
+static void token_read(struct gh_sql *q, struct gh_arena *arena, struct gh_token_row *row)
+{
+    row->hash = gh_sql_text(q, arena);
+    row->role = gh_sql_text(q, arena);
+    row->member = gh_sql_text(q, arena);
+    row->tenant = gh_sql_int(q);
+    row->created_at_ms = gh_sql_int(q);
+    row->expires_at_ms = gh_sql_int(q);
+}
+
+enum gh_error_code gh_store_token_find(struct gh_store *store, struct gh_slice hash,
+                                       struct gh_arena *arena, struct gh_token_row *out,
+                                       struct gh_error *error)
+{
+    struct gh_link *link;
+    *out = (struct gh_token_row){0};
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOKEN_FIND]);
+    gh_sql_put_bytes(&q, hash);
+    bool found = gh_sql_next(&q);
+    if (found)
+        token_read(&q, arena, out);
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    return code == GH_OK && !found
+               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such token")
+               : code;
+}
+
+enum gh_error_code gh_store_token_list(struct gh_store *store, struct gh_arena *arena,
+                                       struct gh_token_row **out, size_t *count,
+                                       struct gh_error *error)
+{
+    struct gh_rows rows = {.arena = arena, .item_size = sizeof **out};
+    struct gh_link *link;
+    struct gh_token_row *row;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOKEN_LIST]);
+    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL)
+        token_read(&q, arena, row);
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    *out = rows.items;
+    *count = rows.count;
+    return code;
+}
+
+enum gh_error_code gh_store_token_delete(struct gh_store *store, struct gh_slice hash,
+                                         struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOKEN_DELETE]);
+    gh_sql_put_bytes(&q, hash);
+    return delete_end(link, &q, "token", error);
+}
+
+enum gh_error_code gh_store_expire(struct gh_store *store, int64_t now_ms, int64_t idle_before_ms,
+                                   struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_EXPIRE]);
+    gh_sql_put_int(&q, now_ms);
+    gh_sql_put_int(&q, idle_before_ms);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_OK) {
+        q = gh_sql_open(link, sql[TOKEN_EXPIRE]);
+        gh_sql_put_int(&q, now_ms);
+        code = gh_sql_run(&q, NULL, error);
+    }
+    return gh_write_end(link, code, error);
+}

@@ -1,0 +1,239 @@
+/* The schema, as numbered migrations: the rows of version N bring a database from N - 1 to N. A row
+ * that was released never changes; what changes comes as new rows. */
+#include "store/sqlite/sqlite_internal.h"
+#include <stdio.h>
+
+static const char directory_1[] =
+    /* Who: each tenant with its names in the dialects. */
+    "CREATE TABLE tenants("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  google_project TEXT NOT NULL UNIQUE,"
+    "  azure_hub TEXT NOT NULL UNIQUE,"
+    "  aws_account TEXT NOT NULL UNIQUE,"
+    "  policy TEXT NOT NULL DEFAULT '',"
+    "  policy_etag TEXT NOT NULL DEFAULT '',"
+    "  created_at_ms INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE registries("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants,"
+    "  name TEXT NOT NULL,"
+    "  location TEXT NOT NULL,"
+    "  state_topic TEXT NOT NULL,"
+    "  mqtt_enabled INTEGER NOT NULL,"
+    "  http_enabled INTEGER NOT NULL,"
+    "  log_level INTEGER NOT NULL,"
+    "  policy TEXT NOT NULL DEFAULT '',"
+    "  policy_etag TEXT NOT NULL DEFAULT '',"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    "CREATE TABLE routes("
+    "  registry INTEGER NOT NULL REFERENCES registries ON DELETE CASCADE,"
+    "  position INTEGER NOT NULL,"
+    "  channel TEXT NOT NULL,"
+    "  topic TEXT NOT NULL,"
+    "  PRIMARY KEY(registry, position)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE certificates("
+    "  registry INTEGER NOT NULL REFERENCES registries ON DELETE CASCADE,"
+    "  position INTEGER NOT NULL,"
+    "  pem TEXT NOT NULL,"
+    "  PRIMARY KEY(registry, position)) STRICT, WITHOUT ROWID;"
+
+    /* The tenant is repeated so that one index gives a tenant's devices in the order of pages. */
+    "CREATE TABLE devices("
+    "  number INTEGER PRIMARY KEY,"
+    "  registry INTEGER NOT NULL REFERENCES registries,"
+    "  tenant INTEGER NOT NULL,"
+    "  id TEXT NOT NULL,"
+    "  blocked INTEGER NOT NULL,"
+    "  log_level INTEGER NOT NULL,"
+    "  is_gateway INTEGER NOT NULL,"
+    "  gateway_auth INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  UNIQUE(registry, id)) STRICT;"
+    "CREATE INDEX devices_of_tenant ON devices(tenant, registry, id);"
+    "CREATE TABLE retired(number INTEGER PRIMARY KEY) STRICT;" /* of deleted devices, never given
+                                                                  again */
+    "CREATE TABLE credentials("
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  position INTEGER NOT NULL,"
+    "  id TEXT NOT NULL,"
+    "  format INTEGER NOT NULL,"
+    "  pem TEXT NOT NULL,"
+    "  fingerprint TEXT NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(device, position)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE attributes("
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  key TEXT NOT NULL,"
+    "  value TEXT NOT NULL,"
+    "  PRIMARY KEY(device, key)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE bindings("
+    "  gateway INTEGER NOT NULL REFERENCES devices,"
+    "  device INTEGER NOT NULL REFERENCES devices,"
+    "  PRIMARY KEY(gateway, device)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX bindings_of_device ON bindings(device);"
+    "CREATE TABLE configs("
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  version INTEGER NOT NULL,"
+    "  updated_at_ms INTEGER NOT NULL,"
+    "  acknowledged_at_ms INTEGER NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  PRIMARY KEY(device, version)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE states("
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  sequence INTEGER NOT NULL,"
+    "  updated_at_ms INTEGER NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  PRIMARY KEY(device, sequence)) STRICT, WITHOUT ROWID;"
+    /* What changes with every message stays out of the devices' rows, in narrow ones of its own. */
+    "CREATE TABLE activity("
+    "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
+    "  heartbeat_ms INTEGER NOT NULL,"
+    "  event_ms INTEGER NOT NULL,"
+    "  state_ms INTEGER NOT NULL,"
+    "  config_ack_ms INTEGER NOT NULL,"
+    "  config_send_ms INTEGER NOT NULL,"
+    "  error_ms INTEGER NOT NULL,"
+    "  error_code INTEGER NOT NULL,"
+    "  error_message TEXT NOT NULL) STRICT;";
+
+static const char services_1[] =
+    "CREATE TABLE operators("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  password_hash TEXT NOT NULL,"
+    "  role TEXT NOT NULL,"
+    "  tenant INTEGER REFERENCES tenants ON DELETE CASCADE," /* NULL: all */
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX operators_of_tenant ON operators(tenant);"
+    "CREATE TABLE sign_ins("
+    "  hash BLOB PRIMARY KEY NOT NULL,"
+    "  operator INTEGER NOT NULL REFERENCES operators ON DELETE CASCADE,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  seen_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sign_ins_of_operator ON sign_ins(operator);"
+    "CREATE TABLE tokens("
+    "  hash BLOB PRIMARY KEY NOT NULL,"
+    "  role TEXT NOT NULL,"
+    "  member TEXT NOT NULL,"
+    "  tenant INTEGER REFERENCES tenants ON DELETE CASCADE," /* NULL: all */
+    "  created_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tokens_of_tenant ON tokens(tenant);"
+
+    "CREATE TABLE topics("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants,"
+    "  name TEXT NOT NULL,"
+    "  settings TEXT NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    "CREATE TABLE subscriptions("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants,"
+    "  topic INTEGER REFERENCES topics ON DELETE SET NULL," /* NULL: deleted */
+    "  topic_name TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  ack_deadline_s INTEGER NOT NULL,"
+    "  retention_s INTEGER NOT NULL,"
+    "  first_offset INTEGER NOT NULL,"
+    "  settings TEXT NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    "CREATE INDEX subscriptions_of_topic ON subscriptions(topic);"
+    "CREATE TABLE documents("
+    "  kind TEXT NOT NULL,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  name TEXT NOT NULL,"
+    "  json TEXT NOT NULL,"
+    "  updated_at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(kind, tenant, name)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX documents_of_tenant ON documents(tenant);"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char history_1[] =
+    /* Names, not numbers: an entry outlives its device, and refusals name what does not exist. */
+    "CREATE TABLE trail("
+    "  sequence INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  device INTEGER NOT NULL,"
+    "  tenant TEXT NOT NULL,"
+    "  registry TEXT NOT NULL,"
+    "  device_id TEXT NOT NULL,"
+    "  kind INTEGER NOT NULL,"
+    "  reason TEXT NOT NULL,"
+    "  detail TEXT NOT NULL,"
+    "  address TEXT NOT NULL) STRICT;"
+    "CREATE INDEX trail_of_device ON trail(device);"
+    "CREATE INDEX trail_of_tenant ON trail(tenant);"
+    "CREATE INDEX trail_of_kind ON trail(kind);"
+    "CREATE TABLE blocks("
+    "  number INTEGER PRIMARY KEY,"
+    "  device INTEGER NOT NULL,"
+    "  first_ms INTEGER NOT NULL,"
+    "  last_ms INTEGER NOT NULL,"
+    "  count INTEGER NOT NULL,"
+    "  bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX blocks_of_device ON blocks(device, last_ms, first_ms);"
+    "CREATE INDEX blocks_by_end ON blocks(last_ms);";
+
+static const struct {
+    int version; /* rising */
+    const char *text;
+} migrations[] = {
+    {1, directory_1},
+    {1, services_1},
+    {1, history_1},
+};
+
+enum { VERSION = 1 }; /* of the last row */
+
+enum { USER_VERSION };
+static const char *const sql[] = {
+    [USER_VERSION] = "PRAGMA user_version",
+};
+
+/* Brings the database from `version` to the newest, in one transaction. */
+static enum gh_error_code migrate(struct gh_link *link, int64_t version, struct gh_error *error)
+{
+    char stamp[128];
+    snprintf(stamp, sizeof stamp, "PRAGMA application_id=%d; PRAGMA user_version=%d",
+             GH_STORE_APPLICATION_ID, (int)VERSION);
+    enum gh_error_code code = gh_link_run(link, "BEGIN IMMEDIATE", error);
+    for (size_t i = 0; code == GH_OK && i < GH_COUNT(migrations); i++)
+        if (migrations[i].version > version)
+            code = gh_link_run(link, migrations[i].text, error);
+    if (code == GH_OK)
+        code = gh_link_run(link, stamp, error);
+    if (code == GH_OK)
+        code = gh_link_run(link, "COMMIT", error);
+    if (code != GH_OK && !sqlite3_get_autocommit(link->db))
+        sqlite3_exec(link->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
+enum gh_error_code gh_schema_create(struct gh_link *link, struct gh_error *error)
+{
+    return migrate(link, 0, error);
+}
+
+enum gh_error_code gh_schema_update(struct gh_link *link, struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[USER_VERSION]);
+    int64_t version = gh_sql_next(&q) ? gh_sql_int(&q) : 0;
+    enum gh_error_code code = gh_sql_close(&q, error);
+    if (code != GH_OK)
+        return code;
+    if (version < 1)
+        return gh_error_set(error, GH_ERROR_STORE_CORRUPT, "%s: there is no schema version",
+                            link->store->path);
+    if (version > VERSION)
+        return gh_error_set(error, GH_ERROR_STORE_NEWER, "%s: schema %lld, this program knows %d",
+                            link->store->path, (long long)version, VERSION);
+    return version == VERSION ? GH_OK : migrate(link, version, error);
+}

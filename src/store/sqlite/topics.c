@@ -1,0 +1,186 @@
+/* Topics and subscriptions. */
+#include "store/sqlite/sqlite_internal.h"
+
+enum {
+    TOPIC_CREATE,
+    TOPIC_DELETE,
+    TOPIC_LIST,
+    SUBSCRIPTION_CREATE,
+    SUBSCRIPTION_UPDATE,
+    SUBSCRIPTION_DELETE,
+    SUBSCRIPTION_LIST,
+};
+
+static const char *const sql[] = {
+    [TOPIC_CREATE] =
+        "INSERT INTO topics(tenant, name, settings, created_at_ms) VALUES(?1, ?2, ?3, ?4)",
+    [TOPIC_DELETE] = "DELETE FROM topics WHERE number = ?1",
+    [TOPIC_LIST] =
+        "SELECT number, tenant, name, settings, created_at_ms FROM topics ORDER BY number",
+    [SUBSCRIPTION_CREATE] =
+        "INSERT INTO subscriptions(tenant, topic, topic_name, name, ack_deadline_s, retention_s, "
+        "first_offset, settings, created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [SUBSCRIPTION_UPDATE] =
+        "UPDATE subscriptions SET ack_deadline_s = ?2, retention_s = ?3, settings = ?4 "
+        "WHERE number = ?1",
+    [SUBSCRIPTION_DELETE] = "DELETE FROM subscriptions WHERE number = ?1",
+    [SUBSCRIPTION_LIST] =
+        "SELECT number, tenant, topic, topic_name, name, ack_deadline_s, retention_s, "
+        "first_offset, settings, created_at_ms FROM subscriptions ORDER BY number",
+};
+
+/* Ends a change of the one row named by its number; NOT_FOUND when there is none. */
+static enum gh_error_code change_end(struct gh_link *link, struct gh_sql *q, const char *what,
+                                     struct gh_error *error)
+{
+    int64_t changed = 0;
+    enum gh_error_code code = gh_sql_run(q, &changed, error);
+    if (code == GH_OK && changed == 0)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such %s", what);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_topic_create(struct gh_store *store, struct gh_topic_row *row,
+                                         struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOPIC_CREATE]);
+    gh_sql_put_int(&q, row->tenant);
+    gh_sql_put_text(&q, row->name);
+    gh_sql_put_text(&q, row->settings);
+    gh_sql_put_int(&q, row->created_at_ms);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_ERROR_EXISTS)
+        gh_error_set(error, code, "topic %.*s: the name is taken", GH_PRINT(row->name));
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
+    if (code == GH_OK)
+        row->number = sqlite3_last_insert_rowid(link->db);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_topic_delete(struct gh_store *store, int64_t number,
+                                         struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOPIC_DELETE]);
+    gh_sql_put_int(&q, number);
+    return change_end(link, &q, "topic", error);
+}
+
+enum gh_error_code gh_store_topic_list(struct gh_store *store, struct gh_arena *arena,
+                                       struct gh_topic_row **out, size_t *count,
+                                       struct gh_error *error)
+{
+    struct gh_rows rows = {.arena = arena, .item_size = sizeof **out};
+    struct gh_link *link;
+    struct gh_topic_row *row;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOPIC_LIST]);
+    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL) {
+        row->number = gh_sql_int(&q);
+        row->tenant = gh_sql_int(&q);
+        row->name = gh_sql_text(&q, arena);
+        row->settings = gh_sql_text(&q, arena);
+        row->created_at_ms = gh_sql_int(&q);
+    }
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    *out = rows.items;
+    *count = rows.count;
+    return code;
+}
+
+enum gh_error_code gh_store_subscription_create(struct gh_store *store,
+                                                struct gh_subscription_row *row,
+                                                struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SUBSCRIPTION_CREATE]);
+    gh_sql_put_int(&q, row->tenant);
+    gh_sql_put_int(&q, row->topic);
+    gh_sql_put_text(&q, row->topic_name);
+    gh_sql_put_text(&q, row->name);
+    gh_sql_put_int(&q, row->ack_deadline_s);
+    gh_sql_put_int(&q, row->retention_s);
+    gh_sql_put_int(&q, (int64_t)row->first_offset);
+    gh_sql_put_text(&q, row->settings);
+    gh_sql_put_int(&q, row->created_at_ms);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_ERROR_EXISTS)
+        gh_error_set(error, code, "subscription %.*s: the name is taken", GH_PRINT(row->name));
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant or topic");
+    if (code == GH_OK)
+        row->number = sqlite3_last_insert_rowid(link->db);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_subscription_update(struct gh_store *store,
+                                                const struct gh_subscription_row *row,
+                                                struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SUBSCRIPTION_UPDATE]);
+    gh_sql_put_int(&q, row->number);
+    gh_sql_put_int(&q, row->ack_deadline_s);
+    gh_sql_put_int(&q, row->retention_s);
+    gh_sql_put_text(&q, row->settings);
+    return change_end(link, &q, "subscription", error);
+}
+
+enum gh_error_code gh_store_subscription_delete(struct gh_store *store, int64_t number,
+                                                struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SUBSCRIPTION_DELETE]);
+    gh_sql_put_int(&q, number);
+    return change_end(link, &q, "subscription", error);
+}
+
+enum gh_error_code gh_store_subscription_list(struct gh_store *store, struct gh_arena *arena,
+                                              struct gh_subscription_row **out, size_t *count,
+                                              struct gh_error *error)
+{
+    struct gh_rows rows = {.arena = arena, .item_size = sizeof **out};
+    struct gh_link *link;
+    struct gh_subscription_row *row;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SUBSCRIPTION_LIST]);
+    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL) {
+        row->number = gh_sql_int(&q);
+        row->tenant = gh_sql_int(&q);
+        row->topic = gh_sql_int(&q); /* NULL reads as 0 */
+        row->topic_name = gh_sql_text(&q, arena);
+        row->name = gh_sql_text(&q, arena);
+        row->ack_deadline_s = gh_sql_int(&q);
+        row->retention_s = gh_sql_int(&q);
+        row->first_offset = (uint64_t)gh_sql_int(&q);
+        row->settings = gh_sql_text(&q, arena);
+        row->created_at_ms = gh_sql_int(&q);
+    }
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    *out = rows.items;
+    *count = rows.count;
+    return code;
+}
