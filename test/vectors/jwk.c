@@ -145,8 +145,8 @@ static struct gh_key *open_one(const json_t *jwk)
     static const struct {
         struct gh_slice type, algorithm;
         bool (*to_der)(const json_t *jwk, struct gh_buffer *der);
-    } forms[] = {{{(const uint8_t *)"EC", 2}, {(const uint8_t *)"ES256", 5}, ec_to_der},
-                 {{(const uint8_t *)"RSA", 3}, {(const uint8_t *)"RS256", 5}, rsa_to_der}};
+    } forms[] = {{GH_SLICE_INIT("EC"), GH_SLICE_INIT("ES256"), ec_to_der},
+                 {GH_SLICE_INIT("RSA"), GH_SLICE_INIT("RS256"), rsa_to_der}};
     uint8_t block[DER_MAX];
     struct gh_buffer der = gh_buffer_fixed(block, sizeof block);
 
