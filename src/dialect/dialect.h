@@ -7,17 +7,9 @@
 #ifndef GH_DIALECT_DIALECT_H
 #define GH_DIALECT_DIALECT_H
 
-#include "base/arena.h"
+#include "identity/device.h"
+#include "pubsub/message.h"
 #include "wire/mqtt/packet.h"
-
-/* Who a CONNECT says it is, in the core's nouns; identity/device.h decides whether that is so. */
-struct gh_claim {
-    struct gh_slice project;  /* the tenant, by this dialect's own name for it */
-    struct gh_slice location; /* empty when the dialect has none */
-    struct gh_slice registry;
-    struct gh_slice device; /* id, or number in decimal */
-    struct gh_slice token;  /* the proof: a secret, never to be logged */
-};
 
 enum gh_operation_kind {
     GH_OPERATION_EVENT,    /* goes to the log */
@@ -47,16 +39,29 @@ struct gh_grant {
 struct gh_speaker {
     struct gh_slice id;
     uint64_t number;
-    bool is_gateway;
+    struct gh_slice number_text;
+    struct gh_slice tenant, registry, location; /* the tenant by the dialect's own name for it */
 };
+
+enum { GH_DIALECT_ATTRIBUTES_MAX = 8 };
 
 struct gh_dialect {
     const char *name; /* "google" */
     /* Whether this CONNECT is of this dialect; the first in the server's list that says so has it. */
     bool (*recognise)(const struct gh_mqtt_connect *connect);
-    /* Reads the claim. Returns 0, or the CONNACK code to refuse with and then `*why` (static text). */
-    uint8_t (*claim)(const struct gh_mqtt_connect *connect, struct gh_claim *out, const char **why);
+    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. Returns 0, or the
+     * CONNACK code to refuse with and then `*why` (static text). */
+    uint8_t (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out, const char **why);
+    /* The CONNACK code for a refusal that identity decided. */
+    uint8_t (*refusal)(enum gh_identity_reason reason);
+    /* The tenant by the dialect's own name for it. */
+    struct gh_slice (*tenant_name)(const struct gh_registry *registry);
     struct gh_operation (*publish)(const struct gh_speaker *speaker, const struct gh_mqtt_publish *publish);
     struct gh_grant (*subscribe)(const struct gh_speaker *speaker, struct gh_slice filter, uint8_t qos);
+    /* The attributes that go with an event or a state into its topic; how many were written. */
+    size_t (*attributes)(const struct gh_speaker *speaker, const struct gh_operation *operation,
+                         struct gh_message_attribute out[GH_DIALECT_ATTRIBUTES_MAX]);
+    /* Whether events of `channel` go the way of a route with `pattern`. */
+    bool (*route_fits)(struct gh_slice pattern, struct gh_slice channel);
 };
 #endif

@@ -59,6 +59,11 @@ struct gh_presence {
 struct gh_sessions *gh_sessions_open(void);
 void gh_sessions_close(struct gh_sessions *sessions);
 
+/* Rises with every order to close, delivered or not. A CONNECT reads it before it is checked against the
+ * directory, and again after it has entered: when it rose in between, the check may have seen a device that
+ * was blocked meanwhile, and is made again. */
+uint64_t gh_sessions_epoch(struct gh_sessions *sessions);
+
 /* Enters a session and orders the device's session before it to close. Fills `presence->serial`, which is
  * unique in the life of the process. False when there is no memory. */
 GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,

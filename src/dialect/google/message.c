@@ -204,6 +204,10 @@ static bool is_empty(const json_t *value)
 static json_t *read_nested(const struct google_field *field, json_t *in, struct gh_error *error)
 {
     struct gh_error inner;
+    if (!json_is_object(in)) {
+        gh_error_set(error, GH_ERROR_INVALID, "%s: it must be an object", field->name);
+        return NULL;
+    }
     json_t *out = google_message_read(field->message, in, &inner);
     if (out == NULL)
         gh_error_set(error, inner.code, "%s.%s", field->name, inner.text);
@@ -289,7 +293,7 @@ json_t *google_message_read(const struct google_message *message, json_t *in,
     const char *name;
     json_t *value;
     if (!json_is_object(in)) {
-        gh_error_set(error, GH_ERROR_INVALID, "it must be a JSON object");
+        gh_error_set(error, GH_ERROR_INVALID, "the body must be a JSON object");
         return NULL;
     }
     json_t *out = json_object();

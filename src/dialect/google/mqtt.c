@@ -1,6 +1,6 @@
 #include "dialect/google/mqtt.h"
 
-enum { CONNACK_IDENTIFIER_REJECTED = 2, CONNACK_BAD_PASSWORD = 4, QOS_MAX = 1 };
+enum { QOS_MAX = 1 };
 
 static bool recognise(const struct gh_mqtt_connect *connect)
 {
@@ -8,11 +8,11 @@ static bool recognise(const struct gh_mqtt_connect *connect)
 }
 
 /* projects/{p}/locations/{l}/registries/{r}/devices/{d}: eight segments, none of them empty. */
-static bool read_device_path(struct gh_slice path, struct gh_claim *out)
+static bool read_device_path(struct gh_slice path, struct gh_identity_claim *out)
 {
     static const struct gh_slice words[] = {GH_SLICE_INIT("projects"), GH_SLICE_INIT("locations"),
                                             GH_SLICE_INIT("registries"), GH_SLICE_INIT("devices")};
-    struct gh_slice *const names[] = {&out->project, &out->location, &out->registry, &out->device};
+    struct gh_slice *const names[] = {&out->tenant, &out->location, &out->registry, &out->device};
     for (size_t i = 0; i < GH_COUNT(words); i++) {
         if (!gh_slice_equal(gh_slice_split(&path, '/'), words[i]))
             return false;
@@ -26,23 +26,38 @@ static bool read_device_path(struct gh_slice path, struct gh_claim *out)
     return true;
 }
 
-static uint8_t claim(const struct gh_mqtt_connect *connect, struct gh_claim *out, const char **why)
+static uint8_t claim(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out, const char **why)
 {
-    *out = (struct gh_claim){0};
+    *out = (struct gh_identity_claim){
+        .by = GH_IDENTITY_BY_GOOGLE_PROJECT, .over = GH_IDENTITY_OVER_MQTT, .policy = gh_jwt_google};
     if (!read_device_path(connect->client_id, out)) {
         *why = "the client id is not projects/P/locations/L/registries/R/devices/D";
-        return CONNACK_IDENTIFIER_REJECTED;
+        return GH_MQTT_REFUSED_CLIENT_ID;
     }
     if (!connect->has_password || connect->password.size == 0) {
         *why = "there is no password; it must be the token";
-        return CONNACK_BAD_PASSWORD;
+        return GH_MQTT_REFUSED_CREDENTIALS;
     }
     if (connect->password.size > GH_GOOGLE_PASSWORD_BYTES_MAX) {
         *why = "the password is longer than 4,096 bytes";
-        return CONNACK_BAD_PASSWORD;
+        return GH_MQTT_REFUSED_CREDENTIALS;
     }
     out->token = connect->password;
+    out->policy.audience = out->tenant;
     return 0;
+}
+
+/* Section 1.2: a token that is none at all is told apart, everything else is not. */
+static uint8_t refusal(enum gh_identity_reason reason)
+{
+    if (reason == GH_IDENTITY_TOKEN_MALFORMED)
+        return GH_MQTT_REFUSED_CREDENTIALS;
+    return reason == GH_IDENTITY_UNAVAILABLE ? GH_MQTT_REFUSED_UNAVAILABLE : GH_MQTT_REFUSED_UNAUTHORISED;
+}
+
+static struct gh_slice tenant_name(const struct gh_registry *registry)
+{
+    return registry->google_project;
 }
 
 static bool is_speaker(const struct gh_speaker *speaker, struct gh_slice name)
@@ -108,10 +123,35 @@ static struct gh_grant subscribe(const struct gh_speaker *speaker, struct gh_sli
     return grant;
 }
 
+/* Section 5.1; a state notification carries the first five. */
+static size_t attributes(const struct gh_speaker *speaker, const struct gh_operation *operation,
+                         struct gh_message_attribute out[GH_DIALECT_ATTRIBUTES_MAX])
+{
+    size_t count = 0;
+    out[count++] = (struct gh_message_attribute){GH_SLICE("deviceId"), speaker->id};
+    out[count++] = (struct gh_message_attribute){GH_SLICE("deviceNumId"), speaker->number_text};
+    out[count++] = (struct gh_message_attribute){GH_SLICE("deviceRegistryLocation"), speaker->location};
+    out[count++] = (struct gh_message_attribute){GH_SLICE("deviceRegistryId"), speaker->registry};
+    out[count++] = (struct gh_message_attribute){GH_SLICE("projectId"), speaker->tenant};
+    if (operation->kind == GH_OPERATION_EVENT)
+        out[count++] = (struct gh_message_attribute){GH_SLICE("subFolder"), operation->channel};
+    return count;
+}
+
+/* Section 1.6: exactly equal, or a catch-all. */
+static bool route_fits(struct gh_slice pattern, struct gh_slice channel)
+{
+    return pattern.size == 0 || gh_slice_equal(pattern, channel);
+}
+
 const struct gh_dialect gh_google_dialect = {
     .name = "google",
     .recognise = recognise,
     .claim = claim,
+    .refusal = refusal,
+    .tenant_name = tenant_name,
     .publish = publish,
     .subscribe = subscribe,
+    .attributes = attributes,
+    .route_fits = route_fits,
 };

@@ -68,7 +68,7 @@ int main(void)
     static uint8_t payload[GH_GOOGLE_EVENT_BYTES_MAX + 1];
 
     for (size_t i = 0; i < GH_COUNT(connects); i++) {
-        struct gh_claim claim;
+        struct gh_identity_claim claim;
         const char *why = "";
         struct gh_mqtt_connect connect = {.client_id = gh_slice_text(connects[i].client_id),
                                           .password = gh_slice_text(connects[i].password),
@@ -77,7 +77,7 @@ int main(void)
         CHECK(connects[i].claim, google->claim(&connect, &claim, &why) == connects[i].code);
         if (connects[i].code == 0)
             CHECK(connects[i].claim, gh_slice_equal(claim.device, GH_SLICE("d")) &&
-                                         gh_slice_equal(claim.project, GH_SLICE("p")));
+                                         gh_slice_equal(claim.tenant, GH_SLICE("p")));
     }
     for (size_t i = 0; i < GH_COUNT(publishes); i++) {
         struct gh_mqtt_publish packet = {.topic = gh_slice_text(publishes[i].topic),
@@ -96,5 +96,12 @@ int main(void)
             CHECK(subscribes[i].claim, grant.qos == subscribes[i].granted &&
                                            gh_slice_equal(grant.base, gh_slice_text(subscribes[i].base)));
     }
+    struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
+    struct gh_operation event = {.kind = GH_OPERATION_EVENT}, state = {.kind = GH_OPERATION_STATE};
+    CHECK("an event has subFolder, also when empty", google->attributes(&speaker, &event, attributes) == 6);
+    CHECK("a state has none", google->attributes(&speaker, &state, attributes) == 5);
+    CHECK("a catch-all fits", google->route_fits(GH_SLICE(""), GH_SLICE("a")));
+    CHECK("equal fits", google->route_fits(GH_SLICE("a"), GH_SLICE("a")));
+    CHECK("below does not", !google->route_fits(GH_SLICE("a"), GH_SLICE("a/b")));
     return check_report();
 }

@@ -1,0 +1,96 @@
+/* The command line: what its commands share. A command is a row of a table (commands.c): its words, its options, its
+ * help, and what it calls. Options may stand anywhere after the words, as --name VALUE or --name=VALUE.
+ * Exit codes: 0 done, 1 refused or failed, 2 usage. Threads: one. */
+#ifndef GATEHOUSE_CLI_H
+#define GATEHOUSE_CLI_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include <jansson.h>
+
+enum { CLI_ARGUMENTS_MAX = 8, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+struct cli_option {
+    const char *name, *value; /* value "" for a flag */
+};
+
+struct cli {
+    const struct cli_command *command;
+    const char *arguments[CLI_ARGUMENTS_MAX];
+    size_t arguments_count;
+    struct cli_option options[CLI_OPTIONS_MAX];
+    size_t options_count;
+    struct gh_arena arena;
+    struct gh_error error;
+};
+
+struct cli_command {
+    const char *noun, *verb; /* verb NULL: the noun alone */
+    const char *arguments;   /* for the help: "TENANT/REGISTRY" */
+    size_t arguments_count;
+    const char *options; /* names, separated by spaces; a trailing ! marks a flag; "…" the common ones */
+    const char *help;
+    int (*run)(struct cli *cli);
+    /* For commands that are one call and one table (cli_call). */
+    const char *method, *path; /* "/api/v1/tenants/{0}/registries/{1}" by the parts of the first argument */
+    const char *list;          /* the member that is the list; NULL: the answer is one thing */
+    const char *columns;       /* "id number connection.state last_event_at" */
+};
+
+extern const struct cli_command cli_commands[];
+extern const size_t cli_commands_count;
+
+/* NULL when it was not given. Repeated options: the `nth` (from 0) of that name. */
+const char *cli_option(const struct cli *cli, const char *name);
+const char *cli_option_nth(const struct cli *cli, const char *name, size_t nth);
+/* --data, or $GATEHOUSE_DATA, or the user's data folder. */
+const char *cli_data(struct cli *cli);
+/* Prints "gatehouse: …" on standard error and returns the exit code for it. */
+int cli_fail(struct cli *cli);
+int cli_usage(struct cli *cli, const char *what);
+
+/* --- client.c: calls to the API, by DIR/admin.sock or --server */
+
+struct client;
+struct client *client_open(struct cli *cli);
+void client_close(struct client *client);
+/* The calls that follow carry this bearer token. */
+void client_authorize(struct client *client, const char *token);
+/* `body` may be NULL. `*answer` (may be NULL) is the caller's to json_decref. False with cli->error set, for every
+ * status but 2xx. */
+bool client_call(struct client *client, const char *method, const char *path, const json_t *body,
+                 json_t **answer);
+
+/* --- output.c */
+
+/* Prints the answer: as JSON with --json, else as a table of the command's columns. */
+void output_answer(const struct cli *cli, const json_t *answer);
+/* The part `index` of "TENANT/REGISTRY/DEVICE", percent-encoded for a path; "" when it is not there. */
+const char *cli_part(struct cli *cli, const char *name, size_t index);
+/* The command's path with its parts filled in. */
+const char *cli_path(struct cli *cli);
+
+/* --- the commands */
+int run_call(struct cli *cli);          /* call.c: method, path, list, columns */
+int run_tenant_create(struct cli *cli); /* call.c */
+int run_registry_create(struct cli *cli);
+int run_device_create(struct cli *cli);
+int run_device_import(struct cli *cli);
+int run_device_update(struct cli *cli);
+int run_device_config(struct cli *cli);
+int run_device_command(struct cli *cli);
+int run_token(struct cli *cli);
+int run_init(struct cli *cli); /* init.c */
+int run_up(struct cli *cli);   /* up.c */
+int run_help(struct cli *cli); /* main.c */
+
+/* --- init.c */
+/* Makes the data folder: CA, configuration, database, first operator. The password goes to `password` (of
+ * GH_PASSWORD_MADE_MAX bytes), which the caller shows once and wipes. */
+bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password);
+bool init_exists(const char *data);
+
+/* --- files */
+bool file_write(struct cli *cli, const char *path, struct gh_slice bytes, unsigned mode);
+bool file_load(struct cli *cli, const char *path, struct gh_slice *out);
+#endif

@@ -1,0 +1,157 @@
+#include "base/secret.h"
+#include "base/time.h"
+#include "crypto/authority.h"
+#include "crypto/password.h"
+#include "identity/operator.h"
+#include "programs/gatehouse/cli.h"
+#include "store/store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PEM_MAX = 16 * 1024, ROOT_YEARS = 20, FILE_MAX = 32 * 1024 * 1024 };
+
+bool file_write(struct cli *cli, const char *path, struct gh_slice bytes, unsigned mode)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    bool good = file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0;
+    if (!good)
+        gh_error_set(&cli->error, GH_ERROR_FILE, "cannot write %s: %s", path, strerror(errno));
+    if (file >= 0)
+        close(file);
+    return good;
+}
+
+bool file_load(struct cli *cli, const char *path, struct gh_slice *out)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    struct gh_buffer bytes;
+    gh_buffer_init(&bytes, FILE_MAX);
+    bool good = file != NULL;
+    while (good && !feof(file)) {
+        uint8_t *to = gh_buffer_reserve(&bytes, 65536);
+        good = to != NULL && !ferror(file);
+        if (good)
+            gh_buffer_commit(&bytes, fread(to, 1, 65536, file));
+    }
+    good = good && gh_arena_copy(&cli->arena, gh_buffer_slice(&bytes), out);
+    if (!good)
+        gh_error_set(&cli->error, GH_ERROR_FILE, "cannot read %s: %s", path,
+                     file == NULL ? strerror(errno) : "it is too large");
+    if (file != NULL && file != stdin)
+        fclose(file);
+    gh_buffer_deinit(&bytes);
+    return good;
+}
+
+bool init_exists(const char *data)
+{
+    char path[4096];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/ca.crt", data);
+    return stat(path, &info) == 0;
+}
+
+/* Makes the folder and those above it, mode 0700; an existing folder is fine. */
+static bool make_folder(struct cli *cli, const char *path)
+{
+    char *copy = gh_arena_text(&cli->arena, gh_slice_text(path));
+    for (char *at = copy + 1; *at != '\0'; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        (void)mkdir(copy, 0700);
+        *at = '/';
+    }
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return true;
+    gh_error_set(&cli->error, GH_ERROR_FILE, "cannot make the folder %s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool make_authority(struct cli *cli, const char *data)
+{
+    int64_t now_s = gh_time_utc_ms() / 1000;
+    struct gh_validity validity = {now_s - 3600, now_s + ROOT_YEARS * INT64_C(365) * 86400};
+    struct gh_buffer key, certificate;
+    gh_buffer_init(&key, PEM_MAX);
+    gh_buffer_init(&certificate, PEM_MAX);
+    bool made = make_folder(cli, gh_arena_print(&cli->arena, "%s/keys", data)) &&
+                gh_authority_create(GH_SLICE("Gatehouse CA"), validity, &key, &certificate, &cli->error) ==
+                    GH_OK &&
+                file_write(cli, gh_arena_print(&cli->arena, "%s/keys/ca.key", data), gh_buffer_slice(&key),
+                           0600) &&
+                file_write(cli, gh_arena_print(&cli->arena, "%s/ca.crt", data),
+                           gh_buffer_slice(&certificate), 0644);
+    if (key.data != NULL)
+        gh_secret_wipe(key.data, key.capacity);
+    gh_buffer_deinit(&key);
+    gh_buffer_deinit(&certificate);
+    return made;
+}
+
+static bool write_configuration(struct cli *cli, const char *data)
+{
+    struct gh_buffer text;
+    const char *host;
+    gh_buffer_init(&text, 64 * 1024);
+    gh_buffer_put(&text, GH_SLICE("; Gatehouse. Every key is also an option of gatehoused; see gatehoused --help.\n"
+                                  "[server]\n"
+                                  "; listen = 127.0.0.1:8883\n"
+                                  "; listen = 127.0.0.1:8443\n\n"
+                                  "[tls]\n"
+                                  "; more names of this server in its certificate, beside localhost,\n"
+                                  "; 127.0.0.1 and ::1\n"));
+    for (size_t i = 0; (host = cli_option_nth(cli, "host", i)) != NULL; i++)
+        gh_buffer_print(&text, "name = %s\n", host);
+    bool written = file_write(cli, gh_arena_print(&cli->arena, "%s/gatehouse.conf", data),
+                              gh_buffer_slice(&text), 0600);
+    gh_buffer_deinit(&text);
+    return written;
+}
+
+static bool make_operator(struct cli *cli, const char *data, const char *name, const char *password)
+{
+    struct gh_store *store = gh_store_open(data, GH_STORE_CREATE, &cli->error);
+    struct gh_operators *operators = store == NULL ? NULL : gh_operators_open(store, GH_PASSWORD_COST);
+    bool made = operators != NULL &&
+                gh_operators_create(operators, gh_slice_text(name), gh_slice_text(password),
+                                    GH_SLICE("administrator"), gh_time_utc_ms(), &cli->error) == GH_OK;
+    if (operators != NULL)
+        gh_operators_close(operators);
+    if (store != NULL)
+        gh_store_close(store);
+    return made;
+}
+
+bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password)
+{
+    if (init_exists(data)) {
+        gh_error_set(&cli->error, GH_ERROR_EXISTS, "%s is a data folder already", data);
+        return false;
+    }
+    gh_password_make(password);
+    /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
+    return make_folder(cli, data) && write_configuration(cli, data) &&
+           make_operator(cli, data, operator_name, password) && make_authority(cli, data);
+}
+
+int run_init(struct cli *cli)
+{
+    char password[GH_PASSWORD_MADE_MAX];
+    const char *data = cli_data(cli), *name = cli_option(cli, "operator");
+    name = name != NULL ? name : "admin";
+    if (!init_folder(cli, data, name, password))
+        return cli_fail(cli);
+    printf("Data folder   %s\n"
+           "Trust anchor  %s/ca.crt\n"
+           "Operator      %s\n"
+           "Password      %s   (shown this once)\n",
+           data, data, name, password);
+    gh_secret_wipe(password, sizeof password);
+    return EXIT_SUCCESS;
+}

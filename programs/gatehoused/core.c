@@ -1,0 +1,437 @@
+#include "programs/gatehoused/core.h"
+#include "api/api.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/time.h"
+#include "dialect/front.h"
+#ifdef GH_DIALECT_GOOGLE
+#include "dialect/google/google.h"
+#include "dialect/google/mqtt.h"
+#endif
+#include "identity/operator.h"
+#include "io/http_server.h"
+#include "io/listener.h"
+#include "io/worker.h"
+#include "observe/telemetry.h"
+#include "observe/trail.h"
+#include "programs/gatehoused/keys.h"
+#include "pubsub/pubsub.h"
+#include "registry/directory.h"
+#include "route/sessions.h"
+#include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum {
+    LOOPS_MAX = 256,
+    LISTENERS_MAX = CONFIG_LISTENERS_MAX + 2,
+    JOBS_MAX = 8192,
+    BODY_MAX = 2 * 1024 * 1024,
+    PEM_MAX = 64 * 1024,
+    RENEW_RETRY_S = 60,
+    DAY_S = 86400,
+};
+
+struct core {
+    const struct config *config;
+    int keys;
+    struct gh_metrics metrics;
+    struct gh_store *store;
+    struct gh_directory *directory;
+    struct gh_pubsub *pubsub;
+    struct gh_telemetry *telemetry;
+    struct gh_trail *trail;
+    struct gh_operators *operators;
+    struct gh_workers *workers;
+    struct gh_sessions *sessions;
+    struct gh_front *front;
+#ifdef GH_DIALECT_GOOGLE
+    struct gh_google *google;
+#endif
+    struct gh_api *api;
+    struct gh_api_door door, local_door;
+    struct gh_http_server *http, *local_http;
+    struct gh_tls_context *tls;
+    struct gh_loop *loops[LOOPS_MAX];
+    pthread_t threads[LOOPS_MAX];
+    size_t loops_count, threads_count;
+    struct gh_listener *listeners[LISTENERS_MAX];
+    size_t listeners_count;
+    struct gh_error error;
+};
+
+/* --- the directory's watch: set before the front is there */
+
+static void device_changed(void *context, uint64_t device, enum gh_device_change what)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_device_changed(core->front, device, what);
+}
+
+static void registry_changed(void *context, int64_t registry)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_registry_changed(core->front, registry);
+}
+
+static const struct gh_directory_watch watch = {device_changed, registry_changed};
+
+/* --- opening: each step says false with core->error filled */
+
+static bool open_memory(struct core *core)
+{
+    core->store = gh_store_open(core->config->data, GH_STORE_EXISTING, &core->error);
+    if (core->store == NULL)
+        return false;
+    core->directory = gh_directory_open(core->store, &watch, core, &core->error);
+    if (core->directory == NULL)
+        return false;
+    struct gh_pubsub_options pubsub = {.folder = core->config->data,
+                                       .store = core->store,
+                                       .metrics = &core->metrics,
+                                       .log = {.bytes_max = (uint64_t)core->config->log_bytes_max,
+                                               .age_max_ms = core->config->log_age_days * DAY_S * INT64_C(1000)}};
+    core->pubsub = gh_pubsub_open(&pubsub, &core->error);
+    if (core->pubsub == NULL)
+        return false;
+    struct gh_telemetry_options telemetry = {
+        .pubsub = core->pubsub, .store = core->store, .metrics = &core->metrics};
+    core->telemetry = gh_telemetry_open(&telemetry, &core->error);
+    if (core->telemetry == NULL)
+        return false;
+    core->trail = gh_trail_open(core->store, &core->metrics, &core->error);
+    return core->trail != NULL;
+}
+
+static bool open_threads(struct core *core)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long wanted = core->config->loops > 0 ? core->config->loops : cores > 0 ? cores : 1;
+    core->workers = gh_workers_open((unsigned)core->config->workers, JOBS_MAX, &core->error);
+    if (core->workers == NULL)
+        return false;
+    while (core->loops_count < (size_t)wanted && core->loops_count < LOOPS_MAX) {
+        core->loops[core->loops_count] = gh_loop_open(&core->error);
+        if (core->loops[core->loops_count] == NULL)
+            return false;
+        core->loops_count++;
+    }
+    return true;
+}
+
+static void send_command(void *context, struct gh_command *command)
+{
+    gh_sessions_command(context, command);
+}
+
+/* The faces of the dialects that are built in. Without any, the server still serves its own API. */
+static bool open_dialects(struct core *core, struct gh_front_services *front, struct gh_api_services *api)
+{
+#ifdef GH_DIALECT_GOOGLE
+    struct gh_google_services google = {.directory = core->directory,
+                                        .store = core->store,
+                                        .pubsub = core->pubsub,
+                                        .workers = core->workers,
+                                        .trail = core->trail,
+                                        .metrics = &core->metrics,
+                                        .send_command = send_command,
+                                        .command_context = core->sessions,
+                                        .utc_ms = gh_time_utc_ms};
+    core->google = gh_google_open(&google);
+    if (core->google == NULL)
+        return false;
+    front->dialects[0] = &gh_google_dialect;
+    api->guests[api->guests_count++] =
+        (struct gh_api_guest){(bool (*)(void *, struct gh_exchange *))gh_google_http, core->google};
+#else
+    (void)core, (void)front, (void)api, (void)send_command;
+#endif
+    return true;
+}
+
+static bool open_faces(struct core *core)
+{
+    core->sessions = gh_sessions_open();
+    core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
+    struct gh_front_services front = {.directory = core->directory,
+                                      .pubsub = core->pubsub,
+                                      .trail = core->trail,
+                                      .sessions = core->sessions,
+                                      .workers = core->workers,
+                                      .metrics = &core->metrics,
+                                      .loops = core->loops,
+                                      .loops_count = core->loops_count,
+                                      .limits = gh_session_limits_default,
+                                      .utc_ms = gh_time_utc_ms};
+    struct gh_api_services api = {.store = core->store,
+                                  .directory = core->directory,
+                                  .operators = core->operators,
+                                  .pubsub = core->pubsub,
+                                  .telemetry = core->telemetry,
+                                  .trail = core->trail,
+                                  .sessions = core->sessions,
+                                  .workers = core->workers,
+                                  .metrics = &core->metrics,
+                                  .loop = core->loops[0],
+                                  .utc_ms = gh_time_utc_ms,
+                                  .metrics_open = core->config->metrics_open != 0};
+    if (core->sessions == NULL || core->operators == NULL || !open_dialects(core, &front, &api)) {
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "sessions, operators or dialects");
+        return false;
+    }
+    core->front = gh_front_open(&front);
+    if (core->front == NULL) {
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "front");
+        return false;
+    }
+    core->api = gh_api_open(&api, &core->error);
+    return core->api != NULL;
+}
+
+static struct gh_http_server *open_http(struct core *core, struct gh_api_door *door)
+{
+    struct gh_http_server_config http = {
+        .handler = gh_api_http, .context = door, .body_max = BODY_MAX};
+    http.headers = gh_api_headers(&http.headers_count);
+    return gh_http_server_open(&http, &core->error);
+}
+
+/* A fresh key of our own, certified by the keys process. */
+static bool make_tls(struct core *core, struct gh_tls_context **out)
+{
+    struct gh_buffer key_pem, public_pem, chain;
+    char path[PATH_MAX];
+    struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, &core->error);
+    bool made = false;
+    gh_buffer_init(&key_pem, PEM_MAX);
+    gh_buffer_init(&public_pem, PEM_MAX);
+    gh_buffer_init(&chain, PEM_MAX);
+    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
+    if (key != NULL && gh_private_key_print(key, &key_pem) &&
+        gh_private_key_print_public(key, &public_pem) &&
+        keys_certify(core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
+        file_read(path, PEM_MAX, &chain, &core->error) == GH_OK) {
+        *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
+        made = *out != NULL;
+    }
+    if (key_pem.data != NULL)
+        gh_secret_wipe(key_pem.data, key_pem.capacity);
+    gh_private_key_close(key);
+    gh_buffer_deinit(&key_pem);
+    gh_buffer_deinit(&public_pem);
+    gh_buffer_deinit(&chain);
+    return made;
+}
+
+static bool open_listener(struct core *core, const char *address, struct gh_tls_context *tls,
+                          const struct gh_listener_protocol *protocols, size_t count)
+{
+    struct gh_listener_config listener = {.loops = core->loops,
+                                          .loops_count = core->loops_count,
+                                          .address = address,
+                                          .tls = tls,
+                                          .protocols = protocols,
+                                          .protocols_count = count,
+                                          .connections_max = (size_t)core->config->connections_max,
+                                          .metrics = &core->metrics};
+    struct gh_listener *opened = gh_listener_open(&listener, &core->error);
+    if (opened == NULL)
+        return false;
+    core->listeners[core->listeners_count++] = opened;
+    return true;
+}
+
+static bool open_listeners(struct core *core)
+{
+    char admin[PATH_MAX];
+    core->door = (struct gh_api_door){.api = core->api};
+    core->local_door = (struct gh_api_door){.api = core->api, .local = true};
+    core->http = open_http(core, &core->door);
+    core->local_http = open_http(core, &core->local_door);
+    if (core->http == NULL || core->local_http == NULL || !make_tls(core, &core->tls))
+        return false;
+    struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
+                                          {&gh_http_protocol, core->http}};
+    struct gh_listener_protocol local[] = {{&gh_http_protocol, core->local_http}};
+    for (size_t i = 0; i < core->config->listen_count; i++)
+        if (!open_listener(core, core->config->listen[i], core->tls, both, GH_COUNT(both)))
+            return false;
+    if (core->config->listen_plain[0] != '\0' &&
+        !open_listener(core, core->config->listen_plain, NULL, both, GH_COUNT(both)))
+        return false;
+    snprintf(admin, sizeof admin, "%.*s/admin.sock", PATH_MAX - 16, core->config->data);
+    return open_listener(core, admin, NULL, local, GH_COUNT(local));
+}
+
+/* DIR/listeners: what is really bound, for whoever let the kernel choose the port. */
+static bool write_listeners(struct core *core)
+{
+    char path[PATH_MAX], draft[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s/listeners", PATH_MAX - 32, core->config->data);
+    snprintf(draft, sizeof draft, "%.*s/listeners.new", PATH_MAX - 32, core->config->data);
+    FILE *file = fopen(draft, "we");
+    bool good = file != NULL;
+    for (size_t i = 0; good && i < core->listeners_count; i++) {
+        bool tls = i < core->config->listen_count;
+        bool admin = i + 1 == core->listeners_count;
+        good = fprintf(file, "%s %s\n", tls ? "tls" : admin ? "admin" : "plain",
+                       gh_listener_address(core->listeners[i])) > 0;
+    }
+    good = file != NULL && fclose(file) == 0 && good && rename(draft, path) == 0;
+    if (!good)
+        gh_error_set(&core->error, GH_ERROR_FILE, "cannot write %s", path);
+    return good;
+}
+
+static void *run_loop(void *loop)
+{
+    prctl(PR_SET_NAME, "loop");
+    gh_loop_run(loop);
+    return NULL;
+}
+
+static bool start_loops(struct core *core)
+{
+    for (; core->threads_count < core->loops_count; core->threads_count++)
+        if (pthread_create(&core->threads[core->threads_count], NULL, run_loop,
+                           core->loops[core->threads_count]) != 0) {
+            gh_error_set(&core->error, GH_ERROR_MEMORY, "cannot start a thread");
+            return false;
+        }
+    return true;
+}
+
+/* --- closing, from the rim inwards; each part may be missing */
+
+static void close_rim(struct core *core)
+{
+    for (size_t i = 0; i < core->listeners_count; i++)
+        gh_listener_close(core->listeners[i]);
+    for (size_t i = 0; i < core->loops_count; i++)
+        gh_loop_stop(core->loops[i]);
+    for (size_t i = 0; i < core->threads_count; i++)
+        pthread_join(core->threads[i], NULL);
+    if (core->workers != NULL)
+        gh_workers_close(core->workers);
+    if (core->api != NULL)
+        gh_api_end_streams(core->api);
+}
+
+static void core_close(struct core *core)
+{
+    close_rim(core);
+    if (core->telemetry != NULL)
+        gh_telemetry_close(core->telemetry);
+    if (core->pubsub != NULL)
+        gh_pubsub_close(core->pubsub);
+    for (size_t i = 0; i < core->loops_count; i++)
+        gh_loop_close(core->loops[i]); /* opens the last letters: completions of the log and the workers */
+    gh_api_close(core->api);
+#ifdef GH_DIALECT_GOOGLE
+    if (core->google != NULL)
+        gh_google_close(core->google);
+#endif
+    gh_front_close(core->front);
+    if (core->http != NULL)
+        gh_http_server_close(core->http);
+    if (core->local_http != NULL)
+        gh_http_server_close(core->local_http);
+    gh_tls_context_unref(core->tls);
+    if (core->operators != NULL)
+        gh_operators_close(core->operators);
+    gh_sessions_close(core->sessions);
+    if (core->trail != NULL)
+        gh_trail_close(core->trail);
+    if (core->directory != NULL)
+        gh_directory_close(core->directory);
+    if (core->store != NULL)
+        gh_store_close(core->store);
+}
+
+/* --- serving */
+
+static void renew_tls(struct core *core)
+{
+    struct gh_tls_context *tls;
+    char line[GH_ERROR_LINE_MAX];
+    if (!make_tls(core, &tls)) {
+        gh_log(GH_LOG_ERROR, "core", "the server's certificate was not renewed: %s",
+               gh_error_line(&core->error, line));
+        return;
+    }
+    for (size_t i = 0; i < core->config->listen_count; i++)
+        gh_listener_set_tls(core->listeners[i], tls);
+    gh_tls_context_unref(core->tls);
+    core->tls = tls;
+    gh_log(GH_LOG_INFO, "core", "the server's certificate was renewed");
+}
+
+/* Until SIGTERM or SIGINT; renews the certificate at two thirds of its life. */
+static void serve(struct core *core, const sigset_t *stop)
+{
+    int64_t life_s = core->config->leaf_days * DAY_S;
+    for (;;) {
+        struct timespec until = {.tv_sec = life_s * 2 / 3};
+        int signal = sigtimedwait(stop, NULL, &until);
+        if (signal > 0)
+            return;
+        renew_tls(core);
+    }
+}
+
+static void say_ready(struct core *core, int ready)
+{
+    for (size_t i = 0; i < core->listeners_count; i++)
+        gh_log(GH_LOG_INFO, "core", "listening on %s", gh_listener_address(core->listeners[i]));
+    puts("ready");
+    fflush(stdout);
+    sd_notify(0, "READY=1");
+    (void)!write(ready, "r", 1);
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int core_run(const struct config *config, int keys, int ready)
+{
+    static struct core core;
+    char line[GH_ERROR_LINE_MAX];
+    sigset_t stop;
+    core.config = config;
+    core.keys = keys;
+    prctl(PR_SET_NAME, "gatehoused:core");
+    prctl(PR_SET_DUMPABLE, 0);
+    mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
+    raise_file_limit();
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    bool started = open_memory(&core) && open_threads(&core) && open_faces(&core) &&
+                   open_listeners(&core) && write_listeners(&core) && start_loops(&core);
+    if (started) {
+        say_ready(&core, ready);
+        serve(&core, &stop);
+        sd_notify(0, "STOPPING=1");
+    } else {
+        gh_log(GH_LOG_ERROR, "core", "%s", gh_error_line(&core.error, line));
+    }
+    core_close(&core);
+    return started ? EXIT_SUCCESS : EXIT_FAILURE;
+}

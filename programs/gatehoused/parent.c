@@ -1,0 +1,192 @@
+#include "programs/gatehoused/parent.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "programs/gatehoused/core.h"
+#include "programs/gatehoused/keys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LOCK_WAIT_MS = 5000, /* a predecessor that was killed takes a moment to go */
+    LOCK_RETRY_MS = 50,
+    END_WAIT_S = 15,
+    RESTART_FIRST_S = 1,
+    RESTART_MAX_S = 30,
+    STEADY_S = 60, /* after so long a life the next restart is quick again */
+};
+
+struct family {
+    const struct config *config;
+    pid_t parent, keys, core;
+    sigset_t signals;
+    int64_t core_born_ns;
+    int restart_s;
+    int ready; /* readable once core has served */
+};
+
+static void wait_ms(long ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&time, NULL);
+}
+
+/* The lock is inherited by the children, so it is free when the whole family is gone. */
+static enum gh_error_code take_folder(const char *data, struct gh_error *error)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s/lock", PATH_MAX - 16, data);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0)
+        return gh_error_set(error, GH_ERROR_FILE,
+                            "data folder %s: %s (make it with `gatehouse init --data %s`)", data,
+                            strerror(errno), data);
+    for (int waited_ms = 0; flock(file, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_RETRY_MS) {
+        if (waited_ms >= LOCK_WAIT_MS) {
+            close(file);
+            return gh_error_set(error, GH_ERROR_IN_USE, "data folder %s", data);
+        }
+        wait_ms(LOCK_RETRY_MS);
+    }
+    return GH_OK;
+}
+
+/* In a new child: dies with the parent, takes signals as usual. */
+static void become_child(const struct family *family)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != family->parent)
+        _exit(EXIT_FAILURE);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool start(struct family *family)
+{
+    int pair[2], ready[2];
+    if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0)
+        return false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    fflush(NULL);
+    family->keys = fork();
+    if (family->keys == 0) {
+        become_child(family);
+        signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; it ends when core hangs up */
+        signal(SIGTERM, SIG_IGN);
+        close(pair[0]);
+        close(ready[0]);
+        close(ready[1]);
+        sigprocmask(SIG_UNBLOCK, &family->signals, NULL);
+        _exit(keys_run(family->config, pair[1]));
+    }
+    close(pair[1]);
+    family->core = family->keys < 0 ? -1 : fork();
+    if (family->core == 0) {
+        become_child(family);
+        close(ready[0]);
+        exit(core_run(family->config, pair[0], ready[1]));
+    }
+    close(pair[0]);
+    close(ready[1]);
+    if (family->ready >= 0)
+        close(family->ready);
+    family->ready = ready[0];
+    family->core_born_ns = gh_time_monotonic_ns();
+    return family->core > 0;
+}
+
+/* Waits for the child at most `seconds`; kills it after that. */
+static int reap(pid_t child, int seconds)
+{
+    int status = 0;
+    for (int waited_ms = 0; child > 0 && waitpid(child, &status, WNOHANG) == 0; waited_ms += 20) {
+        if (waited_ms >= seconds * 1000)
+            kill(child, SIGKILL);
+        wait_ms(20);
+    }
+    return status;
+}
+
+static int finish(struct family *family)
+{
+    kill(family->core, SIGTERM);
+    int status = reap(family->core, END_WAIT_S);
+    reap(family->keys, 1);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+/* One of the two is gone: takes the other one down and starts both again. */
+static bool restart(struct family *family, pid_t gone, int status)
+{
+    bool was_core = gone == family->core;
+    int64_t age_s = (gh_time_monotonic_ns() - family->core_born_ns) / GH_SECOND_NS;
+    gh_log(GH_LOG_ERROR, "parent", "the %s process ended (%s %d) after %lld s", was_core ? "core" : "keys",
+           WIFSIGNALED(status) ? "signal" : "exit code",
+           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)age_s);
+    pid_t other = was_core ? family->keys : family->core;
+    kill(other, SIGKILL);
+    reap(other, 1);
+    family->restart_s = age_s >= STEADY_S ? RESTART_FIRST_S : family->restart_s * 2;
+    if (family->restart_s > RESTART_MAX_S)
+        family->restart_s = RESTART_MAX_S;
+    struct timespec pause = {family->restart_s, 0};
+    sigset_t stop = family->signals;
+    sigdelset(&stop, SIGCHLD);
+    if (sigtimedwait(&stop, NULL, &pause) > 0)
+        return false;
+    return start(family);
+}
+
+static int supervise(struct family *family)
+{
+    for (;;) {
+        int signal = sigwaitinfo(&family->signals, NULL), status;
+        if (signal == SIGTERM || signal == SIGINT)
+            return finish(family);
+        for (pid_t gone; (gone = waitpid(-1, &status, WNOHANG)) > 0;) {
+            if (gone != family->core && gone != family->keys)
+                continue;
+            /* A start that fails cleanly has said why; trying again would not help. */
+            char byte;
+            bool served = read(family->ready, &byte, 1) == 1;
+            if (!served && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+                pid_t other = gone == family->core ? family->keys : family->core;
+                kill(other, SIGKILL);
+                reap(other, 1);
+                return WEXITSTATUS(status);
+            }
+            if (!restart(family, gone, status))
+                return EXIT_FAILURE;
+        }
+    }
+}
+
+int parent_run(const struct config *config)
+{
+    struct gh_error error = {0};
+    char line[GH_ERROR_LINE_MAX];
+    struct family family = {.config = config, .parent = getpid(), .restart_s = RESTART_FIRST_S, .ready = -1};
+    if (take_folder(config->data, &error) != GH_OK) {
+        fprintf(stderr, "gatehoused: %s\n", gh_error_line(&error, line));
+        return EXIT_FAILURE;
+    }
+    sigemptyset(&family.signals);
+    sigaddset(&family.signals, SIGTERM);
+    sigaddset(&family.signals, SIGINT);
+    sigaddset(&family.signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &family.signals, NULL);
+    if (!start(&family)) {
+        fprintf(stderr, "gatehoused: cannot start a process: %s\n", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    return supervise(&family);
+}

@@ -1,0 +1,47 @@
+#include "api/api.h"
+#include "api/call_internal.h"
+#include "api/feeds_internal.h"
+#include "observe/trail.h"
+#include "pubsub/pubsub.h"
+#include <stdlib.h>
+
+struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_error *error)
+{
+    struct gh_api *api = calloc(1, sizeof *api);
+    if (api == NULL) {
+        gh_error_set(error, GH_ERROR_MEMORY, "api");
+        return NULL;
+    }
+    api->services = *services;
+    api->started_ms = services->utc_ms();
+    api->hub = stream_hub_open(services->loop);
+    if (api->hub != NULL)
+        api->tap = gh_pubsub_tap(services->pubsub, stream_tapped, api, NULL);
+    if (api->tap != NULL)
+        api->watch = gh_trail_watch(services->trail, stream_noted, api);
+    if (api->watch == NULL) {
+        gh_error_set(error, GH_ERROR_MEMORY, "live streams");
+        gh_api_close(api);
+        return NULL;
+    }
+    return api;
+}
+
+void gh_api_end_streams(struct gh_api *api)
+{
+    if (api->watch != NULL)
+        gh_trail_unwatch(api->services.trail, api->watch);
+    if (api->tap != NULL)
+        gh_pubsub_untap(api->tap);
+    api->watch = NULL;
+    api->tap = NULL;
+}
+
+void gh_api_close(struct gh_api *api)
+{
+    if (api == NULL)
+        return;
+    gh_api_end_streams(api);
+    stream_hub_close(api->hub);
+    free(api);
+}

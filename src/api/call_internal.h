@@ -1,0 +1,102 @@
+/* One call of the native API: what its handler sees, and the small words that handlers share. A handler is
+ * a plain function on a worker thread: it reads the captures, the query and the body, asks the rooms below,
+ * and leaves a JSON value in `answer` (nothing left there is answered `{}`). When it returns an error, its
+ * `error` is the answer. Permission was checked before it runs. */
+#ifndef GH_API_CALL_INTERNAL_H
+#define GH_API_CALL_INTERNAL_H
+
+#include "api/api.h"
+#include "api/stream_internal.h"
+#include "io/http_server.h"
+#include "io/worker.h"
+#include "policy/permission.h"
+#include "registry/directory.h"
+#include "wire/json.h"
+
+enum { CALL_CAPTURES_MAX = 4, CALL_COOKIE_MAX = 256 };
+
+struct gh_api {
+    struct gh_api_services services;
+    struct gh_stream_hub *hub;
+    struct gh_tap *tap;
+    struct gh_trail_watch *watch;
+    int64_t started_ms;
+};
+
+struct call {
+    struct gh_job job;
+    struct gh_api *api;
+    bool local;
+    struct gh_exchange *exchange;
+    const struct gh_http_request *request;
+    const struct route *route;
+    struct gh_arena *arena;
+    struct gh_slice captures[CALL_CAPTURES_MAX];
+    struct gh_caller caller;
+    struct gh_tenant tenant; /* of routes below a tenant */
+    int64_t now_ms;
+    json_t *body;   /* of routes that take one: an object */
+    json_t *answer; /* given by the handler */
+    int status;     /* 200 unless the handler says otherwise */
+    bool taken;     /* the handler has answered the exchange itself */
+    void *pending;  /* what `later` works on */
+    void (*later)(struct call *call); /* when set: run last, and answers in its own time */
+    char cookie[CALL_COOKIE_MAX]; /* Set-Cookie, when not empty */
+    int64_t retry_after_s;
+    struct gh_error error;
+};
+
+typedef enum gh_error_code handler(struct call *call);
+
+/* Sets call->error. */
+enum gh_error_code call_fail(struct call *call, enum gh_error_code code, const char *format, ...)
+    GH_PRINTF(3, 4);
+
+/* The query parameter, or `fallback`. INVALID when it is there and not understood. */
+struct gh_slice call_query(struct call *call, const char *name);
+GH_MUST_USE bool call_query_u64(struct call *call, const char *name, uint64_t low, uint64_t high,
+                                uint64_t fallback, uint64_t *out);
+GH_MUST_USE bool call_query_time(struct call *call, const char *name, int64_t fallback, int64_t *out);
+
+/* Whether the caller may, in `tenant` (0: the server) and, when given, on `registry`. For handlers that list across
+ * tenants; routes say their permission in the table. */
+bool call_may(struct call *call, enum gh_permission permission, int64_t tenant,
+              const struct gh_registry *registry);
+
+/* JSON values: a time or null, a text, a 64-bit number as text. */
+json_t *json_time(int64_t utc_ms);
+json_t *json_slice(struct gh_slice text);
+json_t *json_number_text(uint64_t value);
+/* The payload as a JSON value when it is one, else null; then `*base64` is its base64. */
+json_t *json_payload(struct gh_slice payload, json_t **base64);
+/* Reads {"data": any JSON} or {"data_base64": text} into the arena. */
+GH_MUST_USE enum gh_error_code call_read_payload(struct call *call, struct gh_slice *out);
+
+/* The registry or device that the captures name (tenant 0, registry 1, device 2). */
+GH_MUST_USE enum gh_error_code call_registry(struct call *call, struct gh_registry *out);
+GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *out);
+
+/* Handlers, by the file that has them. */
+handler api_sign_in, api_sign_out, api_session;                            /* operators.c */
+handler api_token_create;                                                  /* operators.c */
+handler api_status, api_metrics, api_health;                               /* status.c */
+handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */
+handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
+    api_registry_delete;                                                   /* registries.c */
+handler api_device_list, api_device_create, api_device_get, api_device_update, api_device_delete,
+    api_fleet;                                                             /* devices.c */
+handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
+handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
+handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
+handler api_stream;                                                        /* stream.c */
+
+/* The device as the API shows it; new reference, NULL without memory. */
+/* Answers the exchange, once, unless the handler took that upon itself. */
+void call_answer(struct call *call, enum gh_error_code code);
+/* Who is calling, into call->caller; sets call->error. */
+enum gh_error_code call_authenticate(struct call *call);
+/* The value of the session cookie; empty when there is none. */
+struct gh_slice call_session_cookie(const struct gh_http_request *request);
+
+json_t *device_to_json(struct call *call, const struct gh_device *device);
+#endif

@@ -1,0 +1,295 @@
+#include "api/call_internal.h"
+#include "api/assets_internal.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "identity/operator.h"
+#include "identity/token.h"
+#include "wire/http/path.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPEN = 1, BODY = 2, TENANT = 4, LIST = 8 };
+
+struct route {
+    const char *method, *pattern;
+    handler *run;
+    enum gh_permission permission;
+    unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a tenant;
+                     * LIST: the handler asks for permission per item */
+};
+
+#define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
+#define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
+#define P(name) GH_PERMISSION_##name
+
+static const struct route routes[] = {
+    {"GET", "/healthz", api_health, 0, OPEN},
+    {"GET", "/metrics", api_metrics, P(METRICS_READ), OPEN},
+    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY},
+    {"GET", "/api/v1/session", api_session, 0, LIST},
+    {"DELETE", "/api/v1/session", api_sign_out, 0, LIST},
+    {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
+    {"GET", "/api/v1/status", api_status, 0, LIST},
+    {"GET", "/api/v1/tenants", api_tenant_list, P(TENANTS_GET), LIST},
+    {"POST", "/api/v1/tenants", api_tenant_create, P(TENANTS_CREATE), BODY},
+    {"GET", "/api/v1/tenants/{t}", api_tenant_get, P(TENANTS_GET), TENANT},
+    {"DELETE", "/api/v1/tenants/{t}", api_tenant_delete, P(TENANTS_DELETE), TENANT},
+    {"GET", "/api/v1/tenants/{t}/registries", api_registry_list, P(REGISTRIES_LIST), TENANT},
+    {"POST", "/api/v1/tenants/{t}/registries", api_registry_create, P(REGISTRIES_CREATE), TENANT | BODY},
+    {"GET", REGISTRY, api_registry_get, P(REGISTRIES_GET), TENANT},
+    {"PATCH", REGISTRY, api_registry_update, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"DELETE", REGISTRY, api_registry_delete, P(REGISTRIES_DELETE), TENANT},
+    {"GET", REGISTRY "/devices", api_device_list, P(DEVICES_LIST), TENANT},
+    {"POST", REGISTRY "/devices", api_device_create, P(DEVICES_CREATE), TENANT | BODY},
+    {"GET", DEVICE, api_device_get, P(DEVICES_GET), TENANT},
+    {"PATCH", DEVICE, api_device_update, P(DEVICES_UPDATE), TENANT | BODY},
+    {"DELETE", DEVICE, api_device_delete, P(DEVICES_DELETE), TENANT},
+    {"GET", DEVICE "/configs", api_config_list, P(DEVICES_GET), TENANT},
+    {"POST", DEVICE "/config", api_config_set, P(DEVICES_UPDATE_CONFIG), TENANT | BODY},
+    {"GET", DEVICE "/states", api_state_list, P(DEVICES_GET), TENANT},
+    {"POST", DEVICE "/commands", api_command_send, P(DEVICES_SEND_COMMAND), TENANT | BODY},
+    {"GET", DEVICE "/log", api_device_log, P(TRAIL_READ), TENANT},
+    {"GET", DEVICE "/telemetry", api_telemetry, P(TELEMETRY_READ), TENANT},
+    {"GET", "/api/v1/devices", api_fleet, P(DEVICES_LIST), LIST},
+    {"GET", "/api/v1/refusals", api_refusals, P(TRAIL_READ), LIST},
+    {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},
+    {"GET", "/api/v1/tenants/{t}/zones", api_zone_list, P(ZONES_READ), TENANT},
+    {"GET", "/api/v1/tenants/{t}/zones/{z}", api_zone_get, P(ZONES_READ), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY},
+    {"DELETE", "/api/v1/tenants/{t}/zones/{z}", api_zone_delete, P(ZONES_WRITE), TENANT},
+    {"GET", "/api/v1/stream", api_stream, P(TELEMETRY_READ), LIST},
+};
+
+/* Finds the route; `*path_known` tells 405 from 404. */
+static const struct route *find_route(struct call *call, bool *path_known)
+{
+    bool is_head = gh_slice_equal(call->request->method, GH_SLICE("HEAD"));
+    *path_known = false;
+    for (size_t i = 0; i < GH_COUNT(routes); i++) {
+        if (!gh_path_match(routes[i].pattern, call->request->path, call->captures, CALL_CAPTURES_MAX,
+                           call->arena))
+            continue;
+        *path_known = true;
+        const char *method = is_head ? "GET" : NULL;
+        if (gh_slice_equal(method == NULL ? call->request->method : gh_slice_text(method),
+                           gh_slice_text(routes[i].method)))
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static struct gh_slice bearer_of(const struct gh_http_request *request)
+{
+    struct gh_slice value = gh_http_header_get(request, "authorization");
+    return gh_slice_equal_nocase(gh_slice_sub(value, 0, 7), GH_SLICE("bearer "))
+               ? gh_slice_sub(value, 7, value.size)
+               : (struct gh_slice){0};
+}
+
+struct gh_slice call_session_cookie(const struct gh_http_request *request)
+{
+    struct gh_slice rest = gh_http_header_get(request, "cookie");
+    while (rest.size > 0) {
+        struct gh_slice pair = gh_slice_split(&rest, ';');
+        while (pair.size > 0 && pair.data[0] == ' ')
+            pair = gh_slice_sub(pair, 1, pair.size);
+        if (gh_slice_equal(gh_slice_split(&pair, '='), GH_SLICE("__Host-gatehouse")))
+            return pair;
+    }
+    return (struct gh_slice){0};
+}
+
+/* A browser sends the cookie by itself; what changes something must also carry a header that no foreign page
+ * can add. */
+static bool is_forged(const struct call *call)
+{
+    bool reads = gh_slice_equal(call->request->method, GH_SLICE("GET")) ||
+                 gh_slice_equal(call->request->method, GH_SLICE("HEAD"));
+    return !reads && gh_http_header_get(call->request, "x-gatehouse").size == 0;
+}
+
+enum gh_error_code call_authenticate(struct call *call)
+{
+    const struct gh_api_services *services = &call->api->services;
+    struct gh_slice bearer = bearer_of(call->request), cookie = call_session_cookie(call->request);
+    if (bearer.size > 0)
+        return gh_token_check(services->store, bearer, call->now_ms, call->arena, &call->caller,
+                              &call->error);
+    if (call->local) {
+        call->caller = (struct gh_caller){.name = GH_SLICE("local"), .role = GH_SLICE("administrator")};
+        return GH_OK;
+    }
+    if (cookie.size == 0)
+        return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
+    if (is_forged(call))
+        return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
+    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena, &call->caller,
+                                &call->error);
+}
+
+/* The tenant of the path. Who may not see it is told the same whether it exists or not. */
+static enum gh_error_code authorize(struct call *call)
+{
+    const struct route *route = call->route;
+    bool found = true;
+    if (route->flags & TENANT) {
+        enum gh_error_code code = gh_directory_tenant_find(call->api->services.directory, call->captures[0],
+                                                          call->arena, &call->tenant, &call->error);
+        if (code != GH_OK && code != GH_ERROR_NOT_FOUND)
+            return code;
+        found = code == GH_OK;
+    }
+    if (route->flags & LIST)
+        return GH_OK;
+    if (!found && call->caller.tenant != 0)
+        return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
+    if (!call_may(call, route->permission, call->tenant.number, NULL))
+        return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
+    return found ? GH_OK
+                 : call_fail(call, GH_ERROR_NOT_FOUND, "tenant %.*s", GH_PRINT(call->captures[0]));
+}
+
+static enum gh_error_code read_body(struct call *call)
+{
+    if (!(call->route->flags & BODY))
+        return GH_OK;
+    call->body = gh_json_read(call->request->body, &call->error);
+    if (call->body == NULL)
+        return call->error.code;
+    return json_is_object(call->body) ? GH_OK
+                                      : call_fail(call, GH_ERROR_INVALID, "the body is not a JSON object");
+}
+
+static json_t *error_to_json(const struct call *call, const struct gh_error_info *info)
+{
+    char code[16];
+    snprintf(code, sizeof code, "GH%d", (int)info->code);
+    json_t *error = json_pack("{s:s, s:i, s:s, s:s}", "code", code, "status", info->http_status, "message",
+                              call->error.text[0] != '\0' ? call->error.text : info->meaning, "action",
+                              info->action);
+    if (error != NULL && call->retry_after_s > 0)
+        json_object_set_new(error, "retry_after_s", json_integer(call->retry_after_s));
+    return json_pack("{s:o}", "error", error);
+}
+
+static void answer_json(struct call *call, int status, const json_t *value)
+{
+    struct gh_buffer body;
+    struct gh_http_header headers[2];
+    char retry[24];
+    size_t count = 0;
+    gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
+    if (!gh_json_write(value, &body))
+        status = 500;
+    if (call->cookie[0] != '\0')
+        headers[count++] = (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookie)};
+    if (call->retry_after_s > 0) {
+        snprintf(retry, sizeof retry, "%lld", (long long)call->retry_after_s);
+        headers[count++] = (struct gh_http_header){GH_SLICE("retry-after"), gh_slice_text(retry)};
+    }
+    gh_exchange_answer(call->exchange, &(struct gh_http_answer){.status = status,
+                                                                .content_type = "application/json",
+                                                                .body = gh_buffer_slice(&body),
+                                                                .headers = headers,
+                                                                .headers_count = count});
+    gh_buffer_deinit(&body);
+}
+
+void call_answer(struct call *call, enum gh_error_code code)
+{
+    const struct gh_error_info *info = gh_error_info(code);
+    json_t *value;
+    if (call->taken)
+        return;
+    if (code == GH_OK) {
+        value = call->answer != NULL ? call->answer : json_object();
+        call->answer = NULL;
+    } else {
+        value = error_to_json(call, info);
+        if (info->http_status >= 500)
+            gh_log(GH_LOG_ERROR, "api", "%.*s %.*s: GH%d %s", GH_PRINT(call->request->method),
+                   GH_PRINT(call->request->path), (int)code, call->error.text);
+    }
+    int status = code == GH_OK ? call->status : info->http_status;
+    gh_metric_add(call->api->services.metrics, GH_METRIC_http_requests_total, 1);
+    if (status >= 500)
+        gh_metric_add(call->api->services.metrics, GH_METRIC_http_errors_total, 1);
+    answer_json(call, status, value);
+    json_decref(value);
+}
+
+static enum gh_error_code serve(struct call *call)
+{
+    enum gh_error_code code = GH_OK;
+    if (!(call->route->flags & OPEN) && (code = call_authenticate(call)) == GH_OK)
+        code = authorize(call);
+    if (code == GH_OK)
+        code = read_body(call);
+    return code == GH_OK ? call->route->run(call) : code;
+}
+
+static void run_call(struct gh_job *job)
+{
+    struct call *call = (struct call *)job;
+    struct gh_exchange *exchange = call->exchange;
+    enum gh_error_code code = serve(call);
+    json_decref(call->body);
+    if (code == GH_OK && call->later != NULL) {
+        call->later(call); /* from here on the call belongs to whoever answers it */
+    } else {
+        call_answer(call, code);
+        json_decref(call->answer);
+    }
+    gh_exchange_unref(exchange); /* and the call with its arena, unless the handler kept a reference */
+}
+
+/* Refusals that need no worker. */
+static void answer_early(struct call *call, enum gh_error_code code, const char *text)
+{
+    call_fail(call, code, "%s", text);
+    call_answer(call, code);
+    gh_exchange_unref(call->exchange);
+}
+
+static void start_call(const struct gh_api_door *door, struct gh_exchange *exchange)
+{
+    struct gh_arena *arena = gh_exchange_arena(exchange);
+    struct call *call = gh_arena_alloc(arena, sizeof *call);
+    bool path_known;
+    if (call == NULL) {
+        gh_exchange_answer(exchange, &(struct gh_http_answer){.status = 503});
+        return;
+    }
+    *call = (struct call){.job.run = run_call,
+                          .api = door->api,
+                          .local = door->local,
+                          .exchange = gh_exchange_ref(exchange),
+                          .request = gh_exchange_request(exchange),
+                          .arena = arena,
+                          .status = 200,
+                          .now_ms = door->api->services.utc_ms()};
+    call->route = find_route(call, &path_known);
+    if (call->route == NULL && path_known)
+        answer_early(call, GH_ERROR_INVALID, "this path does not take that method");
+    else if (call->route == NULL)
+        answer_early(call, GH_ERROR_NOT_FOUND, "there is no such path in the API");
+    else if (!gh_workers_submit(door->api->services.workers, &call->job))
+        answer_early(call, GH_ERROR_UNAVAILABLE, "the queue of requests is full");
+}
+
+void gh_api_http(void *context, struct gh_exchange *exchange)
+{
+    const struct gh_api_door *door = context;
+    const struct gh_api_services *services = &door->api->services;
+    const struct gh_http_request *request = gh_exchange_request(exchange);
+    for (size_t i = 0; i < services->guests_count; i++)
+        if (services->guests[i].http(services->guests[i].context, exchange))
+            return;
+    bool is_api = gh_slice_starts(request->path, GH_SLICE("/api/")) ||
+                  gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
+                  gh_slice_equal(request->path, GH_SLICE("/metrics"));
+    if (is_api && !gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json")))
+        start_call(door, exchange);
+    else
+        assets_answer(exchange);
+}

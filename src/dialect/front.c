@@ -1,0 +1,321 @@
+#include "dialect/front_internal.h"
+#include "base/time.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUT_MAX = 300 * 1024, OUTPUT_MAX = 1024 * 1024 };
+
+bool link_is_live(const struct link *link)
+{
+    return link->conn != NULL && link->serial != 0 && gh_session_connected(link->session);
+}
+
+struct gh_speaker link_speaker(const struct link *link)
+{
+    return (struct gh_speaker){.id = link->device_id,
+                               .number = link->device,
+                               .number_text = link->number_text,
+                               .tenant = link->view->dialect_tenant,
+                               .registry = link->view->name,
+                               .location = link->view->location};
+}
+
+void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason, struct gh_slice detail)
+{
+    gh_trail_note(link->port->front->services.trail,
+                  &(struct gh_trail_entry){
+                      .at_ms = link->port->front->services.utc_ms(),
+                      .device = link->device,
+                      .tenant = link->view->tenant_name,
+                      .registry = link->view->name,
+                      .device_id = link->device_id,
+                      .kind = kind,
+                      .reason = gh_slice_text(reason),
+                      .detail = detail,
+                      .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
+}
+
+void link_end(struct link *link, enum gh_session_end why, const char *detail)
+{
+    if (link->conn != NULL)
+        gh_session_end(link->session, why, detail);
+}
+
+void link_settle(struct link *link)
+{
+    if (link->conn == NULL)
+        return;
+    struct gh_buffer *out = gh_conn_out(link->conn);
+    if (out->size > 0)
+        gh_conn_dirty(link->conn);
+    if (gh_session_ended(link->session))
+        return;
+    if (gh_session_resumable(link->session, out))
+        gh_conn_resume(link->conn);
+    int64_t deadline_ns = gh_session_deadline_ns(link->session);
+    int64_t commands_ns = link_commands_deadline_ns(link);
+    if (commands_ns < deadline_ns)
+        deadline_ns = commands_ns;
+    if (link->serial != 0 && link->expires_ns < deadline_ns)
+        deadline_ns = link->expires_ns;
+    gh_conn_set_deadline(link->conn, deadline_ns == INT64_MAX ? 0 : deadline_ns > 0 ? deadline_ns : 1);
+}
+
+void link_release(struct link *link)
+{
+    if (link->conn != NULL || link->pending > 0)
+        return;
+    gh_session_close(link->session);
+    view_release(link->port, link->view);
+    free(link->config.base);
+    free(link->commands.base);
+    free(link->names);
+    free(link);
+}
+
+/* --- the session's host: one line each */
+
+static void on_authenticate(void *link, const struct gh_mqtt_connect *connect)
+{
+    link_authenticate(link, connect);
+}
+
+static void on_publish(void *link, const struct gh_mqtt_publish *publish)
+{
+    link_publish(link, publish);
+}
+
+static uint8_t on_subscribe(void *link, struct gh_slice filter, uint8_t qos)
+{
+    return link_subscribe(link, filter, qos);
+}
+
+static void on_subscribed(void *link, struct gh_slice filter, uint8_t granted)
+{
+    link_subscribed(link, filter, granted);
+}
+
+static void on_unsubscribe(void *link, struct gh_slice filter)
+{
+    link_unsubscribe(link, filter);
+}
+
+static void on_delivered(void *link, uint64_t token, bool acknowledged)
+{
+    link_delivered(link, token, acknowledged);
+}
+
+static void on_heartbeat(void *context)
+{
+    struct link *link = context;
+    const struct gh_front_services *services = &link->port->front->services;
+    gh_directory_note(services->directory, link->device, GH_ACTIVITY_HEARTBEAT, services->utc_ms());
+}
+
+/* Takes the link out of the sessions and says so; the connection is another matter. */
+static void leave(struct link *link, enum gh_session_end why, const char *detail)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    struct gh_slice key = gh_slice(&link->device, sizeof link->device);
+    if (link->serial == 0)
+        return;
+    gh_sessions_leave(services->sessions, link->device, link->serial);
+    if (gh_map_get(&link->port->links, key) == link)
+        gh_map_remove(&link->port->links, key);
+    link->serial = 0;
+    gh_metric_add(services->metrics, GH_METRIC_sessions_open, -1);
+    link_note(link, GH_TRAIL_DISCONNECT, gh_session_end_name(why), gh_slice_text(detail));
+}
+
+static void on_end(void *context, enum gh_session_end why, const char *detail)
+{
+    struct link *link = context;
+    if (why == GH_SESSION_END_PROTOCOL || why == GH_SESSION_END_TOO_LARGE)
+        gh_metric_add(link->port->front->services.metrics, GH_METRIC_packets_malformed_total, 1);
+    leave(link, why, detail);
+    link_drop_commands(link);
+    if (link->conn != NULL && !link->closing)
+        gh_conn_close_why(link->conn, gh_session_end_name(why));
+}
+
+static const struct gh_session_host host = {
+    .authenticate = on_authenticate,
+    .publish = on_publish,
+    .subscribe = on_subscribe,
+    .subscribed = on_subscribed,
+    .unsubscribe = on_unsubscribe,
+    .delivered = on_delivered,
+    .heartbeat = on_heartbeat,
+    .end = on_end,
+};
+
+/* --- the connection's protocol */
+
+static bool claims(uint8_t first)
+{
+    return first == 0x10;
+}
+
+static struct front_port *port_of(struct gh_front *front, const struct gh_loop *loop)
+{
+    for (size_t i = 0; i < front->services.loops_count; i++)
+        if (front->ports[i].port.loop == loop)
+            return &front->ports[i];
+    assert(!"a loop that the front does not know");
+    return NULL;
+}
+
+static void *open_link(void *context, struct gh_conn *conn)
+{
+    struct gh_front *front = context;
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return NULL;
+    link->port = port_of(front, gh_conn_loop(conn));
+    link->conn = conn;
+    link->session = gh_session_open(&front->services.limits, &host, link);
+    if (link->session == NULL) {
+        free(link);
+        return NULL;
+    }
+    return link;
+}
+
+static size_t input(void *state, struct gh_slice bytes)
+{
+    struct link *link = state;
+    size_t consumed = gh_session_input(link->session, bytes, gh_loop_now_ns(link->port->port.loop),
+                                       gh_conn_out(link->conn));
+    gh_metric_add(link->port->front->services.metrics, GH_METRIC_bytes_received_total, (int64_t)consumed);
+    link_settle(link);
+    return consumed;
+}
+
+static void tick(void *state)
+{
+    struct link *link = state;
+    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
+    if (link->serial != 0 && now_ns >= link->expires_ns)
+        link_end(link, GH_SESSION_END_TOKEN_EXPIRED, "the token's time is over");
+    link_check_commands(link, now_ns);
+    gh_session_tick(link->session, now_ns, gh_conn_out(link->conn));
+    link_settle(link);
+}
+
+static void drained(void *state)
+{
+    struct link *link = state;
+    if (link->config_again && !link->config_fetching)
+        link_fetch_config(link);
+    link_settle(link);
+}
+
+static void closed(void *state, const char *why)
+{
+    struct link *link = state;
+    link->closing = true;
+    if (!gh_session_ended(link->session))
+        gh_session_end(link->session, GH_SESSION_END_NETWORK, why);
+    link->conn = NULL;
+    link_release(link);
+}
+
+const struct gh_protocol gh_front_protocol = {
+    .name = "mqtt",
+    .input_max = INPUT_MAX,
+    .output_max = OUTPUT_MAX,
+    .claims = claims,
+    .open = open_link,
+    .input = input,
+    .tick = tick,
+    .drained = drained,
+    .closed = closed,
+};
+
+/* --- orders from elsewhere */
+
+static const struct {
+    enum gh_session_end why;
+    const char *detail;
+} closing_orders[] = {
+    [GH_ORDER_TAKEN_OVER] = {GH_SESSION_END_TAKEN_OVER, "the device connected again"},
+    [GH_ORDER_BLOCKED] = {GH_SESSION_END_BLOCKED, "the device was blocked"},
+    [GH_ORDER_DELETED] = {GH_SESSION_END_DELETED, "the device was deleted"},
+};
+
+static void deliver(struct gh_port *port, struct gh_order *order)
+{
+    struct front_port *front_port = (struct front_port *)port;
+    struct link *link = gh_map_get(&front_port->links, gh_slice(&order->device, sizeof order->device));
+    bool here = link != NULL && link->serial == order->serial && link_is_live(link);
+    if (!here) {
+        if (order->kind == GH_ORDER_COMMAND)
+            order->command->complete(order->command, GH_COMMAND_NOT_CONNECTED);
+    } else if (order->kind == GH_ORDER_COMMAND) {
+        link_command(link, order->command);
+    } else if (order->kind == GH_ORDER_CONFIG) {
+        link_fetch_config(link);
+    } else if (order->kind == GH_ORDER_CREDENTIALS) {
+        link_check_credential(link);
+    } else if (order->kind == GH_ORDER_REGISTRY) {
+        view_reload(link);
+    } else {
+        link_end(link, closing_orders[order->kind].why, closing_orders[order->kind].detail);
+    }
+    if (here)
+        link_settle(link);
+    gh_order_free(order);
+}
+
+struct gh_front *gh_front_open(const struct gh_front_services *services)
+{
+    struct gh_front *front = calloc(1, sizeof *front);
+    if (front == NULL)
+        return NULL;
+    front->services = *services;
+    front->ports = calloc(services->loops_count, sizeof *front->ports);
+    if (front->ports == NULL) {
+        free(front);
+        return NULL;
+    }
+    for (size_t i = 0; i < services->loops_count; i++) {
+        struct front_port *port = &front->ports[i];
+        port->front = front;
+        port->port = (struct gh_port){.loop = services->loops[i], .deliver = deliver};
+        gh_map_init(&port->views);
+        gh_map_init(&port->links);
+    }
+    return front;
+}
+
+void gh_front_close(struct gh_front *front)
+{
+    if (front == NULL)
+        return;
+    for (size_t i = 0; i < front->services.loops_count; i++) {
+        gh_map_deinit(&front->ports[i].views);
+        gh_map_deinit(&front->ports[i].links);
+    }
+    free(front->ports);
+    free(front);
+}
+
+void gh_front_device_changed(void *context, uint64_t device, enum gh_device_change what)
+{
+    static const enum gh_order_kind orders[] = {
+        [GH_DEVICE_CHANGE_BLOCKED] = GH_ORDER_BLOCKED,
+        [GH_DEVICE_CHANGE_DELETED] = GH_ORDER_DELETED,
+        [GH_DEVICE_CHANGE_CREDENTIALS] = GH_ORDER_CREDENTIALS,
+        [GH_DEVICE_CHANGE_CONFIG] = GH_ORDER_CONFIG,
+    };
+    struct gh_front *front = context;
+    if ((size_t)what < GH_COUNT(orders) && orders[what] != GH_ORDER_COMMAND)
+        gh_sessions_order(front->services.sessions, device, orders[what]);
+}
+
+void gh_front_registry_changed(void *context, int64_t registry)
+{
+    struct gh_front *front = context;
+    gh_sessions_order_registry(front->services.sessions, registry, GH_ORDER_REGISTRY);
+}

@@ -1,0 +1,144 @@
+/* What the files of the front door share: the link of a connection, the view of a registry, the task that
+ * carries blocking work to a worker and back. */
+#ifndef GH_DIALECT_FRONT_INTERNAL_H
+#define GH_DIALECT_FRONT_INTERNAL_H
+
+#include "base/map.h"
+#include "dialect/front.h"
+#include "io/worker.h"
+#include "observe/trail.h"
+#include "pubsub/pubsub.h"
+#include "route/sessions.h"
+
+/* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block. */
+struct view {
+    int64_t registry, tenant;
+    size_t refs;
+    bool reloading;
+    struct gh_slice tenant_name, dialect_tenant, name, location, state_topic;
+    struct gh_route *routes;
+    size_t routes_count;
+};
+
+/* One loop's part of the front. */
+struct front_port {
+    struct gh_port port; /* first: route/ hands it back */
+    struct gh_front *front;
+    struct gh_map views; /* by registry number */
+    struct gh_map links; /* by device number: the connected ones */
+};
+
+struct gh_front {
+    struct gh_front_services services;
+    struct front_port *ports; /* one per loop, in their order */
+};
+
+struct feed {
+    char *base; /* NULL: not subscribed */
+    uint8_t qos;
+};
+
+struct sent_command {
+    struct sent_command *next;
+    struct gh_command *command;
+    uint64_t token;
+    int64_t deadline_ns;
+};
+
+struct link {
+    struct front_port *port;
+    struct gh_conn *conn; /* NULL once it is closed */
+    bool closing;         /* it is being closed and only good for its address */
+    struct gh_session *session;
+    const struct gh_dialect *dialect;
+    struct view *view;
+    char *names; /* one block: device id, credential id, number in decimal */
+    struct gh_slice device_id, credential, number_text;
+    uint64_t device, serial, epoch;
+    int64_t expires_at_ms; /* UTC: the token's end and the skew */
+    int64_t expires_ns;    /* the same, monotonic */
+    unsigned pending;      /* tasks and publications that point here */
+    unsigned tries;        /* of the authentication */
+    struct feed config, commands;
+    uint64_t config_token;   /* of the version under way; 0: none */
+    bool config_fetching, config_again;
+    struct sent_command *sent;
+    size_t sent_count;
+    uint64_t token_last;
+};
+
+/* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link still is. */
+struct task {
+    struct gh_job job;
+    struct gh_letter letter;
+    struct link *link;
+    struct gh_front *front;
+    struct gh_loop *loop;
+    void (*work)(struct task *task);
+    void (*done)(struct task *task);
+    struct gh_arena arena; /* the task's own: what it works on and what it found */
+    struct gh_error error;
+    enum gh_error_code code;
+    uint64_t device;
+    union {
+        struct {
+            struct gh_identity_claim claim;
+            struct gh_identity_verdict verdict;
+        } identity;
+        struct {
+            struct gh_slice data;
+            int64_t version;
+        } document;
+        struct {
+            struct gh_slice credential;
+            bool found;
+        } credential;
+        struct gh_registry registry;
+    };
+    uint16_t packet_id;
+    uint8_t qos;
+};
+
+/* --- front.c */
+void link_release(struct link *link);
+/* After anything that may have written output or moved a deadline. */
+void link_settle(struct link *link);
+bool link_is_live(const struct link *link); /* connected, admitted and not ended */
+struct gh_speaker link_speaker(const struct link *link);
+/* An entry about this link's device. */
+void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason, struct gh_slice detail);
+void link_end(struct link *link, enum gh_session_end why, const char *detail);
+
+/* --- front_task.c: NULL when there is no memory. task_start frees the task and says false when the queue is full. */
+struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct task *),
+                       void (*done)(struct task *));
+bool task_start(struct task *task);
+/* For a task that is not started after all. */
+void task_close(struct task *task);
+
+/* --- front_connect.c */
+void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect);
+
+/* --- front_publish.c */
+void link_publish(struct link *link, const struct gh_mqtt_publish *publish);
+
+/* --- front_feed.c: configuration and commands, to the device */
+uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos);
+void link_subscribed(struct link *link, struct gh_slice filter, uint8_t granted);
+void link_unsubscribe(struct link *link, struct gh_slice filter);
+void link_delivered(struct link *link, uint64_t token, bool acknowledged);
+void link_fetch_config(struct link *link);
+void link_command(struct link *link, struct gh_command *command);
+void link_check_commands(struct link *link, int64_t now_ns);
+int64_t link_commands_deadline_ns(const struct link *link);
+void link_drop_commands(struct link *link);
+/* The set of credentials changed: closes unless the one in use is still there. */
+void link_check_credential(struct link *link);
+
+/* --- front_view.c */
+struct view *view_acquire(struct front_port *port, const struct gh_registry *registry,
+                          const struct gh_dialect *dialect);
+void view_release(struct front_port *port, struct view *view);
+/* Reads the registry again, for all its links on this loop. */
+void view_reload(struct link *link);
+#endif

@@ -1,0 +1,179 @@
+#include "dialect/front_internal.h"
+#include <stdlib.h>
+
+enum { STATE_ARENA_MAX = 256 * 1024, GRPC_FAILED_PRECONDITION = 9 };
+
+/* An event or a state's notification on its way to the log. */
+struct posting {
+    struct gh_publication publication; /* first */
+    struct link *link;
+    uint16_t packet_id; /* 0: nothing to acknowledge */
+    bool is_event;
+};
+
+static void send_to_loop(void *context, struct gh_letter *done)
+{
+    gh_loop_send(context, done);
+}
+
+static void posting_done(struct gh_letter *letter)
+{
+    struct posting *posting = (struct posting *)letter;
+    struct link *link = posting->link;
+    const struct gh_front_services *services = &link->port->front->services;
+    bool stored = posting->publication.result == GH_OK;
+    link->pending--;
+    gh_metric_add(services->metrics,
+                  stored ? GH_METRIC_messages_stored_total : GH_METRIC_messages_refused_total, 1);
+    if (stored && posting->is_event)
+        gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT,
+                          posting->publication.at_ms);
+    if (link->conn != NULL && posting->packet_id != 0) {
+        if (stored)
+            gh_session_puback(link->session, posting->packet_id, gh_conn_out(link->conn));
+        else /* without PUBACK the device keeps the message and sends it again */
+            link_end(link, GH_SESSION_END_OVERLOAD, "the message log cannot take the message");
+    }
+    free(posting);
+    link_settle(link);
+    link_release(link);
+}
+
+static enum gh_error_code post(struct link *link, struct gh_slice topic, const struct gh_message *message,
+                               uint16_t packet_id, bool is_event)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    struct posting *posting = calloc(1, sizeof *posting);
+    if (posting == NULL)
+        return GH_ERROR_MEMORY;
+    posting->publication.done.open = posting_done;
+    posting->publication.reply = send_to_loop;
+    posting->publication.reply_context = link->port->port.loop;
+    posting->link = link;
+    posting->packet_id = packet_id;
+    posting->is_event = is_event;
+    link->pending++;
+    enum gh_error_code code = gh_pubsub_publish(services->pubsub, link->view->tenant, topic, message,
+                                                &posting->publication, NULL);
+    if (code != GH_OK) {
+        link->pending--;
+        free(posting);
+        gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
+    }
+    return code;
+}
+
+/* The topic that the registry's routes give to the channel; empty when none fits. */
+static struct gh_slice topic_of(const struct link *link, struct gh_slice channel)
+{
+    for (size_t i = 0; i < link->view->routes_count; i++)
+        if (link->dialect->route_fits(link->view->routes[i].channel, channel))
+            return link->view->routes[i].topic;
+    return (struct gh_slice){0};
+}
+
+static void no_topic(struct link *link, struct gh_slice channel, const char *why)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    gh_directory_note_error(services->directory, link->device, GRPC_FAILED_PRECONDITION, gh_slice_text(why),
+                            services->utc_ms());
+    link_note(link, GH_TRAIL_PUBLISH_DENIED, "NO_TELEMETRY_TOPIC", channel);
+    link_end(link, GH_SESSION_END_NO_TELEMETRY_TOPIC, why);
+}
+
+static void publish_event(struct link *link, const struct gh_mqtt_publish *packet,
+                          const struct gh_operation *operation)
+{
+    struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
+    struct gh_speaker speaker = link_speaker(link);
+    struct gh_slice topic = topic_of(link, operation->channel);
+    if (topic.size == 0) {
+        no_topic(link, operation->channel, "the registry has no topic for this channel");
+        return;
+    }
+    struct gh_message message = {
+        .data = packet->payload,
+        .attributes = attributes,
+        .attributes_count = link->dialect->attributes(&speaker, operation, attributes),
+        .device = link->device,
+        .channel = operation->channel};
+    enum gh_error_code code = post(link, topic, &message, packet->packet_id, true);
+    if (code == GH_ERROR_NOT_FOUND)
+        no_topic(link, operation->channel, "the topic of the registry's route does not exist");
+    else if (code == GH_ERROR_INVALID) {
+        link_note(link, GH_TRAIL_PUBLISH_DENIED, "CHANNEL", operation->channel);
+        link_end(link, GH_SESSION_END_TOPIC_FORBIDDEN, "the channel or the payload is not allowed");
+    } else if (code != GH_OK && packet->qos > 0)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the queue of the message log is full");
+}
+
+static void store_state(struct task *task)
+{
+    task->code = gh_directory_state_set(task->front->services.directory, task->device, task->document.data,
+                                        task->front->services.utc_ms(), &task->error);
+}
+
+/* The notification is best effort: the state itself is safe in the device's history. */
+static void notify_state(struct link *link, struct gh_slice data)
+{
+    struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
+    struct gh_operation operation = {.kind = GH_OPERATION_STATE};
+    struct gh_speaker speaker = link_speaker(link);
+    struct gh_message message = {
+        .data = data,
+        .attributes = attributes,
+        .attributes_count = link->dialect->attributes(&speaker, &operation, attributes)};
+    if (link->view->state_topic.size > 0)
+        (void)!post(link, link->view->state_topic, &message, 0, false);
+}
+
+static void state_stored(struct task *task)
+{
+    struct link *link = task->link;
+    if (task->code == GH_OK && link->view != NULL)
+        notify_state(link, task->document.data);
+    if (link->conn == NULL || task->qos == 0)
+        return;
+    if (task->code == GH_OK)
+        gh_session_puback(link->session, task->packet_id, gh_conn_out(link->conn));
+    else
+        link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored");
+}
+
+static void publish_state(struct link *link, const struct gh_mqtt_publish *packet)
+{
+    struct task *task = task_open(link, STATE_ARENA_MAX, store_state, state_stored);
+    bool started = false;
+    if (task != NULL && gh_arena_copy(&task->arena, packet->payload, &task->document.data)) {
+        task->packet_id = packet->packet_id;
+        task->qos = packet->qos;
+        started = task_start(task);
+    } else if (task != NULL) {
+        task_close(task);
+    }
+    if (!started && packet->qos > 0)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+}
+
+void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
+{
+    struct gh_speaker speaker = link_speaker(link);
+    struct gh_operation operation = link->dialect->publish(&speaker, packet);
+    gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total, 1);
+    switch (operation.kind) {
+    case GH_OPERATION_EVENT:
+        publish_event(link, packet, &operation);
+        break;
+    case GH_OPERATION_STATE:
+        publish_state(link, packet);
+        break;
+    case GH_OPERATION_TOO_LARGE:
+        link_note(link, GH_TRAIL_PUBLISH_DENIED, "TOO_LARGE", packet->topic);
+        link_end(link, GH_SESSION_END_TOO_LARGE, operation.detail);
+        break;
+    case GH_OPERATION_REFUSED:
+        link_note(link, GH_TRAIL_PUBLISH_DENIED, "TOPIC_FORBIDDEN", packet->topic);
+        link_end(link, GH_SESSION_END_TOPIC_FORBIDDEN, operation.detail);
+        break;
+    }
+}

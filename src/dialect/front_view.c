@@ -1,0 +1,127 @@
+#include "dialect/front_internal.h"
+#include <stdlib.h>
+
+/* Views are shared by the links of one loop and touched by it alone, so that an event finds its topic without
+ * a lock. A registry that changes is read once for all of them. */
+
+enum { VIEW_ARENA_MAX = 256 * 1024 };
+
+struct view_block {
+    struct view view;
+    struct gh_arena arena;
+};
+
+static struct view_block *block_of(struct view *view)
+{
+    return (struct view_block *)view;
+}
+
+static struct gh_slice key_of(const int64_t *registry)
+{
+    return gh_slice(registry, sizeof *registry);
+}
+
+static bool copy_texts(struct view_block *block, const struct gh_registry *registry,
+                       const struct gh_dialect *dialect)
+{
+    struct view *view = &block->view;
+    struct gh_arena *arena = &block->arena;
+    view->routes_count = registry->routes_count;
+    view->routes = gh_arena_array(arena, registry->routes_count + 1, sizeof *view->routes);
+    if (view->routes == NULL || !gh_arena_copy(arena, registry->tenant_name, &view->tenant_name) ||
+        !gh_arena_copy(arena, dialect->tenant_name(registry), &view->dialect_tenant) ||
+        !gh_arena_copy(arena, registry->name, &view->name) ||
+        !gh_arena_copy(arena, registry->location, &view->location) ||
+        !gh_arena_copy(arena, registry->state_topic, &view->state_topic))
+        return false;
+    for (size_t i = 0; i < registry->routes_count; i++)
+        if (!gh_arena_copy(arena, registry->routes[i].channel, &view->routes[i].channel) ||
+            !gh_arena_copy(arena, registry->routes[i].topic, &view->routes[i].topic))
+            return false;
+    return true;
+}
+
+static bool fill(struct view_block *block, const struct gh_registry *registry,
+                 const struct gh_dialect *dialect)
+{
+    gh_arena_reset(&block->arena);
+    block->view.registry = registry->number;
+    block->view.tenant = registry->tenant;
+    return copy_texts(block, registry, dialect);
+}
+
+struct view *view_acquire(struct front_port *port, const struct gh_registry *registry,
+                          const struct gh_dialect *dialect)
+{
+    struct view *view = gh_map_get(&port->views, key_of(&registry->number));
+    if (view != NULL) {
+        view->refs++;
+        return view;
+    }
+    struct view_block *block = calloc(1, sizeof *block);
+    if (block == NULL)
+        return NULL;
+    gh_arena_init(&block->arena, VIEW_ARENA_MAX);
+    block->view.refs = 1;
+    if (!fill(block, registry, dialect) ||
+        !gh_map_put(&port->views, key_of(&registry->number), &block->view, NULL)) {
+        gh_arena_deinit(&block->arena);
+        free(block);
+        return NULL;
+    }
+    return &block->view;
+}
+
+void view_release(struct front_port *port, struct view *view)
+{
+    if (view == NULL || --view->refs > 0)
+        return;
+    gh_map_remove(&port->views, key_of(&view->registry));
+    gh_arena_deinit(&block_of(view)->arena);
+    free(view);
+}
+
+static void read_registry(struct task *task)
+{
+    task->code = gh_directory_registry_get(task->front->services.directory, (int64_t)task->device,
+                                           &task->arena, &task->registry, &task->error);
+}
+
+static void close_if_off(struct link *link)
+{
+    if (link_is_live(link))
+        link_end(link, GH_SESSION_END_REGISTRY_DISABLED, "MQTT was disabled for the registry");
+}
+
+static void registry_read(struct task *task)
+{
+    struct link *asker = task->link;
+    struct front_port *port = asker->port;
+    struct view *view = asker->view;
+    struct gh_slice key;
+    size_t at = 0;
+    view->reloading = false;
+    if (task->code != GH_OK || !fill(block_of(view), &task->registry, asker->dialect)) {
+        link_end(asker, GH_SESSION_END_OVERLOAD, "the registry cannot be read");
+        return;
+    }
+    if (task->registry.mqtt_enabled)
+        return;
+    for (void *value; gh_map_next(&port->links, &at, &key, &value);) {
+        struct link *link = value;
+        if (link->view == view)
+            close_if_off(link);
+    }
+}
+
+void view_reload(struct link *link)
+{
+    if (link->view->reloading)
+        return;
+    struct task *task = task_open(link, VIEW_ARENA_MAX * 4, read_registry, registry_read);
+    if (task != NULL)
+        task->device = (uint64_t)link->view->registry;
+    link->view->reloading = task != NULL && task_start(task);
+    if (!link->view->reloading)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the registry cannot be read now");
+}
