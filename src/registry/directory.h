@@ -130,8 +130,8 @@ GH_MUST_USE enum gh_error_code gh_directory_device_create(struct gh_directory *d
                                                           struct gh_device *device,
                                                           struct gh_arena *arena,
                                                           struct gh_error *error);
-/* Many in one commit: all are created or none. `*failed` (may be NULL) is the index of the one
- * refused. */
+/* Many in one commit, at most 10,000: all are created or none. `*failed` (may be NULL) is the index
+ * of the one refused. */
 GH_MUST_USE enum gh_error_code gh_directory_device_create_all(struct gh_directory *directory,
                                                               struct gh_device *devices,
                                                               size_t count, struct gh_arena *arena,
