@@ -59,6 +59,12 @@ void assets_answer(struct gh_exchange *exchange)
         gh_exchange_answer(exchange, &(struct gh_http_answer){.status = 405});
         return;
     }
+    if (gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json"))) {
+        gh_exchange_answer(exchange, &(struct gh_http_answer){.status = 200,
+                                                              .content_type = "application/json",
+                                                              .body = openapi_document()});
+        return;
+    }
     const struct gh_asset *asset =
         gh_path_decode(request->path, gh_exchange_arena(exchange), &path) ? find_asset(path) : NULL;
     if (asset == NULL)

@@ -1,0 +1,138 @@
+// A Gatehouse server of a test's own: a fresh data folder, ports that the kernel chose, ended with the test.
+// GATEHOUSE_BIN names the folder of the programs (build/debug/bin when it is not set).
+import { execFile, spawn } from 'node:child_process';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
+export const bin = process.env.GATEHOUSE_BIN ?? join(root, 'build', 'debug', 'bin');
+
+export class Server {
+  // Makes the data folder; `start` serves it.
+  static async create(options = {}) {
+    const server = new Server();
+    server.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
+    server.data = join(server.folder, 'data');
+    server.options = options.options ?? [];
+    const { stdout } = await run(join(bin, 'gatehouse'), ['init', '--data', server.data]);
+    server.password = /Password\s+(\S+)/.exec(stdout)[1];
+    server.operator = /Operator\s+(\S+)/.exec(stdout)[1];
+    server.ca = readFileSync(join(server.data, 'ca.crt'));
+    server.caFile = join(server.data, 'ca.crt');
+    return server;
+  }
+
+  // Starts gatehoused and waits for its word. `log` collects what it writes to standard error.
+  async start() {
+    this.log = '';
+    this.process = spawn(join(bin, 'gatehoused'),
+      ['--data', this.data, '--listen', '127.0.0.1:0', ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process.stderr.on('data', (chunk) => { this.log += chunk; });
+    this.ended = new Promise((done) => this.process.once('exit', (code, signal) => done({ code, signal })));
+    await new Promise((ready, fail) => {
+      let out = '';
+      this.process.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
+      this.ended.then(({ code, signal }) => fail(new Error(`gatehoused ended (${code ?? signal}):\n${this.log}`)));
+    });
+    for (const line of readFileSync(join(this.data, 'listeners'), 'utf8').split('\n')) {
+      const [kind, address] = line.split(' ');
+      if (kind === 'tls') this.port = Number(address.split(':').pop());
+      if (kind === 'plain') this.plainPort = Number(address.split(':').pop());
+    }
+    this.url = `https://127.0.0.1:${this.port}`;
+    return this;
+  }
+
+  // Ends it in order; with 'SIGKILL' as a power cut would.
+  async stop(signal = 'SIGTERM') {
+    if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal);
+    return this.ended;
+  }
+
+  async close() {
+    if (this.process) await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  // The command line on this server's data folder.
+  async cli(...args) {
+    const { stdout } = await run(join(bin, 'gatehouse'), [...args, '--data', this.data], { maxBuffer: 1 << 26 });
+    return stdout.trim();
+  }
+
+  // The same with standard input; does not throw: {code, stdout, stderr}.
+  tryCli(args, input = '') {
+    return new Promise((done) => {
+      const child = execFile(join(bin, 'gatehouse'), [...args, '--data', this.data],
+        (error, stdout, stderr) => done({ code: error ? error.code : 0, stdout, stderr }));
+      child.stdin.end(input);
+    });
+  }
+
+  token(role = 'administrator', ...more) {
+    return this.cli('token', '--role', role, ...more);
+  }
+
+  // One HTTPS call; resolves with {status, headers, body (JSON when it is), text}.
+  call(method, path, { token, body, headers = {}, agent } = {}) {
+    const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
+    return new Promise((done, fail) => {
+      const request = https.request(`${this.url}${path}`, {
+        method, ca: this.ca, agent,
+        headers: {
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+          ...headers,
+        },
+      }, (response) => {
+        const chunks = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.on('error', fail);
+        response.on('end', () => {
+          const answer = Buffer.concat(chunks).toString();
+          let json;
+          try { json = JSON.parse(answer); } catch { json = undefined; }
+          done({ status: response.statusCode, headers: response.headers, body: json, text: answer });
+        });
+      });
+      request.on('error', fail);
+      request.end(text);
+    });
+  }
+}
+
+// A device's key pair: { privateKey, pem (public), alg }.
+export function deviceKey(alg = 'ES256') {
+  const pair = alg === 'ES256'
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { alg, privateKey: pair.privateKey, pem: pair.publicKey.export({ type: 'spki', format: 'pem' }) };
+}
+
+// A device token as Google's samples make it. `claims` and `header` replace members.
+export function deviceToken(key, project, claims = {}, header = {}) {
+  const now = Math.floor(Date.now() / 1000);
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const input = `${encode({ alg: key.alg, typ: 'JWT', ...header })}.${
+    encode({ iat: now, exp: now + 3600, aud: project, ...claims })}`;
+  const signature = sign('sha256', Buffer.from(input), key.alg === 'ES256'
+    ? { key: key.privateKey, dsaEncoding: 'ieee-p1363' } : key.privateKey);
+  return `${input}.${signature.toString('base64url')}`;
+}
+
+// Resolves when `probe` (may be async) gives something truthy; rejects after `limitMs`.
+export async function eventually(probe, limitMs = 15000, what = 'condition') {
+  const until = Date.now() + limitMs;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (Date.now() > until) throw new Error(`not within ${limitMs} ms: ${what}`);
+    await new Promise((next) => { setTimeout(next, 20); });
+  }
+}
