@@ -1,0 +1,337 @@
+/* Devices against a real directory in a temporary folder; the clock is an argument. */
+#include "identity/device.h"
+#include "test/check.h"
+#include <stdio.h>
+#include <string.h>
+
+#define NOW_S INT64_C(1700000000)
+#define NOW_MS (NOW_S * 1000)
+enum { PEM_MAX = 2048, TOKEN_MAX = 4096, ARENA_BYTES = 4 << 20 };
+
+struct signer {
+    struct gh_private_key *key;
+    uint8_t block[PEM_MAX];
+    struct gh_slice pem;
+};
+
+static void signer_open(struct signer *signer, enum gh_key_kind kind)
+{
+    struct gh_buffer pem = gh_buffer_fixed(signer->block, sizeof signer->block);
+    signer->key = gh_private_key_generate(kind, NULL);
+    REQUIRE("a key is generated", signer->key != NULL);
+    REQUIRE("its public half is written", gh_private_key_print_public(signer->key, &pem));
+    signer->pem = gh_buffer_slice(&pem);
+}
+
+static struct world {
+    struct gh_store *store;
+    struct gh_directory *directory;
+    struct gh_arena arena;
+    struct signer ec, rsa, old, stranger;
+    int64_t tenant;
+    uint64_t device;
+} world;
+
+static int64_t add_registry(const char *name, bool mqtt, bool http)
+{
+    struct gh_registry registry = {.tenant = world.tenant,
+                                   .name = gh_slice_text(name),
+                                   .location = GH_SLICE("europe-west1"),
+                                   .mqtt_enabled = mqtt,
+                                   .http_enabled = http,
+                                   .log_level = GH_DEVICE_LOG_ERROR};
+    struct gh_error error = {0};
+    REQUIRE("a registry",
+            gh_directory_registry_create(world.directory, &registry, &error) == GH_OK);
+    return registry.number;
+}
+
+static uint64_t add_device(int64_t registry, const char *id, bool blocked,
+                           const struct gh_credential *credentials, size_t count)
+{
+    struct gh_device device = {.registry = registry,
+                               .id = gh_slice_text(id),
+                               .blocked = blocked,
+                               .credentials_count = count};
+    struct gh_error error = {0};
+    for (size_t i = 0; i < count; i++)
+        device.credentials[i] = credentials[i];
+    REQUIRE(id,
+            gh_directory_device_create(world.directory, &device, &world.arena, &error) == GH_OK);
+    return device.number;
+}
+
+static void world_open(void)
+{
+    struct gh_error error = {0};
+    struct gh_tenant tenant = {.name = GH_SLICE("demo"),
+                               .google_project = GH_SLICE("demo-project")};
+
+    gh_arena_init(&world.arena, ARENA_BYTES);
+    world.store = gh_store_open(check_folder(), GH_STORE_CREATE, &error);
+    REQUIRE("the store opens", world.store != NULL);
+    world.directory = gh_directory_open(world.store, NULL, NULL, &error);
+    REQUIRE("the directory opens", world.directory != NULL);
+    REQUIRE("a tenant", gh_directory_tenant_create(world.directory, &tenant, &error) == GH_OK);
+    world.tenant = tenant.number;
+    signer_open(&world.ec, GH_KEY_P256);
+    signer_open(&world.rsa, GH_KEY_RSA);
+    signer_open(&world.old, GH_KEY_P256);
+    signer_open(&world.stranger, GH_KEY_P256);
+
+    const struct gh_credential three[] = {
+        {.format = GH_CREDENTIAL_ES256_PEM, .pem = world.old.pem, .expires_at_ms = NOW_MS},
+        {.format = GH_CREDENTIAL_RSA_PEM, .pem = world.rsa.pem},
+        {.format = GH_CREDENTIAL_ES256_PEM, .pem = world.ec.pem, .expires_at_ms = NOW_MS + 1},
+    };
+    int64_t open = add_registry("warehouse", true, true);
+    world.device = add_device(open, "hall-1", false, three, 3);
+    (void)add_device(open, "blocked", true, &three[2], 1);
+    (void)add_device(open, "bare", false, NULL, 0);
+    (void)add_device(open, "rsa-only", false, &three[1], 1);
+    (void)add_device(add_registry("silent", false, false), "hall-1", false, &three[2], 1);
+}
+
+static void world_close(void)
+{
+    gh_private_key_close(world.ec.key);
+    gh_private_key_close(world.rsa.key);
+    gh_private_key_close(world.old.key);
+    gh_private_key_close(world.stranger.key);
+    gh_directory_close(world.directory);
+    gh_store_close(world.store);
+    gh_arena_deinit(&world.arena);
+}
+
+/* A token for `audience` issued `age_s` ago that lives for an hour. */
+static struct gh_slice sign(const struct signer *signer, const char *audience, int64_t age_s,
+                            struct gh_buffer *out)
+{
+    struct gh_jose_issue issue = {.audience = gh_slice_text(audience),
+                                  .issued_at_s = NOW_S - age_s,
+                                  .expires_at_s = NOW_S - age_s + 3600};
+    gh_buffer_clear(out);
+    REQUIRE("a token is signed", gh_jwt_sign(signer->key, &issue, out));
+    return gh_buffer_slice(out);
+}
+
+static enum gh_identity_reason ask(struct gh_identity_claim claim, struct gh_identity_verdict *out)
+{
+    enum gh_identity_reason reason =
+        gh_identity_device(world.directory, &claim, NOW_MS, &world.arena, out);
+    CHECK("the reason is in the verdict", out->reason == reason);
+    CHECK("every verdict says something", out->detail[0] != '\0');
+    CHECK("a refusal ends nothing later",
+          reason == GH_IDENTITY_ACCEPTED || out->valid_until_s == 0);
+    return reason;
+}
+
+static struct gh_identity_claim claim_of(const char *registry, const char *device,
+                                         struct gh_slice token)
+{
+    return (struct gh_identity_claim){.by = GH_IDENTITY_BY_GOOGLE_PROJECT,
+                                      .tenant = GH_SLICE("demo-project"),
+                                      .registry = gh_slice_text(registry),
+                                      .location = GH_SLICE("europe-west1"),
+                                      .device = gh_slice_text(device),
+                                      .token = token,
+                                      .over = GH_IDENTITY_OVER_MQTT,
+                                      .policy = gh_jwt_google};
+}
+
+/* google.md 1.2 and 1.3: who is asked for, signed by whom, for which audience, and how long ago. */
+static const struct {
+    const char *claim, *registry, *device;
+    const struct signer *signer;
+    const char *audience;
+    int64_t age_s;
+    enum gh_identity_reason reason;
+    const char *detail;
+} cases[] = {
+    {"the P-256 key", "warehouse", "hall-1", &world.ec, "demo-project", 0, GH_IDENTITY_ACCEPTED,
+     "accepted"},
+    {"the RSA key", "warehouse", "hall-1", &world.rsa, "demo-project", 0, GH_IDENTITY_ACCEPTED,
+     "accepted"},
+    {"expired 600 s ago, inside the skew", "warehouse", "hall-1", &world.ec, "demo-project", 4200,
+     GH_IDENTITY_ACCEPTED, "accepted"},
+    {"expired 912 s ago", "warehouse", "hall-1", &world.ec, "demo-project", 4512,
+     GH_IDENTITY_TOKEN_EXPIRED, "token expired 912 s ago, server clock 2023-11-14T22:13:20.000Z"},
+    {"issued 700 s ahead", "warehouse", "hall-1", &world.ec, "demo-project", -700,
+     GH_IDENTITY_TOKEN_NOT_YET_VALID, "issued 700 s in the future"},
+    {"another project", "warehouse", "hall-1", &world.ec, "other", 0, GH_IDENTITY_AUDIENCE,
+     "aud is \"other\", expected \"demo-project\""},
+    {"a key that is not registered", "warehouse", "hall-1", &world.stranger, "demo-project", 0,
+     GH_IDENTITY_SIGNATURE, "signed by none of the 3 credentials"},
+    {"a key that has expired", "warehouse", "hall-1", &world.old, "demo-project", 0,
+     GH_IDENTITY_CREDENTIAL_EXPIRED, "expired at 2023-11-14T22:13:20.000Z"},
+    {"an expired key for another project is first of all expired", "warehouse", "hall-1",
+     &world.old, "other", 0, GH_IDENTITY_CREDENTIAL_EXPIRED, "expired at"},
+    {"a key of the wrong kind", "warehouse", "rsa-only", &world.ec, "demo-project", 0,
+     GH_IDENTITY_ALGORITHM, "alg is \"ES256\", which none of the 1 credentials has"},
+    {"a blocked device", "warehouse", "blocked", &world.ec, "demo-project", 0, GH_IDENTITY_BLOCKED,
+     "blocked"},
+    {"a device without credentials", "warehouse", "bare", &world.ec, "demo-project", 0,
+     GH_IDENTITY_NO_CREDENTIAL, "no credential"},
+    {"a registry without MQTT", "silent", "hall-1", &world.ec, "demo-project", 0,
+     GH_IDENTITY_MQTT_DISABLED, "MQTT is switched off"},
+    {"no such device", "warehouse", "hall-9", &world.ec, "demo-project", 0,
+     GH_IDENTITY_UNKNOWN_DEVICE, "there is no device \"hall-9\""},
+    {"no such registry", "nowhere", "hall-1", &world.ec, "demo-project", 0,
+     GH_IDENTITY_UNKNOWN_REGISTRY, "there is no registry \"nowhere\""},
+    {"a name that could not be one", "warehouse", "\xff\n", &world.ec, "demo-project", 0,
+     GH_IDENTITY_UNKNOWN_DEVICE, "there is no device \"\?\?\""},
+    {"an empty name", "warehouse", "", &world.ec, "demo-project", 0, GH_IDENTITY_UNKNOWN_DEVICE,
+     "there is no device"},
+};
+
+static void judge_cases(void)
+{
+    struct gh_identity_verdict verdict;
+    struct gh_buffer block;
+
+    gh_buffer_init(&block, TOKEN_MAX);
+    for (size_t i = 0; i < GH_COUNT(cases); i++) {
+        struct gh_slice token = sign(cases[i].signer, cases[i].audience, cases[i].age_s, &block);
+        enum gh_identity_reason reason =
+            ask(claim_of(cases[i].registry, cases[i].device, token), &verdict);
+        if (!CHECK(cases[i].claim, reason == cases[i].reason) ||
+            !CHECK(cases[i].claim, strstr(verdict.detail, cases[i].detail) != NULL))
+            fprintf(stderr, "  %s: %s\n", gh_identity_reason_name(reason), verdict.detail);
+    }
+    gh_buffer_deinit(&block);
+}
+
+static void accepted(void)
+{
+    struct gh_identity_verdict verdict;
+    struct gh_buffer block;
+    char number[32];
+
+    gh_buffer_init(&block, TOKEN_MAX);
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)world.device);
+    struct gh_slice token = sign(&world.ec, "demo-project", 0, &block);
+    REQUIRE("by its number",
+            ask(claim_of("warehouse", number, token), &verdict) == GH_IDENTITY_ACCEPTED);
+    const struct gh_principal *principal = &verdict.principal;
+    CHECK("the principal has the number", principal->device == world.device);
+    CHECK("and the id", gh_slice_equal(principal->device_id, GH_SLICE("hall-1")));
+    CHECK("and its tenant", principal->tenant == world.tenant &&
+                                gh_slice_equal(principal->tenant_name, GH_SLICE("demo")));
+    CHECK("and its registry", gh_slice_equal(principal->registry_name, GH_SLICE("warehouse")) &&
+                                  gh_slice_equal(principal->location, GH_SLICE("europe-west1")));
+    CHECK("and the registry's log level", principal->log_level == GH_DEVICE_LOG_ERROR);
+    CHECK("and the credential that signed",
+          gh_slice_equal(principal->credential_id, verdict.device->credentials[2].id));
+    CHECK("the connection ends 600 s after exp",
+          verdict.token_expires_at_s == NOW_S + 3600 && verdict.valid_until_s == NOW_S + 4200);
+
+    struct gh_identity_claim claim = claim_of("warehouse", "hall-1", token);
+    claim.location = GH_SLICE("us-central1");
+    CHECK("in another location it is unknown",
+          ask(claim, &verdict) == GH_IDENTITY_UNKNOWN_REGISTRY);
+    claim.location = (struct gh_slice){0};
+    CHECK("without a location it is found", ask(claim, &verdict) == GH_IDENTITY_ACCEPTED);
+    claim.tenant = GH_SLICE("demo-projec");
+    CHECK("another project is unknown", ask(claim, &verdict) == GH_IDENTITY_UNKNOWN_TENANT);
+    claim.tenant = GH_SLICE("demo");
+    CHECK("a tenant's name is not its project", ask(claim, &verdict) == GH_IDENTITY_UNKNOWN_TENANT);
+    claim.by = GH_IDENTITY_BY_TENANT_NAME;
+    CHECK("the audience is the tenant as claimed", ask(claim, &verdict) == GH_IDENTITY_AUDIENCE);
+    claim.policy.audience = GH_SLICE("demo-project");
+    CHECK("or what the dialect says", ask(claim, &verdict) == GH_IDENTITY_ACCEPTED);
+
+    /* Some firmware writes the project's number everywhere. */
+    (void)snprintf(number, sizeof number, "%lld", (long long)world.tenant);
+    claim = claim_of("warehouse", "hall-1", sign(&world.ec, number, 0, &block));
+    claim.tenant = gh_slice_text(number);
+    CHECK("the number of a project is an alias", ask(claim, &verdict) == GH_IDENTITY_ACCEPTED);
+    gh_buffer_deinit(&block);
+}
+
+static void over_http(void)
+{
+    struct gh_identity_verdict verdict;
+    struct gh_buffer block;
+
+    gh_buffer_init(&block, TOKEN_MAX);
+    struct gh_identity_claim claim =
+        claim_of("silent", "hall-1", sign(&world.ec, "demo-project", 0, &block));
+    claim.over = GH_IDENTITY_OVER_HTTP;
+    CHECK("a registry without HTTP", ask(claim, &verdict) == GH_IDENTITY_HTTP_DISABLED);
+    gh_buffer_deinit(&block);
+}
+
+/* Malformed comes before everything, and still finds the device's page. */
+static void malformed(void)
+{
+    static const struct {
+        const char *token;
+        enum gh_identity_reason reason;
+    } rows[] = {
+        {"", GH_IDENTITY_TOKEN_MALFORMED},
+        {"not-a-jwt", GH_IDENTITY_TOKEN_MALFORMED},
+        {"a.b.c", GH_IDENTITY_TOKEN_MALFORMED},
+        {"eyJhbGciOiJFUzI1NiJ9.e30", GH_IDENTITY_TOKEN_MALFORMED},
+        {"eyJhbGciOiJFUzI1NiJ9.W10.c2ln", GH_IDENTITY_TOKEN_MALFORMED}, /* [] */
+        {"eyJhbGciOiJub25lIn0.e30.", GH_IDENTITY_ALGORITHM},
+        {"eyJhbGciOiJIUzI1NiJ9.e30.c2ln", GH_IDENTITY_ALGORITHM},
+        {"eyJhbGciOiJFUzI1NiJ9.e30.c2ln", GH_IDENTITY_SIGNATURE},
+    };
+    struct gh_identity_verdict verdict;
+
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        struct gh_slice token = gh_slice_text(rows[i].token);
+        CHECK(rows[i].token,
+              ask(claim_of("warehouse", "hall-1", token), &verdict) == rows[i].reason);
+        CHECK("the device is known", verdict.principal.device == world.device);
+        enum gh_identity_reason unknown = ask(claim_of("warehouse", "hall-9", token), &verdict);
+        CHECK("form comes before the lookup, all else after it",
+              unknown == (rows[i].reason == GH_IDENTITY_TOKEN_MALFORMED
+                              ? GH_IDENTITY_TOKEN_MALFORMED
+                              : GH_IDENTITY_UNKNOWN_DEVICE));
+        CHECK("an unknown device has no number", verdict.principal.device == 0);
+    }
+}
+
+static void names(void)
+{
+    for (int reason = 0; reason < GH_IDENTITY_REASON_COUNT; reason++)
+        CHECK("each reason has a name",
+              strlen(gh_identity_reason_name((enum gh_identity_reason)reason)) > 4);
+}
+
+static void changes(void)
+{
+    struct gh_identity_verdict verdict;
+    struct gh_device change = {.blocked = true};
+    struct gh_buffer block;
+    struct gh_arena tiny;
+
+    gh_buffer_init(&block, TOKEN_MAX);
+    struct gh_identity_claim claim =
+        claim_of("warehouse", "hall-1", sign(&world.ec, "demo-project", 0, &block));
+    gh_arena_init(&tiny, 256);
+    CHECK("without memory nothing is decided",
+          gh_identity_device(world.directory, &claim, NOW_MS, &tiny, &verdict) ==
+              GH_IDENTITY_UNAVAILABLE);
+    gh_arena_deinit(&tiny);
+    REQUIRE("blocked", gh_directory_device_update(world.directory, world.device, GH_DEVICE_BLOCKED,
+                                                  &change, &world.arena, NULL, NULL) == GH_OK);
+    CHECK("a block counts at once", ask(claim, &verdict) == GH_IDENTITY_BLOCKED);
+    REQUIRE("deleted", gh_directory_device_delete(world.directory, world.device, NULL) == GH_OK);
+    CHECK("and so does a deletion", ask(claim, &verdict) == GH_IDENTITY_UNKNOWN_DEVICE);
+    gh_buffer_deinit(&block);
+}
+
+int main(void)
+{
+    world_open();
+    judge_cases();
+    accepted();
+    over_http();
+    malformed();
+    names();
+    changes();
+    world_close();
+    return check_report();
+}
