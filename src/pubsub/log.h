@@ -130,11 +130,15 @@ enum { GH_LOG_ANY_TAG = 0 };
  * is durable. */
 GH_MUST_USE enum gh_log_read gh_log_reader_next(struct gh_log_reader *reader, uint32_t tag,
                                                 struct gh_log_record *out);
+enum gh_log_fetched {
+    GH_LOG_FETCHED,
+    GH_LOG_FETCH_GONE,   /* removed by retention, or damaged (and reported) */
+    GH_LOG_FETCH_FAILED, /* the disk or memory failed; try again later */
+};
 /* Fetches one record by what an earlier read said of it; its body goes to `into` (replaced, not
- * appended). False when it is gone, damaged or cannot be read now (`into->overflow`: larger than
- * the buffer may grow). */
-GH_MUST_USE bool gh_log_fetch(struct gh_log *log, uint64_t offset, uint32_t position,
-                              struct gh_buffer *into, struct gh_log_record *out);
+ * appended). */
+GH_MUST_USE enum gh_log_fetched gh_log_fetch(struct gh_log *log, uint64_t offset, uint32_t position,
+                                             struct gh_buffer *into, struct gh_log_record *out);
 
 /* A hold keeps segments from going by age: those with offsets at or above `from`. The size ceiling
  * breaks it, with a line in the operator's log that names the holder. NULL: no memory. */

@@ -166,68 +166,83 @@ enum gh_log_read gh_log_reader_next(struct gh_log_reader *reader, uint32_t tag,
     }
 }
 
-/* The segment that holds `offset`, open; NULL when there is none. */
-static struct gh_log_segment *segment_with(struct gh_log *log, uint64_t offset, uint32_t *end)
+/* The segment that holds `offset`, open. */
+static enum gh_log_fetched segment_with(struct gh_log *log, uint64_t offset,
+                                        struct gh_log_segment **out, uint32_t *end)
 {
-    struct gh_log_segment *segment = NULL;
+    enum gh_log_fetched outcome = GH_LOG_FETCH_GONE;
     pthread_mutex_lock(&log->lock);
     size_t at = gh_log_segments_find(log, offset);
-    if (at < log->segments_count && log->segments[at]->header.base <= offset &&
-        !log->segments[at]->unreadable && gh_log_segment_ref(log, log->segments[at])) {
-        segment = log->segments[at];
+    struct gh_log_segment *segment = at < log->segments_count ? log->segments[at] : NULL;
+    if (segment != NULL && segment->header.base <= offset && !segment->unreadable) {
+        outcome = gh_log_segment_ref(log, segment) ? GH_LOG_FETCHED : GH_LOG_FETCH_FAILED;
+        *out = segment;
         *end = segment->end;
     }
     pthread_mutex_unlock(&log->lock);
-    return segment;
+    return outcome;
 }
 
-/* Reads [position, position + size) behind what `into` holds. */
-static bool read_more(struct gh_log_source *source, uint32_t position, size_t size,
-                      struct gh_buffer *into)
+/* Reads until `into` holds `size` bytes from `position` on. */
+static bool read_to(struct gh_log_source *source, uint32_t position, size_t size,
+                    struct gh_buffer *into)
 {
-    uint8_t *room = gh_buffer_reserve(into, size);
-    if (room == NULL || gh_log_source_read(source, room, size, position) != (long)size)
+    if (into->size >= size)
+        return true;
+    size_t more = size - into->size;
+    uint8_t *room = gh_buffer_reserve(into, more);
+    if (room == NULL ||
+        gh_log_source_read(source, room, more, position + (uint32_t)into->size) != (long)more)
         return false;
-    gh_buffer_commit(into, size);
+    gh_buffer_commit(into, more);
     return true;
 }
 
-bool gh_log_fetch(struct gh_log *log, uint64_t offset, uint32_t position, struct gh_buffer *into,
-                  struct gh_log_record *out)
+/* The record at `position`, all of it in `into`. GONE: there is no such record. */
+static enum gh_log_fetched fetch_from(struct gh_log *log, const struct gh_log_segment *segment,
+                                      uint64_t offset, uint32_t position, uint32_t left,
+                                      struct gh_buffer *into, struct gh_segment_record *record)
 {
+    struct gh_log_source source = {.files = log->files, .file = segment->file};
+    if (!read_to(&source, position, left < FETCH_FIRST_BYTES ? left : FETCH_FIRST_BYTES, into))
+        return GH_LOG_FETCH_FAILED;
+    if (!gh_segment_record_read(segment->header.salt, into->data, record) ||
+        record->offset != offset || record->length > left - GH_SEGMENT_RECORD_BYTES)
+        return GH_LOG_FETCH_GONE;
+    if (!read_to(&source, position, GH_SEGMENT_RECORD_BYTES + (size_t)record->length, into))
+        return GH_LOG_FETCH_FAILED;
+    return GH_LOG_FETCHED;
+}
+
+enum gh_log_fetched gh_log_fetch(struct gh_log *log, uint64_t offset, uint32_t position,
+                                 struct gh_buffer *into, struct gh_log_record *out)
+{
+    struct gh_log_segment *segment;
     struct gh_segment_record record;
     uint32_t end;
-    bool good = false;
 
     gh_buffer_clear(into);
-    struct gh_log_segment *segment = segment_with(log, offset, &end);
-    if (segment == NULL)
-        return false;
-    struct gh_log_source source = {.files = log->files, .file = segment->file};
-    if (position >= end || end - position < GH_SEGMENT_RECORD_BYTES)
-        goto out;
-    size_t first = end - position < FETCH_FIRST_BYTES ? end - position : FETCH_FIRST_BYTES;
-    if (!read_more(&source, position, first, into) ||
-        !gh_segment_record_read(segment->header.salt, into->data, &record) ||
-        record.offset != offset || record.length > log->options.record_bytes_max ||
-        record.length > end - position - GH_SEGMENT_RECORD_BYTES)
-        goto out;
-    size_t size = GH_SEGMENT_RECORD_BYTES + (size_t)record.length;
-    if (size > into->size &&
-        !read_more(&source, position + (uint32_t)into->size, size - into->size, into))
-        goto out;
-    struct gh_slice body = gh_slice(into->data + GH_SEGMENT_RECORD_BYTES, record.length);
-    good = gh_segment_body_valid(segment->header.salt, &record, body);
-    if (!good)
-        gh_log_damage(log, segment, position, position + (uint32_t)size);
-    *out = (struct gh_log_record){.offset = offset,
-                                  .at_ms = record.at_ms,
-                                  .tag = record.tag,
-                                  .position = position,
-                                  .body = body};
-out:
+    enum gh_log_fetched outcome = segment_with(log, offset, &segment, &end);
+    if (outcome != GH_LOG_FETCHED)
+        return outcome;
+    outcome = GH_LOG_FETCH_GONE;
+    if (position < end && end - position >= GH_SEGMENT_RECORD_BYTES)
+        outcome = fetch_from(log, segment, offset, position, end - position, into, &record);
+    if (outcome == GH_LOG_FETCHED) {
+        struct gh_slice body = gh_slice(into->data + GH_SEGMENT_RECORD_BYTES, record.length);
+        *out = (struct gh_log_record){.offset = offset,
+                                      .at_ms = record.at_ms,
+                                      .tag = record.tag,
+                                      .position = position,
+                                      .body = body};
+        if (!gh_segment_body_valid(segment->header.salt, &record, body)) {
+            gh_log_damage(log, segment, position,
+                          position + GH_SEGMENT_RECORD_BYTES + record.length);
+            outcome = GH_LOG_FETCH_GONE;
+        }
+    }
     gh_log_segment_unref(log, segment);
-    return good;
+    return outcome;
 }
 
 /* The first mark whose record is not older than `utc_ms` bounds the search from above, the one

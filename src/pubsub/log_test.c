@@ -70,10 +70,11 @@ static uint64_t read_all(struct gh_log *log, uint64_t first, uint32_t tag)
         CHECK("in order", record.offset > last && record.offset >= first);
         CHECK("whole", gh_slice_equal(record.body, text_of(record.offset)));
         CHECK("fetched alone it is the same",
-              gh_log_fetch(log, record.offset, record.position, &buffer, &again) &&
+              gh_log_fetch(log, record.offset, record.position, &buffer, &again) ==
+                      GH_LOG_FETCHED &&
                   gh_slice_equal(again.body, text_of(record.offset)) && again.tag == record.tag);
-        CHECK("not at another place",
-              !gh_log_fetch(log, record.offset, record.position + 1, &buffer, &again));
+        CHECK("not at another place", gh_log_fetch(log, record.offset, record.position + 1, &buffer,
+                                                   &again) == GH_LOG_FETCH_GONE);
         last = record.offset;
         count++;
     }

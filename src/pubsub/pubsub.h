@@ -37,7 +37,7 @@ enum {
     GH_PUBSUB_WAIT_MAX_S = 30,
     GH_PUBSUB_LEASES_MAX = 50000,
     GH_PUBSUB_CALLS_MAX = 4096,
-    GH_PUBSUB_ACK_ID_BYTES = 56, /* text of one ackId */
+    GH_PUBSUB_ACK_ID_BYTES = 48, /* text of one ackId */
     GH_PUBSUB_PULL_MAX = 1000,
 };
 #define GH_PUBSUB_RETENTION_MIN_MS (INT64_C(10) * 60 * 1000)
@@ -193,10 +193,12 @@ struct gh_pull {
     size_t count;
     /* The pubsub's own. */
     struct gh_arena arena;
+    struct gh_letter inbound;
+    struct gh_pubsub *owner;
     struct gh_pull *next;
     uint32_t subscription;
     int64_t until_ns;
-    bool cancelled;
+    _Atomic bool cancelled;
 };
 /* GH_OK: the reply will come. NOT_FOUND, INVALID, UNAVAILABLE: it will not. */
 GH_MUST_USE enum gh_error_code gh_pubsub_pull(struct gh_pubsub *ps, int64_t tenant,
@@ -273,6 +275,11 @@ GH_MUST_USE enum gh_log_read gh_follower_next(struct gh_follower *follower, stru
 uint64_t gh_follower_at(const struct gh_follower *follower);
 /* Segments from `from` on are still needed. */
 void gh_follower_hold(struct gh_follower *follower, uint64_t from);
+/* Waits until something is stored at or above gh_follower_at, `timeout_ms` pass, or
+ * gh_follower_wake. */
+void gh_follower_wait(struct gh_follower *follower, int64_t timeout_ms);
+/* Ends the wait at hand, or the next one. Any thread. */
+void gh_follower_wake(struct gh_follower *follower);
 /* The first id not yet stored. */
 uint64_t gh_pubsub_next(const struct gh_pubsub *ps);
 
