@@ -300,6 +300,20 @@ static void check_credentials(const struct family *family, const struct family *
     }
 }
 
+/* A bare key and the certificate of the same key are read in two ways and are one key. */
+static void check_fingerprints(const struct family *family)
+{
+    char one[GH_SHA256_HEX_MAX] = "1", two[GH_SHA256_HEX_MAX] = "2";
+    struct gh_key *bare = gh_key_open(of(&family->leaf_key), NULL);
+    struct gh_key *certified = gh_key_open(of(&family->leaf), NULL);
+    REQUIRE("both open", bare != NULL && certified != NULL);
+    CHECK("both have a fingerprint",
+          gh_key_fingerprint(bare, one) && gh_key_fingerprint(certified, two));
+    CHECK("the same one", strcmp(one, two) == 0);
+    gh_key_close(bare);
+    gh_key_close(certified);
+}
+
 static void check_registry_certificates(const struct family *family, const struct family *last)
 {
     char text[PEM_MAX];
@@ -335,6 +349,8 @@ int main(void)
     check_authority(&family, &rsa);
     check_certificate(&family, &rsa);
     check_credentials(&family, &rsa, &last);
+    check_fingerprints(&family);
+    check_fingerprints(&rsa);
     check_registry_certificates(&family, &last);
     gh_authority_close(family.authority);
     gh_authority_close(rsa.authority);

@@ -229,9 +229,11 @@ enum gh_error_code gh_key_check_credential(const struct gh_credential_offer *off
     facts.kind = gh_key_kind(key);
     facts.form = gh_key_form(key);
     facts.bits = gh_key_bits(key);
-    gh_key_fingerprint(key, facts.fingerprint);
-    if (good && out != NULL)
+    enum gh_error_code result = good ? GH_OK : GH_ERROR_INVALID;
+    if (good && !gh_key_fingerprint(key, facts.fingerprint))
+        result = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the key's fingerprint");
+    if (result == GH_OK && out != NULL)
         *out = facts;
     gh_key_close(key);
-    return good ? GH_OK : GH_ERROR_INVALID;
+    return result;
 }

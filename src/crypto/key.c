@@ -14,6 +14,7 @@ enum {
     P256_BYTES = 32,
     /* SEQUENCE, then two INTEGERs of at most 33 bytes each. */
     ES256_DER_MAX = 2 + 2 * (2 + P256_BYTES + 1),
+    SPKI_BYTES_MAX = 1024,      /* RSA-4096 takes some 550 */
     RSA_EXPONENT_BITS_MAX = 64, /* a larger one only buys an expensive verification */
 };
 static_assert(ES256_DER_MAX == 72, "RFC 7518 §3.4 in DER");
@@ -24,7 +25,6 @@ struct gh_key {
     enum gh_key_kind kind;
     enum gh_key_form form;
     unsigned bits;
-    char fingerprint[GH_SHA256_HEX_MAX];
 };
 
 struct gh_private_key {
@@ -115,23 +115,6 @@ static enum gh_key_kind kind_by_rules(EVP_PKEY *native, struct gh_error *error)
     }
 }
 
-/* One key has one fingerprint: the point is written uncompressed, however it came. */
-static bool fill_fingerprint(struct gh_key *key)
-{
-    unsigned char *der = NULL;
-
-    if (key->kind == GH_KEY_P256 &&
-        EVP_PKEY_set_utf8_string_param(key->native, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
-                                       OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1)
-        return false;
-    int size = i2d_PUBKEY(key->native, &der);
-    if (size <= 0)
-        return false;
-    (void)gh_sha256_hex(gh_slice(der, (size_t)size), key->fingerprint);
-    OPENSSL_free(der);
-    return true;
-}
-
 struct gh_key *gh_key_adopt(EVP_PKEY *native, enum gh_key_form form, struct gh_error *error)
 {
     enum gh_key_kind kind = kind_by_rules(native, error);
@@ -139,16 +122,11 @@ struct gh_key *gh_key_adopt(EVP_PKEY *native, enum gh_key_form form, struct gh_e
 
     if (kind != GH_KEY_ANY) {
         key = calloc(1, sizeof *key);
-        if (key != NULL && EVP_PKEY_up_ref(native) == 1) {
-            key->native = native;
-            key->kind = kind;
-            key->form = form;
-            key->bits = (unsigned)EVP_PKEY_get_bits(native);
-        }
-        if (key == NULL || key->native == NULL || !fill_fingerprint(key)) {
+        if (key == NULL) {
             (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for a public key");
-            gh_key_close(key);
-            key = NULL;
+        } else {
+            (void)EVP_PKEY_up_ref(native);
+            *key = (struct gh_key){native, kind, form, (unsigned)EVP_PKEY_get_bits(native)};
         }
     }
     ERR_clear_error();
@@ -172,9 +150,13 @@ static struct gh_key *open_certificate(const unsigned char *der, long size, stru
 static struct gh_key *open_public(const unsigned char *der, long size, struct gh_error *error)
 {
     const unsigned char *at = der;
-    EVP_PKEY *native = d2i_PUBKEY(NULL, &at, size);
+    EVP_PKEY *native = gh_spki_read(gh_slice(der, (size_t)size));
     struct gh_key *key = NULL;
 
+    if (native != NULL)
+        at += size;
+    else
+        native = d2i_PUBKEY(NULL, &at, size);
     if (native == NULL || at != der + size)
         (void)refuse(error, "the public key is damaged or of an unknown kind");
     else
@@ -251,9 +233,15 @@ struct gh_slice gh_key_algorithm(const struct gh_key *key)
     return algorithm(key->kind);
 }
 
-void gh_key_fingerprint(const struct gh_key *key, char out[GH_SHA256_HEX_MAX])
+bool gh_key_fingerprint(const struct gh_key *key, char out[GH_SHA256_HEX_MAX])
 {
-    memcpy(out, key->fingerprint, GH_SHA256_HEX_MAX);
+    uint8_t block[SPKI_BYTES_MAX];
+    struct gh_buffer der = gh_buffer_fixed(block, sizeof block);
+    bool done = gh_spki_write(key, &der);
+
+    (void)gh_sha256_hex(gh_buffer_slice(&der), out);
+    ERR_clear_error();
+    return done;
 }
 
 static bool verify_digest(EVP_PKEY *native, struct gh_slice message, struct gh_slice signature)

@@ -50,8 +50,8 @@ unsigned gh_key_bits(const struct gh_key *key);
 /* The one algorithm of this key: "ES256" or "RS256". Static. */
 struct gh_slice gh_key_algorithm(const struct gh_key *key);
 /* SHA-256 over the DER SubjectPublicKeyInfo in lower-case hex: the same for a key and its
- * certificate. */
-void gh_key_fingerprint(const struct gh_key *key, char out[GH_SHA256_HEX_MAX]);
+ * certificate. False when memory is short. */
+GH_MUST_USE bool gh_key_fingerprint(const struct gh_key *key, char out[GH_SHA256_HEX_MAX]);
 
 /* The signature as JOSE carries it: ES256 is exactly 64 bytes r||s, both in 1..n-1 and never DER;
  * RS256 has the size of the modulus. By the key's own algorithm; false for everything else. */

@@ -91,12 +91,14 @@ static void fingerprints(void)
     struct gh_key *other = gh_key_open(load("rsa2048", text), NULL);
 
     REQUIRE("the keys open", plain != NULL && compressed != NULL && other != NULL);
-    gh_key_fingerprint(plain, one);
-    gh_key_fingerprint(compressed, two);
+    CHECK("a key has a fingerprint", gh_key_fingerprint(plain, one));
+    CHECK("a key has a fingerprint", gh_key_fingerprint(compressed, two));
     CHECK("one key has one fingerprint however it was written", strcmp(one, two) == 0);
-    gh_key_fingerprint(other, two);
+    CHECK("a key has a fingerprint", gh_key_fingerprint(other, two));
     CHECK("another key has another", strcmp(one, two) != 0);
     CHECK("64 hex digits", strlen(one) == 64);
+    CHECK("which is what openssl pkey -pubout -outform DER | sha256sum says",
+          strcmp(two, "4f2222928b601bc2bb090e2622d93b03987ef8d42aa406bc511cb1e4f959bf20") == 0);
     gh_key_close(plain);
     gh_key_close(compressed);
     gh_key_close(other);

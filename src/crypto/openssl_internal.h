@@ -19,6 +19,12 @@ GH_MUST_USE bool gh_pem_read(struct gh_slice pem, const char *label, char found[
 GH_MUST_USE bool gh_bio_print(struct gh_buffer *out, int (*write)(BIO *bio, const void *object),
                               const void *object);
 
+/* The key of a SubjectPublicKeyInfo in one of the forms that tools write; NULL for all others,
+ * which d2i_PUBKEY may still know. The caller frees it. */
+EVP_PKEY *gh_spki_read(struct gh_slice der);
+/* Appends it, a point always uncompressed, so that one key has one fingerprint however it came. */
+GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
+
 /* The native handle, borrowed. */
 EVP_PKEY *gh_key_native(const struct gh_key *key);
 EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);

@@ -17,7 +17,7 @@ static void as_key(struct gh_slice pem)
 
     require((key == NULL) == (error.code != GH_OK));
     if (key != NULL) {
-        gh_key_fingerprint(key, fingerprint);
+        require(gh_key_fingerprint(key, fingerprint));
         require(strlen(fingerprint) == 64);
         require(gh_key_kind(key) == GH_KEY_P256
                     ? gh_key_bits(key) == 256
