@@ -3,11 +3,11 @@
 #include "identity/detail_internal.h"
 #include <assert.h>
 
-const struct gh_jwt_policy gh_jwt_native = {.skew_s = 600, .lifetime_max_s = 24 * 3600};
+const struct gh_jwt_policy gh_jwt_native = {.skew_s = 600, .lifetime_max_s = INT64_C(24) * 3600};
 
 const struct gh_jwt_policy gh_jwt_google = {
     .skew_s = 600,
-    .lifetime_max_s = 24 * 3600 + 600, /* documented as "24 hours plus skew" */
+    .lifetime_max_s = INT64_C(24) * 3600 + 600, /* documented as "24 hours plus skew" */
     .lenient_base64 = true,
     .audience_text_only = true,
     .others_ignored = true,

@@ -50,10 +50,12 @@ void gh_operators_close(struct gh_operators *operators)
 
 static bool name_valid(struct gh_slice name)
 {
+    struct gh_slice others = GH_SLICE(".-_@");
+
     for (size_t i = 0; i < name.size; i++) {
         uint8_t byte = name.data[i];
         if (!(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') &&
-            !(byte >= '0' && byte <= '9') && memchr(".-_@", byte, 4) == NULL)
+            !(byte >= '0' && byte <= '9') && gh_slice_find(others, byte) == others.size)
             return false;
     }
     return name.size > 0 && name.size <= GH_OPERATOR_NAME_MAX;

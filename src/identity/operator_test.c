@@ -127,7 +127,12 @@ static void guessing(void)
     CHECK("at most 300 s", out.retry_after_s <= 300);
     now_ms += out.retry_after_s * 1000;
     CHECK("and then is right", try("alice", RIGHT, "192.0.2.1", now_ms, &out) == GH_OK);
-    CHECK("which clears the account", try("alice", RIGHT, "192.0.2.1", now_ms, &out) == GH_OK);
+    CHECK("a wrong one from elsewhere", try("alice", "a wrong password", "203.0.113.1", now_ms,
+                                            &out) == GH_ERROR_UNAUTHENTICATED);
+    CHECK("waits", try("alice", RIGHT, "192.0.2.1", now_ms, &out) == GH_ERROR_LIMIT);
+    CHECK("a second only: the right one had cleared the account", out.retry_after_s == 1);
+    CHECK("the source waits for itself",
+          try("bob@example.org", RIGHT, "203.0.113.1", now_ms, &out) == GH_ERROR_LIMIT);
 }
 
 /* One address that guesses at many accounts waits for itself; the accounts do not exist. */
