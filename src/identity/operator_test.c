@@ -1,6 +1,7 @@
 #include "identity/operator.h"
 #include "store/store.h"
 #include "test/check.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,6 +206,44 @@ static void passwords(void)
     gh_operators_close(dearer);
 }
 
+/* Many at once: each gets an answer, nobody gets another one's session, and the work is bounded. */
+static void *rush(void *argument)
+{
+    const char *source = argument;
+    struct gh_sign_in sign_in = {GH_SLICE("carol"), GH_SLICE("123456789012"),
+                                 gh_slice_text(source)};
+    struct gh_sign_in_outcome out;
+    struct gh_caller caller;
+    struct gh_arena arena;
+
+    gh_arena_init(&arena, 1 << 20);
+    for (int i = 0; i < 20; i++) {
+        enum gh_error_code code = gh_operators_sign_in(
+            world.operators, &sign_in, START_MS + INT64_C(4 * 86400000), &arena, &out, NULL);
+        CHECK("in, or a second's wait",
+              code == GH_OK || (code == GH_ERROR_LIMIT && out.retry_after_s == 1));
+        if (code == GH_OK)
+            CHECK("with a session that is known",
+                  gh_operators_session(world.operators, gh_slice_text(out.cookie),
+                                       START_MS + INT64_C(4 * 86400000), &arena, &caller,
+                                       NULL) == GH_OK &&
+                      gh_slice_equal(caller.name, GH_SLICE("carol")));
+        gh_arena_reset(&arena);
+    }
+    gh_arena_deinit(&arena);
+    return NULL;
+}
+
+static void rushes(void)
+{
+    static char sources[4][16] = {"192.0.2.21", "192.0.2.22", "192.0.2.23", "192.0.2.24"};
+    pthread_t threads[GH_COUNT(sources)];
+    for (size_t i = 0; i < GH_COUNT(sources); i++)
+        REQUIRE("a thread starts", pthread_create(&threads[i], NULL, rush, sources[i]) == 0);
+    for (size_t i = 0; i < GH_COUNT(sources); i++)
+        (void)pthread_join(threads[i], NULL);
+}
+
 int main(void)
 {
     struct gh_error error = {0};
@@ -219,6 +258,7 @@ int main(void)
     guessing();
     spraying();
     passwords();
+    rushes();
     gh_operators_close(world.operators);
     gh_store_close(world.store);
     gh_arena_deinit(&world.arena);
