@@ -35,8 +35,7 @@ void gh_authority_close(struct gh_authority *authority);
 struct gh_leaf {
     struct gh_slice common_name;    /* may be empty */
     struct gh_slice public_key_pem; /* SubjectPublicKeyInfo, by the rules of crypto/key.h */
-    const struct gh_slice *names;   /* host names and addresses in text; each is sorted into dNSName
-                                     * or   iPAddress by what it is; at least one */
+    const struct gh_slice *names;   /* at least one host name or address, in text */
     size_t names_count;             /* at most GH_AUTHORITY_NAMES_MAX */
     struct gh_validity validity;    /* inside the root's own */
 };

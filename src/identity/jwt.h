@@ -1,9 +1,9 @@
 /* Device tokens: the verifier and the signer of JSON Web Tokens (RFC 7519, RFC 7515, hardened as
  * RFC 8725 asks). One function decides about a token: form and header, then the signature under
- * keys that the caller took from the registry, and only after a good signature the claims. The
- * token never chooses: a key has one algorithm and is tried only when `alg` names exactly that;
- * `jwk`, `jku`, `x5c`, `x5u` and `kid` are not looked at. Reads no clock, finds no key, does no
- * I/O: who the device is and whether it may connect is identity/device.h.
+ * keys that the caller took from the registry, and only after a good signature what the claims
+ * say. The token never chooses: a key has one algorithm and is tried only when `alg` names exactly
+ * that; `jwk`, `jku`, `x5c`, `x5u` and `kid` are not looked at. Reads no clock, finds no key, does
+ * no I/O: who the device is and whether it may connect is identity/device.h.
  *
  * Memory: texts in the outcome are the arena's. Threads: any; one arena each. A verification costs
  * some 0.1 ms, so it runs on worker threads. */
@@ -21,11 +21,9 @@ struct gh_jwt_policy {
     /* What Google IoT Core took and its devices rely on; false everywhere else. */
     bool lenient_base64;     /* padding and the standard alphabet */
     bool audience_text_only; /* an array is refused */
-    bool others_ignored;     /* `typ`, `kid`, `nbf`, `sub`, `iss` may be anything; else they must be
-                                right */
-    bool bounds_inside; /* exactly `skew_s` after `exp` is still valid, and `exp` may equal `iat` */
-    bool payload_first; /* a payload that is no JSON object makes the token MALFORMED (CONNACK 4)
-                         * whatever its signature is */
+    bool others_ignored;     /* typ, kid, nbf, sub and iss may be anything */
+    bool bounds_inside;      /* valid exactly `skew_s` after `exp` still; `exp` may equal `iat` */
+    bool payload_first;      /* MALFORMED (CONNACK 4) without a JSON payload, whoever signed it */
 };
 
 /* Skew 600 s, at most 24 h: facts of the native dialect. Set the audience. */
@@ -35,8 +33,7 @@ extern const struct gh_jwt_policy gh_jwt_google;
 
 enum gh_jwt_verdict {
     GH_JWT_ACCEPTED,
-    GH_JWT_MALFORMED, /* not three base64url parts with JSON objects in the first two, or too large
-                       */
+    GH_JWT_MALFORMED, /* too large, or not three base64url parts, two of them JSON objects */
     GH_JWT_HEADER,    /* `crit`, `b64`, or a `typ` or `kid` that is not for us */
     GH_JWT_ALGORITHM, /* `alg` is none that the keys have */
     GH_JWT_SIGNATURE, /* none of the keys verifies it */
@@ -56,9 +53,9 @@ enum { GH_JWT_DETAIL_MAX = 256 };
 
 struct gh_jwt_outcome {
     enum gh_jwt_verdict verdict;
-    char detail[GH_JWT_DETAIL_MAX]; /* for the operator: "token expired 312 s ago, server clock
-                                       2026-…" */
-    size_t key; /* which key verified; ACCEPTED and what follows the signature */
+    char
+        detail[GH_JWT_DETAIL_MAX]; /* for the operator: "token expired 712 s ago, server clock …" */
+    size_t key;                    /* which key verified; ACCEPTED and what follows the signature */
     int64_t issued_at_s, expires_at_s; /* as claimed; valid when ACCEPTED */
     int64_t valid_until_s;             /* expires_at_s and the skew: when a connection must end */
     struct gh_slice subject, issuer;   /* empty when absent */
@@ -69,8 +66,8 @@ GH_MUST_USE enum gh_jwt_verdict gh_jwt_check_form(struct gh_slice token,
                                                   const struct gh_jwt_policy *policy,
                                                   struct gh_arena *arena, struct gh_jose *jose,
                                                   struct gh_jwt_outcome *out);
-/* Decides. `keys` are the unexpired keys of the one device; at least `keys[0..count)` are not NULL.
- * With no key the token is refused as SIGNATURE. Returns `out->verdict`. */
+/* Decides. `keys` are the keys of the one device, none of them NULL; with no key at all the token
+ * is refused as SIGNATURE. Returns `out->verdict`. */
 GH_MUST_USE enum gh_jwt_verdict gh_jwt_verify(struct gh_slice token,
                                               const struct gh_key *const *keys, size_t keys_count,
                                               const struct gh_jwt_policy *policy, int64_t now_s,
