@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 static const int64_t minute_ms = INT64_C(60000), hour_ms = INT64_C(3600000);
 
@@ -28,6 +29,8 @@ int gh_unit_stages(enum gh_unit unit)
     return units[unit].stages;
 }
 
+/* Found by search over both typical years (control/year.h) for little energy under the limits on
+ * discomfort, starts, humidity and peak that docs/climate.md states; rounded afterwards. */
 struct gh_control_settings gh_control_settings_default(void)
 {
     return (struct gh_control_settings){
@@ -39,37 +42,33 @@ struct gh_control_settings gh_control_settings_default(void)
         .dust_low_ugm3 = 35.0,
         .dust_high_ugm3 = 75.0,
         .frost_c = 5.0,
-        .heat_margin_k = 0.3,
-        .heat_span_k = 1.2,
-        .second_stage_k = 0.4,
-        .heat_day_k = 0.0,
-        .cold_begin_c = -8.0,
-        .cold_gain = 0.3,
-        .cold_max_k = 2.0,
-        .cool_margin_k = 0.7,
-        .cool_span_k = 1.2,
-        .second_cool_k = 0.5,
-        .night_c = 22.0,
-        .night_swing_k = 4.0,
-        .night_gain = 0.5,
-        .warm_enter_c = 16.0,
-        .warm_leave_c = 12.0,
+        .heat_margin_k = 0.0,
+        .heat_span_k = 1.5,
+        .second_stage_k = 0.8,
+        .cool_margin_k = 0.1,
+        .cool_span_k = 1.6,
+        .second_cool_k = -2.0, /* both: half the hours of circulation fans */
+        .night_c = 23.2,
+        .night_swing_k = 5.5,
+        .night_gain = 0.55,
+        .warm_enter_c = 17.0,
+        .warm_leave_c = 13.0,
         .set_point_ramp_kh = 1.0,
         .occupied_air_per_h = 0.135, /* 0.3 L/s for each m2 */
         .demand_air_per_h = 1.0,
-        .free_cooling_lift_k = 5.0,
-        .free_cooling_air_per_h = 1.0,
-        .free_cooling_begin_k = 0.3,
-        .free_cooling_span_k = 1.0,
-        .dry_on_pct = 63.0,
-        .dry_off_pct = 60.0,
-        .dry_second_pct = 64.5,
-        .dry_by_cooling_c = 22.0,
+        .free_cooling_lift_k = 7.0,
+        .free_cooling_air_per_h = 0.72,
+        .free_cooling_begin_k = 1.7,
+        .free_cooling_span_k = 2.9,
+        .dry_on_pct = 65.3,
+        .dry_off_pct = 63.2,
+        .dry_second_pct = 66.0,
+        .dry_by_cooling_c = 23.0,
         .min_on_ms = 10 * minute_ms,
         .min_off_ms = 10 * minute_ms,
         .stage_ms = 10 * minute_ms,
         .changeover_ms = 30 * minute_ms,
-        .peak_kw = 72.0,
+        .peak_kw = 44.0,
         .reading_age_max_ms = 10 * minute_ms,
         .hold_ms = 10 * minute_ms,
     };
@@ -157,22 +156,21 @@ static double toward(double from, double to, double step_max)
     return from + clamp(to - from, -step_max, step_max);
 }
 
-/* Where heating and cooling begin. In a hard frost the heating edge rises before the air is cold,
- * since the heat pump is weakest then; in the warm season the cooling edge falls at night. */
+/* Where heating and cooling begin: at the edges of the band; in the warm season the cooling edge
+ * falls at night, the farther the warmer the week, so that the heavy mass takes the next day's
+ * heat. */
 static void move_set_points(const struct gh_control_settings *settings, double step_h,
                             struct gh_control_state *state)
 {
-    double day_part =
-        clamp((state->outdoor_c - state->outdoor_day_c) / settings->night_swing_k, -1.0, 1.0);
-    double heat = settings->low_c + settings->heat_margin_k + settings->heat_day_k * day_part +
-                  clamp((settings->cold_begin_c - state->outdoor_c) * settings->cold_gain, 0.0,
-                        settings->cold_max_k);
+    double heat = settings->low_c + settings->heat_margin_k;
     double cool = settings->high_c - settings->cool_margin_k;
     if (state->warm) {
         double way_k =
             clamp((state->outdoor_week_c - settings->warm_enter_c) * settings->night_gain, 0.0,
-                  cool - settings->night_c);
-        cool -= fmax(0.0, -day_part) * way_k;
+                  fmax(0.0, cool - settings->night_c));
+        double night =
+            clamp((state->outdoor_day_c - state->outdoor_c) / settings->night_swing_k, 0.0, 1.0);
+        cool -= night * way_k;
     }
     double ramp_k = settings->set_point_ramp_kh * step_h;
     state->heat_on_c = state->started ? toward(state->heat_on_c, heat, ramp_k) : heat;
@@ -285,16 +283,16 @@ static int ventilation_wanted(const struct gh_control_settings *settings,
                                                        : level;
 }
 
-/* Without a temperature: the share of each hour that one stage runs, by the outdoor temperature of
- * the load line of the hall. With no outdoor temperature either, half a stage from October to April
- * keeps frost out. */
+/* Without a temperature: the share of each two hours that a stage runs, by outdoor temperature
+ * along the load line of the hall. With no outdoor temperature either, half a stage from October to
+ * April keeps frost out. */
 static void by_duty_table(const struct gh_control_input *input, const struct gh_calendar *now,
                           const struct gh_control_decision *out, int wanted[GH_UNIT_COUNT])
 {
     static const struct {
         double outdoor_c, heating, cooling; /* stages */
-    } duty[] = {{-20, 1.6, 0}, {-10, 1.1, 0}, {0, 0.6, 0},  {10, 0.2, 0}, {15, 0, 0},
-                {24, 0, 0},    {28, 0, 0.4},  {32, 0, 0.8}, {40, 0, 1.6}};
+    } duty[] = {{-20, 1.25, 0}, {-10, 0.8, 0}, {0, 0.4, 0},  {8, 0.05, 0}, {12, 0, 0},
+                {18, 0, 0},     {22, 0, 0.25}, {26, 0, 0.7}, {30, 0, 1.2}, {36, 0, 1.6}};
     const size_t last = GH_COUNT(duty) - 1;
     double heating = now->month >= 10 || now->month <= 4 ? 0.5 : 0.0, cooling = 0.0;
     if (out->outdoor_ok) {
@@ -306,11 +304,11 @@ static void by_duty_table(const struct gh_control_input *input, const struct gh_
         heating = duty[i].heating + part * (duty[i + 1].heating - duty[i].heating);
         cooling = duty[i].cooling + part * (duty[i + 1].cooling - duty[i].cooling);
     }
-    double part_of_hour = now->hour - floor(now->hour);
+    double part_of_period = now->hour / 2.0 - floor(now->hour / 2.0);
     wanted[GH_UNIT_HEATING] =
-        (int)floor(heating) + (heating - floor(heating) > part_of_hour ? 1 : 0);
+        (int)floor(heating) + (heating - floor(heating) > part_of_period ? 1 : 0);
     wanted[GH_UNIT_COOLING] =
-        (int)floor(cooling) + (cooling - floor(cooling) > part_of_hour ? 1 : 0);
+        (int)floor(cooling) + (cooling - floor(cooling) > part_of_period ? 1 : 0);
     wanted[GH_UNIT_DEHUMIDIFIER] = 0;
 }
 
@@ -331,6 +329,19 @@ static void interlock(const struct gh_control_settings *settings,
         wanted[GH_UNIT_HEATING] = 0;
 }
 
+/* Site time that runs backwards by more than an hour is another run of the site: what was timed is
+ * forgotten. */
+static void notice_restart(int64_t site_ms, struct gh_control_state *state)
+{
+    if (!state->started || site_ms > state->at_ms - hour_ms)
+        return;
+    state->at_ms = site_ms;
+    state->measured_ms = 0;
+    state->outdoor_started = false;
+    for (int i = 0; i < GH_UNIT_COUNT; i++)
+        state->units[i].changed_ms = 0;
+}
+
 struct gh_control_decision gh_control_step(const struct gh_control_settings *settings,
                                            const struct gh_control_input *input,
                                            struct gh_control_state *state)
@@ -340,6 +351,7 @@ struct gh_control_decision gh_control_step(const struct gh_control_settings *set
     int wanted[GH_UNIT_COUNT] = {0};
 
     out.season = gh_calendar_season(&now);
+    notice_restart(input->site_ms, state);
     int64_t since_ms = state->started ? input->site_ms - state->at_ms : 0;
     double step_h = (double)(since_ms > 0 ? since_ms : 0) / (double)hour_ms;
     believe(settings, input, state, &out);
@@ -366,7 +378,10 @@ struct gh_control_decision gh_control_step(const struct gh_control_settings *set
     else
         wanted[GH_UNIT_COOLING] = 0;
     for (int i = 0; i < GH_UNIT_COUNT; i++) {
-        bool urgent = i == GH_UNIT_VENTILATION || out.frost;
+        const struct gh_control_unit *unit = &state->units[i];
+        bool urgent = out.frost;
+        if (i == GH_UNIT_VENTILATION) /* fans follow at once, but not the noise of a probe */
+            urgent = wanted[i] == 0 || unit->level == 0 || abs(wanted[i] - unit->level) > 2;
         set_unit(settings, input->site_ms, urgent, wanted[i], &state->units[i]);
         out.level[i] = state->units[i].level;
     }

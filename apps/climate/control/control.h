@@ -37,10 +37,6 @@ struct gh_control_settings {
     /* heating */
     double heat_margin_k, heat_span_k; /* on at low + margin, off `span` above */
     double second_stage_k;             /* a second stage this far below the edge */
-    double heat_day_k;                 /* the edge moves so far with the day: more heat at noon */
-    double cold_begin_c, cold_gain,
-        cold_max_k; /* below `begin` outdoors the edge rises: store heat early */
-    /* cooling */
     double cool_margin_k, cool_span_k;
     double second_cool_k; /* a second stage this far above the edge */
     double night_c;       /* where the edge goes in warm nights */
