@@ -64,7 +64,12 @@ enum gh_error_code gh_link_open(struct gh_link *link, struct gh_store *store, in
         return gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: %s", store->path,
                             sqlite3_errstr(code));
     }
-    enum gh_error_code result = configure(link, (flags & SQLITE_OPEN_READWRITE) != 0, error);
+    bool writes = (flags & SQLITE_OPEN_READWRITE) != 0;
+    enum gh_error_code result;
+    if (writes && sqlite3_db_readonly(link->db, "main") == 1)
+        result = gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: not writable", store->path);
+    else
+        result = configure(link, writes, error);
     if (result != GH_OK)
         gh_link_close(link);
     return result;

@@ -98,8 +98,12 @@ static enum gh_error_code check(struct gh_link *link, struct gh_error *error)
 {
     struct gh_sql q = gh_sql_open(link, sql[QUICK_CHECK]);
     char first[200] = "";
-    if (gh_sql_next(&q))
-        snprintf(first, sizeof first, "%.*s", GH_PRINT(gh_sql_borrow(&q)));
+    if (gh_sql_next(&q)) {
+        struct gh_slice lines = gh_sql_borrow(&q);
+        snprintf(first, sizeof first, "%.*s", GH_PRINT(lines));
+        for (char *end = first; (end = strchr(end, '\n')) != NULL;)
+            *end = ' ';
+    }
     enum gh_error_code code = gh_sql_close(&q, error);
     if (code == GH_OK && strcmp(first, "ok") != 0)
         code = gh_error_set(error, GH_ERROR_STORE_CORRUPT, "%s: %s", link->store->path, first);
@@ -116,8 +120,6 @@ static enum gh_error_code open_existing(struct gh_store *store, struct gh_error 
         return code;
     /* Until everything is known to be well the file stays as it is, the last close included. */
     sqlite3_db_config(store->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    if (sqlite3_db_readonly(store->writer.db, "main") == 1)
-        return gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: not writable", store->path);
     bool unclean = log_bytes > 0; /* a clean close removes the write-ahead log */
     if (unclean && bytes > CHECK_ALWAYS_BYTES)
         gh_log(GH_LOG_INFO, "store", "checking %s (%lld MiB) after an unclean end", store->path,
