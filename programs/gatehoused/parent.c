@@ -155,14 +155,12 @@ static int supervise(struct family *family)
         for (pid_t gone; (gone = waitpid(-1, &status, WNOHANG)) > 0;) {
             if (gone != family->core && gone != family->keys)
                 continue;
-            /* A start that fails cleanly has said why; trying again would not help. */
+            /* A start that fails has said why; trying again would not help. */
             char byte;
-            bool served = read(family->ready, &byte, 1) == 1;
-            if (!served && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+            if (read(family->ready, &byte, 1) != 1) {
                 pid_t other = gone == family->core ? family->keys : family->core;
-                kill(other, SIGKILL);
                 reap(other, 1);
-                return WEXITSTATUS(status);
+                return EXIT_FAILURE;
             }
             if (!restart(family, gone, status))
                 return EXIT_FAILURE;

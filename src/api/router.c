@@ -116,7 +116,8 @@ enum gh_error_code call_authenticate(struct call *call)
         return gh_token_check(services->store, bearer, call->now_ms, call->arena, &call->caller,
                               &call->error);
     if (call->local) {
-        call->caller = (struct gh_caller){.name = GH_SLICE("local"), .role = GH_SLICE("administrator")};
+        call->caller = (struct gh_caller){
+            .kind = GH_CALLER_LOCAL, .name = GH_SLICE("local"), .role = GH_SLICE("administrator")};
         return GH_OK;
     }
     if (cookie.size == 0)

@@ -263,9 +263,9 @@ test('of two quick configs only the newest arrives after a PUBACK that was withh
   client.handleMessage = (packet, done) => { arrived.push(packet.payload.toString()); if (!withhold) done(); };
   await client.subscribeAsync(`/devices/${device.id}/config`, { qos: 1 });
   await eventually(() => arrived.length === 1);
-  for (const data of ['one', 'two']) {
-    await server.call('POST', `/v1/${registryPath}/devices/${device.id}:modifyCloudToDeviceConfig`,
-      { token, body: { binaryData: Buffer.from(data).toString('base64') } });
+  for (const data of ['one', 'two']) { // our own API: Google's takes one change a second
+    await server.call('POST', `/api/v1/tenants/demo/registries/warehouse/devices/${device.id}/config`,
+      { token, body: { data_base64: Buffer.from(data).toString('base64') } });
   }
   const answer = await server.call('GET', `/v1/${registryPath}/devices/${device.id}`, { token });
   assert.equal(answer.body.config.version, '3');
