@@ -1,0 +1,31 @@
+/* The bytes of one connection, plain or TLS alike: non-blocking reads and writes with what epoll
+ * has told so far. Edge-triggered: `readable` and `writable` are true until an attempt says
+ * otherwise. */
+#ifndef GH_IO_STREAM_INTERNAL_H
+#define GH_IO_STREAM_INTERNAL_H
+
+#include "base/slice.h"
+#include "crypto/tls.h"
+
+struct stream {
+    struct gh_tls *tls; /* NULL: plain */
+    int fd;
+    bool readable, writable;
+    bool crossed; /* TLS reads wait for writing or the other way round: either event is for both */
+    bool shake_writes; /* the handshake waits for writing, else for reading */
+    bool ended;        /* the peer will send no more */
+};
+
+/* Notes what epoll said. */
+void stream_note(struct stream *stream, uint32_t events);
+/* Fills `block` as far as there is something; the bytes read. False when the stream has failed. */
+GH_MUST_USE bool stream_read(struct stream *stream, uint8_t *block, size_t size, size_t *got);
+/* Writes as much as goes; false when the stream has failed. */
+GH_MUST_USE bool stream_write(struct stream *stream, struct gh_slice bytes, size_t *sent);
+/* Throws away what arrives, up to `size` bytes. */
+void stream_discard(struct stream *stream, uint8_t *block, size_t size);
+enum gh_tls_status stream_handshake(struct stream *stream, struct gh_error *error);
+/* close_notify and FIN; reading goes on. */
+void stream_finish(struct stream *stream);
+void stream_close(struct stream *stream);
+#endif

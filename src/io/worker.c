@@ -1,0 +1,99 @@
+#include "io/worker.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct gh_workers {
+    pthread_mutex_t lock;
+    pthread_cond_t has_work;
+    struct gh_job *first, **end;
+    size_t waiting, queue_max;
+    bool closing;
+    unsigned count;
+    pthread_t threads[];
+};
+
+static void *work(void *context)
+{
+    struct gh_workers *workers = context;
+
+    pthread_mutex_lock(&workers->lock);
+    for (;;) {
+        while (workers->first == NULL && !workers->closing)
+            pthread_cond_wait(&workers->has_work, &workers->lock);
+        struct gh_job *job = workers->first;
+        if (job == NULL)
+            break; /* closing, and nothing is left */
+        workers->first = job->next;
+        if (workers->first == NULL)
+            workers->end = &workers->first;
+        workers->waiting--;
+        pthread_mutex_unlock(&workers->lock);
+        job->run(job);
+        pthread_mutex_lock(&workers->lock);
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return NULL;
+}
+
+struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh_error *error)
+{
+    struct gh_workers *workers = calloc(1, sizeof *workers + threads * sizeof workers->threads[0]);
+
+    assert(threads > 0 && queue_max > 0);
+    if (workers == NULL) {
+        gh_error_set(error, GH_ERROR_MEMORY, "%u worker threads", threads);
+        return NULL;
+    }
+    workers->queue_max = queue_max;
+    workers->end = &workers->first;
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->has_work, NULL);
+    for (; workers->count < threads; workers->count++) {
+        if (pthread_create(&workers->threads[workers->count], NULL, work, workers) != 0) {
+            gh_error_set(error, GH_ERROR_MEMORY, "worker thread %u of %u", workers->count + 1,
+                         threads);
+            gh_workers_close(workers);
+            return NULL;
+        }
+    }
+    return workers;
+}
+
+void gh_workers_close(struct gh_workers *workers)
+{
+    if (workers == NULL)
+        return;
+    pthread_mutex_lock(&workers->lock);
+    workers->closing = true;
+    pthread_cond_broadcast(&workers->has_work);
+    pthread_mutex_unlock(&workers->lock);
+    for (unsigned i = 0; i < workers->count; i++)
+        pthread_join(workers->threads[i], NULL);
+    pthread_cond_destroy(&workers->has_work);
+    pthread_mutex_destroy(&workers->lock);
+    free(workers);
+}
+
+bool gh_workers_submit(struct gh_workers *workers, struct gh_job *job)
+{
+    pthread_mutex_lock(&workers->lock);
+    bool has_room = workers->waiting < workers->queue_max && !workers->closing;
+    if (has_room) {
+        job->next = NULL;
+        *workers->end = job;
+        workers->end = &job->next;
+        workers->waiting++;
+        pthread_cond_signal(&workers->has_work);
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return has_room;
+}
+
+size_t gh_workers_waiting(struct gh_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    size_t waiting = workers->waiting;
+    pthread_mutex_unlock(&workers->lock);
+    return waiting;
+}
