@@ -94,23 +94,39 @@ static bool split(struct gh_table *table, const char *path, struct gh_error *err
     return true;
 }
 
-struct gh_table *gh_table_open(const char *path, size_t bytes_max, struct gh_error *error)
+/* Takes `text`. */
+static struct gh_table *table_of(char *text, const char *name, struct gh_error *error)
 {
-    char *text = read_whole(path, bytes_max, error);
-    if (text == NULL)
-        return NULL;
     struct gh_table *table = calloc(1, sizeof *table);
     if (table == NULL) {
         free(text);
-        gh_error_set(error, GH_ERROR_MEMORY, "%s: no memory for the table", path);
+        gh_error_set(error, GH_ERROR_MEMORY, "%s: no memory for the table", name);
         return NULL;
     }
     table->text = text;
-    if (!split(table, path, error)) {
+    if (!split(table, name, error)) {
         gh_table_close(table);
         return NULL;
     }
     return table;
+}
+
+struct gh_table *gh_table_open(const char *path, size_t bytes_max, struct gh_error *error)
+{
+    char *text = read_whole(path, bytes_max, error);
+    return text == NULL ? NULL : table_of(text, path, error);
+}
+
+struct gh_table *gh_table_read(struct gh_slice text, const char *name, struct gh_error *error)
+{
+    char *copy = malloc(text.size + 1);
+    if (copy == NULL) {
+        gh_error_set(error, GH_ERROR_MEMORY, "%s: no memory for the table", name);
+        return NULL;
+    }
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    return table_of(copy, name, error);
 }
 
 void gh_table_close(struct gh_table *table)

@@ -13,6 +13,9 @@ struct gh_table;
 /* Reads a file of at most `bytes_max` bytes; NULL with `error` when it cannot. */
 GH_MUST_USE struct gh_table *gh_table_open(const char *path, size_t bytes_max,
                                            struct gh_error *error);
+/* The same over text in memory, which is copied; `name` stands for the file in errors. */
+GH_MUST_USE struct gh_table *gh_table_read(struct gh_slice text, const char *name,
+                                           struct gh_error *error);
 void gh_table_close(struct gh_table *table);
 
 /* Data rows, the header not counted. */

@@ -9,6 +9,15 @@ struct gh_weather {
     struct gh_weather_point hours[GH_WEATHER_HOURS];
 };
 
+/* The demo's year, as the file stands in the tree, so that the programs run from any folder. The
+ * build names the file. */
+__asm__(".section .rodata\n"
+        "demo_begin: .incbin \"" GH_WEATHER_DEMO_FILE "\"\n"
+        "demo_end: .byte 0\n"
+        ".previous\n");
+extern const uint8_t demo_begin[] __attribute__((visibility("hidden")));
+extern const uint8_t demo_end[] __attribute__((visibility("hidden")));
+
 enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* The columns read, with the range in which a value can be weather at all. */
@@ -70,20 +79,34 @@ static bool read_table(const struct gh_table *table, const char *path, struct gh
     return true;
 }
 
-struct gh_weather *gh_weather_open(const char *path, struct gh_error *error)
+/* Takes `table`. */
+static struct gh_weather *weather_of(struct gh_table *table, const char *name,
+                                     struct gh_error *error)
 {
-    struct gh_table *table = gh_table_open(path, FILE_BYTES_MAX, error);
     if (table == NULL)
         return NULL;
     struct gh_weather *weather = calloc(1, sizeof *weather);
     if (weather == NULL) {
-        gh_error_set(error, GH_ERROR_MEMORY, "%s: no memory for the year", path);
-    } else if (!read_table(table, path, weather, error)) {
+        gh_error_set(error, GH_ERROR_MEMORY, "%s: no memory for the year", name);
+    } else if (!read_table(table, name, weather, error)) {
         free(weather);
         weather = NULL;
     }
     gh_table_close(table);
     return weather;
+}
+
+struct gh_weather *gh_weather_open(const char *path, struct gh_error *error)
+{
+    return weather_of(gh_table_open(path, FILE_BYTES_MAX, error), path, error);
+}
+
+struct gh_weather *gh_weather_open_demo(struct gh_error *error)
+{
+    const char *name = "the built-in weather";
+    struct gh_slice text =
+        gh_slice(demo_begin, (size_t)((uintptr_t)demo_end - (uintptr_t)demo_begin));
+    return weather_of(gh_table_read(text, name, error), name, error);
 }
 
 void gh_weather_close(struct gh_weather *weather)

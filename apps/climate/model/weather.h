@@ -21,6 +21,8 @@ enum { GH_WEATHER_HOURS = 8760 };
 
 /* NULL with `error` when the file is not such a table. */
 GH_MUST_USE struct gh_weather *gh_weather_open(const char *path, struct gh_error *error);
+/* The year that is built in: the Po valley, data/weather_45N8E_pvgis_tmy.tsv. */
+GH_MUST_USE struct gh_weather *gh_weather_open_demo(struct gh_error *error);
 void gh_weather_close(struct gh_weather *weather);
 
 /* The row of an hour of the year, 0..8759, as it stands in the file. */

@@ -74,6 +74,16 @@ int main(void)
     const char *header = "Tdb_C\tTdp_C\tRH_pct\tP_Pa\tGHI_Wm2", *row = "2.0\t1.2\t94\t99870\t0";
     for (size_t i = 0; i < GH_COUNT(years); i++)
         check_year(i);
+    struct gh_error error;
+    struct gh_weather *demo = gh_weather_open_demo(&error),
+                      *file = gh_weather_open(years[1].path, &error);
+    REQUIRE("both", demo != NULL && file != NULL);
+    for (unsigned hour = 0; hour < GH_WEATHER_HOURS; hour++)
+        CHECK("the built-in year is the file",
+              fabs(gh_weather_hour(demo, hour).temperature_c -
+                   gh_weather_hour(file, hour).temperature_c) <= 0);
+    gh_weather_close(demo);
+    gh_weather_close(file);
     CHECK("a year of hours", opens(header, row, GH_WEATHER_HOURS));
     CHECK("an hour short", !opens(header, row, GH_WEATHER_HOURS - 1));
     CHECK("an hour more", !opens(header, row, GH_WEATHER_HOURS + 1));
