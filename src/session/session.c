@@ -1,51 +1,8 @@
-#include "session/session.h"
+#include "base/time.h"
+#include "session/session_internal.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum phase {
-    PHASE_CONNECT,      /* nothing came yet, or only a part of the CONNECT */
-    PHASE_AUTHENTICATE, /* the host has the CONNECT and owes a verdict */
-    PHASE_UP,
-    PHASE_ENDED,
-};
-
-/* What keeps the next packet waiting. */
-enum hold {
-    HOLD_NONE,
-    HOLD_VERDICT,
-    HOLD_INFLIGHT,
-    HOLD_RATE,
-    HOLD_RATE_OVER, /* was HOLD_RATE; the time has passed */
-    HOLD_ROOM,
-};
-
-/* A QoS 1 message that the peer has not acknowledged. */
-struct outbound {
-    uint64_t token;
-    int64_t sent_ns;
-    uint8_t *packet; /* as it was sent; NULL when nothing is repeated */
-    size_t size;
-    uint16_t packet_id;
-};
-
-struct gh_session {
-    const struct gh_session_limits *limits;
-    const struct gh_session_host *host;
-    void *context;
-    struct outbound *out; /* in the order of sending */
-    uint16_t *in;         /* packet ids in the order of arrival; one may stand twice */
-    size_t out_bytes;
-    int64_t in_ns, out_ns; /* last packet in each direction; of the phase's begin before PHASE_UP */
-    int64_t hold_ns;       /* when input was first held */
-    int64_t rate_ns;       /* when the throttle's bucket is full again */
-    uint16_t out_count, out_capacity, in_count, in_capacity;
-    uint16_t last_id, keep_alive_s;
-    uint8_t phase, hold;
-    bool
-        clock_runs; /* in_ns is set; false at the start and after a verdict, until the next `now` */
-};
-static_assert(sizeof(struct gh_session) <= 160, "the header promises a small idle session");
 
 enum {
     PUBACK_BYTES = 4,
@@ -60,10 +17,10 @@ const struct gh_session_limits gh_session_limits_default = {
     .inflight_out_bytes_max = 1 << 20,
     .messages_per_second = 100,
     .messages_burst = 100,
-    .connect_ns = 10 * INT64_C(1000000000),
-    .idle_ns = 20 * 60 * INT64_C(1000000000),
-    .repeat_ns = 20 * INT64_C(1000000000),
-    .stall_ns = 60 * INT64_C(1000000000),
+    .connect_ns = 10 * GH_SECOND_NS,
+    .idle_ns = 20 * 60 * GH_SECOND_NS,
+    .repeat_ns = 20 * GH_SECOND_NS,
+    .stall_ns = 60 * GH_SECOND_NS,
 };
 
 static const char *const end_names[] = {
@@ -110,67 +67,64 @@ struct gh_session *gh_session_open(const struct gh_session_limits *limits,
     return session;
 }
 
-static void free_inflight(struct outbound *out, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(out[i].packet);
-    free(out);
-}
-
 void gh_session_close(struct gh_session *session)
 {
     if (session == NULL)
         return;
-    free_inflight(session->out, session->out_count);
+    gh_session_outbound_free(session);
     free(session->in);
     free(session);
 }
 
 bool gh_session_ended(const struct gh_session *session)
 {
-    return session->phase == PHASE_ENDED;
+    return session->phase == GH_SESSION_ENDED;
 }
 
 bool gh_session_connected(const struct gh_session *session)
 {
-    return session->phase == PHASE_UP;
-}
-
-size_t gh_session_inflight_out(const struct gh_session *session)
-{
-    return session->out_count;
+    return session->phase == GH_SESSION_UP;
 }
 
 void gh_session_end(struct gh_session *session, enum gh_session_end why, const char *detail)
 {
-    struct outbound *out = session->out;
-    size_t count = session->out_count;
-
     if (gh_session_ended(session))
         return;
-    session->phase = PHASE_ENDED; /* first: the callbacks below find a session that does nothing */
-    session->out = NULL;
-    session->out_count = session->out_capacity = 0;
+    session->phase = GH_SESSION_ENDED; /* first: callbacks find a session that does nothing */
     free(session->in);
     session->in = NULL;
     session->in_count = session->in_capacity = 0;
-    for (size_t i = 0; i < count; i++)
-        session->host->delivered(session->context, out[i].token, false);
-    free_inflight(out, count);
+    gh_session_outbound_drop(session);
     session->host->end(session->context, why, detail);
 }
 
-/* The list grows by doubling while something is in flight and is given back when nothing is. NULL
- * when there is no memory; the list is as before then. */
-static void *with_room(void *list, uint16_t count, uint16_t *capacity, size_t size)
+void *gh_session_list_grow(void *list, uint16_t count, uint16_t *capacity, size_t entry_size)
 {
+    unsigned more = *capacity == 0 ? 4 : 2u * *capacity;
+
     if (count < *capacity)
         return list;
-    unsigned more = *capacity == 0 ? 4 : 2u * *capacity;
-    void *larger = realloc(list, (more > UINT16_MAX ? UINT16_MAX : more) * size);
+    more = more > UINT16_MAX ? UINT16_MAX : more;
+    void *larger = realloc(list, more * entry_size);
     if (larger != NULL)
-        *capacity = (uint16_t)(more > UINT16_MAX ? UINT16_MAX : more);
+        *capacity = (uint16_t)more;
     return larger;
+}
+
+size_t gh_session_room(const struct gh_buffer *out)
+{
+    return out->overflow ? 0 : out->size_max - out->size;
+}
+
+void gh_session_check_written(struct gh_session *session, const struct gh_buffer *out)
+{
+    if (out->overflow)
+        gh_session_end(session, GH_SESSION_END_OVERLOAD, "no memory for the output queue");
+}
+
+int64_t gh_session_after(int64_t from_ns, int64_t limit_ns)
+{
+    return limit_ns == 0 || from_ns > INT64_MAX - limit_ns ? INT64_MAX : from_ns + limit_ns;
 }
 
 /* Inbound QoS 1. */
@@ -185,8 +139,8 @@ static size_t find_in(const struct gh_session *session, uint16_t packet_id)
 
 static bool add_in(struct gh_session *session, uint16_t packet_id)
 {
-    uint16_t *in =
-        with_room(session->in, session->in_count, &session->in_capacity, sizeof *session->in);
+    uint16_t *in = gh_session_list_grow(session->in, session->in_count, &session->in_capacity,
+                                        sizeof *session->in);
     if (in == NULL)
         return false;
     session->in = in;
@@ -205,54 +159,10 @@ static void remove_in(struct gh_session *session, size_t i)
     }
 }
 
-/* Outbound. */
-
-static size_t find_out(const struct gh_session *session, uint16_t packet_id)
-{
-    size_t i = 0;
-    while (i < session->out_count && session->out[i].packet_id != packet_id)
-        i++;
-    return i;
-}
-
-static void remove_out(struct gh_session *session, size_t i)
-{
-    free(session->out[i].packet);
-    session->out_bytes -= session->out[i].size;
-    session->out_count--;
-    memmove(session->out + i, session->out + i + 1,
-            (session->out_count - i) * sizeof *session->out);
-    if (session->out_count == 0) {
-        free(session->out);
-        session->out = NULL;
-        session->out_capacity = 0;
-    }
-}
-
-static uint16_t next_id(struct gh_session *session)
-{
-    do {
-        session->last_id++;
-    } while (session->last_id == 0 || find_out(session, session->last_id) < session->out_count);
-    return session->last_id;
-}
-
-static size_t room(const struct gh_buffer *out)
-{
-    return out->overflow ? 0 : out->size_max - out->size;
-}
-
 /* What the publishes already taken will need for their PUBACKs. */
 static size_t owed(const struct gh_session *session)
 {
     return (size_t)session->in_count * PUBACK_BYTES;
-}
-
-/* `out` took less than the room promised: the system has no memory. */
-static void check_written(struct gh_session *session, const struct gh_buffer *out)
-{
-    if (out->overflow)
-        gh_session_end(session, GH_SESSION_END_OVERLOAD, "no memory for the output queue");
 }
 
 /* Throttle: a token bucket kept as one time, at which it is full again (generic cell rate
@@ -261,7 +171,7 @@ static void check_written(struct gh_session *session, const struct gh_buffer *ou
 
 static int64_t rate_interval_ns(const struct gh_session_limits *limits)
 {
-    return INT64_C(1000000000) / limits->messages_per_second;
+    return GH_SECOND_NS / limits->messages_per_second;
 }
 
 static int64_t rate_next_ns(const struct gh_session *session)
@@ -288,31 +198,32 @@ struct rule {
 };
 static const struct rule rules[16];
 
-static enum hold obstacle(const struct gh_session *session, const struct gh_mqtt_packet *packet,
-                          int64_t now_ns, const struct gh_buffer *out)
+static enum gh_session_hold obstacle(const struct gh_session *session,
+                                     const struct gh_mqtt_packet *packet, int64_t now_ns,
+                                     const struct gh_buffer *out)
 {
     const struct rule *rule = &rules[packet->type];
 
-    if (room(out) < owed(session) + rule->room)
-        return HOLD_ROOM;
+    if (gh_session_room(out) < owed(session) + rule->room)
+        return GH_SESSION_HOLD_ROOM;
     if (rule->counts && session->limits->messages_per_second != 0 && rate_next_ns(session) > now_ns)
-        return HOLD_RATE;
+        return GH_SESSION_HOLD_RATE;
     if (packet->type == GH_MQTT_PUBLISH && packet->publish.qos == 1 &&
         session->in_count >= session->limits->inflight_in_max &&
         !(packet->publish.dup && find_in(session, packet->publish.packet_id) < session->in_count))
-        return HOLD_INFLIGHT;
-    return HOLD_NONE;
+        return GH_SESSION_HOLD_INFLIGHT;
+    return GH_SESSION_HOLD_NONE;
 }
 
 static void handle_connect(struct gh_session *session, const struct gh_mqtt_packet *packet,
                            int64_t now_ns, struct gh_buffer *out)
 {
     (void)now_ns, (void)out;
-    if (session->phase != PHASE_CONNECT) {
+    if (session->phase != GH_SESSION_CONNECTING) {
         gh_session_end(session, GH_SESSION_END_PROTOCOL, "a second CONNECT [MQTT-3.1.0-2]");
         return;
     }
-    session->phase = PHASE_AUTHENTICATE;
+    session->phase = GH_SESSION_AUTHENTICATING;
     session->keep_alive_s = packet->connect.keep_alive_s;
     session->host->authenticate(session->context, &packet->connect);
 }
@@ -340,14 +251,8 @@ static void handle_publish(struct gh_session *session, const struct gh_mqtt_pack
 static void handle_puback(struct gh_session *session, const struct gh_mqtt_packet *packet,
                           int64_t now_ns, struct gh_buffer *out)
 {
-    size_t i = find_out(session, packet->packet_id);
-
     (void)now_ns, (void)out;
-    if (i == session->out_count)
-        return; /* of a message withdrawn, or a second PUBACK after a repetition */
-    uint64_t token = session->out[i].token;
-    remove_out(session, i);
-    session->host->delivered(session->context, token, true);
+    gh_session_outbound_acknowledged(session, packet->packet_id);
 }
 
 static void handle_qos2(struct gh_session *session, const struct gh_mqtt_packet *packet,
@@ -374,7 +279,7 @@ static void handle_subscribe(struct gh_session *session, const struct gh_mqtt_pa
     if (gh_session_ended(session))
         return;
     gh_mqtt_write_suback((struct gh_mqtt_suback){at.packet_id, gh_slice(codes, count)}, out);
-    check_written(session, out);
+    gh_session_check_written(session, out);
     at = packet->filters;
     for (size_t i = 0; !gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter, &qos); i++)
         session->host->subscribed(session->context, filter, codes[i]);
@@ -393,7 +298,7 @@ static void handle_unsubscribe(struct gh_session *session, const struct gh_mqtt_
     if (gh_session_ended(session))
         return;
     gh_mqtt_write_ack(GH_MQTT_UNSUBACK, at.packet_id, out);
-    check_written(session, out);
+    gh_session_check_written(session, out);
 }
 
 static void handle_pingreq(struct gh_session *session, const struct gh_mqtt_packet *packet,
@@ -404,7 +309,7 @@ static void handle_pingreq(struct gh_session *session, const struct gh_mqtt_pack
     if (gh_session_ended(session))
         return;
     gh_mqtt_write_empty(GH_MQTT_PINGRESP, out);
-    check_written(session, out);
+    gh_session_check_written(session, out);
 }
 
 static void handle_disconnect(struct gh_session *session, const struct gh_mqtt_packet *packet,
@@ -444,11 +349,11 @@ static void end_for_fault(struct gh_session *session, const struct gh_mqtt_packe
 {
     const char *detail = gh_mqtt_fault_text(fault);
 
-    if (session->phase == PHASE_CONNECT && fault == GH_MQTT_FAULT_PROTOCOL)
+    if (session->phase == GH_SESSION_CONNECTING && fault == GH_MQTT_FAULT_PROTOCOL)
         refuse(session, GH_MQTT_REFUSED_LEVEL, detail, out);
-    else if (session->phase == PHASE_CONNECT && fault == GH_MQTT_FAULT_CLIENT_ID)
+    else if (session->phase == GH_SESSION_CONNECTING && fault == GH_MQTT_FAULT_CLIENT_ID)
         refuse(session, GH_MQTT_REFUSED_CLIENT_ID, detail, out);
-    else if (packet->type == GH_MQTT_CONNECT && session->phase != PHASE_CONNECT)
+    else if (packet->type == GH_MQTT_CONNECT && session->phase != GH_SESSION_CONNECTING)
         gh_session_end(session, GH_SESSION_END_PROTOCOL, "a second CONNECT [MQTT-3.1.0-2]");
     else
         gh_session_end(session, GH_SESSION_END_PROTOCOL, detail);
@@ -459,10 +364,10 @@ static bool first_byte_ends(struct gh_session *session, uint8_t first)
 {
     unsigned type = first >> 4;
 
-    if (session->phase == PHASE_CONNECT && type != GH_MQTT_CONNECT)
+    if (session->phase == GH_SESSION_CONNECTING && type != GH_MQTT_CONNECT)
         gh_session_end(session, GH_SESSION_END_PROTOCOL,
                        "the first packet is not CONNECT [MQTT-3.1.0-1]");
-    else if (session->phase == PHASE_UP && type == GH_MQTT_CONNECT)
+    else if (session->phase == GH_SESSION_UP && type == GH_MQTT_CONNECT)
         gh_session_end(session, GH_SESSION_END_PROTOCOL, "a second CONNECT [MQTT-3.1.0-2]");
     else if (type == GH_MQTT_PUBLISH && (first & 0x06u) == 0x04u)
         gh_session_end(session, GH_SESSION_END_QOS2, "PUBLISH with QoS 2");
@@ -474,8 +379,8 @@ static bool first_byte_ends(struct gh_session *session, uint8_t first)
 static bool next_packet(struct gh_session *session, struct gh_slice bytes, struct gh_buffer *out,
                         size_t *size, struct gh_mqtt_packet *packet)
 {
-    size_t size_max = session->phase == PHASE_CONNECT ? session->limits->connect_bytes_max
-                                                      : session->limits->packet_bytes_max;
+    size_t size_max = session->phase == GH_SESSION_CONNECTING ? session->limits->connect_bytes_max
+                                                              : session->limits->packet_bytes_max;
     struct gh_mqtt_frame frame;
 
     if (bytes.size == 0 || first_byte_ends(session, bytes.data[0]))
@@ -510,9 +415,9 @@ static void start_clock(struct gh_session *session, int64_t now_ns)
     session->in_ns = session->out_ns = now_ns;
 }
 
-static void hold_input(struct gh_session *session, enum hold hold, int64_t now_ns)
+static void hold_input(struct gh_session *session, enum gh_session_hold hold, int64_t now_ns)
 {
-    if (session->hold == HOLD_NONE)
+    if (session->hold == GH_SESSION_HOLD_NONE)
         session->hold_ns = now_ns;
     session->hold = (uint8_t)hold;
 }
@@ -525,20 +430,20 @@ size_t gh_session_input(struct gh_session *session, struct gh_slice bytes, int64
 
     start_clock(session, now_ns);
     while (!gh_session_ended(session) && consumed < bytes.size) {
-        if (session->phase == PHASE_AUTHENTICATE) {
-            hold_input(session, HOLD_VERDICT, now_ns);
+        if (session->phase == GH_SESSION_AUTHENTICATING) {
+            hold_input(session, GH_SESSION_HOLD_VERDICT, now_ns);
             break;
         }
         if (!next_packet(session, gh_slice_sub(bytes, consumed, bytes.size), out, &size, &packet)) {
-            session->hold = HOLD_NONE;
+            session->hold = GH_SESSION_HOLD_NONE;
             break;
         }
-        enum hold hold = obstacle(session, &packet, now_ns, out);
-        if (hold != HOLD_NONE) {
+        enum gh_session_hold hold = obstacle(session, &packet, now_ns, out);
+        if (hold != GH_SESSION_HOLD_NONE) {
             hold_input(session, hold, now_ns);
             break;
         }
-        session->hold = HOLD_NONE;
+        session->hold = GH_SESSION_HOLD_NONE;
         session->in_ns = now_ns;
         if (rules[packet.type].counts)
             rate_take(session, now_ns);
@@ -551,53 +456,47 @@ size_t gh_session_input(struct gh_session *session, struct gh_slice bytes, int64
 
 bool gh_session_resumable(const struct gh_session *session, const struct gh_buffer *out)
 {
-    switch ((enum hold)session->hold) {
-    case HOLD_VERDICT:
-        return session->phase == PHASE_UP;
-    case HOLD_INFLIGHT:
-        return session->phase == PHASE_UP && session->in_count < session->limits->inflight_in_max;
-    case HOLD_ROOM:
-        return !gh_session_ended(session) && room(out) >= owed(session) + ANSWER_BYTES_MAX;
-    case HOLD_RATE_OVER:
-        return session->phase == PHASE_UP;
-    case HOLD_NONE:
-    case HOLD_RATE:
+    switch ((enum gh_session_hold)session->hold) {
+    case GH_SESSION_HOLD_VERDICT:
+        return session->phase == GH_SESSION_UP;
+    case GH_SESSION_HOLD_INFLIGHT:
+        return session->phase == GH_SESSION_UP &&
+               session->in_count < session->limits->inflight_in_max;
+    case GH_SESSION_HOLD_ROOM:
+        return !gh_session_ended(session) &&
+               gh_session_room(out) >= owed(session) + ANSWER_BYTES_MAX;
+    case GH_SESSION_HOLD_RATE_OVER:
+        return session->phase == GH_SESSION_UP;
+    case GH_SESSION_HOLD_NONE:
+    case GH_SESSION_HOLD_RATE:
         break;
     }
     return false;
 }
 
-/* Timeouts. INT64_MAX for what is off; nothing is overdue while the session itself holds the input
- * back. */
-
-static int64_t after(int64_t from_ns, int64_t limit_ns)
-{
-    return limit_ns == 0 || from_ns > INT64_MAX - limit_ns ? INT64_MAX : from_ns + limit_ns;
-}
+/* Timeouts. Nothing of the peer's is overdue while the session itself holds the input back. */
 
 static int64_t keep_alive_ends_ns(const struct gh_session *session)
 {
-    if (session->hold != HOLD_NONE)
+    if (session->hold != GH_SESSION_HOLD_NONE)
         return INT64_MAX;
-    return after(session->in_ns, session->keep_alive_s * INT64_C(1500000000)); /* [MQTT-3.1.2-24] */
+    return gh_session_after(session->in_ns,
+                            session->keep_alive_s * INT64_C(1500000000)); /* [MQTT-3.1.2-24] */
 }
 
 static int64_t idle_ends_ns(const struct gh_session *session)
 {
     int64_t last_ns = session->in_ns > session->out_ns ? session->in_ns : session->out_ns;
-    return session->hold != HOLD_NONE ? INT64_MAX : after(last_ns, session->limits->idle_ns);
+    return session->hold != GH_SESSION_HOLD_NONE
+               ? INT64_MAX
+               : gh_session_after(last_ns, session->limits->idle_ns);
 }
 
 static int64_t stall_ends_ns(const struct gh_session *session)
 {
-    return session->hold != HOLD_ROOM ? INT64_MAX
-                                      : after(session->hold_ns, session->limits->stall_ns);
-}
-
-static int64_t repeats_ns(const struct gh_session *session, const struct outbound *outbound)
-{
-    return outbound->packet == NULL ? INT64_MAX
-                                    : after(outbound->sent_ns, session->limits->repeat_ns);
+    return session->hold != GH_SESSION_HOLD_ROOM
+               ? INT64_MAX
+               : gh_session_after(session->hold_ns, session->limits->stall_ns);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -612,30 +511,12 @@ int64_t gh_session_deadline_ns(const struct gh_session *session)
     if (!session->clock_runs)
         return 0;
     int64_t at = stall_ends_ns(session);
-    if (session->phase != PHASE_UP)
-        return earlier(at, after(session->in_ns, session->limits->connect_ns));
+    if (session->phase != GH_SESSION_UP)
+        return earlier(at, gh_session_after(session->in_ns, session->limits->connect_ns));
     at = earlier(at, earlier(keep_alive_ends_ns(session), idle_ends_ns(session)));
-    if (session->hold == HOLD_RATE)
+    if (session->hold == GH_SESSION_HOLD_RATE)
         at = earlier(at, rate_next_ns(session));
-    for (size_t i = 0; i < session->out_count; i++)
-        at = earlier(at, repeats_ns(session, &session->out[i]));
-    return at;
-}
-
-static void repeat(struct gh_session *session, int64_t now_ns, struct gh_buffer *out)
-{
-    for (size_t i = 0; i < session->out_count; i++) {
-        struct outbound *outbound = &session->out[i];
-        if (repeats_ns(session, outbound) > now_ns)
-            continue;
-        outbound->sent_ns = now_ns; /* also when there is no room: the next turn is soon enough */
-        if (outbound->size + gh_session_headroom(session) > room(out))
-            continue;
-        outbound->packet[0] |= 0x08; /* DUP [MQTT-3.3.1-1] */
-        gh_buffer_put(out, gh_slice(outbound->packet, outbound->size));
-        session->out_ns = now_ns;
-    }
-    check_written(session, out);
+    return earlier(at, gh_session_outbound_deadline_ns(session));
 }
 
 void gh_session_tick(struct gh_session *session, int64_t now_ns, struct gh_buffer *out)
@@ -643,40 +524,41 @@ void gh_session_tick(struct gh_session *session, int64_t now_ns, struct gh_buffe
     start_clock(session, now_ns);
     if (gh_session_ended(session))
         return;
-    if (session->phase != PHASE_UP && after(session->in_ns, session->limits->connect_ns) <= now_ns)
+    if (session->phase != GH_SESSION_UP &&
+        gh_session_after(session->in_ns, session->limits->connect_ns) <= now_ns)
         gh_session_end(session, GH_SESSION_END_CONNECT_TIMEOUT,
-                       session->phase == PHASE_CONNECT ? "no CONNECT in time"
-                                                       : "no verdict in time");
+                       session->phase == GH_SESSION_CONNECTING ? "no CONNECT in time"
+                                                               : "no verdict in time");
     else if (stall_ends_ns(session) <= now_ns)
         gh_session_end(session, GH_SESSION_END_NETWORK, "the peer does not read");
-    if (session->phase != PHASE_UP)
+    if (session->phase != GH_SESSION_UP)
         return;
     if (keep_alive_ends_ns(session) <= now_ns)
         gh_session_end(session, GH_SESSION_END_KEEPALIVE, "nothing for 1.5 times the keep-alive");
     else if (idle_ends_ns(session) <= now_ns)
         gh_session_end(session, GH_SESSION_END_IDLE, "no packet within the idle limit");
     else
-        repeat(session, now_ns, out);
-    if (session->hold == HOLD_RATE && rate_next_ns(session) <= now_ns)
-        session->hold = HOLD_RATE_OVER;
+        gh_session_outbound_repeat(session, now_ns, out);
+    if (session->hold == GH_SESSION_HOLD_RATE && rate_next_ns(session) <= now_ns)
+        session->hold = GH_SESSION_HOLD_RATE_OVER;
 }
 
 /* Answers of the host. */
 
 void gh_session_admit(struct gh_session *session, struct gh_buffer *out)
 {
-    if (session->phase != PHASE_AUTHENTICATE)
+    if (session->phase != GH_SESSION_AUTHENTICATING)
         return;
-    session->phase = PHASE_UP;
+    session->phase = GH_SESSION_UP;
     session->clock_runs = false; /* what the verdict took is not the peer's silence */
     gh_mqtt_write_connack((struct gh_mqtt_connack){.code = GH_MQTT_ACCEPTED}, out);
-    check_written(session, out);
+    gh_session_check_written(session, out);
 }
 
 void gh_session_refuse(struct gh_session *session, uint8_t connack_code, struct gh_buffer *out)
 {
     assert(connack_code > GH_MQTT_ACCEPTED && connack_code <= GH_MQTT_REFUSED_UNAUTHORISED);
-    if (session->phase == PHASE_AUTHENTICATE)
+    if (session->phase == GH_SESSION_AUTHENTICATING)
         refuse(session, connack_code, "refused by the verdict", out);
 }
 
@@ -688,83 +570,5 @@ void gh_session_puback(struct gh_session *session, uint16_t packet_id, struct gh
         return;
     remove_in(session, i);
     gh_mqtt_write_ack(GH_MQTT_PUBACK, packet_id, out);
-    check_written(session, out);
-}
-
-/* Keeps what a repetition needs, as it goes over the wire. False when there is no memory or no
- * place. */
-static bool add_out(struct gh_session *session, const struct gh_mqtt_publish *publish, size_t size,
-                    uint64_t token, int64_t now_ns)
-{
-    const struct gh_session_limits *limits = session->limits;
-    struct outbound added = {.token = token, .sent_ns = now_ns, .packet_id = publish->packet_id};
-
-    struct outbound *list =
-        with_room(session->out, session->out_count, &session->out_capacity, sizeof *session->out);
-    if (list == NULL)
-        return false;
-    session->out = list;
-    if (limits->repeat_ns != 0) {
-        added.packet = malloc(size);
-        if (added.packet == NULL)
-            return false;
-        struct gh_buffer copy = gh_buffer_fixed(added.packet, size);
-        gh_mqtt_write_publish(publish, &copy);
-        assert(copy.size == size && !copy.overflow);
-        added.size = size;
-    }
-    session->out_bytes += added.size;
-    list[session->out_count++] = added;
-    return true;
-}
-
-static bool inflight_out_full(const struct gh_session *session, size_t size)
-{
-    const struct gh_session_limits *limits = session->limits;
-    return session->out_count >= limits->inflight_out_max ||
-           (session->out_count != 0 && limits->repeat_ns != 0 &&
-            session->out_bytes + size > limits->inflight_out_bytes_max);
-}
-
-enum gh_session_sending gh_session_publish(struct gh_session *session, struct gh_slice topic,
-                                           struct gh_slice payload, uint8_t qos, uint64_t token,
-                                           int64_t now_ns, struct gh_buffer *out)
-{
-    struct gh_mqtt_publish publish = {.topic = topic, .payload = payload, .qos = qos};
-    size_t size = gh_mqtt_publish_size(&publish);
-
-    assert(qos <= 1);
-    if (!gh_session_connected(session))
-        return GH_SESSION_GONE;
-    if (topic.size > UINT16_MAX || size > GH_MQTT_BODY_BYTES_MAX ||
-        size + gh_session_headroom(session) > out->size_max)
-        return GH_SESSION_TOO_LARGE;
-    if (size + gh_session_headroom(session) > room(out) ||
-        (qos == 1 && inflight_out_full(session, size)))
-        return GH_SESSION_FULL;
-    if (qos == 1) {
-        publish.packet_id = next_id(session);
-        if (!add_out(session, &publish, size, token, now_ns))
-            return GH_SESSION_FULL;
-    }
-    session->out_ns = now_ns;
-    gh_mqtt_write_publish(&publish, out);
-    check_written(session, out);
-    if (gh_session_ended(session))
-        return GH_SESSION_GONE;
-    if (qos == 0)
-        session->host->delivered(session->context, token, true);
-    return GH_SESSION_SENT;
-}
-
-bool gh_session_withdraw(struct gh_session *session, uint64_t token)
-{
-    for (size_t i = 0; i < session->out_count; i++) {
-        if (session->out[i].token != token)
-            continue;
-        remove_out(session, i);
-        session->host->delivered(session->context, token, false);
-        return true;
-    }
-    return false;
+    gh_session_check_written(session, out);
 }

@@ -15,11 +15,15 @@
  * while the peer is over its rate, and while `out` lacks room. gh_session_resumable tells when to
  * offer the held bytes again.
  *
- * Memory: given by gh_session_open, freed by gh_session_close. An idle session is one block of 160
- * bytes at most (asserted); inflight lists live only while something is in flight. The limits and
- * the host table are shared and outlive the session. Slices in callbacks are valid during the call.
+ * Memory: given by gh_session_open, freed by gh_session_close. An idle session is one block of 96
+ * bytes (asserted; 104 as glibc gives it) and no other heap. The lists of what is in flight grow
+ * while something is (8 bytes for up to 4 messages in; 160 for up to 4 messages out, and the bytes
+ * of each, kept for its repetition) and are then given back. The limits and the host table are
+ * shared and outlive the session. Slices in callbacks are valid during the call.
+ *
  * Threads: the one of its connection. Any function below but gh_session_close and gh_session_input
- * may be called from inside a callback, except that `subscribe` and `unsubscribe` must not write.
+ * may be called from inside a callback, except that `subscribe` and `unsubscribe` must not send:
+ * their answer goes first.
  */
 #ifndef GH_SESSION_SESSION_H
 #define GH_SESSION_SESSION_H
@@ -29,7 +33,7 @@
 
 struct gh_session;
 
-enum { GH_SESSION_FILTERS_MAX = 64 }; /* in one SUBSCRIBE */
+enum { GH_SESSION_FILTERS_MAX = 64 }; /* in one SUBSCRIBE or UNSUBSCRIBE */
 
 struct gh_session_limits {
     size_t connect_bytes_max;      /* a CONNECT packet: nobody is known yet */
@@ -39,9 +43,8 @@ struct gh_session_limits {
     size_t inflight_out_bytes_max; /* and the bytes kept for their repetition; one always fits */
     uint32_t messages_per_second;  /* PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PINGREQ; 0 is no limit */
     uint32_t messages_burst;       /* above the rate after silence; 0 is one second's worth */
-    int64_t
-        connect_ns;    /* from the first call to the CONNECT packet, and from there to the answer */
-    int64_t idle_ns;   /* without a packet in either direction; 0 is no limit */
+    int64_t connect_ns;            /* for the CONNECT packet, and again for the answer to it */
+    int64_t idle_ns;               /* without a packet in either direction; 0 is no limit */
     int64_t repeat_ns; /* between repetitions of an unacknowledged QoS 1 publish; 0 is never */
     int64_t stall_ns;  /* that `out` may lack room for the input's answers; 0 is no limit */
 };
@@ -135,7 +138,7 @@ enum gh_session_sending {
     GH_SESSION_FULL, /* inflight bound, room in `out`, or memory: again after `delivered` or when
                         drained */
     GH_SESSION_TOO_LARGE, /* never fits into `out` */
-    GH_SESSION_GONE,      /* not connected */
+    GH_SESSION_GONE, /* not connected; or no memory for `out`, and the session has ended over it */
 };
 /* Sends a message to the peer. `qos` is 0 or 1; `token` comes back in `delivered`. Payload and
  * topic are copied as far as they are still needed. */
@@ -148,6 +151,7 @@ bool gh_session_withdraw(struct gh_session *session, uint64_t token);
 
 /* QoS 1 messages that wait for the peer's PUBACK. */
 size_t gh_session_inflight_out(const struct gh_session *session);
-/* Room that `out` must have beyond a message for gh_session_publish to take it. */
+/* Room that `out` must have beyond a message for gh_session_publish to take it: 325 bytes with the
+ * default limits. `out` itself must be larger than that. */
 size_t gh_session_headroom(const struct gh_session *session);
 #endif
