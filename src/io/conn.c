@@ -549,7 +549,8 @@ static void settle(struct gh_conn *conn)
         conn->again = true;
     }
     if (conn->phase == DEAD) {
-        destroy(conn);
+        if (!conn->is_pending) /* else a callback queued it again: it goes in the next turn */
+            destroy(conn);
         return;
     }
     conn->resumed &= conn->phase != OPEN || conn->in.size > 0;
