@@ -93,7 +93,7 @@ GH_MUST_USE enum gh_error_code gh_directory_registry_get(struct gh_directory *di
                                                          int64_t number, struct gh_arena *arena,
                                                          struct gh_registry *out,
                                                          struct gh_error *error);
-/* An empty location matches any. */
+/* An empty location matches any, here and in a registry that was made without one. */
 GH_MUST_USE enum gh_error_code
 gh_directory_registry_find(struct gh_directory *directory, int64_t tenant, struct gh_slice name,
                            struct gh_slice location, struct gh_arena *arena,

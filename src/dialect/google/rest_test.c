@@ -336,6 +336,26 @@ static const struct testbed_row right_rows[] = {
      .says = {"PERMISSION_DENIED"}},
 };
 
+/* A registry that another face made has no location and answers under any. */
+static const struct testbed_row native_rows[] = {
+    {"get", "GET", V1 "/native", "", 200,
+     .says = {"projects/acme/locations/eu1/registries/native"}},
+    {"a device in it", "POST", "/v1/projects/acme/locations/us1/registries/native/devices",
+     "{\"id\":\"dev\"}", 200, .says = {"locations/us1/registries/native/devices/"}},
+    {"the device elsewhere", "GET", V1 "/native/devices/dev", "", 200,
+     .says = {"locations/eu1/registries/native/devices/"}},
+    {"a list", "GET", V1, "", 200, .says = {"registries/native", "registries/r1x"}},
+};
+
+static void make_native_registry(struct testbed *bed)
+{
+    struct gh_error error;
+    struct gh_registry registry = {
+        .tenant = bed->tenant.number, .name = GH_SLICE("native"), .mqtt_enabled = true};
+    REQUIRE("a registry without a location",
+            gh_directory_registry_create(bed->services.directory, &registry, &error) == GH_OK);
+}
+
 static const struct {
     const char *claim, *body;
     enum gh_command_outcome outcome;
@@ -451,6 +471,8 @@ int main(void)
     testbed_run(&bed, document_rows, GH_COUNT(document_rows));
     check_commands(&bed);
     testbed_run(&bed, right_rows, GH_COUNT(right_rows));
+    make_native_registry(&bed);
+    testbed_run(&bed, native_rows, GH_COUNT(native_rows));
     testbed_close(&bed);
     return check_report();
 }

@@ -45,7 +45,7 @@ enum {
     "AND s.sequence = (SELECT max(sequence) FROM states WHERE device = d.number) "
 #define INSIDE                                                                                     \
     "d.registry = (SELECT number FROM registries WHERE tenant = ?2 AND name = ?3 AND (?4 = '' OR " \
-    "location = ?4)) "
+    "location IN ('', ?4))) "
 
 static const char *const sql[] = {
     [DEVICE_CREATE] =

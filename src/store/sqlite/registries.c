@@ -28,9 +28,11 @@ static const char *const sql[] = {
         "INSERT INTO registries(tenant, name, location, state_topic, mqtt_enabled, http_enabled, "
         "log_level, created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [REGISTRY_GET] = SELECT "WHERE r.number = ?1",
-    [REGISTRY_FIND] = SELECT "WHERE r.tenant = ?1 AND r.name = ?2 AND (?3 = '' OR r.location = ?3)",
-    [REGISTRY_LIST] = SELECT "WHERE (r.tenant, r.name) > (?1, ?2) AND (?3 = 0 OR r.tenant = ?3) "
-                             "AND (?4 = '' OR r.location = ?4) ORDER BY r.tenant, r.name LIMIT ?5",
+    [REGISTRY_FIND] =
+        SELECT "WHERE r.tenant = ?1 AND r.name = ?2 AND (?3 = '' OR r.location IN ('', ?3))",
+    [REGISTRY_LIST] =
+        SELECT "WHERE (r.tenant, r.name) > (?1, ?2) AND (?3 = 0 OR r.tenant = ?3) "
+               "AND (?4 = '' OR r.location IN ('', ?4)) ORDER BY r.tenant, r.name LIMIT ?5",
     [REGISTRY_UPDATE] =
         "UPDATE registries SET "
         "state_topic = CASE WHEN ?2 & 2 THEN ?3 ELSE state_topic END, "
