@@ -1,6 +1,7 @@
 #include "pubsub/log.h"
 #include "base/time.h"
 #include "pubsub/log_internal.h"
+#include "pubsub/waiter.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -183,35 +184,16 @@ bool gh_log_append(struct gh_log *log, struct gh_append *append)
     return true;
 }
 
-struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t arrived;
-    bool done;
-};
-
-static void waiter_reply(void *context, struct gh_letter *letter)
-{
-    struct waiter *waiter = context;
-    (void)letter;
-    pthread_mutex_lock(&waiter->lock);
-    waiter->done = true;
-    pthread_cond_signal(
-        &waiter->arrived); /* under the lock: the waiter's memory ends right after */
-    pthread_mutex_unlock(&waiter->lock);
-}
-
 enum gh_error_code gh_log_append_wait(struct gh_log *log, uint32_t tag, struct gh_slice body,
                                       uint64_t *offset)
 {
-    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
+    struct gh_waiter waiter;
     struct gh_append append = {
-        .reply = waiter_reply, .reply_context = &waiter, .tag = tag, .body = body};
+        .reply = gh_waiter_reply, .reply_context = &waiter, .tag = tag, .body = body};
+    gh_waiter_init(&waiter);
     if (!gh_log_append(log, &append))
         return GH_ERROR_UNAVAILABLE;
-    pthread_mutex_lock(&waiter.lock);
-    while (!waiter.done)
-        pthread_cond_wait(&waiter.arrived, &waiter.lock);
-    pthread_mutex_unlock(&waiter.lock);
+    gh_waiter_wait(&waiter, 1);
     if (offset != NULL)
         *offset = append.offset;
     return append.result;

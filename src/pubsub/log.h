@@ -122,6 +122,7 @@ uint64_t gh_log_reader_offset(const struct gh_log_reader *reader);
 enum gh_log_read {
     GH_LOG_READ_RECORD, /* `out` filled; its body is valid until the next call */
     GH_LOG_READ_END,    /* nothing more is durable now */
+    GH_LOG_READ_PAUSE,  /* many records of other tags were stepped over: call again */
     GH_LOG_READ_FAILED, /* the disk or memory failed; the position is unchanged, try again later */
 };
 enum { GH_LOG_ANY_TAG = 0 };

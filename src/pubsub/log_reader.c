@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum { STEPS_MAX = 8192 };         /* records of other tags in one call */
 enum { FETCH_FIRST_BYTES = 2048 }; /* most records are fetched with one read */
 
 struct gh_log_reader {
@@ -127,7 +128,7 @@ enum gh_log_read gh_log_reader_next(struct gh_log_reader *reader, uint32_t tag,
 {
     struct gh_segment_record record;
     struct gh_slice body;
-    uint32_t from;
+    uint32_t from, steps = 0;
 
     for (;;) {
         uint64_t next = gh_log_next(reader->log);
@@ -145,8 +146,11 @@ enum gh_log_read gh_log_reader_next(struct gh_log_reader *reader, uint32_t tag,
             if (record.offset < reader->offset)
                 continue;
             reader->offset = record.offset + 1;
-            if (tag != GH_LOG_ANY_TAG && record.tag != tag)
+            if (tag != GH_LOG_ANY_TAG && record.tag != tag) {
+                if (++steps == STEPS_MAX)
+                    return GH_LOG_READ_PAUSE;
                 continue;
+            }
             *out = (struct gh_log_record){.offset = record.offset,
                                           .at_ms = record.at_ms,
                                           .tag = record.tag,

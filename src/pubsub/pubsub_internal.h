@@ -1,0 +1,140 @@
+/* The inside of topics and subscriptions, shared by its files: definitions (pubsub_topics.c,
+ * pubsub_subscriptions.c), publishing and taps (pubsub.c), followers (pubsub_follow.c), the calls
+ * of consumers (pubsub_calls.c), the thread that serves them (pubsub_service.c), and what survives
+ * a restart (pubsub_checkpoint.c).
+ *
+ * Three locks, taken in this order: `admin` serialises changes of definitions, over SQL; `lock`
+ * guards deliveries and waiting pulls, and is the service thread's while it works; `names` guards
+ * the tables of names, for moments. Definitions change under all three, so one of the latter two is
+ * enough to read them. */
+#ifndef GH_PUBSUB_PUBSUB_INTERNAL_H
+#define GH_PUBSUB_PUBSUB_INTERNAL_H
+
+#include "base/map.h"
+#include "pubsub/delivery.h"
+#include "pubsub/journal.h"
+#include "pubsub/pubsub.h"
+#include <pthread.h>
+
+struct gh_pubsub_topic {
+    struct gh_topic topic; /* its slices are allocated */
+    struct gh_pubsub_subscription *subscriptions;
+};
+
+struct gh_pubsub_subscription {
+    struct gh_subscription
+        what; /* its slices are allocated; topic GH_PUBSUB_DELETED_TOPIC once it is gone */
+    uint64_t first_offset;
+    struct gh_pubsub_subscription *next_of_topic;
+    struct gh_delivery delivery;
+    bool live; /* it has all that the service thread has read; otherwise `reader` catches up */
+    struct gh_log_reader *reader;
+    struct gh_pull *pulls, **pulls_end; /* waiting, oldest first */
+};
+
+struct gh_tap {
+    struct gh_pubsub *owner;
+    struct gh_tap *next;
+    gh_pubsub_tap_fn *fn;
+    void *context;
+};
+
+struct gh_pubsub {
+    struct gh_log *log;
+    struct gh_store *store;
+    struct gh_metrics *metrics;
+    struct gh_log_clock clock;
+    const struct gh_log_files *files;
+    char *folder; /* of the log and the checkpoint */
+
+    pthread_mutex_t admin, lock;
+    pthread_rwlock_t names;
+    struct gh_map topics, subscriptions; /* by tenant and name */
+    struct gh_map topics_by_number, subscriptions_by_number;
+
+    pthread_mutex_t taps_lock;
+    struct gh_tap *taps;
+    size_t taps_count;
+    uint64_t tapped_to; /* the first offset taps have not seen */
+
+    pthread_mutex_t grown_lock;
+    pthread_cond_t grown; /* something was stored, or a follower is to wake */
+
+    /* The way to the service thread. */
+    struct gh_mailbox inbox;
+    int bell;
+    _Atomic bool closing;
+    _Atomic uint32_t calls; /* pulls and acknowledgements under way */
+    pthread_t thread;
+
+    /* Under `lock`. */
+    struct gh_log_reader *reader; /* of all topics */
+    uint64_t read_to;
+    bool behind; /* the log has more than `read_to` */
+    struct gh_log_hold *hold;
+    struct gh_buffer fetched;
+    uint8_t ack_key[GH_JOURNAL_KEY_BYTES];
+    size_t acks_under_way;
+    uint64_t replay_from; /* journal records below are applied */
+    uint64_t journalled;  /* acknowledged since the last checkpoint */
+    bool changed;         /* since the last checkpoint */
+    int64_t checkpoint_at_ns, hold_at_ns, retry_at_ns;
+};
+
+enum {
+    GH_PUBSUB_JOURNAL_TAG = UINT32_MAX / 2, /* of the journal's records; topics have their number */
+    GH_PUBSUB_WAITING_MAX = 4096, /* messages known to a subscription and not handed out */
+};
+
+int64_t gh_pubsub_now_ns(const struct gh_pubsub *ps);
+int64_t gh_pubsub_now_ms(const struct gh_pubsub *ps);
+void gh_pubsub_ring(struct gh_pubsub *ps);
+/* To the service thread; also as the reply function of its appends. */
+void gh_pubsub_send(void *ps, struct gh_letter *letter);
+
+/* Tables. The key of a name is its tenant and its bytes; of a number its four bytes. */
+enum { GH_PUBSUB_KEY_MAX = 8 + GH_PUBSUB_NAME_MAX };
+struct gh_slice gh_pubsub_name_key(int64_t tenant, struct gh_slice name,
+                                   uint8_t out[GH_PUBSUB_KEY_MAX]);
+struct gh_slice gh_pubsub_number_key(const uint32_t *number);
+/* NULL: there is none. Under `names` or `lock`. */
+struct gh_pubsub_topic *gh_pubsub_topic_named(const struct gh_pubsub *ps, int64_t tenant,
+                                              struct gh_slice name);
+struct gh_pubsub_subscription *gh_pubsub_subscription_named(const struct gh_pubsub *ps,
+                                                            int64_t tenant, struct gh_slice name);
+/* Allocated copy; false: no memory. */
+GH_MUST_USE bool gh_pubsub_copy(struct gh_slice from, struct gh_slice *out);
+void gh_pubsub_uncopy(struct gh_slice slice);
+
+/* Definitions, from the store at open. */
+GH_MUST_USE enum gh_error_code gh_pubsub_topics_load(struct gh_pubsub *ps, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_pubsub_subscriptions_load(struct gh_pubsub *ps,
+                                                            struct gh_error *error);
+void gh_pubsub_topics_free(struct gh_pubsub *ps);
+void gh_pubsub_subscriptions_free(struct gh_pubsub *ps);
+/* Into the topic's list. Under `lock`. */
+void gh_pubsub_topic_join(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription);
+void gh_pubsub_topic_part(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription);
+/* The topic of these is gone. Under all locks. */
+void gh_pubsub_orphan(struct gh_pubsub *ps, struct gh_pubsub_topic *topic);
+
+/* Reads the checkpoint and the journal behind it into the deliveries. */
+GH_MUST_USE enum gh_error_code gh_pubsub_restore(struct gh_pubsub *ps, struct gh_error *error);
+/* Saves the deliveries. Under `lock`. False: it could not be written; the journal still has
+ * everything. */
+bool gh_pubsub_checkpoint(struct gh_pubsub *ps);
+
+void *gh_pubsub_service_run(void *ps);
+/* Ends a call: the caller has its struct again. */
+void gh_pubsub_pull_end(struct gh_pubsub *ps, struct gh_pull *pull, enum gh_error_code result);
+/* What a letter of a call does on the service thread, under `lock`. */
+void gh_pubsub_pull_open(struct gh_letter *letter);
+/* Ends all waiting pulls of a subscription. Under `lock`. */
+void gh_pubsub_pulls_end(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription,
+                         enum gh_error_code result);
+
+void gh_pubsub_ack_id_write(const struct gh_pubsub *ps, uint32_t subscription, uint64_t offset,
+                            uint32_t attempt, char out[GH_PUBSUB_ACK_ID_BYTES + 1]);
+GH_MUST_USE bool gh_pubsub_ack_id_read(const struct gh_pubsub *ps, uint32_t subscription,
+                                       struct gh_slice text, uint64_t *offset, uint32_t *attempt);
+#endif
