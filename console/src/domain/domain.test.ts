@@ -114,12 +114,32 @@ test('device and hall addresses survive every allowed character', () => {
   assert.deepEqual(routeOf(hallPath('demo', 'hall 1/x')), { page: 'hall', tenant: 'demo', zone: 'hall 1/x' });
 });
 
-test('a mistake in JSON comes with its place', () => {
-  assert.deepEqual(readJson('{"a": 1}'), { ok: true, value: { a: 1 } });
-  const found = readJson('{\n  "a": 1,\n  b: 2\n}');
-  assert.equal(found.ok, false);
-  if (!found.ok) assert.deepEqual([found.line, found.column], [3, 3]);
-});
+test('what is JSON is read', () => assert.deepEqual(readJson(' {"a": [1, "x", null]} '), { ok: true, value: { a: [1, 'x', null] } }));
+
+for (const [text, line, column, expected] of [
+  ['', 1, 1, /Nothing/],
+  ['{\n  "a": 1,\n  b: 2\n}', 3, 3, /name in double quotes/],
+  ['{"a": }', 1, 7, /value/],
+  ['{"a" 1}', 1, 6, /colon/],
+  ['{"a": 1 "b": 2}', 1, 9, /comma or }/],
+  ['{"a": 1,}', 1, 9, /name in double quotes/],
+  ['[1 2]', 1, 4, /comma or \]/],
+  ['[1,\n 2', 2, 3, /comma or \]/],
+  ['{"a": "x\ny"}', 1, 7, /does not end/],
+  ['{"a": 01}', 1, 8, /comma/],
+  ['{} x', 1, 4, /ended/],
+  ['nul', 1, 1, /value/],
+] as const) {
+  test(`a mistake in ${JSON.stringify(text)} comes with its place`, () => {
+    const found = readJson(text);
+    assert.equal(found.ok, false);
+    if (found.ok) return;
+    assert.deepEqual([found.line, found.column], [line, column]);
+    assert.match(found.message, expected);
+  });
+}
+
+test('nesting without end is a mistake, not a crash', () => assert.equal(readJson('['.repeat(100_000)).ok, false));
 
 test('documents are shown as JSON, as text or as bytes', () => {
   assert.equal(payloadText({ data: { a: 1 } }), '{\n  "a": 1\n}');

@@ -2,43 +2,78 @@
 
 export type Reading = { ok: true; value: unknown } | { ok: false; line: number; column: number; message: string };
 
-/** Reads what is in an editor; a mistake comes with its place. */
+/** Reads what is in an editor; a mistake comes with its place and with what was expected there. */
 export function readJson(text: string): Reading {
   try {
     return { ok: true, value: JSON.parse(text) as unknown };
-  } catch (cause) {
-    const offset = mistakeAt(text, cause instanceof Error ? cause.message : '');
-    const before = text.slice(0, offset).split('\n');
-    return {
-      ok: false,
-      line: before.length,
-      column: (before[before.length - 1]?.length ?? 0) + 1,
-      message: text.trim() === '' ? 'Nothing is written here yet.' : 'This is not JSON.',
-    };
+  } catch {
+    const { at, expected } = mistake(text);
+    const before = text.slice(0, at).split('\n');
+    return { ok: false, line: before.length, column: (before[before.length - 1]?.length ?? 0) + 1, message: expected };
   }
 }
 
-// Engines word their messages differently, and some give no place: then the longest prefix that can still
-// become JSON is looked for by halving, with the engine as the judge of "unexpected end".
-function mistakeAt(text: string, message: string): number {
-  const position = /position (\d+)/.exec(message);
-  if (position) return Math.min(Number(position[1]), text.length);
-  let good = 0;
-  let bad = text.length + 1;
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    if (canGoOn(text.slice(0, middle))) good = middle;
-    else bad = middle;
-  }
-  return good;
+class Mistake {
+  constructor(
+    readonly at: number,
+    readonly expected: string,
+  ) {}
 }
 
-function canGoOn(prefix: string): boolean {
+const SPACE = /[ \t\n\r]*/y;
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
+
+// Engines word the mistakes of JSON.parse differently, and some tell no place. This walks the grammar of RFC 8259
+// only to find where it breaks; what a text means is left to the engine.
+function mistake(text: string): Mistake {
   try {
-    JSON.parse(prefix);
-    return true;
+    if (text.trim() === '') return new Mistake(0, 'Nothing is written here yet.');
+    const end = skip(text, value(text, 0, 0));
+    return new Mistake(end, end < text.length ? 'The JSON has ended before this.' : 'This is not JSON.');
   } catch (cause) {
-    return /end of|Unterminated|EOF/i.test(cause instanceof Error ? cause.message : '');
+    return cause instanceof Mistake ? cause : new Mistake(0, 'This is not JSON.');
+  }
+}
+
+function match(pattern: RegExp, text: string, at: number): number | null {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : null;
+}
+
+const skip = (text: string, at: number): number => match(SPACE, text, at) ?? at;
+
+function value(text: string, from: number, depth: number): number {
+  const at = skip(text, from);
+  if (depth > 500) throw new Mistake(at, 'This is nested too deeply.');
+  if (text[at] === '{') return members(text, at, '}', depth);
+  if (text[at] === '[') return members(text, at, ']', depth);
+  if (text[at] === '"') return string(text, at);
+  const end = match(SCALAR, text, at);
+  if (end === null) throw new Mistake(at, 'A value is expected here.');
+  return end;
+}
+
+function string(text: string, at: number): number {
+  const end = match(STRING, text, at);
+  if (end === null) throw new Mistake(at, 'This text does not end, or holds a character that needs a backslash.');
+  return end;
+}
+
+function members(text: string, open: number, close: '}' | ']', depth: number): number {
+  let at = skip(text, open + 1);
+  if (text[at] === close) return at + 1;
+  for (;;) {
+    if (close === '}') {
+      if (text[at] !== '"') throw new Mistake(at, 'A name in double quotes is expected here.');
+      at = skip(text, string(text, at));
+      if (text[at] !== ':') throw new Mistake(at, 'A colon is expected here.');
+      at++;
+    }
+    at = skip(text, value(text, at, depth + 1));
+    if (text[at] === close) return at + 1;
+    if (text[at] !== ',') throw new Mistake(at, `A comma or ${close} is expected here.`);
+    at = skip(text, at + 1);
   }
 }
 

@@ -155,5 +155,20 @@ export function kindFacts(kind: string): { title: string; tone: 'good' | 'bad' |
   return KINDS[kind] ?? { title: kind.replace(/_/g, ' '), tone: 'plain' };
 }
 
+// What an operator did, in the trail of a device.
+const DEEDS: Record<string, string> = {
+  CREATED: 'registered the device',
+  UPDATED: 'changed its credentials or attributes',
+  BLOCKED: 'blocked it',
+  UNBLOCKED: 'unblocked it',
+  DELETED: 'deleted it',
+};
+
+/** "admin blocked it", from an operator's entry. */
+export function deed(reason: string | null, who: string | null): string {
+  const what = reason ? (DEEDS[reason] ?? reason.replace(/_/g, ' ').toLowerCase()) : '';
+  return [who || 'An operator', what].filter(Boolean).join(' ');
+}
+
 export const LOG_KINDS: readonly string[] = Object.keys(KINDS);
 export const KNOWN_REASONS: readonly string[] = Object.keys(EXPLANATIONS);
