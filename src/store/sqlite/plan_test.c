@@ -1,0 +1,238 @@
+/* How SQLite runs the statements: each one that the calls below have prepared is explained, and a
+ * walk over a whole table or a sort in memory is a failure unless it is named here with its reason.
+ */
+#include "store/sqlite/sqlite_internal.h"
+#include "test/check.h"
+#include <stdio.h>
+#include <string.h>
+
+static struct gh_store *store;
+static struct gh_arena arena;
+static struct gh_error error;
+
+/* Parts of statements that may walk or sort. */
+static const struct {
+    const char *statement, *step, *reason;
+} allowed[] = {
+    {"FROM tenants ORDER BY name", "SCAN tenants", "all tenants are asked for"},
+    {"FROM operators", "SCAN operators", "all operators are asked for"},
+    {"FROM tokens ORDER BY", "SCAN tokens", "all tokens are asked for"},
+    {"FROM tokens ORDER BY", "TEMP B-TREE", "they are few"},
+    {"DELETE FROM tokens WHERE expires", "SCAN tokens", "they are few"},
+    {"DELETE FROM sign_ins WHERE expires", "SCAN sign_ins", "they are few"},
+    {"FROM topics ORDER BY number", "SCAN topics", "all topics are asked for"},
+    {"FROM subscriptions ORDER BY number", "SCAN subscriptions", "all subscriptions are asked for"},
+    {"SELECT count(*) FROM", "SCAN", "a count reads an index from end to end"},
+    {"LIKE ?5", "SCAN attributes", "a search reads all attributes, once"},
+    {"json_each", "SCAN json_each", "the ids that were given"},
+    {"json_each", "TEMP B-TREE", "the ids that were given"},
+    {"FROM trail WHERE ?1 = 0 AND ?2 = ''", "SCAN trail", "backwards by key, ends at the limit"},
+    {"LIMIT ?1)", "SCAN trail", "forwards by key, ends at the limit"},
+    {"", "SCAN CONSTANT ROW", "no table at all"},
+};
+
+static bool is_allowed(const char *statement, const char *step)
+{
+    for (size_t i = 0; i < GH_COUNT(allowed); i++)
+        if (strstr(statement, allowed[i].statement) != NULL &&
+            strstr(step, allowed[i].step) != NULL)
+            return true;
+    return false;
+}
+
+static size_t explain(struct gh_link *link)
+{
+    size_t explained = 0;
+    for (size_t i = 0; i < GH_STORE_STATEMENTS_MAX; i++) {
+        char text[4096];
+        sqlite3_stmt *steps;
+        if (link->slots[i].text == NULL)
+            continue;
+        snprintf(text, sizeof text, "EXPLAIN QUERY PLAN %s", link->slots[i].text);
+        REQUIRE("explained", sqlite3_prepare_v2(link->db, text, -1, &steps, NULL) == SQLITE_OK);
+        while (sqlite3_step(steps) == SQLITE_ROW) {
+            const char *step = (const char *)sqlite3_column_text(steps, 3);
+            bool slow = strstr(step, "SCAN") != NULL || strstr(step, "TEMP B-TREE") != NULL ||
+                        strstr(step, "AUTOMATIC") != NULL;
+            if (!CHECK("no walk over a table", !slow || is_allowed(link->slots[i].text, step)))
+                fprintf(stderr, "    %s\n    in %s\n", step, link->slots[i].text);
+        }
+        sqlite3_finalize(steps);
+        explained++;
+    }
+    return explained;
+}
+
+/* Runs every statement once; what they find does not matter here. */
+static void run_writes(int64_t *tenant_out, int64_t *registry_out)
+{
+    enum gh_error_code code;
+    struct gh_slice one = GH_SLICE("one"), hash = GH_SLICE("0123456789abcdef0123456789abcdef");
+    struct gh_tenant tenant = {
+        .name = one, .google_project = one, .azure_hub = one, .aws_account = one};
+    code = gh_store_tenant_create(store, &tenant, &error);
+    code = gh_store_tenant_policy_set(store, tenant.number, one, one, one, &error);
+    struct gh_route route = {one, one};
+    struct gh_registry registry = {.tenant = tenant.number,
+                                   .name = one,
+                                   .routes = &route,
+                                   .routes_count = 1,
+                                   .certificates = {one},
+                                   .certificates_count = 1};
+    code = gh_store_registry_create(store, &registry, &error);
+    code = gh_store_registry_update(store, registry.number, 63, &registry, &error);
+    code = gh_store_registry_policy_set(store, registry.number, one, one, (struct gh_slice){0},
+                                        &error);
+    struct gh_attribute attribute = {one, one};
+    struct gh_device devices[] = {
+        {.number = 1, .registry = registry.number, .id = GH_SLICE("gate"), .is_gateway = true},
+        {.number = 2,
+         .registry = registry.number,
+         .id = one,
+         .attributes = &attribute,
+         .attributes_count = 1,
+         .credentials_count = 1}};
+    size_t failed;
+    bool taken;
+    code = gh_store_devices_create(store, devices, 2, &failed, &taken, &error);
+    REQUIRE("devices", code == GH_OK);
+    code = gh_store_device_update(store, 2, 31, &devices[1], &error);
+    code = gh_store_gateway_bind(store, 1, 2, &error);
+    code = gh_store_gateway_unbind(store, 1, 2, &error);
+    int64_t version;
+    for (int i = 0; i < 12; i++) {
+        code = gh_store_config_set(store, 2, one, 0, 1, &version, &error);
+        code = gh_store_state_set(store, 2, one, 1, &error);
+    }
+    code = gh_store_config_acknowledged(store, 2, 1, 1, &error);
+    code = gh_store_activity_put(store, &(struct gh_activity_times){.device = 2}, 1, &error);
+    struct gh_operator_row operator= {.name = one};
+    code = gh_store_operator_create(store, &operator, & error);
+    code = gh_store_operator_update(store, &operator, & error);
+    struct gh_sign_in_row sign_in = {.hash = hash, .operator_number = operator.number };
+    code = gh_store_sign_in_create(store, &sign_in, &error);
+    code = gh_store_sign_in_seen(store, hash, 1, &error);
+    code = gh_store_sign_in_delete(store, hash, &error);
+    code = gh_store_operator_delete(store, operator.number, &error);
+    code = gh_store_token_create(store, &(struct gh_token_row){.hash = hash}, &error);
+    code = gh_store_token_delete(store, hash, &error);
+    code = gh_store_expire(store, 1, 1, &error);
+    struct gh_topic_row topic = {.tenant = tenant.number, .name = one};
+    code = gh_store_topic_create(store, &topic, &error);
+    struct gh_subscription_row subscription = {
+        .tenant = tenant.number, .topic = topic.number, .name = one};
+    code = gh_store_subscription_create(store, &subscription, &error);
+    code = gh_store_subscription_update(store, &subscription, &error);
+    code = gh_store_subscription_delete(store, subscription.number, &error);
+    code = gh_store_topic_delete(store, topic.number, &error);
+    struct gh_document_row document = {.tenant = tenant.number, .kind = one, .name = one};
+    code = gh_store_document_put(store, &document, &error);
+    code = gh_store_document_delete(store, tenant.number, one, one, &error);
+    struct gh_trail_entry entry = {.sequence = 1, .kind = GH_TRAIL_CONNECT};
+    code = gh_store_trail_append(store, &entry, 1, &error);
+    code = gh_store_blocks_put(store, &(struct gh_block_row){.device = 2}, 1, 1, &error);
+    size_t removed;
+    code = gh_store_blocks_trim(store, 1, &removed, &error);
+    REQUIRE("the last one", code == GH_OK);
+    *tenant_out = tenant.number;
+    *registry_out = registry.number;
+}
+
+static void run_device_reads(int64_t tenant, int64_t registry)
+{
+    enum gh_error_code code;
+    struct gh_slice one = GH_SLICE("one");
+    struct gh_device device, *devices;
+    struct gh_config *configs;
+    struct gh_state *states;
+    size_t count;
+    uint64_t total;
+    bool more;
+    const struct gh_device_query queries[] = {
+        {.page_size = 1, .parts = GH_DEVICE_PART_ALL, .text = one},
+        {.page_size = 1, .tenant = tenant},
+        {.page_size = 1, .registry = registry},
+        {.page_size = 1, .registry = registry, .ids = &one, .ids_count = 1},
+    };
+    for (size_t i = 0; i < GH_COUNT(queries); i++) {
+        code = gh_store_device_list(store, &queries[i], 0, (struct gh_slice){0}, &arena, &devices,
+                                    &count, &more, &error);
+        CHECK("listed", code == GH_OK && count == 1);
+        code = gh_store_device_count(store, &queries[i], &total, &error);
+    }
+    code = gh_store_device_get(store, 2, &arena, &device, &error);
+    code = gh_store_device_find(store, tenant, one, one, one, 0, &arena, &device, &error);
+    code = gh_store_device_find(store, tenant, one, one, one, 2, &arena, &device, &error);
+    code = gh_store_gateway_bound(store, 1, 2, &more, &error);
+    code = gh_store_config_list(store, 2, 10, &arena, &configs, &count, &error);
+    code = gh_store_state_list(store, 2, 10, &arena, &states, &count, &error);
+    CHECK("the last one", code == GH_OK && count == 10);
+}
+
+static bool visit(void *context, const struct gh_block_row *block)
+{
+    (void)context, (void)block;
+    return false;
+}
+
+static void run_reads(int64_t tenant)
+{
+    enum gh_error_code code;
+    struct gh_slice one = GH_SLICE("one"), value;
+    struct gh_tenant row, *tenants;
+    struct gh_registry registry, *registries;
+    struct gh_operator_row operator, * operators;
+    struct gh_sign_in_row sign_in;
+    struct gh_token_row token, *tokens;
+    struct gh_topic_row *topics;
+    struct gh_subscription_row *subscriptions;
+    struct gh_document_row document, *documents;
+    struct gh_trail_entry *entries;
+    int64_t sequence;
+    size_t count;
+    bool more;
+    code = gh_store_tenant_get(store, tenant, &arena, &row, &error);
+    code = gh_store_tenant_find(store, one, &arena, &row, &error);
+    code = gh_store_tenant_find_google(store, one, &arena, &row, &error);
+    code = gh_store_tenant_list(store, &arena, &tenants, &count, &error);
+    code = gh_store_registry_find(store, tenant, one, one, &arena, &registry, &error);
+    code = gh_store_registry_get(store, registry.number, &arena, &registry, &error);
+    code = gh_store_registry_list(store, &(struct gh_registry_query){.page_size = 1}, 0,
+                                  (struct gh_slice){0}, &arena, &registries, &count, &more, &error);
+    code = gh_store_operator_find(store, one, &arena, &operator, & error);
+    code = gh_store_operator_list(store, &arena, &operators, &count, &error);
+    code = gh_store_sign_in_find(store, one, &arena, &sign_in, &error);
+    code = gh_store_token_find(store, one, &arena, &token, &error);
+    code = gh_store_token_list(store, &arena, &tokens, &count, &error);
+    code = gh_store_topic_list(store, &arena, &topics, &count, &error);
+    code = gh_store_subscription_list(store, &arena, &subscriptions, &count, &error);
+    code = gh_store_document_get(store, tenant, one, one, &arena, &document, &error);
+    code = gh_store_document_list(store, tenant, one, &arena, &documents, &count, &error);
+    code = gh_store_meta_get(store, one, &arena, &value, &error);
+    const struct gh_trail_filter filters[] = {{.limit = 1},
+                                              {.limit = 1, .device = 1},
+                                              {.limit = 1, .tenant = one},
+                                              {.limit = 1, .kinds = 2}};
+    for (size_t i = 0; i < GH_COUNT(filters); i++)
+        code = gh_store_trail_list(store, &filters[i], &arena, &entries, &count, &error);
+    code = gh_store_trail_last(store, &sequence, &error);
+    code = gh_store_blocks_each(store, 2, 0, 1, visit, NULL, &error);
+    CHECK("the last one", code == GH_OK);
+}
+
+int main(void)
+{
+    int64_t tenant, registry;
+    gh_arena_init(&arena, 16 << 20);
+    store = gh_store_open(check_folder(), GH_STORE_CREATE, &error);
+    REQUIRE("the store opens", store != NULL);
+    run_writes(&tenant, &registry);
+    run_device_reads(tenant, registry);
+    run_reads(tenant);
+    size_t explained = explain(&store->writer) + explain(store->readers[0]);
+    printf("%zu statements explained\n", explained);
+    CHECK("most of them", explained > 90);
+    gh_store_close(store);
+    gh_arena_deinit(&arena);
+    return check_report();
+}
