@@ -170,9 +170,10 @@ void gh_exchange_answer(struct gh_exchange *exchange, const struct gh_http_answe
 
     pthread_mutex_lock(&exchange->lock);
     if (exchange->progress == EXCHANGE_WAITING && !exchange->is_over) {
-        exchange_write(&exchange->head, exchange->config, answer, exchange->is_head,
-                       exchange->keep_alive, exchange->minor);
-        if (exchange->head.overflow) {
+        if (answer->body.size <= GH_EXCHANGE_ANSWER_BYTES_MAX)
+            exchange_write(&exchange->head, exchange->config, answer, exchange->is_head,
+                           exchange->keep_alive, exchange->minor);
+        if (exchange->head.size == 0 || exchange->head.overflow) {
             gh_buffer_release(&exchange->head);
             exchange_write(&exchange->head, exchange->config, &too_large, exchange->is_head,
                            exchange->keep_alive, exchange->minor);
