@@ -48,11 +48,20 @@ static void answer(struct gh_exchange *exchange, int status, struct gh_slice bod
                                  });
 }
 
+static struct visit *visit_of(struct google_call *call)
+{
+    return (struct visit *)((char *)call - offsetof(struct visit, call));
+}
+
+static void on_gone(struct google_call *call, void (*fn)(void *context), void *context)
+{
+    gh_exchange_on_gone(visit_of(call)->exchange, fn, context);
+}
+
 /* `finish` of the call: any thread. */
 static void finish(struct google_call *call)
 {
-    struct visit *visit = (struct visit *)((char *)call - offsetof(struct visit, call));
-    struct gh_exchange *exchange = visit->exchange;
+    struct gh_exchange *exchange = visit_of(call)->exchange;
     struct gh_buffer body;
     gh_buffer_init(&body, ANSWER_BYTES_MAX);
     int status = google_call_print(call, &body);
@@ -116,6 +125,7 @@ bool gh_google_http(struct gh_google *google, struct gh_exchange *exchange)
             .body = request->body,
             .peer = request->peer,
             .finish = finish,
+            .on_gone = on_gone,
         };
         visit->exchange = gh_exchange_ref(exchange);
         visit->job.run = run;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FIELD_NAME_PRINT_MAX = 64, DURATION_FRACTION_DIGITS_MAX = 9, BYTES_MAX = GH_JSON_BYTES_MAX };
+enum { FIELD_NAME_PRINT_MAX = 64, DURATION_FRACTION_DIGITS_MAX = 9, BYTES_MAX = 10 * 1000 * 1000 };
 
 /* ---- names and enums ---- */
 

@@ -380,6 +380,7 @@ static enum gh_error_code authorise(struct google_call *call)
     if (gh_policy_may(&call->caller, call->route->permission, &scope, why))
         return found;
     note_denial(call, why);
+    gh_metric_add(call->services->metrics, GH_METRIC_api_denied_total, 1);
     const char *name = google_permission_print(call, call->route->permission);
     return google_fail(call, GH_ERROR_DENIED,
                        "the caller does not have %s on this resource, or it does not exist",
@@ -489,8 +490,10 @@ void google_note(struct google_call *call, const struct gh_device *device, const
 
 static enum gh_error_code prepare(struct google_call *call)
 {
-    if (call->caller.kind == GH_CALLER_NOBODY)
+    if (call->caller.kind == GH_CALLER_NOBODY) {
+        gh_metric_add(call->services->metrics, GH_METRIC_api_unauthenticated_total, 1);
         return google_fail(call, GH_ERROR_UNAUTHENTICATED, "no valid token");
+    }
     enum gh_error_code code = find_route(call);
     if (code == GH_OK)
         code = authorise(call);

@@ -47,6 +47,10 @@ struct google_call {
     void (*finish)(
         struct google_call *call); /* the answer is there; called once, from any thread */
 
+    /* NULL, or has `fn` called exactly once when nobody waits for the answer any more, or it was
+     * sent. */
+    void (*on_gone)(struct google_call *call, void (*fn)(void *context), void *context);
+
     int64_t now_ms;
     const struct google_route *route;
     struct gh_slice project, location, registry_name; /* of the path; empty where it has none */
@@ -59,7 +63,6 @@ struct google_call {
     bool write_failed; /* a writer of message_internal.h had no memory */
     enum gh_error_code code;
     struct gh_error error;
-    void *waiting_state; /* of a handler that waits */
 };
 
 /* Serves the call. */

@@ -176,12 +176,26 @@ static const struct testbed_row message_rows[] = {
      .says = {"\"topic\":\"_deleted-topic_\""}},
 };
 
+/* A pull that would wait for half a minute ends at once when its consumer hangs up, and what is
+ * published later is for the next one. */
+static void check_hang_up(struct testbed *bed)
+{
+    char *said;
+    bed->hang_up = true;
+    int status = testbed_ask(bed, &consumer, "POST", SUBSCRIPTIONS "/climate:pull",
+                             "{\"maxMessages\":1}", &said);
+    CHECK("a pull that was given up", status == 200 && strcmp(said, "{}") == 0);
+    free(said);
+    bed->hang_up = false;
+}
+
 int main(void)
 {
     struct testbed bed;
     testbed_open(&bed);
     testbed_run(&bed, topic_rows, GH_COUNT(topic_rows));
     testbed_run(&bed, subscription_rows, GH_COUNT(subscription_rows));
+    check_hang_up(&bed);
     testbed_run(&bed, message_rows, GH_COUNT(message_rows));
     testbed_close(&bed);
     return check_report();

@@ -1,6 +1,8 @@
+#include "base/log.h"
 #include "dialect/google/rest_internal.h"
 #include "io/worker.h"
 #include "pubsub/pubsub.h"
+#include <pthread.h>
 
 /* google.pubsub.v1.Subscriber: subscriptions that are pulled. What would change the delivery and is
  * not served (push, filters, ordering, dead letters, exactly once) is refused, not ignored. */
@@ -221,6 +223,8 @@ struct pulling {
     struct gh_job job; /* first: `run` is given its address */
     struct gh_pull pull;
     struct google_call *call;
+    pthread_mutex_t lock; /* around what follows */
+    bool started, replied, gone;
 };
 
 static json_t *write_received(struct google_call *call, const struct gh_received *received)
@@ -243,23 +247,53 @@ static json_t *write_received(struct google_call *call, const struct gh_received
     return out;
 }
 
-static void pull_answer(struct gh_job *job)
+static void write_messages(struct google_call *call, const struct gh_pull *pull)
 {
-    struct pulling *pulling = (struct pulling *)job;
+    json_t *list = json_array();
+    for (size_t i = 0; i < pull->count; i++)
+        google_append(list, write_received(call, &pull->messages[i]), &call->write_failed);
+    call->output = json_object();
+    google_put_value(call->output, "receivedMessages", list, &call->write_failed);
+}
+
+static void pull_answer(struct pulling *pulling)
+{
     struct google_call *call = pulling->call;
     enum gh_error_code code = pulling->pull.result;
-    if (code == GH_OK) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < pulling->pull.count; i++)
-            google_append(list, write_received(call, &pulling->pull.messages[i]),
-                          &call->write_failed);
-        call->output = json_object();
-        google_put_value(call->output, "receivedMessages", list, &call->write_failed);
-    } else {
+    if (code == GH_OK)
+        write_messages(call, &pulling->pull);
+    else
         google_fail(call, code, "the subscription is gone, or the server is draining");
-    }
     gh_pull_release(&pulling->pull);
     google_call_end(call, code);
+}
+
+/* Messages on their way to a consumer that has gone are for the next one, now and not at their
+ * deadline. */
+static void give_back(struct pulling *pulling)
+{
+    struct google_call *call = pulling->call;
+    size_t count = pulling->pull.count;
+    struct gh_error error;
+    struct gh_slice *ids = gh_arena_array(call->arena, count + 1, sizeof(*ids));
+    if (ids == NULL || count == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = gh_slice_text(pulling->pull.messages[i].ack_id);
+    if (gh_pubsub_modify_deadline_wait(call->services->pubsub, call->tenant.number, call->target,
+                                       ids, count, 0, &error) != GH_OK)
+        gh_log(GH_LOG_WARN, "google", "messages stay leased: %s", error.text);
+}
+
+static void run_answer(struct gh_job *job)
+{
+    struct pulling *pulling = (struct pulling *)job;
+    pthread_mutex_lock(&pulling->lock);
+    bool gone = pulling->gone;
+    pthread_mutex_unlock(&pulling->lock);
+    if (gone)
+        give_back(pulling);
+    pull_answer(pulling);
 }
 
 /* On the pubsub's thread, which has better things to do than base64. */
@@ -268,9 +302,39 @@ static void pull_done(void *context, struct gh_letter *letter)
     struct pulling *pulling = context;
     struct gh_workers *workers = pulling->call->services->workers;
     (void)letter;
-    pulling->job.run = pull_answer;
+    pthread_mutex_lock(&pulling->lock);
+    pulling->replied = true;
+    pthread_mutex_unlock(&pulling->lock);
+    pulling->job.run = run_answer;
     if (workers == NULL || !gh_workers_submit(workers, &pulling->job))
-        pull_answer(&pulling->job);
+        pull_answer(pulling);
+}
+
+/* The consumer hung up, or has its answer. */
+static void pull_gone(void *context)
+{
+    struct pulling *pulling = context;
+    pthread_mutex_lock(&pulling->lock);
+    pulling->gone = true;
+    if (pulling->started && !pulling->replied)
+        gh_pubsub_pull_cancel(pulling->call->services->pubsub, &pulling->pull);
+    pthread_mutex_unlock(&pulling->lock);
+}
+
+static enum gh_error_code pull_start(struct google_call *call, struct pulling *pulling)
+{
+    enum gh_error_code code;
+    if (call->on_gone != NULL)
+        call->on_gone(call, pull_gone, pulling);
+    pthread_mutex_lock(&pulling->lock);
+    if (pulling->gone)
+        code = google_fail(call, GH_ERROR_UNAVAILABLE, "the consumer has gone");
+    else
+        code = gh_pubsub_pull(call->services->pubsub, call->tenant.number, call->target,
+                              &pulling->pull, &call->error);
+    pulling->started = code == GH_OK;
+    pthread_mutex_unlock(&pulling->lock); /* from here on an answered pull may be gone */
+    return code;
 }
 
 void google_pull(struct google_call *call)
@@ -287,16 +351,14 @@ void google_pull(struct google_call *call)
         return;
     }
     pulling->call = call;
-    pulling->pull = (struct gh_pull){
-        .reply = pull_done,
-        .reply_context = pulling,
-        .messages_max =
-            messages_max > GH_PUBSUB_PULL_MAX ? GH_PUBSUB_PULL_MAX : (size_t)messages_max,
-        .bytes_max = GOOGLE_PULL_BYTES_MAX,
-        .wait_ms = immediately ? 0 : INT64_C(1000) * GH_PUBSUB_WAIT_MAX_S,
-    };
-    enum gh_error_code code = gh_pubsub_pull(call->services->pubsub, call->tenant.number,
-                                             call->target, &pulling->pull, &call->error);
+    pthread_mutex_init(&pulling->lock, NULL);
+    pulling->pull.reply = pull_done;
+    pulling->pull.reply_context = pulling;
+    pulling->pull.messages_max =
+        messages_max > GH_PUBSUB_PULL_MAX ? GH_PUBSUB_PULL_MAX : (size_t)messages_max;
+    pulling->pull.bytes_max = GOOGLE_PULL_BYTES_MAX;
+    pulling->pull.wait_ms = immediately ? 0 : INT64_C(1000) * GH_PUBSUB_WAIT_MAX_S;
+    enum gh_error_code code = pull_start(call, pulling);
     if (code != GH_OK)
         google_call_end(call, code);
 }

@@ -29,6 +29,7 @@ struct testbed {
     char command[256];               /* the last one: "channel payload" */
     char *slots[TESTBED_SLOTS];      /* "$0" to "$9" in rows */
     int64_t ahead_ms;                /* of the real clock */
+    bool hang_up;                    /* before the answer, once the call waits */
 };
 
 /* One request. "$0" to "$9" in texts stand for what earlier rows kept. */
@@ -123,13 +124,25 @@ struct testbed_answer {
     pthread_mutex_t lock;
     pthread_cond_t there;
     bool finished;
+    void (*gone)(void *context); /* of a call that waits */
+    void *gone_context;
     struct google_call call;
 };
 
+static struct testbed_answer *testbed_answer_of(struct google_call *call)
+{
+    return (struct testbed_answer *)((char *)call - offsetof(struct testbed_answer, call));
+}
+
+static void testbed_on_gone(struct google_call *call, void (*fn)(void *context), void *context)
+{
+    testbed_answer_of(call)->gone = fn;
+    testbed_answer_of(call)->gone_context = context;
+}
+
 static void testbed_finish(struct google_call *call)
 {
-    struct testbed_answer *answer =
-        (struct testbed_answer *)((char *)call - offsetof(struct testbed_answer, call));
+    struct testbed_answer *answer = testbed_answer_of(call);
     pthread_mutex_lock(&answer->lock);
     answer->finished = true;
     pthread_cond_signal(&answer->there);
@@ -158,8 +171,11 @@ static int testbed_ask(struct testbed *bed, const struct gh_caller *caller, cons
                                        .body = gh_slice_text(body),
                                        .peer = "127.0.0.1:1",
                                        .caller = caller == NULL ? administrator : *caller,
-                                       .finish = testbed_finish};
+                                       .finish = testbed_finish,
+                                       .on_gone = testbed_on_gone};
     google_call_run(&answer.call);
+    if (bed->hang_up && answer.gone != NULL)
+        answer.gone(answer.gone_context);
     pthread_mutex_lock(&answer.lock);
     while (!answer.finished)
         pthread_cond_wait(&answer.there, &answer.lock);
