@@ -1,0 +1,394 @@
+/* Both ends in one thread over a socket pair. The hostile ends are OpenSSL's own, with rules of
+ * their own. */
+#include "base/time.h"
+#include "crypto/authority.h"
+#include "crypto/key.h"
+#include "crypto/tls.h"
+#include "test/check.h"
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PEM_MAX = 8192, STEPS_MAX = 100 };
+
+struct pki {
+    struct gh_buffer ca, certificate, expired, key, other_ca, other_key;
+};
+
+static struct pki pki;
+
+static void make_root(struct gh_buffer *ca, struct gh_buffer *key, int64_t now_s)
+{
+    struct gh_validity validity = {now_s - 30 * 86400, now_s + 86400};
+    gh_buffer_init(ca, PEM_MAX);
+    gh_buffer_init(key, PEM_MAX);
+    REQUIRE("a root", gh_authority_create(GH_SLICE("Test root"), validity, key, ca, NULL) == GH_OK);
+}
+
+static void issue(const struct gh_authority *authority, struct gh_slice public_key,
+                  struct gh_validity validity, struct gh_buffer *out)
+{
+    struct gh_slice names[] = {GH_SLICE("gate.example"), GH_SLICE("*.wild.example"),
+                               GH_SLICE("127.0.0.1"), GH_SLICE("::1")};
+    struct gh_leaf leaf = {.common_name = GH_SLICE("gate.example"),
+                           .public_key_pem = public_key,
+                           .names = names,
+                           .names_count = GH_COUNT(names),
+                           .validity = validity};
+    struct gh_error error = {0};
+    gh_buffer_init(out, PEM_MAX);
+    if (gh_authority_issue(authority, &leaf, out, &error) != GH_OK)
+        printf("%s\n", error.text);
+    REQUIRE("a leaf", out->size > 0);
+}
+
+static void make_pki(void)
+{
+    int64_t now_s = gh_time_utc_ms() / 1000;
+    struct gh_buffer ca_key, other_ca_key, public_key;
+
+    make_root(&pki.ca, &ca_key, now_s);
+    make_root(&pki.other_ca, &other_ca_key, now_s);
+    gh_buffer_init(&pki.key, PEM_MAX);
+    gh_buffer_init(&pki.other_key, PEM_MAX);
+    gh_buffer_init(&public_key, PEM_MAX);
+    struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, NULL);
+    struct gh_private_key *other = gh_private_key_generate(GH_KEY_P256, NULL);
+    REQUIRE("keys", key != NULL && other != NULL && gh_private_key_print(key, &pki.key) &&
+                        gh_private_key_print(other, &pki.other_key) &&
+                        gh_private_key_print_public(key, &public_key));
+    struct gh_authority *authority =
+        gh_authority_open(gh_buffer_slice(&pki.ca), gh_buffer_slice(&ca_key), NULL);
+    REQUIRE("an authority", authority != NULL);
+    issue(authority, gh_buffer_slice(&public_key), (struct gh_validity){now_s - 60, now_s + 3600},
+          &pki.certificate);
+    issue(authority, gh_buffer_slice(&public_key), (struct gh_validity){now_s - 7200, now_s - 3600},
+          &pki.expired);
+    gh_authority_close(authority);
+    gh_private_key_close(key);
+    gh_private_key_close(other);
+    gh_buffer_deinit(&ca_key);
+    gh_buffer_deinit(&other_ca_key);
+    gh_buffer_deinit(&public_key);
+}
+
+static void free_pki(void)
+{
+    struct gh_buffer *all[] = {&pki.ca,  &pki.certificate, &pki.expired,
+                               &pki.key, &pki.other_ca,    &pki.other_key};
+    for (size_t i = 0; i < GH_COUNT(all); i++)
+        gh_buffer_deinit(all[i]);
+}
+
+static struct gh_slice of(const struct gh_buffer *buffer)
+{
+    return gh_buffer_slice(buffer);
+}
+
+struct pair {
+    int fds[2];
+    struct gh_tls *server, *client;
+};
+
+static void pair_open(struct pair *pair, struct gh_tls_context *server,
+                      struct gh_tls_context *client, const char *name)
+{
+    REQUIRE("sockets", socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds) == 0);
+    pair->server = gh_tls_open(server, pair->fds[0], NULL);
+    pair->client = client == NULL ? NULL : gh_tls_open(client, pair->fds[1], name);
+    REQUIRE("both ends", pair->server != NULL && (client == NULL) == (pair->client == NULL));
+}
+
+static void pair_close(struct pair *pair)
+{
+    gh_tls_close(pair->server);
+    if (pair->client != NULL)
+        gh_tls_close(pair->client);
+    close(pair->fds[0]);
+    close(pair->fds[1]);
+}
+
+static bool is_waiting(enum gh_tls_status status)
+{
+    return status == GH_TLS_WANT_READ || status == GH_TLS_WANT_WRITE;
+}
+
+/* True when both ends say so; `error` is the client's. */
+static bool shake(struct pair *pair, struct gh_error *error)
+{
+    enum gh_tls_status server = GH_TLS_WANT_READ, client = GH_TLS_WANT_WRITE;
+    for (int i = 0; i < STEPS_MAX && (is_waiting(server) || is_waiting(client)); i++) {
+        if (is_waiting(client))
+            client = gh_tls_handshake(pair->client, error);
+        if (is_waiting(server))
+            server = gh_tls_handshake(pair->server, NULL);
+    }
+    return server == GH_TLS_OK && client == GH_TLS_OK;
+}
+
+static const struct {
+    const char *claim, *name;
+    bool knows_root, is_expired, connects;
+    const char *words;
+} trust[] = {
+    {"a name", "gate.example", true, false, true, ""},
+    {"a wildcard", "a.wild.example", true, false, true, ""},
+    {"an IPv4 address", "127.0.0.1", true, false, true, ""},
+    {"an IPv6 address", "::1", true, false, true, ""},
+    {"another name", "other.example", true, false, false, "hostname mismatch"},
+    {"a name below", "a.gate.example", true, false, false, "hostname mismatch"},
+    {"two labels under a wildcard", "a.b.wild.example", true, false, false, "hostname mismatch"},
+    {"another address", "127.0.0.2", true, false, false, "IP address mismatch"},
+    {"an unknown root", "gate.example", false, false, false, "certificate"},
+    {"an expired leaf", "gate.example", true, true, false, "expired"},
+};
+
+static void each_trust(void)
+{
+    for (size_t i = 0; i < GH_COUNT(trust); i++) {
+        struct gh_tls_context *server = gh_tls_server_open(
+            of(trust[i].is_expired ? &pki.expired : &pki.certificate), of(&pki.key), NULL);
+        struct gh_tls_context *client =
+            gh_tls_client_open(of(trust[i].knows_root ? &pki.ca : &pki.other_ca), NULL);
+        struct gh_error error = {0};
+        struct pair pair;
+        REQUIRE("contexts", server != NULL && client != NULL);
+        pair_open(&pair, server, client, trust[i].name);
+        gh_tls_context_unref(server); /* connections keep what they need */
+        gh_tls_context_unref(client);
+        CHECK(trust[i].claim, shake(&pair, &error) == trust[i].connects);
+        if (!trust[i].connects) {
+            CHECK(trust[i].claim, error.code == GH_ERROR_TLS);
+            if (!CHECK(trust[i].claim, strstr(error.text, trust[i].words) != NULL))
+                printf("%s\n", error.text);
+        }
+        pair_close(&pair);
+    }
+}
+
+static void contexts(void)
+{
+    const struct {
+        const char *claim;
+        struct gh_slice certificate, key;
+    } rows[] = {
+        {"no certificate", GH_SLICE(""), of(&pki.key)},
+        {"no PEM", GH_SLICE("hello"), of(&pki.key)},
+        {"half a certificate", gh_slice_sub(of(&pki.certificate), 0, 200), of(&pki.key)},
+        {"no key", of(&pki.certificate), GH_SLICE("")},
+        {"a certificate as key", of(&pki.certificate), of(&pki.certificate)},
+        {"the key of another", of(&pki.certificate), of(&pki.other_key)},
+    };
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        struct gh_error error = {0};
+        CHECK(rows[i].claim, gh_tls_server_open(rows[i].certificate, rows[i].key, &error) == NULL);
+        CHECK(rows[i].claim, error.code == GH_ERROR_TLS && error.text[0] != '\0');
+        CHECK("OpenSSL's queue is left empty", ERR_peek_error() == 0);
+    }
+    struct gh_error error = {0};
+    CHECK("no trust anchor",
+          gh_tls_client_open(GH_SLICE("nothing"), &error) == NULL && error.code == GH_ERROR_TLS);
+    struct gh_tls_context *system_wide = gh_tls_client_open(GH_SLICE(""), &error);
+    CHECK("the system's anchors", system_wide != NULL);
+    gh_tls_context_unref(system_wide);
+    gh_tls_context_unref(NULL);
+}
+
+/* One end writes until the socket is full, the other reads it all. */
+static void bytes(void)
+{
+    static uint8_t sent[300000], got[300000];
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    struct gh_tls_context *client = gh_tls_client_open(of(&pki.ca), NULL);
+    struct pair pair;
+    size_t written = 0, read = 0, count;
+
+    pair_open(&pair, server, client, "gate.example");
+    REQUIRE("shaken", shake(&pair, NULL));
+    CHECK("1.3 among ourselves", strcmp(gh_tls_version(pair.server), "TLSv1.3") == 0);
+    CHECK("SNI", gh_slice_equal(gh_tls_server_name(pair.server), GH_SLICE("gate.example")));
+    CHECK("no ALPN", gh_tls_alpn(pair.server).size == 0);
+    for (size_t i = 0; i < sizeof sent; i++)
+        sent[i] = (uint8_t)(i * 7 + i / 251);
+    CHECK("nothing to read yet",
+          gh_tls_read(pair.client, got, sizeof got, &count) == GH_TLS_WANT_READ);
+    for (int i = 0; i < 10000 && read < sizeof sent; i++) {
+        if (written < sizeof sent) {
+            /* A copy elsewhere: the memory may move between two attempts. */
+            uint8_t moved[5000];
+            size_t size =
+                sizeof sent - written < sizeof moved ? sizeof sent - written : sizeof moved;
+            memcpy(moved, sent + written, size);
+            enum gh_tls_status status = gh_tls_write(pair.server, gh_slice(moved, size), &count);
+            CHECK("written or waiting", status == GH_TLS_OK || status == GH_TLS_WANT_WRITE);
+            written += count;
+            if (status == GH_TLS_OK)
+                continue;
+        }
+        enum gh_tls_status status = gh_tls_read(pair.client, got + read, sizeof got - read, &count);
+        CHECK("read or waiting", status == GH_TLS_OK || status == GH_TLS_WANT_READ);
+        read += count;
+    }
+    CHECK("all of it, in order", read == sizeof sent && memcmp(sent, got, sizeof sent) == 0);
+    gh_tls_shutdown(pair.server);
+    CHECK("close_notify", gh_tls_read(pair.client, got, 1, &count) == GH_TLS_END);
+    CHECK("the other direction lives on",
+          gh_tls_write(pair.client, GH_SLICE("bye"), &count) == GH_TLS_OK && count == 3);
+    close(pair.fds[1]);
+    pair.fds[1] = dup(0);
+    CHECK("it arrives", gh_tls_read(pair.server, got, 8, &count) == GH_TLS_OK && count == 3);
+    CHECK("a socket that is just closed", gh_tls_read(pair.server, got, 8, &count) == GH_TLS_END);
+    pair_close(&pair);
+    gh_tls_context_unref(server);
+    gh_tls_context_unref(client);
+}
+
+/* Clients by OpenSSL that offer one thing alone. */
+static const struct {
+    const char *claim;
+    int version_min, version_max;
+    const char *ciphers, *suites, *groups;
+    bool connects;
+} offers[] = {
+    {"TLS 1.3", TLS1_3_VERSION, 0, NULL, NULL, NULL, true},
+    {"TLS 1.2 with forward secrecy", TLS1_2_VERSION, TLS1_2_VERSION,
+     "ECDHE-ECDSA-AES128-GCM-SHA256", NULL, NULL, true},
+    {"TLS 1.2 with ChaCha20", TLS1_2_VERSION, TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305", NULL,
+     NULL, true},
+    {"P-256 alone", TLS1_2_VERSION, 0, NULL, NULL, "P-256", true},
+    {"CBC", TLS1_2_VERSION, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA256", NULL, NULL, false},
+    {"no forward secrecy", TLS1_2_VERSION, TLS1_2_VERSION, "AES128-GCM-SHA256", NULL, NULL, false},
+    {"finite-field DH", TLS1_2_VERSION, TLS1_2_VERSION, "DHE-RSA-AES128-GCM-SHA256", NULL, NULL,
+     false},
+    {"TLS 1.1", TLS1_1_VERSION, TLS1_1_VERSION, "ALL:@SECLEVEL=0", NULL, NULL, false},
+    {"a group that is not ours", TLS1_2_VERSION, 0, NULL, NULL, "P-521", false},
+    {"CCM", TLS1_3_VERSION, 0, NULL, "TLS_AES_128_CCM_SHA256", NULL, false},
+};
+
+static SSL *native_client(size_t i, int fd)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    if (offers[i].version_max == TLS1_1_VERSION)
+        SSL_CTX_set_security_level(context, 0);
+    SSL_CTX_set_min_proto_version(context, offers[i].version_min);
+    SSL_CTX_set_max_proto_version(context, offers[i].version_max);
+    if (offers[i].ciphers != NULL)
+        REQUIRE(offers[i].claim, SSL_CTX_set_cipher_list(context, offers[i].ciphers) == 1);
+    if (offers[i].suites != NULL)
+        REQUIRE(offers[i].claim, SSL_CTX_set_ciphersuites(context, offers[i].suites) == 1);
+    if (offers[i].groups != NULL)
+        REQUIRE(offers[i].claim, SSL_CTX_set1_groups_list(context, offers[i].groups) == 1);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    SSL_set_fd(ssl, fd);
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+static bool shake_native(struct gh_tls *server, SSL *client)
+{
+    enum gh_tls_status status = GH_TLS_WANT_READ;
+    int done = 0;
+    for (int i = 0; i < STEPS_MAX && (is_waiting(status) || done != 1); i++) {
+        ERR_clear_error();
+        done = SSL_do_handshake(client);
+        if (is_waiting(status))
+            status = gh_tls_handshake(server, NULL);
+        if (status == GH_TLS_FAILED)
+            break;
+    }
+    ERR_clear_error();
+    return done == 1 && status == GH_TLS_OK;
+}
+
+static void each_offer(void)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    for (size_t i = 0; i < GH_COUNT(offers); i++) {
+        struct pair pair;
+        pair_open(&pair, server, NULL, NULL);
+        SSL *client = native_client(i, pair.fds[1]);
+        bool connects = shake_native(pair.server, client);
+        CHECK(offers[i].claim, connects == offers[i].connects);
+        if (connects) {
+            CHECK("nothing to resume", !SSL_SESSION_has_ticket(SSL_get_session(client)));
+            size_t got;
+            uint8_t byte;
+            if (SSL_version(client) == TLS1_2_VERSION) {
+                CHECK("the client asks to renegotiate",
+                      SSL_renegotiate(client) == 1 && SSL_do_handshake(client) != 0);
+                CHECK("and is not obeyed", gh_tls_read(pair.server, &byte, 1, &got) != GH_TLS_OK);
+            }
+        }
+        SSL_free(client);
+        pair_close(&pair);
+    }
+    gh_tls_context_unref(server);
+}
+
+static const struct {
+    const char *claim, *offered, *chosen;
+    size_t size;
+} alpns[] = {
+    {"http/1.1", "\x08http/1.1", "http/1.1", 9},
+    {"mqtt", "\x04mqtt", "mqtt", 5},
+    {"the client's first", "\x02h2\x04mqtt\x08http/1.1", "mqtt", 17},
+    {"neither is no refusal", "\x0ex-amzn-mqtt-ca", "", 15},
+};
+
+static void each_alpn(void)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    for (size_t i = 0; i < GH_COUNT(alpns); i++) {
+        struct pair pair;
+        pair_open(&pair, server, NULL, NULL);
+        SSL *client = native_client(0, pair.fds[1]);
+        SSL_set_alpn_protos(client, (const unsigned char *)alpns[i].offered,
+                            (unsigned)alpns[i].size);
+        CHECK(alpns[i].claim, shake_native(pair.server, client));
+        CHECK(alpns[i].claim,
+              gh_slice_equal(gh_tls_alpn(pair.server), gh_slice_text(alpns[i].chosen)));
+        SSL_free(client);
+        pair_close(&pair);
+    }
+    gh_tls_context_unref(server);
+}
+
+/* Whatever comes instead of a handshake is refused with words, and nothing of it stays behind. */
+static void garbage(void)
+{
+    static const char *const texts[] = {"GET / HTTP/1.1\r\n\r\n", "\x10\x0c\x04MQTT....",
+                                        "\x16\x03\x01\xff\xff.........",
+                                        "\x80\x09\x01\x03\x01......"};
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    for (size_t i = 0; i < GH_COUNT(texts); i++) {
+        struct gh_error error = {0};
+        struct pair pair;
+        pair_open(&pair, server, NULL, NULL);
+        CHECK("sent", write(pair.fds[1], texts[i], strlen(texts[i])) > 0);
+        CHECK("refused", gh_tls_handshake(pair.server, &error) == GH_TLS_FAILED);
+        CHECK("with words", error.code == GH_ERROR_TLS && error.text[0] != '\0');
+        CHECK("OpenSSL's queue is left empty", ERR_peek_error() == 0);
+        pair_close(&pair);
+    }
+    gh_tls_context_unref(server);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    make_pki();
+    contexts();
+    each_trust();
+    bytes();
+    each_offer();
+    each_alpn();
+    garbage();
+    free_pki();
+    return check_report();
+}
