@@ -55,7 +55,7 @@ enum { GH_TELEMETRY_LIMIT_MAX = 5000 };
 struct gh_telemetry_answer {
     const struct gh_telemetry_record *records; /* ascending by time, then id */
     size_t count;
-    bool truncated; /* the range holds older records than these (limit or arena) */
+    bool truncated; /* the range may hold older ones than these (limit, or arena) */
 };
 /* Sees everything that was acknowledged before the call. STORE_* when the store fails, TIMEOUT when
  * reading the log is far behind. */
