@@ -47,13 +47,17 @@ async function device(identity) {
     const closed = new Promise((done) => { client.once('close', done); });
     let open = true;
     closed.then(() => { open = false; });
-    while (open && (!stopping || waiting.length > 0)) {
+    while (open && client.connected && (!stopping || waiting.length > 0)) {
+      await new Promise((next) => { setImmediate(next); }); // the socket gets its turn
       while (waiting.length < 8 && !stopping) waiting.push(`${identity.id}:${next++}`);
       await Promise.race([closed, Promise.all(waiting.map(async (payload) => {
         sent.set(payload, (sent.get(payload) ?? 0) + 1);
         await new Promise((done) => {
           client.publish(`/devices/${identity.id}/events`, payload, { qos: 1 }, (error) => {
-            if (!error) { acknowledged.add(payload); waiting.splice(waiting.indexOf(payload), 1); }
+            if (!error) {
+              acknowledged.add(payload);
+              if (waiting.includes(payload)) waiting.splice(waiting.indexOf(payload), 1);
+            }
             done();
           });
         });
