@@ -1,6 +1,7 @@
 /* Times noted by many threads while others read and flush: a reader never sees a time go back. */
 #include "registry/directory_internal.h"
 #include "test/check.h"
+#include <sched.h>
 #include <stdio.h>
 
 enum { DEVICES = 8, NOTERS = 3, ROUNDS = 4000, FLUSHES = 40 };
@@ -56,6 +57,39 @@ static void *read_on(void *context)
     return context;
 }
 
+static void *flush_once(void *context)
+{
+    return gh_directory_flush(directory, NULL) == GH_OK ? NULL : context;
+}
+
+/* The worst moment: a reader has read the row as it was, then a flush commits, then the reader
+ * looks into the memory. What was noted must still be there. */
+static void keeps_what_a_reader_may_miss(struct gh_store *store)
+{
+    enum { YIELDS = 2000 };
+    struct gh_arena arena;
+    struct gh_device before, stored;
+    pthread_t flusher;
+    void *failed;
+    gh_arena_init(&arena, 64 << 20);
+    gh_directory_note(directory, numbers[0], GH_ACTIVITY_HEARTBEAT, 500);
+    gh_activity_read_begin(&directory->activity);
+    REQUIRE("read", gh_store_device_get(store, numbers[0], &arena, &before, NULL) == GH_OK);
+    REQUIRE("a thread", pthread_create(&flusher, NULL, flush_once, directory) == 0);
+    do
+        REQUIRE("read", gh_store_device_get(store, numbers[0], &arena, &stored, NULL) == GH_OK);
+    while (stored.last_heartbeat_ms != 500);
+    for (int i = 0; i < YIELDS; i++)
+        sched_yield(); /* the flusher has every chance to remove it now */
+    CHECK("the row was read before the commit", before.last_heartbeat_ms == 0);
+    CHECK("the note is laid over it", gh_activity_lay_over(&directory->activity, &arena, &before) &&
+                                          before.last_heartbeat_ms == 500);
+    gh_activity_read_end(&directory->activity);
+    pthread_join(flusher, &failed);
+    CHECK("the flush went well", failed == NULL);
+    gh_arena_deinit(&arena);
+}
+
 int main(void)
 {
     struct gh_error error;
@@ -78,6 +112,7 @@ int main(void)
                 gh_directory_device_create(directory, &device, &arena, &error) == GH_OK);
         numbers[i] = device.number;
     }
+    keeps_what_a_reader_may_miss(store);
     REQUIRE("a thread", pthread_create(&reader, NULL, read_on, NULL) == 0);
     for (int i = 0; i < NOTERS; i++)
         REQUIRE("a thread", pthread_create(&noters[i], NULL, note_on, NULL) == 0);
