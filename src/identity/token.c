@@ -19,9 +19,10 @@ enum gh_error_code gh_token_mint(struct gh_store *store, const struct gh_token_g
     struct gh_buffer text = gh_buffer_fixed(out, GH_TOKEN_TEXT_MAX);
 
     out[0] = '\0';
-    if (grant->role.size == 0 || grant->ttl_s < 1 || grant->ttl_s > GH_TOKEN_TTL_S_MAX)
+    if ((grant->role.size == 0 && grant->member.size == 0) || grant->ttl_s < 1 ||
+        grant->ttl_s > GH_TOKEN_TTL_S_MAX)
         return gh_error_set(error, GH_ERROR_INVALID,
-                            "a token needs a role and a lifetime of 1 s to %d days",
+                            "a token needs a role or a member, and a lifetime of 1 s to %d days",
                             GH_TOKEN_TTL_S_MAX / (24 * 3600));
     gh_random(secret, sizeof secret);
     (void)gh_buffer_put(&text, GH_SLICE(PREFIX));

@@ -15,7 +15,8 @@ struct gh_store;
 enum { GH_TOKEN_TEXT_MAX = 4 + 43 + 1, GH_TOKEN_TTL_S_MAX = 366 * 24 * 3600 };
 
 struct gh_token_grant {
-    struct gh_slice role;   /* checked by the caller against policy's list */
+    struct gh_slice role; /* checked by the caller against policy's list; empty: what bindings give
+                             the member */
     struct gh_slice member; /* IAM member, or empty */
     int64_t tenant;         /* 0: all */
     int64_t ttl_s;          /* 1 … GH_TOKEN_TTL_S_MAX */

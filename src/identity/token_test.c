@@ -14,7 +14,8 @@ static void grants(struct gh_store *store)
         struct gh_token_grant grant;
         enum gh_error_code code;
     } rows[] = {
-        {"no role", {.role = GH_SLICE_INIT(""), .ttl_s = 60}, GH_ERROR_INVALID},
+        {"neither role nor member", {.role = GH_SLICE_INIT(""), .ttl_s = 60}, GH_ERROR_INVALID},
+        {"a member alone", {.member = GH_SLICE_INIT("user:a@b.c"), .ttl_s = 60}, GH_OK},
         {"no lifetime", {.role = GH_SLICE_INIT("viewer"), .ttl_s = 0}, GH_ERROR_INVALID},
         {"a year", {.role = GH_SLICE_INIT("viewer"), .ttl_s = GH_TOKEN_TTL_S_MAX}, GH_OK},
         {"longer",
