@@ -38,5 +38,6 @@ for (const run of runs) {
         (error, stdout, stderr) => done({ code: error?.code ?? 0, output: stdout + stderr }));
     });
     assert.equal(code, 0, output);
+    assert.match(output, /pass [1-9]/, 'something ran');
   });
 }
