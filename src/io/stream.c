@@ -10,6 +10,7 @@ void stream_note(struct stream *stream, uint32_t events)
     bool in = failed || (events & (EPOLLIN | EPOLLRDHUP)) != 0;
     bool out = failed || (events & EPOLLOUT) != 0;
 
+    stream->hung_up |= failed || (events & EPOLLRDHUP) != 0;
     if (stream->crossed)
         in = out = true;
     stream->crossed = false;
@@ -45,6 +46,13 @@ static enum gh_tls_status write_plain(int fd, struct gh_slice bytes, size_t *sen
     return errno == EAGAIN || errno == EWOULDBLOCK ? GH_TLS_WANT_WRITE : GH_TLS_FAILED;
 }
 
+/* A plain read that brings less than there was room for has emptied the socket (epoll(7)): the
+ * attempt that would say so is saved. With TLS only OpenSSL knows what it holds. */
+static bool is_emptied(const struct stream *stream, size_t got, size_t size)
+{
+    return stream->tls == NULL && got < size && !stream->hung_up;
+}
+
 bool stream_read(struct stream *stream, uint8_t *block, size_t size, size_t *got)
 {
     *got = 0;
@@ -56,6 +64,8 @@ bool stream_read(struct stream *stream, uint8_t *block, size_t size, size_t *got
         *got += count;
         switch (status) {
         case GH_TLS_OK:
+            if (is_emptied(stream, *got, size))
+                stream->readable = false;
             break;
         case GH_TLS_WANT_WRITE:
             stream->crossed = true;

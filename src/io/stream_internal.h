@@ -13,6 +13,7 @@ struct stream {
     bool readable, writable;
     bool crossed; /* TLS reads wait for writing or the other way round: either event is for both */
     bool shake_writes; /* the handshake waits for writing, else for reading */
+    bool hung_up;      /* epoll told of an end, which a short read does not show */
     bool ended;        /* the peer will send no more */
 };
 
