@@ -220,7 +220,7 @@ static enum gh_error_code read_messages(struct google_call *call, struct gh_mess
 
 enum gh_error_code google_publish(struct google_call *call)
 {
-    struct gh_message *messages;
+    struct gh_message *messages = NULL;
     size_t count;
     enum gh_error_code code = read_messages(call, &messages, &count);
     if (code != GH_OK)
