@@ -85,7 +85,7 @@ static uint64_t device_make(int64_t registry, const char *id)
 static struct gh_slice key_make(enum gh_key_kind kind)
 {
     struct gh_buffer out;
-    struct gh_slice pem;
+    struct gh_slice pem = {0};
     gh_buffer_init(&out, GH_KEY_PEM_MAX);
     struct gh_private_key *key = gh_private_key_generate(kind, &error);
     REQUIRE("a key", key != NULL && gh_private_key_print_public(key, &out) &&

@@ -5,13 +5,13 @@
 enum { BLOCK_CREATE, BLOCK_LIST, BLOCK_TRIM };
 
 static const char *const sql[] = {
-    [BLOCK_CREATE] =
-        "INSERT INTO blocks(device, first_ms, last_ms, count, bytes) VALUES(?1, ?2, ?3, ?4, ?5)",
+    [BLOCK_CREATE] = "INSERT INTO blocks(device, first_ms, last_ms, count, bytes) "
+                     "VALUES(?1, ?2, ?3, ?4, ?5)",
     [BLOCK_LIST] = "SELECT number, device, first_ms, last_ms, count, bytes FROM blocks "
                    "WHERE device = ?1 AND last_ms >= ?2 AND last_ms <= ?4 AND first_ms < ?3 "
                    "ORDER BY last_ms DESC, first_ms DESC LIMIT ?5",
-    [BLOCK_TRIM] = "DELETE FROM blocks WHERE number IN (SELECT number FROM blocks WHERE last_ms < "
-                   "?1 LIMIT ?2)",
+    [BLOCK_TRIM] = "DELETE FROM blocks "
+                   "WHERE number IN (SELECT number FROM blocks WHERE last_ms < ?1 LIMIT ?2)",
 };
 
 static const char sealed_key[] = "telemetry.sealed_offset";

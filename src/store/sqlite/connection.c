@@ -133,7 +133,7 @@ static sqlite3_stmt *statement_of(struct gh_link *link, const char *text, int *c
             slot->text = text;
         return slot->statement;
     }
-    assert(!"more statements than slots");
+    assert(false && "more statements than slots");
     return NULL;
 }
 

@@ -270,7 +270,7 @@ static void is_set_up_safely(void)
     };
     struct gh_error error;
     struct gh_store *store = gh_store_open(check_folder(), GH_STORE_CREATE, &error);
-    struct gh_link *reader;
+    struct gh_link *reader = NULL;
     REQUIRE("it opens", store != NULL && gh_read_begin(store, &reader, &error) == GH_OK);
     struct gh_link *links[] = {&store->writer, reader};
     for (size_t i = 0; i < 2 * GH_COUNT(settings); i++) {
