@@ -239,6 +239,10 @@ static void check_certificate(const struct family *family, const struct family *
     CHECK("the subject is printed", gh_certificate_print_subject(root, &subject));
     CHECK("the subject is printed",
           gh_slice_equal(gh_buffer_slice(&subject), GH_SLICE("CN=test root")));
+    CHECK("so are the issuer and how it signed",
+          gh_certificate_print_issuer(root, &subject) &&
+              gh_slice_equal(gh_buffer_slice(&subject), GH_SLICE("CN=test rootCN=test root")) &&
+              strcmp(gh_certificate_signature_algorithm(root), "ecdsa-with-SHA256") == 0);
     CHECK("a certificate equals itself", gh_certificate_equal(root, root));
     CHECK("and no other", !gh_certificate_equal(root, stranger));
     for (size_t cut = 0; cut + 3 < family->leaf.text.size; cut++) {

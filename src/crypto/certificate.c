@@ -94,17 +94,31 @@ bool gh_certificate_fingerprint(const struct gh_certificate *certificate,
     return size > 0;
 }
 
-static int write_subject(BIO *bio, const void *native)
+static int write_name(BIO *bio, const void *name)
 {
-    return X509_NAME_print_ex(bio, X509_get_subject_name(native), 0,
+    return X509_NAME_print_ex(bio, name, 0,
                               XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) > 0;
+}
+
+static bool print_name(const X509_NAME *name, struct gh_buffer *out)
+{
+    return X509_NAME_entry_count(name) == 0 || gh_bio_print(out, write_name, name);
 }
 
 bool gh_certificate_print_subject(const struct gh_certificate *certificate, struct gh_buffer *out)
 {
-    if (X509_NAME_entry_count(X509_get_subject_name(certificate->native)) == 0)
-        return true;
-    return gh_bio_print(out, write_subject, certificate->native);
+    return print_name(X509_get_subject_name(certificate->native), out);
+}
+
+bool gh_certificate_print_issuer(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    return print_name(X509_get_issuer_name(certificate->native), out);
+}
+
+const char *gh_certificate_signature_algorithm(const struct gh_certificate *certificate)
+{
+    int id = X509_get_signature_nid(certificate->native);
+    return id == NID_undef ? "unknown" : OBJ_nid2ln(id);
 }
 
 struct gh_key *gh_certificate_key(const struct gh_certificate *certificate, struct gh_error *error)

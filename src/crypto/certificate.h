@@ -24,6 +24,11 @@ GH_MUST_USE bool gh_certificate_fingerprint(const struct gh_certificate *certifi
 /* Appends the subject as RFC 2253 text ("CN=climate-1,O=Example"). */
 GH_MUST_USE bool gh_certificate_print_subject(const struct gh_certificate *certificate,
                                               struct gh_buffer *out);
+/* The same for the name of its issuer. */
+GH_MUST_USE bool gh_certificate_print_issuer(const struct gh_certificate *certificate,
+                                             struct gh_buffer *out);
+/* "ecdsa-with-SHA256", "sha256WithRSAEncryption": the name in its OID's registration; static. */
+const char *gh_certificate_signature_algorithm(const struct gh_certificate *certificate);
 /* Its key under the rules of gh_key_open; the caller closes it. */
 GH_MUST_USE struct gh_key *gh_certificate_key(const struct gh_certificate *certificate,
                                               struct gh_error *error);
