@@ -168,27 +168,36 @@ static json_t *write_routes(struct google_call *call, const struct gh_registry *
     return list;
 }
 
+static void put_name(struct google_call *call, json_t *details, const char *key,
+                     const struct gh_certificate *certificate,
+                     bool (*print)(const struct gh_certificate *certificate, struct gh_buffer *out))
+{
+    struct gh_buffer name;
+    gh_buffer_init(&name, GH_KEY_PEM_MAX);
+    if (print(certificate, &name))
+        google_put_text(details, key, gh_buffer_slice(&name), &call->write_failed);
+    gh_buffer_deinit(&name);
+}
+
 /* `x509Details`: what a person wants to know of a certificate. */
 static json_t *write_details(struct google_call *call, struct gh_slice pem)
 {
     struct gh_certificate *certificate = gh_certificate_open(pem, NULL);
     json_t *details = json_object();
-    struct gh_buffer subject;
+    bool *failed = &call->write_failed;
     if (certificate == NULL)
         return details;
     struct gh_key *key = gh_certificate_key(certificate, NULL);
-    gh_buffer_init(&subject, GH_KEY_PEM_MAX);
-    if (gh_certificate_print_subject(certificate, &subject))
-        google_put_text(details, "subject", gh_buffer_slice(&subject), &call->write_failed);
-    google_put_time(details, "startTime", gh_certificate_not_before_s(certificate) * 1000,
-                    &call->write_failed);
-    google_put_time(details, "expiryTime", gh_certificate_not_after_s(certificate) * 1000,
-                    &call->write_failed);
+    put_name(call, details, "issuer", certificate, gh_certificate_print_issuer);
+    put_name(call, details, "subject", certificate, gh_certificate_print_subject);
+    google_put_time(details, "startTime", gh_certificate_not_before_s(certificate) * 1000, failed);
+    google_put_time(details, "expiryTime", gh_certificate_not_after_s(certificate) * 1000, failed);
+    google_put_text(details, "signatureAlgorithm",
+                    gh_slice_text(gh_certificate_signature_algorithm(certificate)), failed);
     if (key != NULL)
         google_put_text(details, "publicKeyType",
-                        gh_key_kind(key) == GH_KEY_P256 ? GH_SLICE("ES256") : GH_SLICE("RSA"),
-                        &call->write_failed);
-    gh_buffer_deinit(&subject);
+                        gh_key_kind(key) == GH_KEY_P256 ? GH_SLICE("EC P-256") : GH_SLICE("RSA"),
+                        failed);
     gh_key_close(key);
     gh_certificate_close(certificate);
     return details;

@@ -82,7 +82,12 @@ GH_MUST_USE bool google_may(struct google_call *call, enum gh_permission permiss
 /* Writes a change to the trail: what was done, to which device (NULL: none). */
 void google_note(struct google_call *call, const struct gh_device *device, const char *what);
 
-/* ---- the query ---- */
+/* ---- routes and the query (rest_route.c) ---- */
+
+/* Sets the route and the names of the path; NOT_FOUND when no row fits. */
+GH_MUST_USE enum gh_error_code google_route_find(struct google_call *call);
+/* INVALID when the query names something that the route does not take. */
+GH_MUST_USE enum gh_error_code google_parameters_check(struct google_call *call);
 
 /* The first value under the name, in either spelling; empty when there is none. */
 struct gh_slice google_query(const struct google_call *call, const char *name);
@@ -183,7 +188,7 @@ void google_pull(struct google_call *call);
 GH_MUST_USE enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
                                                     struct gh_slice *out);
 void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings);
-google_handler google_unserved; /* rest.c: known to Google's API and refused here */
+google_handler google_unserved; /* rest_route.c: known to Google's API and refused here */
 
 /* The device that the path names, in the call's registry. */
 GH_MUST_USE enum gh_error_code google_device_find(struct google_call *call, struct gh_device *out);
