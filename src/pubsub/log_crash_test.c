@@ -140,7 +140,7 @@ static void look(const char *folder, const struct history *history, int kill)
 {
     char claim[96];
     struct gh_log_record record;
-    uint64_t found = 0, last = 0, number;
+    uint64_t found = 0, last = 0, number = 0;
     struct gh_log *log = open_log(folder);
     REQUIRE("the log opens after kill -9", log != NULL);
     struct gh_log_reader *reader = gh_log_reader_open(log);

@@ -1,0 +1,69 @@
+#include "pubsub/journal.h"
+#include "test/check.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void check_acks(void)
+{
+    static const uint64_t offsets[] = {1, 2, 130, 131, 20000, UINT64_C(1) << 40, UINT64_MAX};
+    struct gh_buffer buffer;
+    struct gh_journal_ack ack;
+    uint64_t offset;
+    gh_buffer_init(&buffer, 1024);
+    CHECK("written", gh_journal_ack_write(77, offsets, GH_COUNT(offsets), &buffer));
+    CHECK("read", gh_journal_ack_read(gh_buffer_slice(&buffer), &ack) && ack.subscription == 77);
+    for (size_t i = 0; i < GH_COUNT(offsets); i++)
+        CHECK("each", gh_journal_ack_next(&ack, &offset) && offset == offsets[i]);
+    CHECK("no more", !gh_journal_ack_next(&ack, &offset) && ack.left == 0);
+    for (size_t cut = 0; cut < buffer.size; cut++) {
+        uint8_t *exact = malloc(cut + 1);
+        memcpy(exact, buffer.data, cut);
+        bool whole = gh_journal_ack_read(gh_slice(exact, cut), &ack);
+        while (whole && gh_journal_ack_next(&ack, &offset))
+            continue;
+        CHECK("cut, some are left", !whole || ack.left > 0);
+        free(exact);
+    }
+    buffer.data[0] = 9;
+    CHECK("another format", !gh_journal_ack_read(gh_buffer_slice(&buffer), &ack));
+    gh_buffer_deinit(&buffer);
+}
+
+static void check_checkpoint(void)
+{
+    struct gh_checkpoint out, in = {.ack_key = "0123456789abcde", .replay_from = 99, .count = 1};
+    struct gh_checkpoint_subscription sub, head = {.number = 3, .topic = 4, .read_to = 50};
+    struct gh_checkpoint_entry entry, one = {.offset = 44, .position = 640, .attempts = 2};
+    struct gh_buffer buffer;
+    struct gh_cursor at;
+    uint32_t count;
+    gh_buffer_init(&buffer, 1024);
+    gh_checkpoint_begin(&buffer, &in);
+    gh_checkpoint_subscription(&buffer, &head);
+    gh_buffer_u32(&buffer, 1);
+    gh_checkpoint_entry(&buffer, &one);
+    gh_buffer_u32(&buffer, 0);
+    CHECK("written", gh_checkpoint_end(&buffer));
+    CHECK("read", gh_checkpoint_open(gh_buffer_slice(&buffer), &at, &out) &&
+                      out.replay_from == 99 && out.count == 1 &&
+                      !memcmp(out.ack_key, in.ack_key, sizeof in.ack_key));
+    CHECK("a subscription", gh_checkpoint_subscription_read(&at, &sub) && sub.number == 3 &&
+                                sub.topic == 4 && sub.read_to == 50);
+    CHECK("an entry", gh_cursor_u32(&at, &count) && count == 1 &&
+                          gh_checkpoint_entry_read(&at, &entry) && entry.offset == 44 &&
+                          entry.position == 640 && entry.attempts == 2);
+    for (size_t i = 0; i < buffer.size; i++) {
+        buffer.data[i] ^= 4;
+        CHECK("one bit changed", !gh_checkpoint_open(gh_buffer_slice(&buffer), &at, &out));
+        buffer.data[i] ^= 4;
+        CHECK("cut", !gh_checkpoint_open(gh_slice(buffer.data, i), &at, &out));
+    }
+    gh_buffer_deinit(&buffer);
+}
+
+int main(void)
+{
+    check_acks();
+    check_checkpoint();
+    return check_report();
+}
