@@ -260,23 +260,27 @@ static struct gh_control_settings settings_at_speed(const struct gh_core *core)
     return settings;
 }
 
-/* Whether a machine does anything: 20 minutes on should move the air by 0.3 K (facts, section 4).
- */
+/* Whether a machine does anything: in its first hour it should move the air by 0.3 K (facts,
+ * section 4). Later the day and the doors move it as far, so that the verdict stands until the
+ * machine is off. */
+static void watch_unit(struct gh_core_unit *unit, double warming, double air_c, int64_t site_ms)
+{
+    const int64_t hour_ms = INT64_C(3600000);
+    bool on = unit->report.known && unit->report.level > 0;
+    if (on && !unit->on) {
+        unit->on_ms = site_ms;
+        unit->on_air_c = air_c;
+        unit->effective = false;
+    }
+    unit->on = on;
+    if (on && site_ms - unit->on_ms <= hour_ms && warming * (air_c - unit->on_air_c) >= 0.3)
+        unit->effective = true;
+}
+
 static void watch_effect(struct gh_core_zone *zone, int64_t site_ms)
 {
-    for (int i = GH_UNIT_HEATING; i <= GH_UNIT_COOLING; i++) {
-        struct gh_core_unit *unit = &zone->units[i];
-        bool on = unit->report.known && unit->report.level > 0;
-        if (on && !unit->on) {
-            unit->on_ms = site_ms;
-            unit->on_air_c = zone->decision.air_c;
-            unit->effective = false;
-        }
-        unit->on = on;
-        double moved_k = zone->decision.air_c - unit->on_air_c;
-        if (on && (i == GH_UNIT_HEATING ? moved_k : -moved_k) >= 0.3)
-            unit->effective = true;
-    }
+    watch_unit(&zone->units[GH_UNIT_HEATING], 1.0, zone->decision.air_c, site_ms);
+    watch_unit(&zone->units[GH_UNIT_COOLING], -1.0, zone->decision.air_c, site_ms);
 }
 
 void gh_core_step(struct gh_core *core, int64_t now_ms)

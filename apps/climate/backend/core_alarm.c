@@ -68,7 +68,7 @@ static bool holds(const struct gh_core *core, const struct gh_core_zone *zone, i
         return unit_is_silent(core, &zone->units[alarm - GH_CORE_ALARM_UNIT_SILENT], site_ms,
                               now_ms);
     const struct gh_core_unit *unit = &zone->units[alarm - GH_CORE_ALARM_UNIT_EFFECT];
-    return measured && unit->on && !unit->effective && site_ms - unit->on_ms > 20 * minute_ms;
+    return measured && unit->on && !unit->effective && site_ms - unit->on_ms > 40 * minute_ms;
 }
 
 void gh_core_check_alarms(struct gh_core *core, struct gh_core_zone *zone, int64_t site_ms,

@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* Real time, of the network; site time may run faster. */
-static const int64_t retry_first_ms = 1000, retry_max_ms = 60000, confirm_ms = 8000;
+static const int64_t retry_first_ms = 1000, retry_max_ms = 15000, refused_ms = 60000,
+                     confirm_ms = 8000;
 static const int64_t lease_s = 900;
 static const double lease_real_s = 20.0; /* and at least this long on the wall, in fast motion */
 
@@ -27,9 +28,9 @@ static void make_command(struct gh_core *core, struct gh_core_zone *zone, enum g
     snprintf(unit->id, sizeof unit->id, "%08x-%lld", (unsigned)core->salt,
              (long long)unit->sequence);
     unit->waiting = true;
-    unit->due_ms = now_ms;
+    if (unit->failures == 0)
+        unit->due_ms = now_ms; /* else the pause after the last failure goes on */
     unit->made_ms = now_ms;
-    unit->attempts = 0;
     core->dirty = true;
     zone->changed = true;
 }
@@ -116,14 +117,16 @@ void gh_core_sent(struct gh_core *core, const struct gh_core_command *command,
     struct gh_core_unit *unit = &core->zones[command->zone].units[command->unit];
     if (unit->sequence != command->sequence)
         return; /* replaced meanwhile */
-    unit->attempts++;
     if (outcome == GH_CORE_DELIVERED) {
+        unit->failures = 0;
         unit->due_ms = now_ms + confirm_ms; /* again, unless the machine's report comes first */
         return;
     }
-    unsigned doubled = unit->attempts < 7 ? unit->attempts - 1 : 6;
+    unsigned doubled = unit->failures < 6 ? unit->failures : 6;
     int64_t pause_ms = retry_first_ms << doubled;
-    if (outcome == GH_CORE_REFUSED || pause_ms > retry_max_ms)
-        pause_ms = retry_max_ms;
+    int64_t pause_max_ms = outcome == GH_CORE_REFUSED ? refused_ms : retry_max_ms;
+    if (outcome == GH_CORE_REFUSED || pause_ms > pause_max_ms)
+        pause_ms = pause_max_ms;
+    unit->failures++;
     unit->due_ms = now_ms + pause_ms;
 }

@@ -20,15 +20,14 @@ struct gh_core_unit {
     int64_t sequence, lease_until_ms, lease_s; /* site time */
     int level;
     char id[GH_CORE_ID_MAX];
-    bool waiting;    /* not confirmed yet */
-    int64_t due_ms;  /* UTC: when to send it (again) */
-    int64_t made_ms; /* UTC */
-    unsigned attempts;
-    /* whether it does anything: the air's temperature when it was switched on */
-    bool on;
+    bool waiting;      /* not confirmed yet */
+    int64_t due_ms;    /* UTC: when to send it (again) */
+    int64_t made_ms;   /* UTC */
+    unsigned failures; /* in a row, of this machine's commands */
+    /* whether it does anything: the air when it was switched on */
+    bool on, effective;
     int64_t on_ms; /* site time */
     double on_air_c;
-    bool effective;
 };
 
 enum gh_core_alarm {

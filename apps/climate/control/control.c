@@ -203,7 +203,8 @@ static int heating_wanted(const struct gh_control_settings *settings,
     double both_kw = 2 * 60.0 / gh_hall_heating_cop(state->outdoor_c, air) + 3.0;
     if (level == 0 ? air >= edge : air > edge + settings->heat_span_k)
         return 0;
-    if (both_kw > settings->peak_kw)
+    bool goods_at_risk = air < settings->low_c - 1.0;
+    if (both_kw > settings->peak_kw && !goods_at_risk)
         return 1;
     if (air < edge - settings->second_stage_k)
         return 2;

@@ -51,7 +51,7 @@ struct gh_control_settings {
     double dry_on_pct, dry_off_pct, dry_second_pct, dry_by_cooling_c;
     /* machines */
     int64_t min_on_ms, min_off_ms, stage_ms, changeover_ms;
-    double peak_kw; /* no second stage that would pass it, but against frost */
+    double peak_kw; /* no second heating stage that would pass it, but 1 K below the band */
     /* readings */
     int64_t reading_age_max_ms; /* older ones are silent */
     int64_t hold_ms;            /* the last value stands in this long when all probes are silent */

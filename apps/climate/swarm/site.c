@@ -118,11 +118,11 @@ static double uniform(struct gh_site *site)
     return (double)(gh_sensor_random(&site->random) >> 11) * 0x1p-53;
 }
 
-/* Dock doors: about two openings an hour at work, five to fifteen minutes each. */
+/* Dock doors: about one opening an hour at work, five to fifteen minutes. */
 static double doors_per_h(struct gh_site *site, struct gh_site_hall *hall, bool occupied,
                           double step_h)
 {
-    const double openings_per_h = 2.0;
+    const double openings_per_h = 1.0;
     if (site->now_ms < hall->door_until_ms)
         return hall->door_per_h;
     if (!occupied || uniform(site) >= openings_per_h * step_h)
