@@ -12,9 +12,8 @@ set(types
 # The policy forbids everything that the console does not do. Svelte makes its templates through one
 # trusted-types policy of its own; nothing else may turn text into markup.
 string(JOIN "; " policy "default-src 'none'" "script-src 'self'" "style-src 'self'"
-    "img-src 'self' data:" "font-src 'self'" "connect-src 'self'" "base-uri 'none'"
-    "form-action 'none'" "frame-ancestors 'none'" "require-trusted-types-for 'script'"
-    "trusted-types svelte-trusted-html")
+    "img-src 'self'" "connect-src 'self'" "base-uri 'none'" "form-action 'none'"
+    "frame-ancestors 'none'" "require-trusted-types-for 'script'" "trusted-types svelte-trusted-html")
 
 function(type_of file out)
     get_filename_component(extension ${file} LAST_EXT)

@@ -8,7 +8,7 @@ import { missing, url } from './server.mjs';
 const DEVICE = '/devices/demo/warehouse/hall-1-climate-a';
 const PAGES = [
   ['/', 'Warehouse'],
-  ['/halls/demo/hall-1', 'Hall 1'],
+  ['/halls/demo/hall-1', /^hall.1$/i],
   ['/devices', 'Devices'],
   [DEVICE, 'hall-1-climate-a'],
   [`${DEVICE}/telemetry`, 'hall-1-climate-a'],

@@ -190,6 +190,51 @@ describe('pages', { skip: missing }, () => {
     await page.getByText('Live', { exact: true }).waitFor();
   });
 
+  test('a broken live connection is told, and mended on demand', async () => {
+    await visit(page, '/', 'Warehouse');
+    await page.getByText('Live', { exact: true }).waitFor();
+    await page.route('**/api/v1/stream*', (route) => route.abort());
+    await page.getByRole('link', { name: 'Devices', exact: true }).click();
+    await page.getByText('The live connection is broken.').waitFor();
+    await page.unroute('**/api/v1/stream*');
+    await page.getByRole('button', { name: 'Reconnect now' }).click();
+    await page.getByText('The live connection is broken.').waitFor({ state: 'detached' });
+    await page.getByText('Live', { exact: true }).waitFor();
+  });
+
+  test('a failed request says what, where and what to do, and is repeated on demand', async () => {
+    await page.route('**/api/v1/devices?*', (route) =>
+      route.fulfill({
+        status: 503, contentType: 'application/json',
+        body: '{"error":{"code":"GH9999","status":503,"message":"the store is away","action":"Look at the disk."}}',
+      }),
+    );
+    await visit(page, '/devices', 'Devices');
+    const alert = page.getByRole('alert');
+    await alert.waitFor();
+    for (const part of ['The devices could not be loaded.', 'the store is away', 'Look at the disk.', 'GET /api/v1/devices', 'GH9999']) {
+      assert.ok((await alert.innerText()).includes(part), part);
+    }
+    await page.unroute('**/api/v1/devices?*');
+    await alert.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('row').nth(1).waitFor();
+  });
+
+  test('an empty house teaches how to fill it', async () => {
+    const answers = {
+      '**/api/v1/zones': ['/', 'Warehouse', '{"zones":[]}', 'gatehouse up --demo warehouse'],
+      '**/api/v1/devices?*': ['/devices', 'Devices', '{"devices":[],"total":0}', 'gatehouse device create'],
+      '**/api/v1/refusals?*': ['/refusals', 'Refusals', '{"entries":[]}', 'Nobody has been refused.'],
+    };
+    for (const [pattern, [path, heading, body, lesson]] of Object.entries(answers)) {
+      await page.route(pattern, (route) => route.fulfill({ status: 200, contentType: 'application/json', body }));
+      await page.route('**/api/v1/stream*', (route) => route.abort());
+      await visit(page, path, heading);
+      await page.getByText(lesson).first().waitFor();
+      await page.unrouteAll();
+    }
+  });
+
   test('none of this broke the policy, threw, or asked a foreign host', () => {
     assert.deepEqual(trouble.filter((line) => !/status of 40[49]|ERR_INTERNET/.test(line)), []);
     assert.ok(url.startsWith('https://'));

@@ -4,7 +4,7 @@
 // silent connection is noticed. While the tab is hidden the stream rests, because a browser grants one origin
 // only six connections over all its tabs.
 
-import { get, query } from './client';
+import { asProblem, get, query } from './client';
 import { sseRead, sseStart } from './sse';
 import type { ConnectionEvent, DeviceName, TelemetryEvent, Zone } from './types';
 
@@ -92,7 +92,8 @@ class Stream {
         cache: 'no-store',
         signal: abort.signal,
       });
-      if (answer.status === 401) await get('/session').catch(() => onUnknownSession());
+      if (answer.status === 403) return this.giveUp();
+      if (answer.status === 401) await askWhy();
       if (!answer.ok || !answer.body) throw new Error(`stream: status ${answer.status}`);
       this.opened();
       await this.read(answer.body.getReader(), abort);
@@ -141,6 +142,12 @@ class Stream {
     if (name === 'telemetry') this.handlers.telemetry?.(value as TelemetryEvent);
   }
 
+  /** This role may not listen: the pages ask from time to time instead. */
+  private giveUp(): void {
+    this.close();
+    live.state = 'off';
+  }
+
   private wait(): void {
     this.gap = true;
     const base = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)] ?? 15_000;
@@ -175,6 +182,15 @@ class Stream {
 }
 
 const SILENT = new DOMException('The stream fell silent.', 'TimeoutError');
+
+// A refused stream may mean that the session has ended; the session itself knows.
+async function askWhy(): Promise<void> {
+  try {
+    await get('/session');
+  } catch (cause) {
+    if (asProblem(cause)?.status === 401) onUnknownSession();
+  }
+}
 
 let onUnknownSession: () => void = () => {};
 /** Called when the stream is refused because the session has ended. */

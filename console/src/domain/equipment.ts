@@ -2,16 +2,18 @@
 
 import type { Equipment } from '../api/types';
 
-export type Agreement = 'silent' | 'local' | 'differs' | 'agrees';
+export type Agreement = 'silent' | 'fault' | 'local' | 'differs' | 'agrees';
 
 export function agreement(machine: Equipment): Agreement {
-  if (!machine.ok || machine.reported === null || machine.reported === undefined) return 'silent';
+  if (machine.reported === null || machine.reported === undefined) return 'silent';
+  if (!machine.ok) return 'fault'; // silent, or on without effect: the hall's alarms say which
   if (machine.commanded === null || machine.commanded === undefined) return 'local';
   return Math.abs(machine.commanded - machine.reported) > 0.005 ? 'differs' : 'agrees';
 }
 
 export const AGREEMENT_WORDS: Record<Agreement, string> = {
   silent: 'does not report',
+  fault: 'in trouble, see the alarms',
   local: 'runs on its own',
   differs: 'differs from command',
   agrees: 'as commanded',

@@ -69,7 +69,7 @@ test('commanded and reported are compared, and silence comes first', () => {
   assert.equal(agreement(machine({ reported: 0 })), 'differs');
   assert.equal(agreement(machine({ commanded: null })), 'local');
   assert.equal(agreement(machine({ reported: null })), 'silent');
-  assert.equal(agreement(machine({ ok: false })), 'silent');
+  assert.equal(agreement(machine({ ok: false })), 'fault');
 });
 
 test('levels read as stages, percent, on and off', () => {
