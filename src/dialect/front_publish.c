@@ -23,8 +23,8 @@ static void posting_done(struct gh_letter *letter)
     const struct gh_front_services *services = &link->port->front->services;
     bool stored = posting->publication.result == GH_OK;
     link->pending--;
-    gh_metric_add(services->metrics,
-                  stored ? GH_METRIC_messages_stored_total : GH_METRIC_messages_refused_total, 1);
+    if (!stored)
+        gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
     if (stored && posting->is_event)
         gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT,
                           posting->publication.at_ms);
