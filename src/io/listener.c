@@ -216,7 +216,7 @@ static struct gh_listener *listener_new(const struct gh_listener_config *config)
             config->connections_max != 0 ? config->connections_max : GH_LISTENER_CONNECTIONS_MAX,
         .closing.open = close_on_home,
         .opening.open = open_on_home,
-        .references = 2, /* the owner's, and that of the letter that begins the accepting */
+        .references = 1,
         .tls = config->tls == NULL ? NULL : gh_tls_context_ref(config->tls),
     };
     memcpy(listener->origin.protocols, config->protocols,
@@ -242,13 +242,13 @@ struct gh_listener *gh_listener_open(const struct gh_listener_config *config,
     listener->fd = gh_socket_listen(&address, error);
     if (listener->fd < 0) {
         listener_unref(listener);
-        listener_unref(listener);
         return NULL;
     }
     listener->address = address;
     if (address.name.any.sa_family != AF_UNIX)
         (void)getsockname(listener->fd, &listener->address.name.any, &listener->address.size);
     gh_address_print(&listener->address, listener->text);
+    atomic_fetch_add(&listener->references, 1); /* of the letter that begins the accepting */
     gh_loop_send(listener->home, &listener->opening);
     return listener;
 }

@@ -257,20 +257,46 @@ static enum gh_http_status check_request(struct gh_http_head *out, const struct 
     return GH_HTTP_OK;
 }
 
+/* Takes `prefix` off the front. */
+static bool skip(struct gh_slice *rest, struct gh_slice prefix)
+{
+    if (!gh_slice_starts(*rest, prefix))
+        return false;
+    *rest = gh_slice_sub(*rest, prefix.size, rest->size);
+    return true;
+}
+
+/* The library as Debian builds it is not strict: it takes any four letters for "HTTP", and any
+ * number of spaces. So the first line is compared with what it must be: method SP target SP
+ * "HTTP/1." digit. */
+static bool first_line_is_strict(struct gh_slice head, const struct gh_http_head *out,
+                                 enum gh_http_kind kind)
+{
+    struct gh_slice line = gh_slice_split(&head, '\r');
+
+    if (kind == GH_HTTP_RESPONSE)
+        return gh_slice_starts(line, GH_SLICE("HTTP/1."));
+    return skip(&line, out->method) && skip(&line, GH_SLICE(" ")) && skip(&line, out->target) &&
+           skip(&line, GH_SLICE(" HTTP/1.")) && line.size == 1;
+}
+
 static enum gh_http_status check_whole(struct gh_http_head *out, const http_parser *parser,
-                                       enum gh_http_kind kind)
+                                       struct gh_slice head, enum gh_http_kind kind)
 {
     struct framing found = framing_of(out);
 
+    if (kind == GH_HTTP_REQUEST)
+        out->method = gh_slice_text(http_method_str((enum http_method)parser->method));
     if (parser->http_major != 1)
         return refuse(out, 505, "not HTTP/1");
+    if (!first_line_is_strict(head, out, kind))
+        return refuse(out, 400, "malformed first line");
     for (size_t i = 0; i < out->headers_count; i++)
         if (!gh_http_is_token(out->headers[i].name) || !gh_http_is_value(out->headers[i].value))
             return refuse(out, 400, "malformed field");
     out->minor = parser->http_minor;
     out->keep_alive = out->minor > 0 ? !found.close : found.keep_alive && !found.close;
     if (kind == GH_HTTP_REQUEST) {
-        out->method = gh_slice_text(http_method_str((enum http_method)parser->method));
         enum gh_http_status status = check_request(out, &found);
         if (status != GH_HTTP_OK)
             return status;
@@ -351,5 +377,5 @@ enum gh_http_status gh_http_head_read(struct gh_slice in, enum gh_http_kind kind
     if (!collector.whole)
         return rest.size < size_max ? GH_HTTP_MORE : refuse_long(looked_at, kind, out);
     out->size = skipped + read + 1; /* paused at the last LF, which is not counted */
-    return check_whole(out, &parser, kind);
+    return check_whole(out, &parser, rest, kind);
 }
