@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum {
-    BATCH_MAX = 4096,  /* devices in one transaction */
-    BATCHES_MAX = 256, /* in one flush: an end, however fast devices go on */
-    PERIOD_MS = 1000,  /* between flushes */
+    BATCH_MAX = 1024,   /* devices in one transaction: other writers wait for it, tens of ms */
+    BATCHES_MAX = 1024, /* in one flush: an end, however fast devices go on */
+    PERIOD_MS = 1000,   /* between flushes */
     DUTY = 20, /* a flush that took t is followed by DUTY * t of rest: at most 5 % of a core */
 };
 
