@@ -25,6 +25,8 @@ static const struct number_key numbers[] = {
      10000000, "connections open at a time, all listeners"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
+    {"session", "messages_per_second", "messages-per-second", offsetof(struct config, messages_per_second), 100,
+     0, 1000000, "what one device may send before it is slowed down; 0 is no limit"},
     {"log", "bytes_max", "log-bytes-max", offsetof(struct config, log_bytes_max), 4L << 30, 16L << 20,
      LONG_MAX, "size of the message log on disk, bytes"},
     {"log", "age_days", "log-age-days", offsetof(struct config, log_age_days), 7, 1, 3650,

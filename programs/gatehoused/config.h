@@ -22,6 +22,7 @@ struct config {
     long workers;           /* [server] workers */
     long connections_max;   /* [server] connections_max, of all listeners */
     long metrics_open;      /* [server] metrics_open: /metrics without a token */
+    long messages_per_second; /* [session] messages_per_second, of one device; 0: no limit */
     long log_bytes_max;     /* [log] bytes_max */
     long log_age_days;      /* [log] age_days */
     long leaf_days;         /* [tls] leaf_days: life of the server's certificate */
