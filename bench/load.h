@@ -1,0 +1,117 @@
+/* The load generator: one thread, one loop, many MQTT clients. What its parts share: the options,
+ * the clients' file, one connection as a peer, and the opener that brings many of them up.
+ *
+ * A broker is told apart by the clients' file alone: a line for each client, with client id,
+ * password (may be empty) and topic, split by tabs. For Gatehouse `devices` writes it, with a token
+ * for each device; for a broker that lets everybody in any names do.
+ *
+ * Accounting is exact: each message carries its publisher's number, its own and the moment of
+ * sending; what is received twice or never is counted. Exit codes: 0 all that was sent came, 1 not,
+ * 2 usage. Memory: all of it lives until the report, which frees it. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+
+#include "bench/measure.h"
+#include "io/conn.h"
+#include "wire/mqtt/client.h"
+
+enum { HEADER_BYTES = 24 }; /* of a message: run, publisher, number, moment of sending */
+
+struct client_row {
+    struct gh_slice id, password, topic;
+};
+
+struct options {
+    const char *server, *ca, *clients, *pids;           /* all modes */
+    const char *filter, *pull, *token;                  /* publish */
+    const char *project, *registry, *location, *import; /* devices */
+    long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
+    long count, concurrency, seconds_ms, settle_ms;
+};
+
+struct load {
+    const struct options *options;
+    struct gh_loop *loop;
+    struct gh_tls_context *tls; /* NULL: plain */
+    char host[64];
+    uint16_t port;
+    struct gh_slice rows_text;
+    struct client_row *rows; /* borrow from rows_text */
+    size_t rows_count;
+    struct processes processes;
+    struct gh_mqtt_client_limits limits;
+    bool failed; /* said why on standard error */
+};
+
+/* Says it on standard error and ends the run with exit code 1. */
+void load_fail(struct load *load, const char *format, ...) GH_PRINTF(2, 3);
+/* Wall time that the generator reads once a call. */
+int64_t load_now_ns(void);
+
+/* ---- peer.c: one MQTT connection */
+
+struct peer;
+struct peer_events {
+    void (*up)(struct peer *peer); /* CONNACK 0, or SUBACK when there is a filter */
+    void (*published)(struct peer *peer, uint64_t token);                      /* may be NULL */
+    void (*message)(struct peer *peer, const struct gh_mqtt_publish *publish); /* may be NULL */
+    void (*gone)(struct peer *peer, const char *why); /* closed, for whatever reason */
+};
+
+struct peer {
+    struct load *load;
+    const struct peer_events *events;
+    void *owner;
+    struct gh_slice id, password, filter; /* filter: subscribed to at QoS 1 before it is up */
+    struct gh_conn *conn;                 /* NULL when closed */
+    struct gh_mqtt_client *client;
+    int64_t dialled_ns;
+    size_t number; /* among its kind */
+    bool is_up, said_goodbye;
+};
+
+/* Dials; `up` or `gone` comes later. False when there is no socket to be had. */
+GH_MUST_USE bool peer_dial(struct peer *peer);
+GH_MUST_USE enum gh_mqtt_client_sending peer_publish(struct peer *peer, struct gh_slice topic,
+                                                     struct gh_slice payload, uint8_t qos,
+                                                     uint64_t token);
+/* DISCONNECT, close_notify, FIN. */
+void peer_leave(struct peer *peer);
+
+/* Dials `count` peers, `concurrency` at a time; the owner of the peers calls opener_up. */
+struct opener {
+    struct peer *peers;
+    size_t count, next, up, concurrency;
+    void (*all_up)(struct opener *opener);
+};
+void opener_start(struct opener *opener);
+void opener_up(struct opener *opener);
+
+/* ---- the modes */
+struct mode {
+    const char *name;
+    bool offline; /* needs no server */
+    /* Queues the first work; the loop runs afterwards until gh_loop_stop. NULL after load_fail. */
+    void *(*start)(struct load *load);
+    /* One JSON object, behind `{"mode":"…"`; frees the state. */
+    void (*report)(void *state, struct gh_buffer *out);
+};
+extern const struct mode publish_mode, connect_mode, idle_mode, devices_mode;
+
+/* ---- pull.c: the consumer that pulls over HTTP */
+struct pullers;
+struct pulled {
+    void *context;
+    void (*message)(void *context, struct gh_slice payload);
+};
+/* `count` connections that pull and acknowledge options->pull with the bearer token, until
+ * pullers_stop. NULL after load_fail. */
+GH_MUST_USE struct pullers *pullers_start(struct load *load, size_t count,
+                                          const struct pulled *pulled);
+/* Whether all that was pulled is acknowledged. */
+bool pullers_settled(const struct pullers *pullers);
+/* Closes the connections. NULL is allowed. */
+void pullers_stop(struct pullers *pullers);
+/* After the loop has ended. */
+void pullers_close(struct pullers *pullers);
+#endif

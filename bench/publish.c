@@ -1,0 +1,412 @@
+#include "base/secret.h"
+#include "base/time.h"
+#include "bench/load.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Publishers at full speed, each with a window of messages without PUBACK, or at a given rate, and
+ * (perhaps) somebody who receives: an MQTT subscriber for each publisher, one for all, or pullers
+ * over HTTP. With a receiver the publishers pause while more than lag_max messages are on their
+ * way, so that what is measured is carried from end to end and not piled up.
+ *
+ * CPU time is read when everybody is connected and again settle_ms after the last answer, so that
+ * the server's deferred work is in it. Latencies: from the moment of sending (or, at a rate, from
+ * the tick in which the message was due) to its PUBACK, and to its receiver. */
+
+enum {
+    TICK_NS = 1000 * 1000,
+    DUE_MAX = 256, /* of one publisher: due and not yet sent */
+    DRAIN_MS = 30 * 1000,
+    CONCURRENCY = 32,
+};
+
+/* The numbers of one publisher's messages that were received. */
+struct seen {
+    uint8_t *bits;
+    size_t size;
+};
+
+struct publisher {
+    uint64_t sent, acked;
+    struct seen seen;
+    int64_t due_ns[DUE_MAX];
+    size_t due_first, due_count;
+};
+
+enum phase { OPENING, RUNNING, ENDING, SETTLING, OVER };
+
+struct publish {
+    struct load *load;
+    struct opener publishers, subscribers;
+    struct publisher *publisher;
+    struct pullers *pullers;
+    uint8_t *payload;
+    uint32_t mark; /* of this run's messages: an earlier run may have left some */
+    enum phase phase;
+    bool receives, paused;
+    struct gh_timer timer, pace, deadline;
+    int64_t start_ns, stop_ns, last_ack_ns, last_receipt_ns;
+    uint64_t sent, acked, received, duplicates, alien, overdue, released;
+    struct latencies ack, delivery;
+    struct usage before, after;
+};
+
+#define OWNER(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+static void write_u64(uint8_t *at, uint64_t value)
+{
+    for (int i = 7; i >= 0; i--, value >>= 8)
+        at[i] = (uint8_t)value;
+}
+
+static uint64_t read_number(const uint8_t *at, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+/* --- sending */
+
+static enum gh_mqtt_client_sending send_one(struct publish *run, struct peer *peer, int64_t due_ns)
+{
+    struct publisher *publisher = &run->publisher[peer->number];
+    uint64_t number = publisher->sent;
+    int64_t now_ns = due_ns != 0 ? due_ns : load_now_ns();
+    struct gh_slice topic = run->load->rows[peer->number].topic;
+    write_u64(run->payload, (uint64_t)run->mark << 32 | peer->number);
+    write_u64(run->payload + 8, number);
+    write_u64(run->payload + 16, (uint64_t)now_ns);
+    enum gh_mqtt_client_sending sending =
+        peer_publish(peer, topic, gh_slice(run->payload, (size_t)run->load->options->size),
+                     (uint8_t)run->load->options->qos, (uint64_t)now_ns);
+    if (sending == GH_MQTT_CLIENT_SENT) {
+        publisher->sent++;
+        run->sent++;
+    }
+    return sending;
+}
+
+static bool lags(const struct publish *run)
+{
+    return run->receives && run->sent - run->received >= (uint64_t)run->load->options->lag_max;
+}
+
+/* Sends as much as the window allows. */
+static void pump(struct publish *run, struct peer *peer)
+{
+    struct publisher *publisher = &run->publisher[peer->number];
+    bool paced = run->load->options->rate > 0;
+    while (run->phase == RUNNING && (!paced || publisher->due_count > 0)) {
+        if (lags(run)) {
+            run->paused = true;
+            return;
+        }
+        int64_t due_ns = paced ? publisher->due_ns[publisher->due_first] : 0;
+        if (send_one(run, peer, due_ns) != GH_MQTT_CLIENT_SENT)
+            return;
+        if (paced) {
+            publisher->due_first = (publisher->due_first + 1) % DUE_MAX;
+            publisher->due_count--;
+        }
+    }
+}
+
+static void pump_all(struct publish *run)
+{
+    run->paused = false;
+    for (size_t i = 0; i < run->publishers.count; i++)
+        pump(run, &run->publishers.peers[i]);
+}
+
+/* Releases what is due by now, to the publishers in turn. */
+static void on_pace(struct gh_timer *timer)
+{
+    struct publish *run = OWNER(struct publish, pace, timer);
+    int64_t now_ns = gh_loop_now_ns(run->load->loop);
+    uint64_t due =
+        (uint64_t)((double)(now_ns - run->start_ns) / 1e9 * (double)run->load->options->rate);
+    if (run->phase != RUNNING)
+        return;
+    for (; run->released < due; run->released++) {
+        size_t number = run->released % run->publishers.count;
+        struct publisher *publisher = &run->publisher[number];
+        if (publisher->due_count == DUE_MAX) {
+            run->overdue++;
+            continue;
+        }
+        publisher->due_ns[(publisher->due_first + publisher->due_count++) % DUE_MAX] = now_ns;
+        pump(run, &run->publishers.peers[number]);
+    }
+    gh_timer_set(run->load->loop, timer, now_ns + TICK_NS, on_pace);
+}
+
+/* --- the end */
+
+static void on_settled(struct gh_timer *timer)
+{
+    struct publish *run = OWNER(struct publish, timer, timer);
+    run->phase = OVER;
+    if (!processes_read(&run->load->processes, &run->after))
+        load_fail(run->load, "a process of the server is gone");
+    for (size_t i = 0; i < run->publishers.count; i++)
+        peer_leave(&run->publishers.peers[i]);
+    for (size_t i = 0; i < run->subscribers.count; i++)
+        peer_leave(&run->subscribers.peers[i]);
+    pullers_stop(run->pullers);
+    gh_loop_stop(run->load->loop);
+}
+
+static void on_check(struct gh_timer *timer);
+
+/* Called after whatever may have been the last. */
+static void check_complete(struct publish *run)
+{
+    if (run->phase != ENDING || run->acked < run->sent)
+        return;
+    if (run->receives && run->received < run->sent)
+        return;
+    if (run->pullers != NULL && !pullers_settled(run->pullers)) {
+        gh_timer_set(run->load->loop, &run->timer, gh_loop_now_ns(run->load->loop) + TICK_NS,
+                     on_check);
+        return;
+    }
+    run->phase = SETTLING;
+    gh_timer_cancel(run->load->loop, &run->deadline);
+    gh_timer_set(run->load->loop, &run->timer,
+                 gh_loop_now_ns(run->load->loop) + run->load->options->settle_ms * GH_MS_NS,
+                 on_settled);
+}
+
+static void on_deadline(struct gh_timer *timer)
+{
+    struct publish *run = OWNER(struct publish, deadline, timer);
+    load_fail(run->load,
+              "not complete %d s after the last message: sent %" PRIu64 ", acknowledged %" PRIu64
+              ", received %" PRIu64,
+              DRAIN_MS / 1000, run->sent, run->acked, run->received);
+}
+
+static void on_check(struct gh_timer *timer)
+{
+    check_complete(OWNER(struct publish, timer, timer));
+}
+
+static void on_stop(struct gh_timer *timer)
+{
+    struct publish *run = OWNER(struct publish, timer, timer);
+    run->phase = ENDING;
+    run->stop_ns = load_now_ns();
+    gh_timer_set(run->load->loop, &run->deadline, run->stop_ns + DRAIN_MS * GH_MS_NS, on_deadline);
+    gh_timer_set(run->load->loop, &run->timer, run->stop_ns + TICK_NS, on_check);
+}
+
+/* --- answers */
+
+static void published(struct peer *peer, uint64_t token)
+{
+    struct publish *run = peer->owner;
+    run->last_ack_ns = load_now_ns();
+    if (run->load->options->qos > 0)
+        latencies_note(&run->ack, run->last_ack_ns - (int64_t)token);
+    run->acked++;
+    run->publisher[peer->number].acked++;
+    if (run->phase == RUNNING && run->load->options->qos > 0)
+        pump(run, peer);
+    check_complete(run);
+}
+
+/* False when the number was there before, or there is no memory. */
+static bool see(struct seen *seen, uint64_t number)
+{
+    size_t at = (size_t)(number / 8);
+    uint8_t bit = (uint8_t)(1u << number % 8);
+    if (at >= seen->size) {
+        size_t size = at * 2 + 1024;
+        uint8_t *bits = realloc(seen->bits, size);
+        if (bits == NULL)
+            return false;
+        memset(bits + seen->size, 0, size - seen->size);
+        seen->bits = bits;
+        seen->size = size;
+    }
+    if ((seen->bits[at] & bit) != 0)
+        return false;
+    seen->bits[at] |= bit;
+    return true;
+}
+
+static void receive(void *context, struct gh_slice payload)
+{
+    struct publish *run = context;
+    run->last_receipt_ns = load_now_ns();
+    uint64_t publisher =
+        payload.size < HEADER_BYTES ? UINT64_MAX : read_number(payload.data + 4, 4);
+    if (publisher >= run->publishers.count || read_number(payload.data, 4) != run->mark) {
+        run->alien++;
+        return;
+    }
+    uint64_t number = read_number(payload.data + 8, 8);
+    if (!see(&run->publisher[publisher].seen, number)) {
+        run->duplicates++;
+        return;
+    }
+    run->received++;
+    latencies_note(&run->delivery,
+                   run->last_receipt_ns - (int64_t)read_number(payload.data + 16, 8));
+    if (run->paused && !lags(run))
+        pump_all(run);
+    check_complete(run);
+}
+
+static void message(struct peer *peer, const struct gh_mqtt_publish *publish)
+{
+    receive(peer->owner, publish->payload);
+}
+
+static void gone(struct peer *peer, const char *why)
+{
+    struct publish *run = peer->owner;
+    if (run->phase != OVER)
+        load_fail(run->load, "client %.*s was closed: %s", GH_PRINT(peer->id), why);
+}
+
+/* --- the beginning: subscribers, then publishers, then pullers */
+
+static void begin(struct publish *run)
+{
+    const struct options *options = run->load->options;
+    struct pulled pulled = {.context = run, .message = receive};
+    if (options->pull != NULL) {
+        run->pullers = pullers_start(run->load, (size_t)options->pullers, &pulled);
+        if (run->pullers == NULL)
+            return;
+    }
+    if (!processes_read(&run->load->processes, &run->before)) {
+        load_fail(run->load, "a process of the server is gone");
+        return;
+    }
+    run->phase = RUNNING;
+    run->start_ns = load_now_ns();
+    gh_timer_set(run->load->loop, &run->timer, run->start_ns + options->seconds_ms * GH_MS_NS,
+                 on_stop);
+    if (options->rate > 0)
+        gh_timer_set(run->load->loop, &run->pace, run->start_ns + TICK_NS, on_pace);
+    else
+        pump_all(run);
+}
+
+static void publishers_up(struct opener *opener)
+{
+    begin(OWNER(struct publish, publishers, opener));
+}
+
+static void subscribers_up(struct opener *opener)
+{
+    opener_start(&OWNER(struct publish, subscribers, opener)->publishers);
+}
+
+static void publisher_up(struct peer *peer)
+{
+    opener_up(&((struct publish *)peer->owner)->publishers);
+}
+
+static void subscriber_up(struct peer *peer)
+{
+    opener_up(&((struct publish *)peer->owner)->subscribers);
+}
+
+static const struct peer_events publisher_events = {
+    .up = publisher_up, .published = published, .gone = gone};
+static const struct peer_events subscriber_events = {
+    .up = subscriber_up, .message = message, .gone = gone};
+
+static void fill(struct publish *run, struct opener *opener, size_t first_row,
+                 const struct peer_events *events, void (*all_up)(struct opener *))
+{
+    for (size_t i = 0; i < opener->count; i++) {
+        const struct client_row *row = &run->load->rows[first_row + i];
+        opener->peers[i] = (struct peer){.load = run->load,
+                                         .events = events,
+                                         .owner = run,
+                                         .id = row->id,
+                                         .password = row->password,
+                                         .number = i};
+    }
+    opener->concurrency = CONCURRENCY;
+    opener->all_up = all_up;
+}
+
+static void *start(struct load *load)
+{
+    const struct options *options = load->options;
+    size_t publishers = (size_t)options->publishers, subscribers = (size_t)options->subscribers;
+    struct publish *run = calloc(1, sizeof *run);
+    if (options->size < HEADER_BYTES || publishers == 0 ||
+        publishers + subscribers > load->rows_count ||
+        (subscribers > 0 && subscribers != publishers && options->filter == NULL)) {
+        load_fail(
+            load,
+            "a message has at least %d bytes; each client needs its line in the clients' file; "
+            "fewer subscribers than publishers need --filter",
+            HEADER_BYTES);
+        free(run);
+        return NULL;
+    }
+    run->load = load;
+    gh_random(&run->mark, sizeof run->mark);
+    run->receives = subscribers > 0 || options->pull != NULL;
+    run->publishers.count = publishers;
+    run->subscribers.count = subscribers;
+    run->publishers.peers = calloc(publishers, sizeof(struct peer));
+    run->subscribers.peers = calloc(subscribers + 1, sizeof(struct peer));
+    run->publisher = calloc(publishers, sizeof *run->publisher);
+    run->payload = calloc(1, (size_t)options->size);
+    fill(run, &run->publishers, 0, &publisher_events, publishers_up);
+    fill(run, &run->subscribers, publishers, &subscriber_events, subscribers_up);
+    for (size_t i = 0; i < subscribers; i++)
+        run->subscribers.peers[i].filter =
+            options->filter != NULL ? gh_slice_text(options->filter) : load->rows[i].topic;
+    opener_start(subscribers > 0 ? &run->subscribers : &run->publishers);
+    return run;
+}
+
+static void report(void *state, struct gh_buffer *out)
+{
+    struct publish *run = state;
+    const struct options *options = run->load->options;
+    double ack_s = (double)(run->last_ack_ns - run->start_ns) / 1e9;
+    double receipt_s = (double)(run->last_receipt_ns - run->start_ns) / 1e9;
+    double cpu_s = run->after.cpu_s - run->before.cpu_s;
+    gh_buffer_print(
+        out,
+        ",\"publishers\":%ld,\"subscribers\":%ld,\"pullers\":%ld,\"window\":%ld,\"bytes\":%ld,"
+        "\"qos\":%ld,\"rate\":%ld,\"seconds\":%.3f,\"sent\":%" PRIu64 ",\"acked\":%" PRIu64
+        ",\"received\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"alien\":%" PRIu64
+        ",\"overdue\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"acked_per_s\":%.0f",
+        options->publishers, options->subscribers, run->pullers != NULL ? options->pullers : 0,
+        options->window, options->size, options->qos, options->rate, ack_s, run->sent, run->acked,
+        run->received, run->duplicates, run->alien, run->overdue,
+        run->receives ? run->sent - run->received : run->sent - run->acked,
+        (double)run->acked / ack_s);
+    if (run->receives)
+        gh_buffer_print(out, ",\"received_per_s\":%.0f", (double)run->received / receipt_s);
+    gh_buffer_print(out, ",\"server_cpu_s\":%.2f,\"server_cpu_s_per_million\":%.2f", cpu_s,
+                    cpu_s * 1e6 / (double)(run->sent > 0 ? run->sent : 1));
+    latencies_print(&run->ack, "puback", out);
+    latencies_print(&run->delivery, "delivery", out);
+    usage_print_memory(&run->after, "memory", out);
+    gh_buffer_print(out, "}");
+    for (size_t i = 0; i < run->publishers.count; i++)
+        free(run->publisher[i].seen.bits);
+    pullers_close(run->pullers);
+    free(run->publisher);
+    free(run->publishers.peers);
+    free(run->subscribers.peers);
+    free(run->payload);
+    free(run);
+}
+
+const struct mode publish_mode = {.name = "publish", .start = start, .report = report};
