@@ -1,0 +1,120 @@
+// The main job, end to end, as a newcomer sees it: `gatehouse up --demo warehouse` at 300 times the speed of life. The halls stay
+// in their band; a silent probe, the death of the back end and of the server change nothing that is told twice.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { bin, eventually, Server } from '../lib/server.mjs';
+
+const halls = ['hall-1', 'hall-2', 'hall-3'];
+const server = new Server(); // of which only the command line and calls are used
+let up, output = '';
+
+async function start() {
+  output = '';
+  up = spawn(join(bin, 'gatehouse'), ['up', '--demo', 'warehouse', '--data', server.data, '--speed', '300', '--listen', '127.0.0.1:0'],
+    { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [up.stdout, up.stderr]) stream.on('data', (chunk) => { output += chunk; });
+  server.process = up;
+  server.ended = new Promise((done) => up.once('exit', (code) => done(code)));
+  await eventually(() => output.includes('Ctrl-C ends everything') || up.exitCode !== null, 60000, 'the console\'s address');
+  assert.equal(up.exitCode, null, output);
+}
+
+// The pid of the newest process of that name under ours.
+function child(name) {
+  for (const pid of readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').split(' ')) {
+    const found = pid && descend(pid, name);
+    if (found) return Number(found);
+  }
+  return undefined;
+}
+function descend(pid, name) {
+  try {
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name.slice(0, 15)) return pid;
+    for (const next of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
+      const found = next && descend(next, name);
+      if (found) return found;
+    }
+  } catch { /* it ended while we looked */ }
+  return undefined;
+}
+
+const zones = async () => JSON.parse(await server.cli('zone', 'list', '--json')).zones;
+const telemetry = async (device, limit = 200) => JSON.parse(
+  await server.cli('device', 'telemetry', `demo/warehouse/${device}`, '--limit', String(limit), '--json')).records;
+const siteHours = async () => Date.parse((await zones())[0]?.site_time) / 3600000;
+
+before(async () => {
+  server.folder = mkdtempSync(join(tmpdir(), 'gatehouse-'));
+  server.data = join(server.folder, 'data');
+  await start();
+});
+after(async () => {
+  up?.kill('SIGTERM');
+  await server.ended;
+  rmSync(server.folder, { recursive: true, force: true });
+});
+
+test('22 devices connect by their own keys, of both kinds', async () => {
+  await eventually(async () => JSON.parse(await server.cli('fleet', '--state', 'connected', '--json')).total === 22, 30000);
+  const kinds = new Set(JSON.parse(await server.cli('fleet', '--json')).devices.map(({ credentials }) => credentials[0].kind));
+  assert.deepEqual([...kinds].sort(), ['ES256', 'RS256']);
+});
+
+test('every hall is controlled and stays in its band for hours of site time', async () => {
+  await eventually(async () => (await zones()).length === 3 && (await zones()).every(({ reading }) => reading?.temperature_c), 30000, 'three zones');
+  const begin = await siteHours();
+  await eventually(async () => {
+    for (const zone of await zones()) {
+      const [low, high] = zone.band.temperature_c;
+      assert.ok(zone.reading.temperature_c > low - 0.5 && zone.reading.temperature_c < high + 0.5,
+        `${zone.zone}: ${zone.reading.temperature_c} C outside ${low}…${high}`);
+      assert.ok(zone.reading.co2_ppm < zone.band.co2_ppm[1], `${zone.zone}: ${zone.reading.co2_ppm} ppm`);
+    }
+    return (await siteHours()) > begin + 3;
+  }, 90000, 'three hours of site time');
+});
+
+test('commands are numbered, obeyed once, and acknowledged in the telemetry', async () => {
+  await eventually(async () => (await telemetry('hall-1-ventilation')).some(({ data }) => data.sequence > 0), 60000, 'a command was obeyed');
+  for (const hall of halls) {
+    const sequences = (await telemetry(`${hall}-heating`)).map(({ data }) => data.sequence);
+    assert.ok(sequences.every((value, index) => index === 0 || value >= sequences[index - 1]), `${hall}: ${sequences}`);
+  }
+});
+
+test('the back end dies and comes back: it goes on where it was', async () => {
+  const before = Math.max(...(await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence));
+  process.kill(child('gatehouse-climate') ?? assert.fail('no back end'), 'SIGKILL');
+  await eventually(() => output.includes('gatehouse-climate ended; starting it again'), 10000);
+  await eventually(async () => Math.max(...(await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence)) > before, 60000, 'higher numbers');
+  const sequences = (await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence);
+  assert.ok(sequences.every((value, index) => index === 0 || value >= sequences[index - 1]), 'never a lower number');
+});
+
+test('one silent probe: its neighbour serves; both silent: the safe duty, and an alarm', async () => {
+  await server.cli('device', 'block', 'demo/warehouse/hall-2-climate-a');
+  const hall = async () => (await zones()).find(({ zone }) => zone === 'hall-2');
+  await eventually(async () => (await hall()).probes.some(({ device, ok }) => device === 'hall-2-climate-a' && !ok), 60000, 'the probe is missed');
+  assert.equal((await hall()).mode, 'auto');
+  await server.cli('device', 'block', 'demo/warehouse/hall-2-climate-b');
+  await eventually(async () => (await hall()).mode === 'fallback', 90000, 'the fallback');
+  assert.ok((await hall()).alarms.length > 0);
+  for (const probe of ['a', 'b']) await server.cli('device', 'unblock', `demo/warehouse/hall-2-climate-${probe}`);
+  await eventually(async () => (await hall()).mode === 'auto', 90000, 'it returns by itself');
+});
+
+test('Ctrl-C ends everything; the second start is quick and keeps the data', async () => {
+  const records = (await telemetry('hall-3-climate-a', 5000)).length;
+  const pids = ['gatehouse-climate', 'gatehouse-swarm', 'gatehoused:core', 'gatehoused:keys'].map(child);
+  up.kill('SIGINT');
+  assert.equal(await server.ended, 0, output);
+  for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/, `process ${pid} has ended`);
+  await start();
+  assert.match(output, /as shown at the first start/);
+  assert.ok((await telemetry('hall-3-climate-a', 5000)).length >= records);
+  await eventually(async () => (await zones()).every(({ reading }) => reading?.temperature_c), 30000);
+});
