@@ -143,8 +143,9 @@ static bool block_add(struct batch *batch, uint64_t device, const struct gh_tele
 {
     size_t count = 0, bytes = 0;
     for (; *node != NULL && count < GH_BLOCK_RECORDS_MAX; *node = (*node)->newer) {
-        if (count > 0 && bytes + (*node)->payload_bytes > GH_BLOCK_TARGET_BYTES)
-            break;
+        if (count > 0 && (bytes + (*node)->payload_bytes > GH_BLOCK_TARGET_BYTES ||
+                          (*node)->at_ms < batch->records[count - 1].at_ms))
+            break; /* times ascend within a block, also when the clock stepped back */
         bytes += (*node)->payload_bytes;
         batch->records[count++] = gh_telemetry_record_of(*node);
     }

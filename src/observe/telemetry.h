@@ -40,7 +40,7 @@ void gh_telemetry_close(struct gh_telemetry *telemetry);
 
 struct gh_telemetry_record {
     int64_t at_ms; /* when it was published, UTC */
-    uint64_t id;   /* the message's id; ascending with time */
+    uint64_t id;   /* the message's id; rises with every message */
     struct gh_slice channel, payload;
 };
 struct gh_telemetry_query {

@@ -94,14 +94,9 @@ static void look_in_memory(struct newest *newest, const struct gh_telemetry_tail
         gh_map_get(&tail->series, gh_telemetry_key(&newest->query->device));
     if (series == NULL)
         return;
+    /* All of them: where the clock stepped back the order of ids is not that of times. */
     for (const struct gh_telemetry_node *node = series->newest; node != NULL; node = node->older) {
         struct gh_telemetry_record record = gh_telemetry_record_of(node);
-        if (record.at_ms < newest->query->from_ms)
-            return;
-        if (is_enough(newest, record.at_ms)) {
-            newest->truncated = true;
-            return;
-        }
         if (wanted(newest->query, &record) && !take(newest, &record))
             return;
     }

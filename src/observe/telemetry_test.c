@@ -194,6 +194,30 @@ static void check_times(void)
     bed_close(&bed);
 }
 
+/* The newest by time, not by id. */
+static void check_clock_step(void)
+{
+    struct bed bed = bed_open(0);
+    int64_t begin = utc_ms + 1;
+    publish(&bed, 7, 0, 10);
+    utc_ms += 3600 * 1000;
+    publish(&bed, 7, 100, 10); /* an hour ahead */
+    utc_ms -= 3600 * 1000;
+    publish(&bed, 7, 10, 10);
+    for (int place = 0; place < 3; place++) {
+        CHECK("a clock that was ahead",
+              !strcmp(ASK(1, .device = 7, .from_ms = begin, .to_ms = begin + 1000), "0-19 20"));
+        CHECK("its records have its time",
+              !strcmp(ASK(1, .device = 7, .limit = 10), "100-109 10!"));
+        CHECK("sealed", gh_telemetry_seal(bed.telemetry, NULL) == GH_OK);
+        if (place == 1) {
+            stop(&bed);
+            start(&bed);
+        }
+    }
+    bed_close(&bed);
+}
+
 /* A small memory seals by itself again and again; queries meanwhile see each record once. */
 static void check_pressure(void)
 {
@@ -267,6 +291,7 @@ int main(void)
 {
     check_places();
     check_times();
+    check_clock_step();
     check_pressure();
     check_half_sealed();
     check_damaged();

@@ -39,7 +39,9 @@ struct gh_log_clock {
  * it can be fetched again without a search. */
 struct gh_log_record {
     uint64_t offset;
-    int64_t at_ms; /* UTC; never less than the record's before it, even when the clock steps back */
+    /* UTC. Never less than the record's before it when the clock steps back by less than a minute;
+     * by more, a new segment begins and its times with it. */
+    int64_t at_ms;
     uint32_t tag;
     uint32_t position;
     struct gh_slice body;

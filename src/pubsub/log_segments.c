@@ -603,7 +603,7 @@ static enum gh_error_code segment_load(struct gh_log *log, uint64_t base, uint64
         if (code == GH_OK)
             gh_log_segment_save(log, segment);
     }
-    log->last_ms = segment->last_ms > log->last_ms ? segment->last_ms : log->last_ms;
+    log->last_ms = segment->last_ms;
 out:
     log->files->close(log->files->context, file);
     return code;

@@ -165,10 +165,40 @@ static void check_times(void)
     clock_ms = 1000000;
 }
 
-struct gathered {
-    struct gh_append append;
-    struct collector *collector;
-};
+static void settle(struct gh_log *log) /* the log thread has seen everything before */
+{
+    gh_log_tidy(log);
+    CHECK("settled", gh_log_append_wait(log, TAG, GH_SLICE("settle"), NULL) == GH_OK);
+    CHECK("settled", gh_log_append_wait(log, TAG, GH_SLICE("settle"), NULL) == GH_OK);
+}
+
+static void check_clock_step(void)
+{
+    struct gh_log_record record;
+    struct gh_error error;
+    struct gh_log_options options = options_for(check_folder(), NULL);
+    options.age_max_ms = 1000;
+    clock_ms = 4000000000000; /* a clock in the year 2096 */
+    struct gh_log *log = gh_log_open(&options, &error);
+    append_many(log, 1, 100, TAG);
+    clock_ms = 1800000000000;
+    append_many(log, 101, 100, TAG);
+    struct gh_log_reader *reader = gh_log_reader_open(log);
+    gh_log_reader_seek(reader, 101);
+    CHECK("a clock set right by more than a minute is followed",
+          gh_log_reader_next(reader, TAG, &record) == GH_LOG_READ_RECORD &&
+              record.at_ms == 1800000000000);
+    gh_log_reader_close(reader);
+    CHECK("all are read", read_all(log, 1, TAG) == 200);
+    gh_log_close(log);
+    log = gh_log_open(&options, &error);
+    append_many(log, 201, 100, TAG);
+    clock_ms += 5000;
+    settle(log);
+    CHECK("records of the future do not hold up retention", gh_log_status(log).first > 200);
+    gh_log_close(log);
+    clock_ms = 1000000;
+}
 
 struct collector {
     atomic_uint stored, failed;
@@ -443,13 +473,6 @@ static void check_foreign(void)
           gh_log_open(&options, &error) == NULL && error.code == GH_ERROR_LOG_OPEN);
 }
 
-static void settle(struct gh_log *log) /* the log thread has seen everything before */
-{
-    gh_log_tidy(log);
-    CHECK("settled", gh_log_append_wait(log, TAG, GH_SLICE("settle"), NULL) == GH_OK);
-    CHECK("settled", gh_log_append_wait(log, TAG, GH_SLICE("settle"), NULL) == GH_OK);
-}
-
 static void check_retention(void)
 {
     struct gh_error error;
@@ -592,6 +615,7 @@ int main(void)
     check_reopen();
     check_tags();
     check_times();
+    check_clock_step();
     check_group_commit();
     check_full_disk();
     check_full_at_open_and_probe();

@@ -27,6 +27,7 @@ enum {
     PROBE_BYTES = 64 * 1024,
 };
 #define TIDY_EVERY_NS (60 * GH_SECOND_NS)
+#define STEP_BACK_MS (INT64_C(60) * 1000)
 
 static bool write_all(struct gh_log *log, int file, const uint8_t *from, size_t size,
                       uint32_t position)
@@ -90,6 +91,21 @@ static int64_t now_ms(struct gh_log *log)
     if (now > log->last_ms)
         log->last_ms = now;
     return log->last_ms;
+}
+
+/* Times do not go back within a segment. A clock that was far ahead and is set right must not leave
+ * its mark on all records to come, so then a new segment begins; small corrections wait for the
+ * clock to come by. */
+static void follow_clock(struct gh_log *log)
+{
+    int64_t now = gh_log_utc_ms(log);
+    if (now + STEP_BACK_MS >= log->last_ms)
+        return;
+    gh_log(GH_LOG_WARN, "log",
+           "the clock stepped back by %" PRId64 " s; the message log follows it",
+           (log->last_ms - now) / 1000);
+    seal(log);
+    log->last_ms = now;
 }
 
 /* Makes the file of a new segment: header and folder entry are durable before its first record. */
@@ -369,6 +385,7 @@ static bool take(struct gh_log *log, struct gh_append *append)
 static void write_letters(struct gh_log *log, struct gh_letter *letter)
 {
     bool works = true;
+    follow_clock(log);
     for (struct gh_letter *next; letter != NULL; letter = next) {
         next = letter->next;
         struct gh_append *append =
@@ -420,6 +437,17 @@ static uint64_t held_from(struct gh_log *log, char name[64])
     return lowest;
 }
 
+/* When the last record of the oldest segment was written at the latest: a clock that was ahead then
+ * does not count, as what was written behind it is older. */
+static int64_t oldest_written_ms(const struct gh_log *log)
+{
+    int64_t last_ms = log->segments[0]->last_ms;
+    for (size_t i = 1; i < log->segments_count; i++)
+        if (log->segments[i]->first_ms < last_ms)
+            last_ms = log->segments[i]->first_ms;
+    return last_ms;
+}
+
 /* Retention: the oldest segments go by age when nobody holds them, by size in any case. */
 static void tidy(struct gh_log *log)
 {
@@ -430,7 +458,7 @@ static void tidy(struct gh_log *log)
     log->tidy_at_ns = gh_log_monotonic_ns(log) + TIDY_EVERY_NS;
     while (log->segments_count > 1) {
         const struct gh_log_segment *segment = log->segments[0];
-        bool too_old = segment->last_ms < oldest_ms && segment->last < held;
+        bool too_old = oldest_written_ms(log) < oldest_ms && segment->last < held;
         bool too_much = atomic_load(&log->bytes) > log->options.bytes_max;
         if (!segment->sealed || (!too_old && !too_much))
             break;

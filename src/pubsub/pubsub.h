@@ -10,9 +10,9 @@
  * what was not acknowledged is delivered again.
  *
  * Bounds: messages of a publish and their sizes (message.h), appends in the log's queue, per
- * subscription the leases (GH_PUBSUB_LEASES_MAX; past it a pull waits), waiting pulls and calls of
- * all (GH_PUBSUB_CALLS_MAX; past it UNAVAILABLE). What a subscription has not handed out yet is not
- * in memory but in the log.
+ * subscription the leases (GH_PUBSUB_LEASES_MAX; past it a pull waits), waiting pulls
+ * (GH_PUBSUB_PULLS_MAX), pulls and calls of all (GH_PUBSUB_CALLS_MAX; past them UNAVAILABLE). What
+ * a subscription has not handed out yet is not in memory but in the log.
  *
  * Memory: slices given are borrowed for the call only, except where a struct says otherwise;
  * results are the caller's arena's or live inside the call's struct until it is released.
@@ -37,6 +37,7 @@ enum {
     GH_PUBSUB_WAIT_MAX_S = 30,
     GH_PUBSUB_LEASES_MAX = 50000,
     GH_PUBSUB_CALLS_MAX = 4096,
+    GH_PUBSUB_PULLS_MAX = 256,   /* waiting on one subscription */
     GH_PUBSUB_ACK_ID_BYTES = 48, /* text of one ackId */
     GH_PUBSUB_PULL_MAX = 1000,
 };

@@ -29,6 +29,13 @@ void gh_pubsub_pull_open(struct gh_letter *letter)
         gh_pubsub_pull_end(ps, pull, GH_ERROR_NOT_FOUND);
         return;
     }
+    size_t waiting = 0;
+    for (const struct gh_pull *other = subscription->pulls; other != NULL; other = other->next)
+        waiting++;
+    if (waiting >= GH_PUBSUB_PULLS_MAX) { /* one subscription must not use up the calls of all */
+        gh_pubsub_pull_end(ps, pull, GH_ERROR_UNAVAILABLE);
+        return;
+    }
     *subscription->pulls_end = pull;
     subscription->pulls_end = &pull->next;
 }
@@ -199,6 +206,10 @@ static void fill(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscripti
             break;
         pull->count += filled == FILLED;
         ps->changed = true;
+    }
+    if (pull->count == 0) { /* it waits on, and its memory must not grow with every look */
+        pull->messages = NULL;
+        gh_arena_reset(&pull->arena);
     }
 }
 

@@ -98,7 +98,8 @@ bool gh_segment_record_read(uint32_t salt, const uint8_t bytes[GH_SEGMENT_RECORD
         !gh_cursor_u64(&at, &out->offset) || !gh_cursor_u64(&at, &at_ms))
         return false;
     out->at_ms = (int64_t)at_ms;
-    return out->offset != 0 && crc == record_crc(salt, bytes); /* zeros are never a record */
+    /* Zeros are never a record; and behind the highest number there is none. */
+    return out->offset != 0 && out->offset != UINT64_MAX && crc == record_crc(salt, bytes);
 }
 
 bool gh_segment_body_valid(uint32_t salt, const struct gh_segment_record *record,
