@@ -185,6 +185,18 @@ static bool open_load(struct load *load)
     return !load->failed;
 }
 
+static double seconds(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static double own_cpu_s(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 static int run(const struct mode *mode, const struct options *options)
 {
     struct load load = {.options = options};
@@ -200,7 +212,7 @@ static int run(const struct mode *mode, const struct options *options)
     if (!mode->offline)
         gh_loop_run(load.loop);
     gh_buffer_init(&out, REPORT_BYTES_MAX);
-    gh_buffer_print(&out, "{\"mode\":\"%s\"", mode->name);
+    gh_buffer_print(&out, "{\"mode\":\"%s\",\"load_cpu_s\":%.2f", mode->name, own_cpu_s());
     mode->report(state, &out);
     printf("%.*s\n", GH_PRINT(gh_buffer_slice(&out)));
     gh_buffer_deinit(&out);

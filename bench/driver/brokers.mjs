@@ -1,0 +1,161 @@
+// The two sides. Each is prepared once, then started afresh for every measurement, on the same core, with the same
+// kind of certificate (P-256, signed by one CA) and ports of its own.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { bin, Server } from '../../test/lib/server.mjs';
+import { family, placed } from './machine.mjs';
+
+const project = 'bench', registry = 'fleet', location = 'europe-west1';
+export const subscription = `/v1/projects/${project}/subscriptions/pull`;
+
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+function ended(child) {
+  return new Promise((done) => child.once('exit', done));
+}
+
+async function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = ended(child);
+  child.kill('SIGTERM');
+  await gone;
+}
+
+// Gatehouse. What is measured is a copy of the prepared data folder, so that no measurement sees another's log.
+export class Gatehouse {
+  name = 'gatehouse';
+
+  static async prepare(folder, devices, prefix) {
+    const side = new Gatehouse();
+    Object.assign(side, { folder, prefix, base: join(folder, 'base') });
+    mkdirSync(side.base, { recursive: true });
+    side.version = /project\(gatehouse VERSION ([\d.]+)/.exec(readFileSync(new URL('../../CMakeLists.txt', import.meta.url), 'utf8'))[1];
+    const server = await Server.create({ folder: side.base });
+    await server.start();
+    await server.cli('tenant', 'create', project);
+    side.token = await server.token('administrator', '--ttl', '30d');
+    const put = async (method, path, body) => {
+      const answer = await server.call(method, `/v1/projects/${project}/${path}`, { token: side.token, body });
+      if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+    };
+    const topic = `projects/${project}/topics/telemetry`;
+    await put('PUT', 'topics/telemetry', {});
+    await put('PUT', 'subscriptions/pull', { topic, ackDeadlineSeconds: 600 });
+    await put('POST', `locations/${location}/registries`, { id: registry, eventNotificationConfigs: [{ pubsubTopicName: topic }] });
+    side.clients = join(folder, 'devices.tsv');
+    const lines = join(folder, 'devices.jsonl');
+    execFileSync(join(bin, 'gatehouse-bench-load'), ['devices', '--count', String(devices), '--project', project,
+      '--registry', registry, '--location', location, '--import', lines, '--clients', side.clients]);
+    await server.cli('device', 'import', lines);
+    await server.stop();
+    side.prepared = server.data;
+    return side;
+  }
+
+  // `empty`: a data folder without devices.
+  async start({ empty = false } = {}) {
+    const data = join(this.folder, 'data');
+    rmSync(data, { recursive: true, force: true });
+    if (empty) execFileSync(join(bin, 'gatehouse'), ['init', '--data', data]);
+    else cpSync(this.prepared, data, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+    const [program, args] = placed(this.prefix, join(bin, 'gatehoused'), ['--data', data, '--listen', '127.0.0.1:0',
+      '--listen-plain', '127.0.0.1:0', '--loops', '1', '--messages-per-second', '0', '--log-level', 'error']);
+    const from = process.hrtime.bigint();
+    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((ready, fail) => {
+      let out = '';
+      this.child.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
+      this.child.once('exit', (code) => fail(new Error(`gatehoused ended with ${code}`)));
+    });
+    this.startedMs = Number(process.hrtime.bigint() - from) / 1e6;
+    this.pids = family(this.child.pid);
+    this.ca = join(data, 'ca.crt');
+    for (const line of readFileSync(join(data, 'listeners'), 'utf8').split('\n')) {
+      const [kind, address] = line.split(' ');
+      if (kind === 'tls' || kind === 'plain') this[kind] = address;
+    }
+  }
+
+  stop() {
+    return end(this.child);
+  }
+}
+
+function freePort() {
+  return new Promise((done) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+function accepts(port) {
+  return new Promise((done) => {
+    const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); done(true); });
+    socket.once('error', () => done(false));
+  });
+}
+
+// Mosquitto of Debian. Nobody is authenticated; queues have no limit, so that it drops nothing (brokers' defaults do).
+export class Mosquitto {
+  constructor({ name = 'mosquitto', persistence = false } = {}) {
+    this.name = name;
+    this.persistence = persistence;
+  }
+
+  static program() {
+    const found = spawnSync('sh', ['-c', 'PATH=$PATH:/usr/sbin command -v mosquitto'], { encoding: 'utf8' });
+    return found.stdout.trim() || null;
+  }
+
+  prepare(folder, clients, prefix, data) {
+    Object.assign(this, { folder, prefix, program: Mosquitto.program(), ca: join(data, 'ca.crt') });
+    this.version = /version ([\d.]+)/.exec(spawnSync(this.program, ['-h'], { encoding: 'utf8' }).stdout)[1];
+    this.key = join(folder, 'server.key');
+    this.certificate = join(folder, 'server.crt');
+    const request = join(folder, 'server.csr'), extensions = join(folder, 'server.ext');
+    const openssl = (...args) => execFileSync('openssl', args, { stdio: 'ignore' });
+    writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n');
+    openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost',
+      '-keyout', this.key, '-out', request);
+    openssl('x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', join(data, 'keys', 'ca.key'), '-days', '7',
+      '-extfile', extensions, '-out', this.certificate);
+    // The chain, as Gatehouse sends it.
+    writeFileSync(this.certificate, readFileSync(this.certificate, 'utf8') + readFileSync(this.ca, 'utf8'));
+    this.clients = join(folder, 'clients.tsv');
+    writeFileSync(this.clients, Array.from({ length: clients }, (_, i) => `bench-${i}\t\tload/${i}\n`).join(''));
+    return this;
+  }
+
+  async start() {
+    const [plain, tls] = [await freePort(), await freePort()];
+    const store = join(this.folder, `mosquitto-${tls}`);
+    mkdirSync(store);
+    const file = join(this.folder, 'mosquitto.conf');
+    writeFileSync(file, [
+      `user ${process.env.USER ?? (process.getuid() === 0 ? 'root' : '')}`.trim(), 'log_dest none', 'connection_messages false',
+      'max_queued_messages 0', 'max_inflight_messages 0', 'set_tcp_nodelay true',
+      ...(this.persistence ? ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'] : ['persistence false']),
+      `listener ${plain} 127.0.0.1`, 'allow_anonymous true',
+      `listener ${tls} 127.0.0.1`, `certfile ${this.certificate}`, `keyfile ${this.key}`, '',
+    ].join('\n'));
+    const [program, args] = placed(this.prefix, this.program, ['-c', file]);
+    const from = process.hrtime.bigint();
+    this.child = spawn(program, args, { stdio: 'ignore' });
+    while (!await accepts(tls)) {
+      if (this.child.exitCode !== null) throw new Error(`mosquitto ended with ${this.child.exitCode}; see ${file}`);
+      await pause(1);
+    }
+    this.startedMs = Number(process.hrtime.bigint() - from) / 1e6;
+    this.pids = [this.child.pid];
+    this.plain = `127.0.0.1:${plain}`;
+    this.tls = `127.0.0.1:${tls}`;
+  }
+
+  stop() {
+    return end(this.child);
+  }
+}
