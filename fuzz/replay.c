@@ -17,7 +17,8 @@ static int replay_file(const char *path)
     fseek(file, 0, SEEK_END);
     long size = ftell(file);
     rewind(file);
-    uint8_t *data = malloc(size > 0 ? (size_t)size : 1); /* exact, so that ASan sees one byte too many */
+    uint8_t *data =
+        malloc(size > 0 ? (size_t)size : 1); /* exact, so that ASan sees one byte too many */
     if (size < 0 || data == NULL || fread(data, 1, (size_t)size, file) != (size_t)size) {
         fprintf(stderr, "cannot read %s\n", path);
         exit(EXIT_FAILURE);

@@ -6,15 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Commands that are one call of the API: the row says the method, the path and the columns; here stand the
- * bodies. */
+/* Commands that are one call of the API: the row says the method, the path and the columns; here
+ * stand the bodies. */
 
 /* Calls the command's row with `body` (given, may be NULL) and prints the answer. */
 static int call_with(struct cli *cli, json_t *body)
 {
     struct client *client = client_open(cli);
     json_t *answer = NULL;
-    bool good = client != NULL && client_call(client, cli->command->method, cli_path(cli), body, &answer);
+    bool good =
+        client != NULL && client_call(client, cli->command->method, cli_path(cli), body, &answer);
     if (good)
         output_answer(cli, answer);
     json_decref(answer);
@@ -93,9 +94,10 @@ int run_device_create(struct cli *cli)
     json_t *credentials = json_array(), *attributes = json_object();
     if (name == NULL)
         return cli_usage(cli, "the device is named TENANT/REGISTRY/DEVICE");
-    json_t *body =
-        json_pack("{s:s, s:o, s:o}", "id", name, "credentials", credentials, "attributes", attributes);
-    if (!add_credentials(cli, credentials, "public-key") || !add_credentials(cli, credentials, "certificate")) {
+    json_t *body = json_pack("{s:s, s:o, s:o}", "id", name, "credentials", credentials,
+                             "attributes", attributes);
+    if (!add_credentials(cli, credentials, "public-key") ||
+        !add_credentials(cli, credentials, "certificate")) {
         json_decref(body);
         return cli_fail(cli);
     }
@@ -152,23 +154,26 @@ static bool import_line(struct cli *cli, struct client *client, struct gh_slice 
     static const char *const keys[] = {"public_key", "certificate"};
     struct gh_slice tenant = {0}, registry = {0}, pem;
     json_t *row = gh_json_read(line, &cli->error), *credentials = json_array();
-    bool good = row != NULL && gh_json_get_text(row, "tenant", GH_JSON_REQUIRED, &tenant, &cli->error) &&
+    bool good = row != NULL &&
+                gh_json_get_text(row, "tenant", GH_JSON_REQUIRED, &tenant, &cli->error) &&
                 gh_json_get_text(row, "registry", GH_JSON_REQUIRED, &registry, &cli->error);
-    if (good && (json_object_get(row, "password") != NULL || json_object_get(row, "symmetric_key") != NULL)) {
-        gh_error_set(&cli->error, GH_ERROR_INVALID, "password and symmetric_key are not served yet");
+    if (good && (json_object_get(row, "password") != NULL ||
+                 json_object_get(row, "symmetric_key") != NULL)) {
+        gh_error_set(&cli->error, GH_ERROR_INVALID,
+                     "password and symmetric_key are not served yet");
         good = false;
     }
     if (good) {
         for (size_t i = 0; i < GH_COUNT(keys); i++)
             if (gh_json_text(row, keys[i], &pem))
-                json_array_append_new(credentials, json_pack("{s:o}", "pem", gh_json_new_text(pem)));
+                json_array_append_new(credentials,
+                                      json_pack("{s:o}", "pem", gh_json_new_text(pem)));
         json_t *attributes = json_object_get(row, "attributes");
-        json_t *body = json_pack("{s:O*, s:O, s:O*}", "id", json_object_get(row, "id"), "credentials",
-                                 credentials, "attributes", attributes);
-        const char *path = gh_arena_print(
-            &cli->arena, "/api/v1/tenants/%s/registries/%s/devices",
-            cli_part(cli, gh_arena_text(&cli->arena, tenant), 0),
-            cli_part(cli, gh_arena_text(&cli->arena, registry), 0));
+        json_t *body = json_pack("{s:O*, s:O, s:O*}", "id", json_object_get(row, "id"),
+                                 "credentials", credentials, "attributes", attributes);
+        const char *path = gh_arena_print(&cli->arena, "/api/v1/tenants/%s/registries/%s/devices",
+                                          cli_part(cli, gh_arena_text(&cli->arena, tenant), 0),
+                                          cli_part(cli, gh_arena_text(&cli->arena, registry), 0));
         good = client_call(client, "POST", path, body, NULL);
         json_decref(body);
     }
@@ -197,7 +202,8 @@ int run_device_import(struct cli *cli)
             continue;
         }
         refused++;
-        fprintf(stderr, "%s:%zu: %s\n", cli->arguments[0], line, gh_error_line(&cli->error, line_text));
+        fprintf(stderr, "%s:%zu: %s\n", cli->arguments[0], line,
+                gh_error_line(&cli->error, line_text));
     }
     client_close(client);
     printf("%zu devices added, %zu refused\n", done, refused);
@@ -214,7 +220,8 @@ static long read_ttl(const char *text)
     char *end;
     long value = strtol(text, &end, 10);
     for (size_t i = 0; i < GH_COUNT(units); i++)
-        if (*end == units[i].unit && (*end == '\0' || end[1] == '\0') && value > 0 && value < 1000000)
+        if (*end == units[i].unit && (*end == '\0' || end[1] == '\0') && value > 0 &&
+            value < 1000000)
             return value * units[i].seconds;
     return 0;
 }

@@ -1,6 +1,6 @@
-/* The command line: what its commands share. A command is a row of a table (commands.c): its words, its options, its
- * help, and what it calls. Options may stand anywhere after the words, as --name VALUE or --name=VALUE.
- * Exit codes: 0 done, 1 refused or failed, 2 usage. Threads: one. */
+/* The command line: what its commands share. A command is a row of a table (commands.c): its words,
+ * its options, its help, and what it calls. Options may stand anywhere after the words, as --name
+ * VALUE or --name=VALUE. Exit codes: 0 done, 1 refused or failed, 2 usage. Threads: one. */
 #ifndef GATEHOUSE_CLI_H
 #define GATEHOUSE_CLI_H
 
@@ -28,13 +28,15 @@ struct cli_command {
     const char *noun, *verb; /* verb NULL: the noun alone */
     const char *arguments;   /* for the help: "TENANT/REGISTRY" */
     size_t arguments_count;
-    const char *options; /* names, separated by spaces; a trailing ! marks a flag; "…" the common ones */
+    const char
+        *options; /* names, separated by spaces; a trailing ! marks a flag; "…" the common ones */
     const char *help;
     int (*run)(struct cli *cli);
     /* For commands that are one call and one table (cli_call). */
-    const char *method, *path; /* "/api/v1/tenants/{0}/registries/{1}" by the parts of the first argument */
-    const char *list;          /* the member that is the list; NULL: the answer is one thing */
-    const char *columns;       /* "id number connection.state last_event_at" */
+    const char *method,
+        *path;        /* "/api/v1/tenants/{0}/registries/{1}" by the parts of the first argument */
+    const char *list; /* the member that is the list; NULL: the answer is one thing */
+    const char *columns; /* "id number connection.state last_event_at" */
 };
 
 extern const struct cli_command cli_commands[];
@@ -56,8 +58,8 @@ struct client *client_open(struct cli *cli);
 void client_close(struct client *client);
 /* The calls that follow carry this bearer token. */
 void client_authorize(struct client *client, const char *token);
-/* `body` may be NULL. `*answer` (may be NULL) is the caller's to json_decref. False with cli->error set, for every
- * status but 2xx. */
+/* `body` may be NULL. `*answer` (may be NULL) is the caller's to json_decref. False with cli->error
+ * set, for every status but 2xx. */
 bool client_call(struct client *client, const char *method, const char *path, const json_t *body,
                  json_t **answer);
 
@@ -65,7 +67,8 @@ bool client_call(struct client *client, const char *method, const char *path, co
 
 /* Prints the answer: as JSON with --json, else as a table of the command's columns. */
 void output_answer(const struct cli *cli, const json_t *answer);
-/* The part `index` of "TENANT/REGISTRY/DEVICE", percent-encoded for a path; "" when it is not there. */
+/* The part `index` of "TENANT/REGISTRY/DEVICE", percent-encoded for a path; "" when it is not
+ * there. */
 const char *cli_part(struct cli *cli, const char *name, size_t index);
 /* The command's path with its parts filled in. */
 const char *cli_path(struct cli *cli);
@@ -85,8 +88,8 @@ int run_up(struct cli *cli);   /* up.c */
 int run_help(struct cli *cli); /* main.c */
 
 /* --- init.c */
-/* Makes the data folder: CA, configuration, database, first operator. The password goes to `password` (of
- * GH_PASSWORD_MADE_MAX bytes), which the caller shows once and wipes. */
+/* Makes the data folder: CA, configuration, database, first operator. The password goes to
+ * `password` (of GH_PASSWORD_MADE_MAX bytes), which the caller shows once and wipes. */
 bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password);
 bool init_exists(const char *data);
 

@@ -31,7 +31,8 @@ static bool open_remote(struct client *client, const char *server)
     struct cli *cli = client->cli;
     const char *ca = cli_option(cli, "ca"), *token = cli_option(cli, "token-file");
     if (strncmp(server, "https://", 8) != 0 || token == NULL) {
-        gh_error_set(&cli->error, GH_ERROR_USAGE, "--server is https://HOST:PORT and needs --token-file");
+        gh_error_set(&cli->error, GH_ERROR_USAGE,
+                     "--server is https://HOST:PORT and needs --token-file");
         return false;
     }
     client->base = server;
@@ -49,7 +50,8 @@ static bool open_local(struct client *client)
     struct stat info;
     client->base = "http://localhost";
     if (stat(path, &info) != 0) {
-        gh_error_set(&cli->error, GH_ERROR_CONNECT, "no server runs on the data folder %s (no %s)", data, path);
+        gh_error_set(&cli->error, GH_ERROR_CONNECT, "no server runs on the data folder %s (no %s)",
+                     data, path);
         return false;
     }
     client->http = gh_http_client_open_unix(path, &cli->error);

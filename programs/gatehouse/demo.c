@@ -14,14 +14,16 @@ static const char *const equipment[] = {"climate-a", "climate-b",   "air",      
                                         "cooling",   "ventilation", "dehumidifier"};
 
 /* GH_ERROR_EXISTS is as good as made. */
-static bool make(struct client *client, struct cli *cli, const char *method, const char *path, json_t *body)
+static bool make(struct client *client, struct cli *cli, const char *method, const char *path,
+                 json_t *body)
 {
     bool made = client_call(client, method, path, body, NULL) || cli->error.code == GH_ERROR_EXISTS;
     json_decref(body);
     return made;
 }
 
-static bool make_token(struct cli *cli, struct client *client, const char *role, char *out, size_t size)
+static bool make_token(struct cli *cli, struct client *client, const char *role, char *out,
+                       size_t size)
 {
     json_t *answer = NULL;
     json_t *body =
@@ -43,7 +45,8 @@ static bool make_topics(struct cli *cli, struct client *client)
     if (!make_token(cli, client, "administrator", token, sizeof token))
         return false;
     client_authorize(client, token);
-    return make(client, cli, "PUT", "/v1/projects/" DEMO_TENANT "/topics/telemetry", json_object()) &&
+    return make(client, cli, "PUT", "/v1/projects/" DEMO_TENANT "/topics/telemetry",
+                json_object()) &&
            make(client, cli, "PUT", "/v1/projects/" DEMO_TENANT "/topics/state", json_object()) &&
            make(client, cli, "PUT", "/v1/projects/" DEMO_TENANT "/subscriptions/" DEMO_SUBSCRIPTION,
                 json_pack("{s:s, s:i}", "topic", "projects/" DEMO_TENANT "/topics/telemetry",
@@ -54,12 +57,14 @@ static bool make_folder(struct cli *cli, const char *path)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return true;
-    gh_error_set(&cli->error, GH_ERROR_FILE, "cannot make the folder %s: %s", path, strerror(errno));
+    gh_error_set(&cli->error, GH_ERROR_FILE, "cannot make the folder %s: %s", path,
+                 strerror(errno));
     return false;
 }
 
 /* The device's own key: kept when it is there. Appends the public half. */
-static bool make_key(struct cli *cli, const char *path, enum gh_key_kind kind, struct gh_buffer *public_pem)
+static bool make_key(struct cli *cli, const char *path, enum gh_key_kind kind,
+                     struct gh_buffer *public_pem)
 {
     struct gh_private_key *key = NULL;
     struct gh_buffer pem;
@@ -94,8 +99,8 @@ static bool make_device(struct cli *cli, struct client *client, const char *data
         made = make(client, cli, "POST",
                     "/api/v1/tenants/" DEMO_TENANT "/registries/" DEMO_REGISTRY "/devices",
                     json_pack("{s:s, s:[{s:s%}], s:{s:s, s:s}}", "id", id, "credentials", "pem",
-                              (const char *)public_pem.data, public_pem.size, "attributes", "hall", hall, "kind",
-                              kind));
+                              (const char *)public_pem.data, public_pem.size, "attributes", "hall",
+                              hall, "kind", kind));
     gh_buffer_deinit(&public_pem);
     return made;
 }
@@ -108,7 +113,8 @@ static bool make_devices(struct cli *cli, struct client *client, const char *dat
             const char *kind = strncmp(equipment[i], "climate", 7) == 0 ? "climate" : equipment[i];
             snprintf(hall, sizeof hall, "hall-%d", h);
             snprintf(id, sizeof id, "hall-%d-%s", h, equipment[i]);
-            if (!make_device(cli, client, data, id, hall, kind, i % 2 == 0 ? GH_KEY_P256 : GH_KEY_RSA))
+            if (!make_device(cli, client, data, id, hall, kind,
+                             i % 2 == 0 ? GH_KEY_P256 : GH_KEY_RSA))
                 return false;
         }
     }
@@ -133,9 +139,11 @@ bool demo_prepare(struct cli *cli, const char *data)
         make_folder(cli, gh_arena_print(&cli->arena, "%s/demo/keys", data)) &&
         make(client, cli, "POST", "/api/v1/tenants", json_pack("{s:s}", "name", DEMO_TENANT)) &&
         make(client, cli, "POST", "/api/v1/tenants/" DEMO_TENANT "/registries",
-             json_pack("{s:s, s:s, s:[{s:s, s:s}], s:s}", "name", DEMO_REGISTRY, "location", DEMO_LOCATION,
-                       "routes", "channel", "", "topic", "telemetry", "state_topic", "state")) &&
-        make_devices(cli, client, data) && make_back_end_token(cli, client, data) && make_topics(cli, client);
+             json_pack("{s:s, s:s, s:[{s:s, s:s}], s:s}", "name", DEMO_REGISTRY, "location",
+                       DEMO_LOCATION, "routes", "channel", "", "topic", "telemetry", "state_topic",
+                       "state")) &&
+        make_devices(cli, client, data) && make_back_end_token(cli, client, data) &&
+        make_topics(cli, client);
     client_close(client);
     return ready;
 }

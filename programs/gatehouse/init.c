@@ -18,7 +18,8 @@ enum { PEM_MAX = 16 * 1024, ROOT_YEARS = 20, FILE_MAX = 32 * 1024 * 1024 };
 bool file_write(struct cli *cli, const char *path, struct gh_slice bytes, unsigned mode)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-    bool good = file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0;
+    bool good =
+        file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0;
     if (!good)
         gh_error_set(&cli->error, GH_ERROR_FILE, "cannot write %s: %s", path, strerror(errno));
     if (file >= 0)
@@ -69,7 +70,8 @@ static bool make_folder(struct cli *cli, const char *path)
     }
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return true;
-    gh_error_set(&cli->error, GH_ERROR_FILE, "cannot make the folder %s: %s", path, strerror(errno));
+    gh_error_set(&cli->error, GH_ERROR_FILE, "cannot make the folder %s: %s", path,
+                 strerror(errno));
     return false;
 }
 
@@ -81,10 +83,10 @@ static bool make_authority(struct cli *cli, const char *data)
     gh_buffer_init(&key, PEM_MAX);
     gh_buffer_init(&certificate, PEM_MAX);
     bool made = make_folder(cli, gh_arena_print(&cli->arena, "%s/keys", data)) &&
-                gh_authority_create(GH_SLICE("Gatehouse CA"), validity, &key, &certificate, &cli->error) ==
-                    GH_OK &&
-                file_write(cli, gh_arena_print(&cli->arena, "%s/keys/ca.key", data), gh_buffer_slice(&key),
-                           0600) &&
+                gh_authority_create(GH_SLICE("Gatehouse CA"), validity, &key, &certificate,
+                                    &cli->error) == GH_OK &&
+                file_write(cli, gh_arena_print(&cli->arena, "%s/keys/ca.key", data),
+                           gh_buffer_slice(&key), 0600) &&
                 file_write(cli, gh_arena_print(&cli->arena, "%s/ca.crt", data),
                            gh_buffer_slice(&certificate), 0644);
     if (key.data != NULL)
@@ -99,13 +101,15 @@ static bool write_configuration(struct cli *cli, const char *data)
     struct gh_buffer text;
     const char *host;
     gh_buffer_init(&text, 64 * 1024);
-    gh_buffer_put(&text, GH_SLICE("; Gatehouse. Every key is also an option of gatehoused; see gatehoused --help.\n"
-                                  "[server]\n"
-                                  "; listen = 127.0.0.1:8883\n"
-                                  "; listen = 127.0.0.1:8443\n\n"
-                                  "[tls]\n"
-                                  "; more names of this server in its certificate, beside localhost,\n"
-                                  "; 127.0.0.1 and ::1\n"));
+    gh_buffer_put(
+        &text,
+        GH_SLICE("; Gatehouse. Every key is also an option of gatehoused; see gatehoused --help.\n"
+                 "[server]\n"
+                 "; listen = 127.0.0.1:8883\n"
+                 "; listen = 127.0.0.1:8443\n\n"
+                 "[tls]\n"
+                 "; more names of this server in its certificate, beside localhost,\n"
+                 "; 127.0.0.1 and ::1\n"));
     for (size_t i = 0; (host = cli_option_nth(cli, "host", i)) != NULL; i++)
         gh_buffer_print(&text, "name = %s\n", host);
     bool written = file_write(cli, gh_arena_print(&cli->arena, "%s/gatehouse.conf", data),
@@ -117,10 +121,12 @@ static bool write_configuration(struct cli *cli, const char *data)
 static bool make_operator(struct cli *cli, const char *data, const char *name, const char *password)
 {
     struct gh_store *store = gh_store_open(data, GH_STORE_CREATE, &cli->error);
-    struct gh_operators *operators = store == NULL ? NULL : gh_operators_open(store, GH_PASSWORD_COST);
-    bool made = operators != NULL &&
-                gh_operators_create(operators, gh_slice_text(name), gh_slice_text(password),
-                                    GH_SLICE("administrator"), gh_time_utc_ms(), &cli->error) == GH_OK;
+    struct gh_operators *operators =
+        store == NULL ? NULL : gh_operators_open(store, GH_PASSWORD_COST);
+    bool made =
+        operators != NULL &&
+        gh_operators_create(operators, gh_slice_text(name), gh_slice_text(password),
+                            GH_SLICE("administrator"), gh_time_utc_ms(), &cli->error) == GH_OK;
     if (operators != NULL)
         gh_operators_close(operators);
     if (store != NULL)

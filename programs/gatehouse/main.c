@@ -1,4 +1,5 @@
-/* gatehouse: the operator's command line. Finds the command's row, reads its arguments and options, runs it. */
+/* gatehouse: the operator's command line. Finds the command's row, reads its arguments and options,
+ * runs it. */
 #include "programs/gatehouse/cli.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static void print_options(const char *names)
         if (gh_slice_equal(name, gh_slice_text("…")))
             continue;
         bool flag = gh_slice_ends(name, GH_SLICE("!"));
-        printf(" --%.*s%s", (int)(name.size - (flag ? 1 : 0)), (const char *)name.data, flag ? "" : " …");
+        printf(" --%.*s%s", (int)(name.size - (flag ? 1 : 0)), (const char *)name.data,
+               flag ? "" : " …");
     }
 }
 
@@ -59,7 +61,8 @@ static void print_help(const char *noun)
             puts("");
         }
     }
-    puts("\nWhere the server is: --data DIR (this host, by DIR/admin.sock; default $GATEHOUSE_DATA or\n"
+    puts("\nWhere the server is: --data DIR (this host, by DIR/admin.sock; default $GATEHOUSE_DATA "
+         "or\n"
          "~/.local/share/gatehouse), or --server https://HOST:PORT --ca FILE --token-file FILE.\n"
          "--json prints the answer as it is. Exit codes: 0 done, 1 refused or failed, 2 usage.");
 }
@@ -94,7 +97,8 @@ const char *cli_data(struct cli *cli)
         return given;
     if (base != NULL && base[0] == '/')
         return gh_arena_print(&cli->arena, "%s/gatehouse", base);
-    return gh_arena_print(&cli->arena, "%s/.local/share/gatehouse", home != NULL ? home : "/var/lib");
+    return gh_arena_print(&cli->arena, "%s/.local/share/gatehouse",
+                          home != NULL ? home : "/var/lib");
 }
 
 static const struct cli_command *find_command(int argc, char **argv, int *words)
@@ -138,13 +142,15 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
         bool joined = gh_slice_find(rest, '=') < rest.size;
         struct gh_slice name = gh_slice_split(&rest, '=');
         if (!lists(cli->command->options, name, &flag))
-            return cli_usage(cli, gh_arena_print(&cli->arena, "option %s is not known here", argv[i]));
+            return cli_usage(cli,
+                             gh_arena_print(&cli->arena, "option %s is not known here", argv[i]));
         if (cli->options_count == CLI_OPTIONS_MAX || (!flag && !joined && i + 1 == argc))
-            return cli_usage(cli, gh_arena_print(&cli->arena, "option %s lacks its value", argv[i]));
-        cli->options[cli->options_count++] =
-            (struct cli_option){gh_arena_text(&cli->arena, name), flag     ? ""
-                                                                  : joined ? gh_arena_text(&cli->arena, rest)
-                                                                           : argv[++i]};
+            return cli_usage(cli,
+                             gh_arena_print(&cli->arena, "option %s lacks its value", argv[i]));
+        cli->options[cli->options_count++] = (struct cli_option){
+            gh_arena_text(&cli->arena, name), flag     ? ""
+                                              : joined ? gh_arena_text(&cli->arena, rest)
+                                                       : argv[++i]};
     }
     if (cli->arguments_count != cli->command->arguments_count)
         return cli_usage(cli, "an argument is missing or too many");
@@ -170,8 +176,8 @@ int main(int argc, char **argv)
     gh_arena_init(&cli.arena, ARENA_MAX);
     cli.command = find_command(argc, argv, &words);
     if (cli.command == NULL) {
-        fprintf(stderr, "gatehouse: there is no command \"%s%s%s\"; see gatehouse --help\n", argv[1],
-                argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+        fprintf(stderr, "gatehouse: there is no command \"%s%s%s\"; see gatehouse --help\n",
+                argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
         return CLI_USAGE;
     }
     int code = read_arguments(&cli, argc - 1 - words, argv + 1 + words);

@@ -150,8 +150,9 @@ const char *cli_part(struct cli *cli, const char *name, size_t index)
 
 const char *cli_path(struct cli *cli)
 {
-    static const char *const query_options[] = {"filter", "state",  "tenant", "registry", "page_size", "page_token",
-                                                "from",   "to",     "limit",  "kind",     "channel"};
+    static const char *const query_options[] = {"filter",    "state",      "tenant", "registry",
+                                                "page_size", "page_token", "from",   "to",
+                                                "limit",     "kind",       "channel"};
     struct gh_buffer out;
     const char *name = cli->arguments_count > 0 ? cli->arguments[0] : "";
     char separator = '?';
@@ -169,7 +170,8 @@ const char *cli_path(struct cli *cli)
         const char *value = cli_option(cli, query_options[i]);
         if (value == NULL)
             continue;
-        gh_buffer_print(&out, "%c%s=%s", separator, query_options[i], encode(cli, gh_slice_text(value)));
+        gh_buffer_print(&out, "%c%s=%s", separator, query_options[i],
+                        encode(cli, gh_slice_text(value)));
         separator = '&';
     }
     char *text = gh_arena_text(&cli->arena, gh_buffer_slice(&out));

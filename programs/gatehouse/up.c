@@ -16,8 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Runs the server and, for the demo, the simulated site and the climate back end, in the foreground. Ends all
- * of them when it is told to or when the server ends; a client of the demo that dies is started again. */
+/* Runs the server and, for the demo, the simulated site and the climate back end, in the
+ * foreground. Ends all of them when it is told to or when the server ends; a client of the demo
+ * that dies is started again. */
 
 enum { READY_MS_MAX = 60000, END_S_MAX = 20, RESTART_S = 2, ARGUMENTS_MAX = 32 };
 
@@ -104,12 +105,15 @@ static bool start_server(struct site *site)
     if (got >= 6 && memcmp(line, "ready\n", 6) == 0)
         return true; /* the pipe stays open: the server may say more */
     close(out[0]);
-    gh_error_set(&site->cli->error, GH_ERROR_UNAVAILABLE, "the server did not start; see the lines above");
+    gh_error_set(&site->cli->error, GH_ERROR_UNAVAILABLE,
+                 "the server did not start; see the lines above");
     return false;
 }
 
-/* The first and second TLS address of DIR/listeners; the second is the first when there is only one. */
-static bool read_addresses(struct site *site, char first[GH_ERROR_TEXT_MAX], char second[GH_ERROR_TEXT_MAX])
+/* The first and second TLS address of DIR/listeners; the second is the first when there is only
+ * one. */
+static bool read_addresses(struct site *site, char first[GH_ERROR_TEXT_MAX],
+                           char second[GH_ERROR_TEXT_MAX])
 {
     struct gh_slice rest;
     int count = 0;
@@ -209,7 +213,8 @@ static int watch(struct site *site)
     }
 }
 
-static void say_where(const struct site *site, const char *name, const char *password, const char *address)
+static void say_where(const struct site *site, const char *name, const char *password,
+                      const char *address)
 {
     const char *port = strrchr(address, ':');
     printf("\n"

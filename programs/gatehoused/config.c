@@ -21,14 +21,15 @@ static const struct number_key numbers[] = {
      "event loops; 0 is one per CPU core"},
     {"server", "workers", "workers", offsetof(struct config, workers), 4, 1, 256,
      "threads for blocking work"},
-    {"server", "connections_max", "connections-max", offsetof(struct config, connections_max), 100000, 1,
-     10000000, "connections open at a time, all listeners"},
+    {"server", "connections_max", "connections-max", offsetof(struct config, connections_max),
+     100000, 1, 10000000, "connections open at a time, all listeners"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
-    {"session", "messages_per_second", "messages-per-second", offsetof(struct config, messages_per_second), 100,
-     0, 1000000, "what one device may send before it is slowed down; 0 is no limit"},
-    {"log", "bytes_max", "log-bytes-max", offsetof(struct config, log_bytes_max), 4L << 30, 16L << 20,
-     LONG_MAX, "size of the message log on disk, bytes"},
+    {"session", "messages_per_second", "messages-per-second",
+     offsetof(struct config, messages_per_second), 100, 0, 1000000,
+     "what one device may send before it is slowed down; 0 is no limit"},
+    {"log", "bytes_max", "log-bytes-max", offsetof(struct config, log_bytes_max), 4L << 30,
+     16L << 20, LONG_MAX, "size of the message log on disk, bytes"},
     {"log", "age_days", "log-age-days", offsetof(struct config, log_age_days), 7, 1, 3650,
      "age of the oldest message kept, days"},
     {"tls", "leaf_days", "leaf-days", offsetof(struct config, leaf_days), 7, 1, 90,
@@ -91,11 +92,18 @@ static int read_line(void *context, const char *section, const char *name, const
     return 0;
 }
 
-enum { OPTION_DATA = 1000, OPTION_CONFIG, OPTION_LISTEN, OPTION_PLAIN, OPTION_LEVEL, OPTION_NUMBER };
+enum {
+    OPTION_DATA = 1000,
+    OPTION_CONFIG,
+    OPTION_LISTEN,
+    OPTION_PLAIN,
+    OPTION_LEVEL,
+    OPTION_NUMBER
+};
 
 /* Applies the options; with `before_file` only those that say where the file is. */
-static enum gh_error_code read_options(int argc, char **argv, bool before_file, struct config *config,
-                                       struct gh_error *error)
+static enum gh_error_code read_options(int argc, char **argv, bool before_file,
+                                       struct config *config, struct gh_error *error)
 {
     struct option options[GH_COUNT(numbers) + 6] = {
         {"data", required_argument, NULL, OPTION_DATA},
@@ -131,7 +139,8 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file, 
             good = read_number(config, &numbers[option - OPTION_NUMBER], optarg);
     }
     if (!good)
-        return gh_error_set(error, GH_ERROR_USAGE, "option %s is unknown, lacks its value or has a wrong one",
+        return gh_error_set(error, GH_ERROR_USAGE,
+                            "option %s is unknown, lacks its value or has a wrong one",
                             argv[optind - 1]);
     if (optind < argc)
         return gh_error_set(error, GH_ERROR_USAGE, "\"%s\" is not an option", argv[optind]);
@@ -153,8 +162,8 @@ enum gh_error_code config_load(int argc, char **argv, struct config *out, struct
         return gh_error_set(error, GH_ERROR_USAGE, "the path of the data folder is too long");
     int line = ini_parse(out->file, read_line, out);
     if (line > 0)
-        return gh_error_set(error, GH_ERROR_CONFIG, "%s line %d: the section, key or value is not known",
-                            out->file, line);
+        return gh_error_set(error, GH_ERROR_CONFIG,
+                            "%s line %d: the section, key or value is not known", out->file, line);
     if (line < 0 && (named || access(out->file, F_OK) == 0))
         return gh_error_set(error, GH_ERROR_CONFIG, "%s: cannot be read", out->file);
     if (read_options(argc, argv, false, out, error) != GH_OK)
@@ -170,18 +179,24 @@ void config_help(void)
 {
     puts("usage: gatehoused --data DIR [--config FILE] [--listen ADDR:PORT]… [options]\n"
          "\n"
-         "The Gatehouse server. DIR is made by `gatehouse init`. Each listener serves MQTT and HTTPS;\n"
+         "The Gatehouse server. DIR is made by `gatehouse init`. Each listener serves MQTT and "
+         "HTTPS;\n"
          "the first byte decides. Prints `ready` on standard output when it serves.\n"
          "\n"
          "  --data DIR             the data folder\n"
          "  --config FILE          default DIR/gatehouse.conf\n"
-         "  --listen ADDR:PORT     default 127.0.0.1:8883 and 127.0.0.1:8443; [::1]:8883 for IPv6; port 0\n"
-         "                         lets the kernel choose; the addresses are written to DIR/listeners\n"
-         "  --listen-plain ADDR    without TLS, for a proxy on this host: 127.0.0.1:PORT, [::1]:PORT or a\n"
+         "  --listen ADDR:PORT     default 127.0.0.1:8883 and 127.0.0.1:8443; [::1]:8883 for IPv6; "
+         "port 0\n"
+         "                         lets the kernel choose; the addresses are written to "
+         "DIR/listeners\n"
+         "  --listen-plain ADDR    without TLS, for a proxy on this host: 127.0.0.1:PORT, "
+         "[::1]:PORT or a\n"
          "                         path of a Unix socket; anything else is refused\n"
          "  --log-level LEVEL      error, warn, info (default) or debug");
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         printf("  --%-20s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
-    puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; [tls] name,\n"
-         "leaf_days; [log] bytes_max, age_days. Exit codes: 0 ended when asked, 1 failed, 2 usage.");
+    puts(
+        "\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
+        "[tls] name,\n"
+        "leaf_days; [log] bytes_max, age_days. Exit codes: 0 ended when asked, 1 failed, 2 usage.");
 }

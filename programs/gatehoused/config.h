@@ -1,7 +1,7 @@
-/* Configuration of gatehoused: the file DIR/gatehouse.conf (INI, one [section] per part) under the options of
- * the command line, which win. Every key has a default. Unknown sections and keys are refused with file and
- * line, so that a slip of the pen is not a silent default.
- * Memory: texts belong to the configuration. Threads: read only after gh_config_load. */
+/* Configuration of gatehoused: the file DIR/gatehouse.conf (INI, one [section] per part) under the
+ * options of the command line, which win. Every key has a default. Unknown sections and keys are
+ * refused with file and line, so that a slip of the pen is not a silent default. Memory: texts
+ * belong to the configuration. Threads: read only after gh_config_load. */
 #ifndef GATEHOUSED_CONFIG_H
 #define GATEHOUSED_CONFIG_H
 
@@ -11,26 +11,26 @@
 enum { CONFIG_LISTENERS_MAX = 16, CONFIG_NAMES_MAX = 32, CONFIG_TEXT_MAX = 256 };
 
 struct config {
-    char data[PATH_MAX];                               /* --data */
-    char file[PATH_MAX];                               /* --config; DIR/gatehouse.conf */
+    char data[PATH_MAX];                                /* --data */
+    char file[PATH_MAX];                                /* --config; DIR/gatehouse.conf */
     char listen[CONFIG_LISTENERS_MAX][CONFIG_TEXT_MAX]; /* [server] listen, --listen */
     size_t listen_count;
     char listen_plain[CONFIG_TEXT_MAX]; /* [server] listen_plain, --listen-plain; empty: none */
     char names[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [tls] name: in the server's certificate */
     size_t names_count;
-    long loops;             /* [server] loops; 0: one per CPU core */
-    long workers;           /* [server] workers */
-    long connections_max;   /* [server] connections_max, of all listeners */
-    long metrics_open;      /* [server] metrics_open: /metrics without a token */
+    long loops;               /* [server] loops; 0: one per CPU core */
+    long workers;             /* [server] workers */
+    long connections_max;     /* [server] connections_max, of all listeners */
+    long metrics_open;        /* [server] metrics_open: /metrics without a token */
     long messages_per_second; /* [session] messages_per_second, of one device; 0: no limit */
-    long log_bytes_max;     /* [log] bytes_max */
-    long log_age_days;      /* [log] age_days */
-    long leaf_days;         /* [tls] leaf_days: life of the server's certificate */
-    char log_level[16];     /* [server] log_level: error, warn, info, debug */
+    long log_bytes_max;       /* [log] bytes_max */
+    long log_age_days;        /* [log] age_days */
+    long leaf_days;           /* [tls] leaf_days: life of the server's certificate */
+    char log_level[16];       /* [server] log_level: error, warn, info, debug */
 };
 
-/* The defaults, then the file (when it is there; a file named by --config must be), then what `argv` said, which
- * is kept apart until then. `listen` of the command line replaces the file's. */
+/* The defaults, then the file (when it is there; a file named by --config must be), then what
+ * `argv` said, which is kept apart until then. `listen` of the command line replaces the file's. */
 GH_MUST_USE enum gh_error_code config_load(int argc, char **argv, struct config *out,
                                            struct gh_error *error);
 /* What --help prints. */

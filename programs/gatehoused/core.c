@@ -96,11 +96,12 @@ static bool open_memory(struct core *core)
     core->directory = gh_directory_open(core->store, &watch, core, &core->error);
     if (core->directory == NULL)
         return false;
-    struct gh_pubsub_options pubsub = {.folder = core->config->data,
-                                       .store = core->store,
-                                       .metrics = &core->metrics,
-                                       .log = {.bytes_max = (uint64_t)core->config->log_bytes_max,
-                                               .age_max_ms = core->config->log_age_days * DAY_S * INT64_C(1000)}};
+    struct gh_pubsub_options pubsub = {
+        .folder = core->config->data,
+        .store = core->store,
+        .metrics = &core->metrics,
+        .log = {.bytes_max = (uint64_t)core->config->log_bytes_max,
+                .age_max_ms = core->config->log_age_days * DAY_S * INT64_C(1000)}};
     core->pubsub = gh_pubsub_open(&pubsub, &core->error);
     if (core->pubsub == NULL)
         return false;
@@ -135,7 +136,8 @@ static void send_command(void *context, struct gh_command *command)
 }
 
 /* The faces of the dialects that are built in. Without any, the server still serves its own API. */
-static bool open_dialects(struct core *core, struct gh_front_services *front, struct gh_api_services *api)
+static bool open_dialects(struct core *core, struct gh_front_services *front,
+                          struct gh_api_services *api)
 {
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google_services google = {.directory = core->directory,
@@ -285,7 +287,10 @@ static bool write_listeners(struct core *core)
     for (size_t i = 0; good && i < core->listeners_count; i++) {
         bool tls = i < core->config->listen_count;
         bool admin = i + 1 == core->listeners_count;
-        good = fprintf(file, "%s %s\n", tls ? "tls" : admin ? "admin" : "plain",
+        good = fprintf(file, "%s %s\n",
+                       tls     ? "tls"
+                       : admin ? "admin"
+                               : "plain",
                        gh_listener_address(core->listeners[i])) > 0;
     }
     good = file != NULL && fclose(file) == 0 && good && rename(draft, path) == 0;
@@ -336,7 +341,8 @@ static void core_close(struct core *core)
     if (core->pubsub != NULL)
         gh_pubsub_close(core->pubsub);
     for (size_t i = 0; i < core->loops_count; i++)
-        gh_loop_close(core->loops[i]); /* opens the last letters: completions of the log and the workers */
+        gh_loop_close(
+            core->loops[i]); /* opens the last letters: completions of the log and the workers */
     gh_api_close(core->api);
 #ifdef GH_DIALECT_GOOGLE
     if (core->google != NULL)

@@ -57,7 +57,8 @@ static struct gh_authority *open_authority(const char *data, struct gh_error *er
 }
 
 /* localhost and both loopback addresses always, then the configured names. */
-static size_t collect_names(const struct config *config, struct gh_slice names[GH_AUTHORITY_NAMES_MAX])
+static size_t collect_names(const struct config *config,
+                            struct gh_slice names[GH_AUTHORITY_NAMES_MAX])
 {
     static const char *const always[] = {"localhost", "127.0.0.1", "::1"};
     size_t count = 0;
@@ -69,7 +70,8 @@ static size_t collect_names(const struct config *config, struct gh_slice names[G
 }
 
 static enum gh_error_code certify(const struct config *config, const struct gh_authority *authority,
-                                  struct gh_slice request, struct gh_buffer *out, struct gh_error *error)
+                                  struct gh_slice request, struct gh_buffer *out,
+                                  struct gh_error *error)
 {
     enum { DAY_S = 86400, CLOCK_SKEW_S = 3600 };
     struct gh_cursor at = gh_cursor(request);

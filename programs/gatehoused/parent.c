@@ -129,8 +129,8 @@ static bool restart(struct family *family, pid_t gone, int status)
 {
     bool was_core = gone == family->core;
     int64_t age_s = (gh_time_monotonic_ns() - family->core_born_ns) / GH_SECOND_NS;
-    gh_log(GH_LOG_ERROR, "parent", "the %s process ended (%s %d) after %lld s", was_core ? "core" : "keys",
-           WIFSIGNALED(status) ? "signal" : "exit code",
+    gh_log(GH_LOG_ERROR, "parent", "the %s process ended (%s %d) after %lld s",
+           was_core ? "core" : "keys", WIFSIGNALED(status) ? "signal" : "exit code",
            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)age_s);
     pid_t other = was_core ? family->keys : family->core;
     kill(other, SIGKILL);
@@ -172,7 +172,8 @@ int parent_run(const struct config *config)
 {
     struct gh_error error = {0};
     char line[GH_ERROR_LINE_MAX];
-    struct family family = {.config = config, .parent = getpid(), .restart_s = RESTART_FIRST_S, .ready = -1};
+    struct family family = {
+        .config = config, .parent = getpid(), .restart_s = RESTART_FIRST_S, .ready = -1};
     if (take_folder(config->data, &error) != GH_OK) {
         fprintf(stderr, "gatehoused: %s\n", gh_error_line(&error, line));
         return EXIT_FAILURE;

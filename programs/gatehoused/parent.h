@@ -1,5 +1,6 @@
-/* The parent: takes the data folder, starts the `keys` and `core` processes, starts them again when they
- * die, and ends them when it is told to. It holds nothing else. When the parent dies, both end too. */
+/* The parent: takes the data folder, starts the `keys` and `core` processes, starts them again when
+ * they die, and ends them when it is told to. It holds nothing else. When the parent dies, both end
+ * too. */
 #ifndef GATEHOUSED_PARENT_H
 #define GATEHOUSED_PARENT_H
 

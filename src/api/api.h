@@ -1,12 +1,13 @@
-/* The native HTTP API, /api/v1 with its OpenAPI document, and the console's files. Requests are claimed on
- * their event loop and served by plain functions on the worker pool; a live stream is handed to the hub
- * (api/stream_internal.h). Everything else that the listener serves over HTTP (a dialect's REST face)
- * is a guest, asked first whether a request is its own.
+/* The native HTTP API, /api/v1 with its OpenAPI document, and the console's files. Requests are
+ * claimed on their event loop and served by plain functions on the worker pool; a live stream is
+ * handed to the hub (api/stream_internal.h). Everything else that the listener serves over HTTP (a
+ * dialect's REST face) is a guest, asked first whether a request is its own.
  *
- * Who may call: a bearer token, an operator's session cookie, or the door itself: DIR/admin.sock lets in
- * whoever may open it, as administrator. Without one of these only /healthz, signing in, the OpenAPI document
- * and the console's static files answer (and /metrics where the operator opened it).
- * Memory: the services stay the caller's and outlive the API. Threads: gh_api_http on any loop's thread. */
+ * Who may call: a bearer token, an operator's session cookie, or the door itself: DIR/admin.sock
+ * lets in whoever may open it, as administrator. Without one of these only /healthz, signing in,
+ * the OpenAPI document and the console's static files answer (and /metrics where the operator
+ * opened it). Memory: the services stay the caller's and outlive the API. Threads: gh_api_http on
+ * any loop's thread. */
 #ifndef GH_API_API_H
 #define GH_API_API_H
 
@@ -52,7 +53,8 @@ struct gh_api_services {
     size_t guests_count;
 };
 
-GH_MUST_USE struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_error *error);
+GH_MUST_USE struct gh_api *gh_api_open(const struct gh_api_services *services,
+                                       struct gh_error *error);
 /* Stops listening to pubsub and the trail; before those are closed. */
 void gh_api_end_streams(struct gh_api *api);
 /* The loops and the workers have ended. */

@@ -1,6 +1,6 @@
 #include "api/assets.h"
-#include "api/assets_internal.h"
 #include "api/api.h"
+#include "api/assets_internal.h"
 #include "io/http_server.h"
 #include "wire/http/path.h"
 #include <string.h>
@@ -78,20 +78,19 @@ void assets_answer(struct gh_exchange *exchange)
                 lists(gh_http_header_get(request, "accept-encoding"), GH_SLICE("gzip"));
     const struct gh_http_header headers[] = {
         {GH_SLICE("etag"), etag},
-        {GH_SLICE("cache-control"), asset->immutable ? GH_SLICE("public, max-age=31536000, immutable")
-                                                     : GH_SLICE("no-cache")},
+        {GH_SLICE("cache-control"),
+         asset->immutable ? GH_SLICE("public, max-age=31536000, immutable") : GH_SLICE("no-cache")},
         {GH_SLICE("content-security-policy"), gh_slice_text(gh_assets_policy)},
         {GH_SLICE("vary"), GH_SLICE("accept-encoding")},
         {GH_SLICE("content-encoding"), GH_SLICE("gzip")},
     };
     bool same = lists(gh_http_header_get(request, "if-none-match"), etag);
-    gh_exchange_answer(exchange,
-                       &(struct gh_http_answer){
-                           .status = same ? 304 : 200,
-                           .content_type = asset->content_type,
-                           .body = same   ? (struct gh_slice){0}
-                                   : gzip ? gh_slice(asset->gzip, asset->gzip_size)
-                                          : gh_slice(asset->data, asset->size),
-                           .headers = headers,
-                           .headers_count = GH_COUNT(headers) - (gzip && !same ? 0 : 1)});
+    gh_exchange_answer(exchange, &(struct gh_http_answer){
+                                     .status = same ? 304 : 200,
+                                     .content_type = asset->content_type,
+                                     .body = same   ? (struct gh_slice){0}
+                                             : gzip ? gh_slice(asset->gzip, asset->gzip_size)
+                                                    : gh_slice(asset->data, asset->size),
+                                     .headers = headers,
+                                     .headers_count = GH_COUNT(headers) - (gzip && !same ? 0 : 1)});
 }

@@ -20,7 +20,7 @@ struct gh_asset {
     const char *etag;         /* with its quotes, strong */
     const uint8_t *data;
     size_t size;
-    const uint8_t *gzip;      /* the same for clients that accept gzip; NULL when it saves nothing */
+    const uint8_t *gzip; /* the same for clients that accept gzip; NULL when it saves nothing */
     size_t gzip_size;
     bool immutable;
 };

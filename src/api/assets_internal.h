@@ -1,5 +1,5 @@
-/* Static files: the console (embedded from console/dist) and the OpenAPI document. Every unknown path is the
- * console's, which routes in the browser. Threads: any. */
+/* Static files: the console (embedded from console/dist) and the OpenAPI document. Every unknown
+ * path is the console's, which routes in the browser. Threads: any. */
 #ifndef GH_API_ASSETS_INTERNAL_H
 #define GH_API_ASSETS_INTERNAL_H
 

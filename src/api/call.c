@@ -20,11 +20,12 @@ enum gh_error_code call_fail(struct call *call, enum gh_error_code code, const c
 struct gh_slice call_query(struct call *call, const char *name)
 {
     struct gh_slice value = {0};
-    return gh_query_get(call->request->query, name, call->arena, &value) ? value : (struct gh_slice){0};
+    return gh_query_get(call->request->query, name, call->arena, &value) ? value
+                                                                         : (struct gh_slice){0};
 }
 
-bool call_query_u64(struct call *call, const char *name, uint64_t low, uint64_t high, uint64_t fallback,
-                    uint64_t *out)
+bool call_query_u64(struct call *call, const char *name, uint64_t low, uint64_t high,
+                    uint64_t fallback, uint64_t *out)
 {
     struct gh_slice text = call_query(call, name);
     *out = fallback;
@@ -102,18 +103,21 @@ enum gh_error_code call_read_payload(struct call *call, struct gh_slice *out)
                gh_base64_decode(base64, GH_BASE64_ANY, &bytes);
     good = good && gh_arena_copy(call->arena, gh_buffer_slice(&bytes), out);
     gh_buffer_deinit(&bytes);
-    return good ? GH_OK
-                : call_fail(call, GH_ERROR_INVALID, "the body needs data (any JSON) or data_base64");
+    return good
+               ? GH_OK
+               : call_fail(call, GH_ERROR_INVALID, "the body needs data (any JSON) or data_base64");
 }
 
 enum gh_error_code call_registry(struct call *call, struct gh_registry *out)
 {
-    return gh_directory_registry_find(call->api->services.directory, call->tenant.number, call->captures[1],
-                                      (struct gh_slice){0}, call->arena, out, &call->error);
+    return gh_directory_registry_find(call->api->services.directory, call->tenant.number,
+                                      call->captures[1], (struct gh_slice){0}, call->arena, out,
+                                      &call->error);
 }
 
 enum gh_error_code call_device(struct call *call, struct gh_device *out)
 {
-    return gh_directory_device_find(call->api->services.directory, call->tenant.number, call->captures[1],
-                                    (struct gh_slice){0}, call->captures[2], call->arena, out, &call->error);
+    return gh_directory_device_find(call->api->services.directory, call->tenant.number,
+                                    call->captures[1], (struct gh_slice){0}, call->captures[2],
+                                    call->arena, out, &call->error);
 }

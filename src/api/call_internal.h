@@ -1,7 +1,7 @@
-/* One call of the native API: what its handler sees, and the small words that handlers share. A handler is
- * a plain function on a worker thread: it reads the captures, the query and the body, asks the rooms below,
- * and leaves a JSON value in `answer` (nothing left there is answered `{}`). When it returns an error, its
- * `error` is the answer. Permission was checked before it runs. */
+/* One call of the native API: what its handler sees, and the small words that handlers share. A
+ * handler is a plain function on a worker thread: it reads the captures, the query and the body,
+ * asks the rooms below, and leaves a JSON value in `answer` (nothing left there is answered `{}`).
+ * When it returns an error, its `error` is the answer. Permission was checked before it runs. */
 #ifndef GH_API_CALL_INTERNAL_H
 #define GH_API_CALL_INTERNAL_H
 
@@ -35,13 +35,13 @@ struct call {
     struct gh_caller caller;
     struct gh_tenant tenant; /* of routes below a tenant */
     int64_t now_ms;
-    json_t *body;   /* of routes that take one: an object */
-    json_t *answer; /* given by the handler */
-    int status;     /* 200 unless the handler says otherwise */
-    bool taken;     /* the handler has answered the exchange itself */
-    void *pending;  /* what `later` works on */
+    json_t *body;                     /* of routes that take one: an object */
+    json_t *answer;                   /* given by the handler */
+    int status;                       /* 200 unless the handler says otherwise */
+    bool taken;                       /* the handler has answered the exchange itself */
+    void *pending;                    /* what `later` works on */
     void (*later)(struct call *call); /* when set: run last, and answers in its own time */
-    char cookie[CALL_COOKIE_MAX]; /* Set-Cookie, when not empty */
+    char cookie[CALL_COOKIE_MAX];     /* Set-Cookie, when not empty */
     int64_t retry_after_s;
     struct gh_error error;
 };
@@ -56,10 +56,11 @@ enum gh_error_code call_fail(struct call *call, enum gh_error_code code, const c
 struct gh_slice call_query(struct call *call, const char *name);
 GH_MUST_USE bool call_query_u64(struct call *call, const char *name, uint64_t low, uint64_t high,
                                 uint64_t fallback, uint64_t *out);
-GH_MUST_USE bool call_query_time(struct call *call, const char *name, int64_t fallback, int64_t *out);
+GH_MUST_USE bool call_query_time(struct call *call, const char *name, int64_t fallback,
+                                 int64_t *out);
 
-/* Whether the caller may, in `tenant` (0: the server) and, when given, on `registry`. For handlers that list across
- * tenants; routes say their permission in the table. */
+/* Whether the caller may, in `tenant` (0: the server) and, when given, on `registry`. For handlers
+ * that list across tenants; routes say their permission in the table. */
 bool call_may(struct call *call, enum gh_permission permission, int64_t tenant,
               const struct gh_registry *registry);
 
@@ -77,18 +78,18 @@ GH_MUST_USE enum gh_error_code call_registry(struct call *call, struct gh_regist
 GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *out);
 
 /* Handlers, by the file that has them. */
-handler api_sign_in, api_sign_out, api_session;                            /* operators.c */
-handler api_token_create;                                                  /* operators.c */
-handler api_status, api_metrics, api_health;                               /* status.c */
+handler api_sign_in, api_sign_out, api_session;                                /* operators.c */
+handler api_token_create;                                                      /* operators.c */
+handler api_status, api_metrics, api_health;                                   /* status.c */
 handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */
 handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
-    api_registry_delete;                                                   /* registries.c */
+    api_registry_delete; /* registries.c */
 handler api_device_list, api_device_create, api_device_get, api_device_update, api_device_delete,
     api_fleet;                                                             /* devices.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
-handler api_stream;                                                        /* stream.c */
+handler api_stream; /* stream.c */
 
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */

@@ -12,11 +12,11 @@ static json_t *credential_to_json(const struct gh_credential *credential)
                   credential->format == GH_CREDENTIAL_RSA_X509_PEM;
     bool is_certificate = credential->format == GH_CREDENTIAL_RSA_X509_PEM ||
                           credential->format == GH_CREDENTIAL_ES256_X509_PEM;
-    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id), "kind",
-                     is_rsa ? "RS256" : "ES256", "form", is_certificate ? "certificate" : "public_key",
-                     "fingerprint", json_slice(credential->fingerprint), "expires_at",
-                     json_time(credential->expires_at_ms), "created_at",
-                     json_time(credential->created_at_ms));
+    return json_pack(
+        "{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id), "kind",
+        is_rsa ? "RS256" : "ES256", "form", is_certificate ? "certificate" : "public_key",
+        "fingerprint", json_slice(credential->fingerprint), "expires_at",
+        json_time(credential->expires_at_ms), "created_at", json_time(credential->created_at_ms));
 }
 
 static json_t *connection_to_json(struct call *call, uint64_t device)
@@ -25,8 +25,9 @@ static json_t *connection_to_json(struct call *call, uint64_t device)
     if (!gh_sessions_find(call->api->services.sessions, device, &presence))
         return json_pack("{s:s}", "state", "disconnected");
     return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "state", "connected", "since",
-                     json_time(presence.since_ms), "address", presence.peer, "dialect", presence.dialect,
-                     "credential", presence.credential, "expires_at", json_time(presence.expires_at_ms));
+                     json_time(presence.since_ms), "address", presence.peer, "dialect",
+                     presence.dialect, "credential", presence.credential, "expires_at",
+                     json_time(presence.expires_at_ms));
 }
 
 static json_t *last_refusal_to_json(struct call *call, uint64_t device)
@@ -34,12 +35,13 @@ static json_t *last_refusal_to_json(struct call *call, uint64_t device)
     struct gh_trail_filter filter = {.device = device, .kinds = 1u << GH_TRAIL_REFUSAL, .limit = 1};
     struct gh_trail_entry *entries;
     size_t count = 0;
-    if (gh_trail_list(call->api->services.trail, &filter, call->arena, &entries, &count, NULL) != GH_OK ||
+    if (gh_trail_list(call->api->services.trail, &filter, call->arena, &entries, &count, NULL) !=
+            GH_OK ||
         count == 0)
         return json_null();
     return json_pack("{s:o, s:o, s:o, s:o}", "at", json_time(entries[0].at_ms), "reason",
-                     json_slice(entries[0].reason), "detail", json_slice(entries[0].detail), "address",
-                     json_slice(entries[0].address));
+                     json_slice(entries[0].reason), "detail", json_slice(entries[0].detail),
+                     "address", json_slice(entries[0].address));
 }
 
 json_t *device_to_json(struct call *call, const struct gh_device *device)
@@ -53,11 +55,11 @@ json_t *device_to_json(struct call *call, const struct gh_device *device)
             json_object_set_new(attributes, key, json_slice(device->attributes[i].value));
     }
     json_t *value = json_pack(
-        "{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "tenant", json_slice(device->tenant_name), "registry",
-        json_slice(device->registry_name), "id", json_slice(device->id), "number",
-        json_number_text(device->number), "blocked", device->blocked, "attributes", attributes, "credentials",
-        credentials, "connection", connection_to_json(call, device->number), "last_refusal",
-        last_refusal_to_json(call, device->number));
+        "{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "tenant", json_slice(device->tenant_name),
+        "registry", json_slice(device->registry_name), "id", json_slice(device->id), "number",
+        json_number_text(device->number), "blocked", device->blocked, "attributes", attributes,
+        "credentials", credentials, "connection", connection_to_json(call, device->number),
+        "last_refusal", last_refusal_to_json(call, device->number));
     if (value == NULL)
         return NULL;
     json_object_set_new(value, "last_event_at", json_time(device->last_event_ms));
@@ -66,12 +68,12 @@ json_t *device_to_json(struct call *call, const struct gh_device *device)
     json_object_set_new(value, "created_at", json_time(device->created_at_ms));
     json_object_set_new(value, "config",
                         json_pack("{s:I, s:o, s:o}", "version", (json_int_t)device->config.version,
-                                  "updated_at", json_time(device->config.updated_at_ms), "acknowledged_at",
-                                  json_time(device->config.acknowledged_at_ms)));
+                                  "updated_at", json_time(device->config.updated_at_ms),
+                                  "acknowledged_at", json_time(device->config.acknowledged_at_ms)));
     json_object_set_new(value, "state",
-                        device->state.present
-                            ? json_pack("{s:o}", "updated_at", json_time(device->state.updated_at_ms))
-                            : json_null());
+                        device->state.present ? json_pack("{s:o}", "updated_at",
+                                                          json_time(device->state.updated_at_ms))
+                                              : json_null());
     return value;
 }
 
@@ -109,8 +111,8 @@ static enum gh_error_code list_devices(struct call *call, struct gh_device_query
     query->page_token = call_query(call, "page_token");
     query->parts = GH_DEVICE_PART_CREDENTIALS | GH_DEVICE_PART_ATTRIBUTES;
     struct gh_directory *directory = call->api->services.directory;
-    enum gh_error_code code =
-        gh_directory_device_list(directory, query, call->arena, &devices, &count, &next, &call->error);
+    enum gh_error_code code = gh_directory_device_list(directory, query, call->arena, &devices,
+                                                       &count, &next, &call->error);
     if (code == GH_OK)
         code = gh_directory_device_count(directory, query, &total, &call->error);
     if (code != GH_OK)
@@ -135,7 +137,8 @@ enum gh_error_code api_device_list(struct call *call)
 /* All devices that the caller may see; ?tenant and ?registry narrow it. */
 enum gh_error_code api_fleet(struct call *call)
 {
-    struct gh_slice tenant_name = call_query(call, "tenant"), registry_name = call_query(call, "registry");
+    struct gh_slice tenant_name = call_query(call, "tenant"),
+                    registry_name = call_query(call, "registry");
     struct gh_directory *directory = call->api->services.directory;
     struct gh_device_query query = {.tenant = call->caller.tenant};
     if (tenant_name.size > 0) {
@@ -152,9 +155,9 @@ enum gh_error_code api_fleet(struct call *call)
         struct gh_registry registry;
         if (tenant_name.size == 0)
             return call_fail(call, GH_ERROR_INVALID, "registry needs tenant beside it");
-        enum gh_error_code code = gh_directory_registry_find(directory, query.tenant, registry_name,
-                                                             (struct gh_slice){0}, call->arena, &registry,
-                                                             &call->error);
+        enum gh_error_code code =
+            gh_directory_registry_find(directory, query.tenant, registry_name, (struct gh_slice){0},
+                                       call->arena, &registry, &call->error);
         if (code != GH_OK)
             return code;
         query.registry = registry.number;
@@ -190,11 +193,13 @@ static enum gh_error_code read_credentials(struct call *call, const struct gh_re
             !gh_json_get_text(item, "expires_at", 0, &expires, &call->error))
             return call->error.code;
         if (expires.size > 0 && !gh_time_parse(expires, &credential->expires_at_ms))
-            return call_fail(call, GH_ERROR_INVALID, "expires_at is not a time like 2033-05-18T03:33:20Z");
+            return call_fail(call, GH_ERROR_INVALID,
+                             "expires_at is not a time like 2033-05-18T03:33:20Z");
         struct gh_credential_facts facts;
         struct gh_credential_offer offer = {.pem = credential->pem,
                                             .registry_certificates = registry->certificates,
-                                            .registry_certificates_count = registry->certificates_count};
+                                            .registry_certificates_count =
+                                                registry->certificates_count};
         enum gh_error_code code =
             gh_key_check_credential(&offer, call->now_ms / 1000, &facts, &call->error);
         if (code != GH_OK)
@@ -214,7 +219,8 @@ static enum gh_error_code read_attributes(struct call *call, struct gh_device *d
         gh_arena_array(call->arena, json_object_size(object) + 1, sizeof *device->attributes);
     if (device->attributes == NULL)
         return call_fail(call, GH_ERROR_MEMORY, "attributes");
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         if (!json_is_string(value))
             return call_fail(call, GH_ERROR_INVALID, "attribute %s is not a text", key);
         device->attributes[device->attributes_count++] =
@@ -253,9 +259,10 @@ enum gh_error_code api_device_create(struct call *call)
         return call->error.code;
     if ((code = read_credentials(call, &registry, &device)) != GH_OK ||
         (code = read_attributes(call, &device)) != GH_OK ||
-        (code = gh_directory_device_create(directory, &device, call->arena, &call->error)) != GH_OK ||
-        (code = gh_directory_device_get(directory, device.number, call->arena, &device, &call->error)) !=
-            GH_OK)
+        (code = gh_directory_device_create(directory, &device, call->arena, &call->error)) !=
+            GH_OK ||
+        (code = gh_directory_device_get(directory, device.number, call->arena, &device,
+                                        &call->error)) != GH_OK)
         return code;
     note_change(call, &device, "CREATED");
     call->status = 201;
@@ -295,11 +302,12 @@ enum gh_error_code api_device_update(struct call *call)
         return call_fail(call, GH_ERROR_INVALID, "the body changes nothing");
     if ((code = read_credentials(call, &registry, &change)) != GH_OK ||
         (code = read_attributes(call, &change)) != GH_OK ||
-        (code = gh_directory_device_update(directory, device.number, fields, &change, call->arena, &device,
-                                           &call->error)) != GH_OK)
+        (code = gh_directory_device_update(directory, device.number, fields, &change, call->arena,
+                                           &device, &call->error)) != GH_OK)
         return code;
     note_change(call, &device,
-                fields == GH_DEVICE_BLOCKED ? (device.blocked ? "BLOCKED" : "UNBLOCKED") : "UPDATED");
+                fields == GH_DEVICE_BLOCKED ? (device.blocked ? "BLOCKED" : "UNBLOCKED")
+                                            : "UPDATED");
     call->answer = device_to_json(call, &device);
     return GH_OK;
 }
@@ -309,7 +317,8 @@ enum gh_error_code api_device_delete(struct call *call)
     struct gh_device device;
     enum gh_error_code code = call_device(call, &device);
     if (code == GH_OK)
-        code = gh_directory_device_delete(call->api->services.directory, device.number, &call->error);
+        code =
+            gh_directory_device_delete(call->api->services.directory, device.number, &call->error);
     if (code == GH_OK)
         note_change(call, &device, "DELETED");
     return code;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A document's version as the API shows it: the data as JSON when it is JSON, and as base64 when not. */
+/* A document's version as the API shows it: the data as JSON when it is JSON, and as base64 when
+ * not. */
 static json_t *with_data(json_t *value, struct gh_slice data)
 {
     json_t *base64;
@@ -16,8 +17,8 @@ static json_t *with_data(json_t *value, struct gh_slice data)
 
 static json_t *config_to_json(const struct gh_config *config)
 {
-    return with_data(json_pack("{s:I, s:o, s:o}", "version", (json_int_t)config->version, "updated_at",
-                               json_time(config->updated_at_ms), "acknowledged_at",
+    return with_data(json_pack("{s:I, s:o, s:o}", "version", (json_int_t)config->version,
+                               "updated_at", json_time(config->updated_at_ms), "acknowledged_at",
                                json_time(config->acknowledged_at_ms)),
                      config->data);
 }
@@ -29,8 +30,8 @@ enum gh_error_code api_config_list(struct call *call)
     size_t count;
     enum gh_error_code code = call_device(call, &device);
     if (code == GH_OK)
-        code = gh_directory_config_list(call->api->services.directory, device.number, 0, call->arena, &configs,
-                                        &count, &call->error);
+        code = gh_directory_config_list(call->api->services.directory, device.number, 0,
+                                        call->arena, &configs, &count, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
@@ -54,8 +55,8 @@ enum gh_error_code api_config_set(struct call *call)
     if (code == GH_OK)
         code = call_read_payload(call, &data);
     if (code == GH_OK)
-        code = gh_directory_config_set(call->api->services.directory, device.number, data, if_version, &config,
-                                       &call->error);
+        code = gh_directory_config_set(call->api->services.directory, device.number, data,
+                                       if_version, &config, &call->error);
     if (code == GH_OK)
         call->answer = config_to_json(&config);
     return code;
@@ -68,15 +69,15 @@ enum gh_error_code api_state_list(struct call *call)
     size_t count;
     enum gh_error_code code = call_device(call, &device);
     if (code == GH_OK)
-        code = gh_directory_state_list(call->api->services.directory, device.number, 0, call->arena, &states,
-                                       &count, &call->error);
+        code = gh_directory_state_list(call->api->services.directory, device.number, 0, call->arena,
+                                       &states, &count, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, with_data(json_pack("{s:o}", "updated_at",
-                                                        json_time(states[i].updated_at_ms)),
-                                              states[i].data));
+        json_array_append_new(
+            list, with_data(json_pack("{s:o}", "updated_at", json_time(states[i].updated_at_ms)),
+                            states[i].data));
     call->answer = json_pack("{s:o}", "states", list);
     return GH_OK;
 }
@@ -124,13 +125,14 @@ enum gh_error_code api_command_send(struct call *call)
         return code;
     if (sending == NULL)
         return call_fail(call, GH_ERROR_MEMORY, "command");
-    *sending = (struct sending){
-        .command = {.device = device.number, .complete = finish_sending}, .call = call};
+    *sending = (struct sending){.command = {.device = device.number, .complete = finish_sending},
+                                .call = call};
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "channel", 0, &sending->command.channel, &call->error))
         return call->error.code;
     if (!gh_command_channel_valid(sending->command.channel))
-        return call_fail(call, GH_ERROR_INVALID, "channel has at most %d characters, no wildcard and no NUL",
+        return call_fail(call, GH_ERROR_INVALID,
+                         "channel has at most %d characters, no wildcard and no NUL",
                          GH_COMMAND_CHANNEL_CHARACTERS_MAX);
     if ((code = call_read_payload(call, &sending->command.payload)) != GH_OK)
         return code;

@@ -1,5 +1,5 @@
-/* What the lower rooms tell the live streams; `context` is the gh_api. Short, and safe on the log's and the
- * trail's threads. */
+/* What the lower rooms tell the live streams; `context` is the gh_api. Short, and safe on the log's
+ * and the trail's threads. */
 #ifndef GH_API_FEEDS_INTERNAL_H
 #define GH_API_FEEDS_INTERNAL_H
 

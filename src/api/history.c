@@ -6,9 +6,10 @@ enum { LOG_DEFAULT = 100, LOG_MAX = 1000, TELEMETRY_DEFAULT = 500 };
 
 static json_t *entry_to_json(const struct gh_trail_entry *entry, bool with_names)
 {
-    json_t *value = json_pack("{s:o, s:s, s:o, s:o, s:o}", "at", json_time(entry->at_ms), "kind",
-                              gh_trail_kind_name(entry->kind), "reason", json_slice(entry->reason), "detail",
-                              json_slice(entry->detail), "address", json_slice(entry->address));
+    json_t *value =
+        json_pack("{s:o, s:s, s:o, s:o, s:o}", "at", json_time(entry->at_ms), "kind",
+                  gh_trail_kind_name(entry->kind), "reason", json_slice(entry->reason), "detail",
+                  json_slice(entry->detail), "address", json_slice(entry->address));
     if (value != NULL && with_names) {
         json_object_set_new(value, "tenant", json_slice(entry->tenant));
         json_object_set_new(value, "registry", json_slice(entry->registry));
@@ -17,7 +18,8 @@ static json_t *entry_to_json(const struct gh_trail_entry *entry, bool with_names
     return value;
 }
 
-static enum gh_error_code answer_entries(struct call *call, struct gh_trail_filter *filter, bool with_names)
+static enum gh_error_code answer_entries(struct call *call, struct gh_trail_filter *filter,
+                                         bool with_names)
 {
     struct gh_trail_entry *entries;
     uint64_t limit;
@@ -27,8 +29,8 @@ static enum gh_error_code answer_entries(struct call *call, struct gh_trail_filt
         !call_query_time(call, "to", 0, &filter->to_ms))
         return call->error.code;
     filter->limit = (size_t)limit;
-    enum gh_error_code code =
-        gh_trail_list(call->api->services.trail, filter, call->arena, &entries, &count, &call->error);
+    enum gh_error_code code = gh_trail_list(call->api->services.trail, filter, call->arena,
+                                            &entries, &count, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
@@ -53,7 +55,8 @@ enum gh_error_code api_device_log(struct call *call)
     return answer_entries(call, &filter, false);
 }
 
-/* Refusals of every device that the caller may know of; those of unknown tenants only for callers of all. */
+/* Refusals of every device that the caller may know of; those of unknown tenants only for callers
+ * of all. */
 enum gh_error_code api_refusals(struct call *call)
 {
     struct gh_trail_filter filter = {.kinds = 1u << GH_TRAIL_REFUSAL};
@@ -80,12 +83,14 @@ enum gh_error_code api_telemetry(struct call *call)
     if (code != GH_OK)
         return code;
     if (!call_query_u64(call, "limit", 1, GH_TELEMETRY_LIMIT_MAX, TELEMETRY_DEFAULT, &limit) ||
-        !call_query_time(call, "from", 0, &query.from_ms) || !call_query_time(call, "to", 0, &query.to_ms))
+        !call_query_time(call, "from", 0, &query.from_ms) ||
+        !call_query_time(call, "to", 0, &query.to_ms))
         return call->error.code;
     query.device = device.number;
     query.has_channel = query.channel.size > 0;
     query.limit = (size_t)limit;
-    code = gh_telemetry_query(call->api->services.telemetry, &query, call->arena, &answer, &call->error);
+    code = gh_telemetry_query(call->api->services.telemetry, &query, call->arena, &answer,
+                              &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();

@@ -1,6 +1,7 @@
 #include "api/assets_internal.h"
 
-/* The document is taken in as it stands in the source tree; GH_OPENAPI_FILE is its path, from CMake. */
+/* The document is taken in as it stands in the source tree; GH_OPENAPI_FILE is its path, from
+ * CMake. */
 __asm__(".section .rodata\n"
         ".global gh_openapi_begin\n"
         "gh_openapi_begin:\n"

@@ -10,7 +10,8 @@ enum { TTL_DEFAULT_S = 3600 };
 
 static json_t *caller_to_json(const struct gh_caller *caller)
 {
-    return json_pack("{s:o, s:o}", "name", json_slice(caller->name), "role", json_slice(caller->role));
+    return json_pack("{s:o, s:o}", "name", json_slice(caller->name), "role",
+                     json_slice(caller->role));
 }
 
 /* The peer's address without its port. */
@@ -30,16 +31,17 @@ enum gh_error_code api_sign_in(struct call *call)
     struct gh_sign_in_outcome outcome = {0};
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "name", GH_JSON_REQUIRED, &sign_in.name, &call->error) ||
-        !gh_json_get_text(call->body, "password", GH_JSON_REQUIRED, &sign_in.password, &call->error))
+        !gh_json_get_text(call->body, "password", GH_JSON_REQUIRED, &sign_in.password,
+                          &call->error))
         return call->error.code;
-    enum gh_error_code code = gh_operators_sign_in(call->api->services.operators, &sign_in, call->now_ms,
-                                                   call->arena, &outcome, &call->error);
+    enum gh_error_code code = gh_operators_sign_in(
+        call->api->services.operators, &sign_in, call->now_ms, call->arena, &outcome, &call->error);
     if (code == GH_OK) {
         snprintf(call->cookie, sizeof call->cookie,
-                 "__Host-gatehouse=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d", outcome.cookie,
-                 GH_OPERATOR_ABSOLUTE_S);
-        call->answer = json_pack("{s:o, s:o}", "operator", caller_to_json(&outcome.caller), "expires_at",
-                                 json_time(outcome.caller.expires_at_ms));
+                 "__Host-gatehouse=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d",
+                 outcome.cookie, GH_OPERATOR_ABSOLUTE_S);
+        call->answer = json_pack("{s:o, s:o}", "operator", caller_to_json(&outcome.caller),
+                                 "expires_at", json_time(outcome.caller.expires_at_ms));
     }
     call->retry_after_s = outcome.retry_after_s;
     gh_secret_wipe(outcome.cookie, sizeof outcome.cookie);
@@ -57,13 +59,15 @@ enum gh_error_code api_sign_out(struct call *call)
 {
     struct gh_slice cookie = call_session_cookie(call->request);
     if (cookie.size == 0)
-        return call_fail(call, GH_ERROR_PRECONDITION, "there is no session to end; a token expires by itself");
+        return call_fail(call, GH_ERROR_PRECONDITION,
+                         "there is no session to end; a token expires by itself");
     snprintf(call->cookie, sizeof call->cookie,
              "__Host-gatehouse=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     return gh_operators_sign_out(call->api->services.operators, cookie, &call->error);
 }
 
-/* {role, tenant?, ttl_s?, member?}: a token never has more than its maker, which the permission sees to. */
+/* {role, tenant?, ttl_s?, member?}: a token never has more than its maker, which the permission
+ * sees to. */
 enum gh_error_code api_token_create(struct call *call)
 {
     static const char *const keys[] = {"role", "tenant", "ttl_s", "member"};
@@ -78,17 +82,19 @@ enum gh_error_code api_token_create(struct call *call)
         !gh_json_get_i64(call->body, "ttl_s", 0, &grant.ttl_s, &call->error))
         return call->error.code;
     if (grant.role.size == 0 && grant.member.size == 0)
-        return call_fail(call, GH_ERROR_INVALID, "a token needs a role, or a member that bindings name");
-    if (grant.role.size > 0 && (!gh_role_find(grant.role, &role) || !gh_role_is_own(role)))
         return call_fail(call, GH_ERROR_INVALID,
-                         "role is none of administrator, operator, viewer, provisioner, device-controller, "
-                         "release-manager, auditor, metrics");
+                         "a token needs a role, or a member that bindings name");
+    if (grant.role.size > 0 && (!gh_role_find(grant.role, &role) || !gh_role_is_own(role)))
+        return call_fail(
+            call, GH_ERROR_INVALID,
+            "role is none of administrator, operator, viewer, provisioner, device-controller, "
+            "release-manager, auditor, metrics");
     if (grant.ttl_s < 1 || grant.ttl_s > GH_TOKEN_TTL_S_MAX)
         return call_fail(call, GH_ERROR_RANGE, "ttl_s is from 1 to %d", GH_TOKEN_TTL_S_MAX);
     if (tenant_name.size > 0) {
         struct gh_tenant tenant;
-        enum gh_error_code code = gh_directory_tenant_find(call->api->services.directory, tenant_name,
-                                                           call->arena, &tenant, &call->error);
+        enum gh_error_code code = gh_directory_tenant_find(
+            call->api->services.directory, tenant_name, call->arena, &tenant, &call->error);
         if (code != GH_OK)
             return code;
         grant.tenant = tenant.number;

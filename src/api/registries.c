@@ -31,11 +31,12 @@ static json_t *registry_to_json(struct call *call, const struct gh_registry *reg
     if (gh_directory_device_count(call->api->services.directory, &query, &count, NULL) != GH_OK)
         count = 0;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s, s:I, s:o}", "tenant",
-                     json_slice(registry->tenant_name), "name", json_slice(registry->name), "location",
-                     json_slice(registry->location), "routes", routes, "state_topic",
+                     json_slice(registry->tenant_name), "name", json_slice(registry->name),
+                     "location", json_slice(registry->location), "routes", routes, "state_topic",
                      json_slice(registry->state_topic), "mqtt_enabled", registry->mqtt_enabled,
-                     "http_enabled", registry->http_enabled, "log_level", level_name(registry->log_level),
-                     "device_count", (json_int_t)count, "created_at", json_time(registry->created_at_ms));
+                     "http_enabled", registry->http_enabled, "log_level",
+                     level_name(registry->log_level), "device_count", (json_int_t)count,
+                     "created_at", json_time(registry->created_at_ms));
 }
 
 enum gh_error_code api_registry_list(struct call *call)
@@ -49,8 +50,9 @@ enum gh_error_code api_registry_list(struct call *call)
         return call->error.code;
     query.page_size = (size_t)page_size;
     query.page_token = call_query(call, "page_token");
-    enum gh_error_code code = gh_directory_registry_list(call->api->services.directory, &query, call->arena,
-                                                         &registries, &count, &next, &call->error);
+    enum gh_error_code code =
+        gh_directory_registry_list(call->api->services.directory, &query, call->arena, &registries,
+                                   &count, &next, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
@@ -62,7 +64,8 @@ enum gh_error_code api_registry_list(struct call *call)
     return GH_OK;
 }
 
-static enum gh_error_code read_routes(struct call *call, struct gh_registry *registry, unsigned *fields)
+static enum gh_error_code read_routes(struct call *call, struct gh_registry *registry,
+                                      unsigned *fields)
 {
     static const char *const keys[] = {"channel", "topic"};
     json_t *list = NULL;
@@ -72,21 +75,24 @@ static enum gh_error_code read_routes(struct call *call, struct gh_registry *reg
         return GH_OK;
     *fields |= GH_REGISTRY_ROUTES;
     registry->routes_count = json_array_size(list);
-    registry->routes = gh_arena_array(call->arena, registry->routes_count + 1, sizeof *registry->routes);
+    registry->routes =
+        gh_arena_array(call->arena, registry->routes_count + 1, sizeof *registry->routes);
     if (registry->routes == NULL)
         return call_fail(call, GH_ERROR_MEMORY, "routes");
     for (size_t i = 0; i < registry->routes_count; i++) {
         const json_t *item = json_array_get(list, i);
         if (!gh_json_only(item, keys, GH_COUNT(keys), &call->error) ||
             !gh_json_get_text(item, "channel", 0, &registry->routes[i].channel, &call->error) ||
-            !gh_json_get_text(item, "topic", GH_JSON_REQUIRED, &registry->routes[i].topic, &call->error))
+            !gh_json_get_text(item, "topic", GH_JSON_REQUIRED, &registry->routes[i].topic,
+                              &call->error))
             return call->error.code;
     }
     return GH_OK;
 }
 
 /* Reads what stands in the body; `*fields` says what did. */
-static enum gh_error_code read_settings(struct call *call, struct gh_registry *registry, unsigned *fields)
+static enum gh_error_code read_settings(struct call *call, struct gh_registry *registry,
+                                        unsigned *fields)
 {
     struct gh_slice level = {0};
     if (json_object_get(call->body, "state_topic") != NULL)
@@ -107,7 +113,8 @@ static enum gh_error_code read_settings(struct call *call, struct gh_registry *r
         *fields |= GH_REGISTRY_LOG_LEVEL;
     }
     if (level.size > 0 && !(*fields & GH_REGISTRY_LOG_LEVEL))
-        return call_fail(call, GH_ERROR_INVALID, "log_level is none of default, none, error, info, debug");
+        return call_fail(call, GH_ERROR_INVALID,
+                         "log_level is none of default, none, error, info, debug");
     return read_routes(call, registry, fields);
 }
 
@@ -126,8 +133,8 @@ enum gh_error_code api_registry_create(struct call *call)
     if (code == GH_OK)
         code = gh_directory_registry_create(call->api->services.directory, &registry, &call->error);
     if (code == GH_OK)
-        code = gh_directory_registry_get(call->api->services.directory, registry.number, call->arena,
-                                         &registry, &call->error);
+        code = gh_directory_registry_get(call->api->services.directory, registry.number,
+                                         call->arena, &registry, &call->error);
     if (code != GH_OK)
         return code;
     call->status = 201;
@@ -146,7 +153,8 @@ enum gh_error_code api_registry_get(struct call *call)
 
 enum gh_error_code api_registry_update(struct call *call)
 {
-    static const char *const keys[] = {"routes", "state_topic", "mqtt_enabled", "http_enabled", "log_level"};
+    static const char *const keys[] = {"routes", "state_topic", "mqtt_enabled", "http_enabled",
+                                       "log_level"};
     struct gh_registry registry, change = {0};
     unsigned fields = 0;
     enum gh_error_code code = call_registry(call, &registry);
@@ -157,8 +165,8 @@ enum gh_error_code api_registry_update(struct call *call)
     if (code == GH_OK && fields == 0)
         code = call_fail(call, GH_ERROR_INVALID, "the body changes nothing");
     if (code == GH_OK)
-        code = gh_directory_registry_update(call->api->services.directory, registry.number, fields, &change,
-                                            call->arena, &registry, &call->error);
+        code = gh_directory_registry_update(call->api->services.directory, registry.number, fields,
+                                            &change, call->arena, &registry, &call->error);
     if (code == GH_OK)
         call->answer = registry_to_json(call, &registry);
     return code;
@@ -168,7 +176,7 @@ enum gh_error_code api_registry_delete(struct call *call)
 {
     struct gh_registry registry;
     enum gh_error_code code = call_registry(call, &registry);
-    return code == GH_OK ? gh_directory_registry_delete(call->api->services.directory, registry.number,
-                                                        &call->error)
+    return code == GH_OK ? gh_directory_registry_delete(call->api->services.directory,
+                                                        registry.number, &call->error)
                          : code;
 }

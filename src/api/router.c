@@ -1,5 +1,5 @@
-#include "api/call_internal.h"
 #include "api/assets_internal.h"
+#include "api/call_internal.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "identity/operator.h"
@@ -14,8 +14,8 @@ struct route {
     const char *method, *pattern;
     handler *run;
     enum gh_permission permission;
-    unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a tenant;
-                     * LIST: the handler asks for permission per item */
+    unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a
+                     * tenant; LIST: the handler asks for permission per item */
 };
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
@@ -35,7 +35,8 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants/{t}", api_tenant_get, P(TENANTS_GET), TENANT},
     {"DELETE", "/api/v1/tenants/{t}", api_tenant_delete, P(TENANTS_DELETE), TENANT},
     {"GET", "/api/v1/tenants/{t}/registries", api_registry_list, P(REGISTRIES_LIST), TENANT},
-    {"POST", "/api/v1/tenants/{t}/registries", api_registry_create, P(REGISTRIES_CREATE), TENANT | BODY},
+    {"POST", "/api/v1/tenants/{t}/registries", api_registry_create, P(REGISTRIES_CREATE),
+     TENANT | BODY},
     {"GET", REGISTRY, api_registry_get, P(REGISTRIES_GET), TENANT},
     {"PATCH", REGISTRY, api_registry_update, P(REGISTRIES_UPDATE), TENANT | BODY},
     {"DELETE", REGISTRY, api_registry_delete, P(REGISTRIES_DELETE), TENANT},
@@ -66,8 +67,8 @@ static const struct route *find_route(struct call *call, bool *path_known)
     bool is_head = gh_slice_equal(call->request->method, GH_SLICE("HEAD"));
     *path_known = false;
     for (size_t i = 0; i < GH_COUNT(routes); i++) {
-        if (!gh_path_match(routes[i].pattern, call->request->path, call->captures, CALL_CAPTURES_MAX,
-                           call->arena))
+        if (!gh_path_match(routes[i].pattern, call->request->path, call->captures,
+                           CALL_CAPTURES_MAX, call->arena))
             continue;
         *path_known = true;
         const char *method = is_head ? "GET" : NULL;
@@ -99,8 +100,8 @@ struct gh_slice call_session_cookie(const struct gh_http_request *request)
     return (struct gh_slice){0};
 }
 
-/* A browser sends the cookie by itself; what changes something must also carry a header that no foreign page
- * can add. */
+/* A browser sends the cookie by itself; what changes something must also carry a header that no
+ * foreign page can add. */
 static bool is_forged(const struct call *call)
 {
     bool reads = gh_slice_equal(call->request->method, GH_SLICE("GET")) ||
@@ -124,8 +125,8 @@ enum gh_error_code call_authenticate(struct call *call)
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
     if (is_forged(call))
         return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
-    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena, &call->caller,
-                                &call->error);
+    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena,
+                                &call->caller, &call->error);
 }
 
 /* The tenant of the path. Who may not see it is told the same whether it exists or not. */
@@ -134,8 +135,9 @@ static enum gh_error_code authorize(struct call *call)
     const struct route *route = call->route;
     bool found = true;
     if (route->flags & TENANT) {
-        enum gh_error_code code = gh_directory_tenant_find(call->api->services.directory, call->captures[0],
-                                                          call->arena, &call->tenant, &call->error);
+        enum gh_error_code code =
+            gh_directory_tenant_find(call->api->services.directory, call->captures[0], call->arena,
+                                     &call->tenant, &call->error);
         if (code != GH_OK && code != GH_ERROR_NOT_FOUND)
             return code;
         found = code == GH_OK;
@@ -157,17 +159,18 @@ static enum gh_error_code read_body(struct call *call)
     call->body = gh_json_read(call->request->body, &call->error);
     if (call->body == NULL)
         return call->error.code;
-    return json_is_object(call->body) ? GH_OK
-                                      : call_fail(call, GH_ERROR_INVALID, "the body is not a JSON object");
+    return json_is_object(call->body)
+               ? GH_OK
+               : call_fail(call, GH_ERROR_INVALID, "the body is not a JSON object");
 }
 
 static json_t *error_to_json(const struct call *call, const struct gh_error_info *info)
 {
     char code[16];
     snprintf(code, sizeof code, "GH%d", (int)info->code);
-    json_t *error = json_pack("{s:s, s:i, s:s, s:s}", "code", code, "status", info->http_status, "message",
-                              call->error.text[0] != '\0' ? call->error.text : info->meaning, "action",
-                              info->action);
+    json_t *error = json_pack(
+        "{s:s, s:i, s:s, s:s}", "code", code, "status", info->http_status, "message",
+        call->error.text[0] != '\0' ? call->error.text : info->meaning, "action", info->action);
     if (error != NULL && call->retry_after_s > 0)
         json_object_set_new(error, "retry_after_s", json_integer(call->retry_after_s));
     return json_pack("{s:o}", "error", error);
@@ -183,7 +186,8 @@ static void answer_json(struct call *call, int status, const json_t *value)
     if (!gh_json_write(value, &body))
         status = 500;
     if (call->cookie[0] != '\0')
-        headers[count++] = (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookie)};
+        headers[count++] =
+            (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookie)};
     if (call->retry_after_s > 0) {
         snprintf(retry, sizeof retry, "%lld", (long long)call->retry_after_s);
         headers[count++] = (struct gh_http_header){GH_SLICE("retry-after"), gh_slice_text(retry)};
@@ -241,7 +245,8 @@ static void run_call(struct gh_job *job)
         call_answer(call, code);
         json_decref(call->answer);
     }
-    gh_exchange_unref(exchange); /* and the call with its arena, unless the handler kept a reference */
+    gh_exchange_unref(
+        exchange); /* and the call with its arena, unless the handler kept a reference */
 }
 
 /* Refusals that need no worker. */

@@ -19,13 +19,15 @@ enum gh_error_code api_status(struct call *call)
         gh_directory_device_count(services->directory, &query, &devices, &call->error);
     if (code != GH_OK)
         return code;
-    call->answer = json_pack(
-        "{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "version", GH_VERSION, "started_at",
-        json_time(call->api->started_ms), "now", json_time(call->now_ms), "devices", (json_int_t)devices,
-        "connected", (json_int_t)gh_sessions_count(services->sessions), "messages_received",
-        (json_int_t)gh_metric_get(services->metrics, GH_METRIC_messages_received_total), "messages_stored",
-        (json_int_t)gh_metric_get(services->metrics, GH_METRIC_messages_stored_total), "log_bytes",
-        (json_int_t)gh_metric_get(services->metrics, GH_METRIC_log_bytes));
+    call->answer =
+        json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "version", GH_VERSION, "started_at",
+                  json_time(call->api->started_ms), "now", json_time(call->now_ms), "devices",
+                  (json_int_t)devices, "connected",
+                  (json_int_t)gh_sessions_count(services->sessions), "messages_received",
+                  (json_int_t)gh_metric_get(services->metrics, GH_METRIC_messages_received_total),
+                  "messages_stored",
+                  (json_int_t)gh_metric_get(services->metrics, GH_METRIC_messages_stored_total),
+                  "log_bytes", (json_int_t)gh_metric_get(services->metrics, GH_METRIC_log_bytes));
     return GH_OK;
 }
 
@@ -33,25 +35,29 @@ enum gh_error_code api_status(struct call *call)
 static bool may_read_metrics(struct call *call)
 {
     return call->api->services.metrics_open || call->local ||
-           (call_authenticate(call) == GH_OK && call_may(call, GH_PERMISSION_METRICS_READ, 0, NULL));
+           (call_authenticate(call) == GH_OK &&
+            call_may(call, GH_PERMISSION_METRICS_READ, 0, NULL));
 }
 
 enum gh_error_code api_metrics(struct call *call)
 {
     struct gh_buffer text;
     if (!may_read_metrics(call))
-        return call_fail(call, GH_ERROR_UNAUTHENTICATED, "/metrics needs a token with the role metrics");
+        return call_fail(call, GH_ERROR_UNAUTHENTICATED,
+                         "/metrics needs a token with the role metrics");
     gh_buffer_init(&text, 256 * 1024);
     for (enum gh_metric i = 0; i < GH_METRIC_COUNT; i++) {
         const struct gh_metric_info *info = gh_metric_info(i);
-        gh_buffer_print(&text, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n",
+        gh_buffer_print(&text,
+                        "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n",
                         info->name, info->help, info->name, info->kind, info->name,
                         (long long)gh_metric_get(call->api->services.metrics, i));
     }
-    gh_exchange_answer(call->exchange,
-                       &(struct gh_http_answer){.status = 200,
-                                                .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                                                .body = gh_buffer_slice(&text)});
+    gh_exchange_answer(
+        call->exchange,
+        &(struct gh_http_answer){.status = 200,
+                                 .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                                 .body = gh_buffer_slice(&text)});
     gh_buffer_deinit(&text);
     call->taken = true;
     return GH_OK;

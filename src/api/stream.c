@@ -1,11 +1,11 @@
 #include "api/call_internal.h"
+#include "api/feeds_internal.h"
 #include "base/buffer.h"
 #include "observe/trail.h"
 #include "pubsub/pubsub.h"
-#include "api/feeds_internal.h"
 
-/* GET /api/v1/stream, and what flows into it: stored events from pubsub's tap, connects and disconnects from the
- * trail. Zones are sent by their own handler. */
+/* GET /api/v1/stream, and what flows into it: stored events from pubsub's tap, connects and
+ * disconnects from the trail. Zones are sent by their own handler. */
 
 enum { DATA_BYTES_MAX = 48 * 1024 };
 
@@ -18,7 +18,8 @@ enum gh_error_code api_stream(struct call *call)
     if (!call_may(call, GH_PERMISSION_TELEMETRY_READ, call->caller.tenant, NULL))
         return call_fail(call, GH_ERROR_DENIED, "telemetry.read");
     if (!stream_hub_join(call->api->hub, call->exchange, &scope))
-        return call_fail(call, GH_ERROR_LIMIT, "there are %d live streams already", STREAM_LISTENERS_MAX);
+        return call_fail(call, GH_ERROR_LIMIT, "there are %d live streams already",
+                         STREAM_LISTENERS_MAX);
     call->taken = true;
     return GH_OK;
 }
@@ -41,16 +42,17 @@ void stream_tapped(void *context, const struct gh_tapped *tapped)
     const struct gh_message *message = &tapped->message;
     if (stream_hub_idle(api->hub) || message->device == 0)
         return;
-    struct stream_event event = {.name = "telemetry",
-                                 .tenant = tapped->tenant,
-                                 .tenant_name = gh_message_attribute(message, GH_SLICE("projectId")),
-                                 .registry = gh_message_attribute(message, GH_SLICE("deviceRegistryId")),
-                                 .device = gh_message_attribute(message, GH_SLICE("deviceId"))};
+    struct stream_event event = {
+        .name = "telemetry",
+        .tenant = tapped->tenant,
+        .tenant_name = gh_message_attribute(message, GH_SLICE("projectId")),
+        .registry = gh_message_attribute(message, GH_SLICE("deviceRegistryId")),
+        .device = gh_message_attribute(message, GH_SLICE("deviceId"))};
     json_t *base64, *data = json_payload(message->data, &base64);
-    json_t *value = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "tenant", json_slice(event.tenant_name),
-                              "registry", json_slice(event.registry), "device", json_slice(event.device),
-                              "channel", json_slice(message->channel), "at", json_time(tapped->at_ms), "data",
-                              data);
+    json_t *value = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o}", "tenant", json_slice(event.tenant_name), "registry",
+        json_slice(event.registry), "device", json_slice(event.device), "channel",
+        json_slice(message->channel), "at", json_time(tapped->at_ms), "data", data);
     if (base64 != NULL && value != NULL)
         json_object_set_new(value, "data_base64", base64);
     send_json(api, &event, value);
@@ -65,18 +67,20 @@ void stream_noted(void *context, const struct gh_trail_entry *entry)
     if (stream_hub_idle(api->hub) || (!connects && entry->kind != GH_TRAIL_DISCONNECT))
         return;
     gh_arena_init(&arena, 64 * 1024);
-    if (gh_directory_tenant_find(api->services.directory, entry->tenant, &arena, &tenant, NULL) == GH_OK) {
+    if (gh_directory_tenant_find(api->services.directory, entry->tenant, &arena, &tenant, NULL) ==
+        GH_OK) {
         struct stream_event event = {.name = "connection",
                                      .tenant = tenant.number,
                                      .tenant_name = entry->tenant,
                                      .registry = entry->registry,
                                      .device = entry->device_id};
         send_json(api, &event,
-                  json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "tenant", json_slice(entry->tenant),
-                            "registry", json_slice(entry->registry), "device", json_slice(entry->device_id),
-                            "state", connects ? "connected" : "disconnected", "at", json_time(entry->at_ms),
-                            "reason", json_slice(entry->reason), "detail", json_slice(entry->detail),
-                            "address", json_slice(entry->address)));
+                  json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "tenant",
+                            json_slice(entry->tenant), "registry", json_slice(entry->registry),
+                            "device", json_slice(entry->device_id), "state",
+                            connects ? "connected" : "disconnected", "at", json_time(entry->at_ms),
+                            "reason", json_slice(entry->reason), "detail",
+                            json_slice(entry->detail), "address", json_slice(entry->address)));
     }
     gh_arena_deinit(&arena);
 }

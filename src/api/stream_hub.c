@@ -37,8 +37,8 @@ struct gh_stream_hub *stream_hub_open(struct gh_loop *loop)
     pthread_mutex_init(&hub->lock, NULL);
     hub->loop = loop;
     if (loop != NULL) /* set before the loop runs */
-        gh_timer_set(loop, &hub->keepalive, gh_time_monotonic_ns() + STREAM_KEEPALIVE_S * GH_SECOND_NS,
-                     send_keepalive);
+        gh_timer_set(loop, &hub->keepalive,
+                     gh_time_monotonic_ns() + STREAM_KEEPALIVE_S * GH_SECOND_NS, send_keepalive);
     return hub;
 }
 
@@ -105,7 +105,8 @@ bool stream_hub_join(struct gh_stream_hub *hub, struct gh_exchange *exchange,
 static bool wants(const struct listener *listener, const struct stream_event *event)
 {
     return (listener->tenant == 0 || listener->tenant == event->tenant) &&
-           (listener->tenant_name.size == 0 || gh_slice_equal(listener->tenant_name, event->tenant_name)) &&
+           (listener->tenant_name.size == 0 ||
+            gh_slice_equal(listener->tenant_name, event->tenant_name)) &&
            (listener->registry.size == 0 || gh_slice_equal(listener->registry, event->registry)) &&
            (listener->device.size == 0 || gh_slice_equal(listener->device, event->device));
 }
@@ -116,7 +117,8 @@ static void offer(struct gh_stream_hub *hub, const struct stream_event *event, s
     pthread_mutex_lock(&hub->lock);
     for (struct listener **link = &hub->listeners; *link != NULL;) {
         struct listener *listener = *link;
-        if ((event != NULL && !wants(listener, event)) || gh_exchange_send(listener->exchange, text)) {
+        if ((event != NULL && !wants(listener, event)) ||
+            gh_exchange_send(listener->exchange, text)) {
             link = &listener->next;
             continue;
         }

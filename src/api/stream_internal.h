@@ -1,6 +1,6 @@
-/* The hub of live streams: who listens, and to what. An event is written as text once and offered to every
- * listener that may and wants to see it; a listener that reads too slowly loses its stream, and reconnects.
- * Threads: any, one lock; nothing in it blocks. */
+/* The hub of live streams: who listens, and to what. An event is written as text once and offered
+ * to every listener that may and wants to see it; a listener that reads too slowly loses its
+ * stream, and reconnects. Threads: any, one lock; nothing in it blocks. */
 #ifndef GH_API_STREAM_INTERNAL_H
 #define GH_API_STREAM_INTERNAL_H
 
@@ -28,7 +28,8 @@ struct stream_event {
 
 struct gh_stream_hub *stream_hub_open(struct gh_loop *loop);
 void stream_hub_close(struct gh_stream_hub *hub);
-/* Begins the stream and keeps the exchange until its peer goes. False when there are too many listeners. */
+/* Begins the stream and keeps the exchange until its peer goes. False when there are too many
+ * listeners. */
 bool stream_hub_join(struct gh_stream_hub *hub, struct gh_exchange *exchange,
                      const struct stream_scope *scope);
 /* Whether anybody listens at all: an event that nobody wants need not be written. */

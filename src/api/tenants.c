@@ -2,18 +2,18 @@
 
 static json_t *tenant_to_json(const struct gh_tenant *tenant)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", json_slice(tenant->name), "google_project",
-                     json_slice(tenant->google_project), "azure_hub", json_slice(tenant->azure_hub),
-                     "aws_account", json_slice(tenant->aws_account), "created_at",
-                     json_time(tenant->created_at_ms));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", json_slice(tenant->name),
+                     "google_project", json_slice(tenant->google_project), "azure_hub",
+                     json_slice(tenant->azure_hub), "aws_account", json_slice(tenant->aws_account),
+                     "created_at", json_time(tenant->created_at_ms));
 }
 
 enum gh_error_code api_tenant_list(struct call *call)
 {
     struct gh_tenant *tenants;
     size_t count;
-    enum gh_error_code code = gh_directory_tenant_list(call->api->services.directory, call->arena, &tenants,
-                                                       &count, &call->error);
+    enum gh_error_code code = gh_directory_tenant_list(call->api->services.directory, call->arena,
+                                                       &tenants, &count, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
@@ -38,8 +38,8 @@ enum gh_error_code api_tenant_create(struct call *call)
         gh_directory_tenant_create(call->api->services.directory, &tenant, &call->error);
     if (code != GH_OK)
         return code;
-    code = gh_directory_tenant_get(call->api->services.directory, tenant.number, call->arena, &tenant,
-                                   &call->error);
+    code = gh_directory_tenant_get(call->api->services.directory, tenant.number, call->arena,
+                                   &tenant, &call->error);
     call->status = 201;
     call->answer = tenant_to_json(&tenant);
     return code;
@@ -53,5 +53,6 @@ enum gh_error_code api_tenant_get(struct call *call)
 
 enum gh_error_code api_tenant_delete(struct call *call)
 {
-    return gh_directory_tenant_delete(call->api->services.directory, call->tenant.number, &call->error);
+    return gh_directory_tenant_delete(call->api->services.directory, call->tenant.number,
+                                      &call->error);
 }

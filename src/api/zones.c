@@ -1,7 +1,7 @@
 #include "api/call_internal.h"
 
-/* Zones of the climate application: the newest status document of each, kept as it was put but for its names
- * and time, which are the server's. */
+/* Zones of the climate application: the newest status document of each, kept as it was put but for
+ * its names and time, which are the server's. */
 
 enum { ZONE_NAME_MAX = 64, ZONE_BYTES_MAX = 32 * 1024 };
 
@@ -16,14 +16,15 @@ static enum gh_error_code list_zones(struct call *call, int64_t tenant)
 {
     struct gh_document_row *rows;
     size_t count;
-    enum gh_error_code code = gh_store_document_list(call->api->services.store, tenant, kind, call->arena,
-                                                     &rows, &count, &call->error);
+    enum gh_error_code code = gh_store_document_list(call->api->services.store, tenant, kind,
+                                                     call->arena, &rows, &count, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_t *zone = call_may(call, GH_PERMISSION_ZONES_READ, rows[i].tenant, NULL) ? zone_to_json(&rows[i])
-                                                                                     : NULL;
+        json_t *zone = call_may(call, GH_PERMISSION_ZONES_READ, rows[i].tenant, NULL)
+                           ? zone_to_json(&rows[i])
+                           : NULL;
         if (zone != NULL)
             json_array_append_new(list, zone);
     }
@@ -44,8 +45,9 @@ enum gh_error_code api_zone_list_all(struct call *call)
 enum gh_error_code api_zone_get(struct call *call)
 {
     struct gh_document_row row;
-    enum gh_error_code code = gh_store_document_get(call->api->services.store, call->tenant.number, kind,
-                                                    call->captures[1], call->arena, &row, &call->error);
+    enum gh_error_code code =
+        gh_store_document_get(call->api->services.store, call->tenant.number, kind,
+                              call->captures[1], call->arena, &row, &call->error);
     if (code == GH_OK)
         call->answer = zone_to_json(&row);
     return code;
@@ -57,8 +59,8 @@ static bool name_is_valid(struct gh_slice name)
         return false;
     for (size_t i = 0; i < name.size; i++) {
         uint8_t c = name.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-              c == '_' || c == '.'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_' || c == '.'))
             return false;
     }
     return true;
@@ -68,7 +70,8 @@ enum gh_error_code api_zone_put(struct call *call)
 {
     struct gh_buffer text;
     if (!name_is_valid(call->captures[1]))
-        return call_fail(call, GH_ERROR_INVALID, "a zone's name has 1 to %d of letters, digits, '-', '_', '.'",
+        return call_fail(call, GH_ERROR_INVALID,
+                         "a zone's name has 1 to %d of letters, digits, '-', '_', '.'",
                          ZONE_NAME_MAX);
     json_object_set_new(call->body, "tenant", json_slice(call->tenant.name));
     json_object_set_new(call->body, "zone", json_slice(call->captures[1]));
@@ -97,6 +100,6 @@ enum gh_error_code api_zone_put(struct call *call)
 
 enum gh_error_code api_zone_delete(struct call *call)
 {
-    return gh_store_document_delete(call->api->services.store, call->tenant.number, kind, call->captures[1],
-                                    &call->error);
+    return gh_store_document_delete(call->api->services.store, call->tenant.number, kind,
+                                    call->captures[1], &call->error);
 }

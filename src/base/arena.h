@@ -1,6 +1,6 @@
-/* Arena: the memory of one request. Blocks are handed out and never freed one by one; reset gives all of
- * them back at once. `size_max` is a ceiling: past it, or when the system has no memory, an allocation is
- * NULL, which refuses the one piece of work. Threads: one at a time. */
+/* Arena: the memory of one request. Blocks are handed out and never freed one by one; reset gives
+ * all of them back at once. `size_max` is a ceiling: past it, or when the system has no memory, an
+ * allocation is NULL, which refuses the one piece of work. Threads: one at a time. */
 #ifndef GH_BASE_ARENA_H
 #define GH_BASE_ARENA_H
 

@@ -16,7 +16,8 @@ static void slices(void)
     struct gh_slice rest = GH_SLICE("a/b//c");
     static const char *const parts[] = {"a", "b", "", "c"};
     for (size_t i = 0; i < GH_COUNT(parts); i++)
-        CHECK("split in order", gh_slice_equal(gh_slice_split(&rest, '/'), gh_slice_text(parts[i])));
+        CHECK("split in order",
+              gh_slice_equal(gh_slice_split(&rest, '/'), gh_slice_text(parts[i])));
     CHECK("nothing is left", rest.size == 0);
     static const struct {
         const char *claim, *text;
@@ -43,17 +44,18 @@ static void buffers(void)
 {
     struct gh_buffer out;
     gh_buffer_init(&out, 300);
-    CHECK("numbers", gh_buffer_u8(&out, 1) && gh_buffer_u16(&out, 0x0203) && gh_buffer_u32(&out, 4) &&
-                         gh_buffer_u64(&out, 5) && gh_buffer_put16(&out, GH_SLICE("hi")) &&
-                         gh_buffer_print(&out, "%d", 42));
+    CHECK("numbers", gh_buffer_u8(&out, 1) && gh_buffer_u16(&out, 0x0203) &&
+                         gh_buffer_u32(&out, 4) && gh_buffer_u64(&out, 5) &&
+                         gh_buffer_put16(&out, GH_SLICE("hi")) && gh_buffer_print(&out, "%d", 42));
     struct gh_cursor at = gh_cursor(gh_buffer_slice(&out));
     uint8_t u8 = 0;
     uint16_t u16 = 0;
     uint32_t u32 = 0;
     uint64_t u64 = 0;
     struct gh_slice text = {0};
-    CHECK("read back", gh_cursor_u8(&at, &u8) && gh_cursor_u16(&at, &u16) && gh_cursor_u32(&at, &u32) &&
-                           gh_cursor_u64(&at, &u64) && gh_cursor_take16(&at, &text));
+    CHECK("read back", gh_cursor_u8(&at, &u8) && gh_cursor_u16(&at, &u16) &&
+                           gh_cursor_u32(&at, &u32) && gh_cursor_u64(&at, &u64) &&
+                           gh_cursor_take16(&at, &text));
     CHECK("same", u8 == 1 && u16 == 0x0203 && u32 == 4 && u64 == 5);
     CHECK("text", gh_slice_equal(text, GH_SLICE("hi")) && gh_slice_equal(at.rest, GH_SLICE("42")));
     CHECK("a read past the end takes nothing", !gh_cursor_u32(&at, &u32) && at.rest.size == 2);
@@ -85,7 +87,8 @@ static void times(void)
     };
     for (size_t i = 0; i < GH_COUNT(cases); i++) {
         int64_t utc_ms = 0;
-        CHECK(cases[i].text, gh_time_parse(gh_slice_text(cases[i].text), &utc_ms) == cases[i].valid);
+        CHECK(cases[i].text,
+              gh_time_parse(gh_slice_text(cases[i].text), &utc_ms) == cases[i].valid);
         CHECK(cases[i].text, utc_ms == cases[i].utc_ms);
     }
     char text[GH_TIME_TEXT_MAX];
@@ -103,8 +106,8 @@ static void hashes(void)
     CHECK("SipHash paper, appendix A",
           gh_hash_sip(key, gh_slice(input, sizeof input)) == 0xa129ca6149be45e5);
     CHECK("CRC-32C of 123456789", gh_hash_crc32c(0, GH_SLICE("123456789")) == 0xe3069283);
-    CHECK("continued", gh_hash_crc32c(gh_hash_crc32c(0, GH_SLICE("1234")), GH_SLICE("56789")) ==
-                           0xe3069283);
+    CHECK("continued",
+          gh_hash_crc32c(gh_hash_crc32c(0, GH_SLICE("1234")), GH_SLICE("56789")) == 0xe3069283);
 }
 
 static void maps(void)
@@ -165,7 +168,8 @@ static void arenas(void)
     struct gh_arena arena;
     gh_arena_init(&arena, 10000);
     struct gh_slice copy;
-    CHECK("copy", gh_arena_copy(&arena, GH_SLICE("abc"), &copy) && gh_slice_equal(copy, GH_SLICE("abc")));
+    CHECK("copy",
+          gh_arena_copy(&arena, GH_SLICE("abc"), &copy) && gh_slice_equal(copy, GH_SLICE("abc")));
     CHECK("text", strcmp(gh_arena_print(&arena, "%s-%d", "x", 7), "x-7") == 0);
     CHECK("ceiling", gh_arena_alloc(&arena, 10000) == NULL && gh_arena_alloc(&arena, 100) != NULL);
     CHECK("no overflow", gh_arena_array(&arena, SIZE_MAX / 2, 4) == NULL);

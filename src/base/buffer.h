@@ -1,7 +1,7 @@
-/* Buffer: the bounded writer. Bytes are appended up to `size_max`; what does not fit sets `overflow`, writes
- * nothing, and every later append is refused too, so that a run of appends is checked once at its end.
- * Grows by doubling; memory comes from malloc, or is the caller's own block (gh_buffer_fixed, which never
- * grows). Numbers are big-endian. Threads: one at a time. */
+/* Buffer: the bounded writer. Bytes are appended up to `size_max`; what does not fit sets
+ * `overflow`, writes nothing, and every later append is refused too, so that a run of appends is
+ * checked once at its end. Grows by doubling; memory comes from malloc, or is the caller's own
+ * block (gh_buffer_fixed, which never grows). Numbers are big-endian. Threads: one at a time. */
 #ifndef GH_BASE_BUFFER_H
 #define GH_BASE_BUFFER_H
 
@@ -24,7 +24,8 @@ void gh_buffer_release(struct gh_buffer *buffer);
 /* Borrowed until the next append. */
 struct gh_slice gh_buffer_slice(const struct gh_buffer *buffer);
 
-/* `size` writable bytes at the end, counted once gh_buffer_commit says how many were used; NULL on overflow. */
+/* `size` writable bytes at the end, counted once gh_buffer_commit says how many were used; NULL on
+ * overflow. */
 GH_MUST_USE uint8_t *gh_buffer_reserve(struct gh_buffer *buffer, size_t size);
 void gh_buffer_commit(struct gh_buffer *buffer, size_t size);
 /* Drops `size` bytes at the front. */

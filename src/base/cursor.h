@@ -1,6 +1,6 @@
-/* Cursor: reading forward through a slice. Every read either takes all it asks for or takes nothing and
- * says false; no read passes the end. What is taken borrows from the slice. Numbers are big-endian, the
- * order of MQTT and of the log. Threads: any. */
+/* Cursor: reading forward through a slice. Every read either takes all it asks for or takes nothing
+ * and says false; no read passes the end. What is taken borrows from the slice. Numbers are
+ * big-endian, the order of MQTT and of the log. Threads: any. */
 #ifndef GH_BASE_CURSOR_H
 #define GH_BASE_CURSOR_H
 

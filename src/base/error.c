@@ -8,7 +8,8 @@ static const struct gh_error_info table[] = {
 #undef GH_ERROR
 };
 
-enum gh_error_code gh_error_set(struct gh_error *error, enum gh_error_code code, const char *format, ...)
+enum gh_error_code gh_error_set(struct gh_error *error, enum gh_error_code code, const char *format,
+                                ...)
 {
     va_list values;
     if (error == NULL)

@@ -1,6 +1,6 @@
-/* Errors that reach a person. A failing function fills one `gh_error`: a stable code, what failed and
- * where in words; what to do comes from the table error.def. Module results that nobody reads stay small
- * enums of their module. Threads: any. */
+/* Errors that reach a person. A failing function fills one `gh_error`: a stable code, what failed
+ * and where in words; what to do comes from the table error.def. Module results that nobody reads
+ * stay small enums of their module. Threads: any. */
 #ifndef GH_BASE_ERROR_H
 #define GH_BASE_ERROR_H
 
@@ -20,9 +20,10 @@ struct gh_error {
     char text[GH_ERROR_TEXT_MAX]; /* what and where, one line, no secrets */
 };
 
-/* Fills `error` (which may be NULL) and returns `code`, so that a function can `return gh_error_set(…)`. */
-enum gh_error_code gh_error_set(struct gh_error *error, enum gh_error_code code, const char *format, ...)
-    GH_PRINTF(3, 4);
+/* Fills `error` (which may be NULL) and returns `code`, so that a function can `return
+ * gh_error_set(…)`. */
+enum gh_error_code gh_error_set(struct gh_error *error, enum gh_error_code code, const char *format,
+                                ...) GH_PRINTF(3, 4);
 
 /* The row of the table; the text is static. Unknown codes read as INTERNAL. */
 struct gh_error_info {
@@ -33,6 +34,7 @@ struct gh_error_info {
 const struct gh_error_info *gh_error_info(enum gh_error_code code);
 
 enum { GH_ERROR_LINE_MAX = GH_ERROR_TEXT_MAX + 256 };
-/* "GH4003 registry.db: schema 9, this program knows 3; run that version or newer". Returns `out`. */
+/* "GH4003 registry.db: schema 9, this program knows 3; run that version or newer". Returns `out`.
+ */
 char *gh_error_line(const struct gh_error *error, char out[GH_ERROR_LINE_MAX]);
 #endif

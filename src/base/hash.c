@@ -32,10 +32,9 @@ uint64_t gh_hash_sip(const uint8_t key[16], struct gh_slice bytes)
                      k1 ^ 0x7465646279746573};
     size_t whole = bytes.size / 8 * 8;
     for (size_t i = 0; i <= whole; i += 8) {
-        uint64_t m = i < whole ? load_le(bytes.data + i, 8)
-                     : bytes.size == whole
-                         ? 0
-                         : load_le(bytes.data + whole, bytes.size - whole);
+        uint64_t m = i < whole             ? load_le(bytes.data + i, 8)
+                     : bytes.size == whole ? 0
+                                           : load_le(bytes.data + whole, bytes.size - whole);
         if (i == whole)
             m |= (uint64_t)bytes.size << 56;
         v[3] ^= m;
@@ -60,7 +59,8 @@ static uint32_t crc32c_plain(uint32_t crc, const uint8_t *at, size_t size)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t crc32c_sse(uint32_t crc, const uint8_t *at, size_t size)
+__attribute__((target("sse4.2"))) static uint32_t crc32c_sse(uint32_t crc, const uint8_t *at,
+                                                             size_t size)
 {
     uint64_t wide = crc;
     for (; size >= 8; at += 8, size -= 8) {

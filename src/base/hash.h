@@ -1,5 +1,5 @@
-/* Hashes that are not cryptography: SipHash-2-4 for tables whose keys come from outside, CRC-32C for
- * records on disk. Threads: any. */
+/* Hashes that are not cryptography: SipHash-2-4 for tables whose keys come from outside, CRC-32C
+ * for records on disk. Threads: any. */
 #ifndef GH_BASE_HASH_H
 #define GH_BASE_HASH_H
 

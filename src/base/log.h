@@ -1,7 +1,7 @@
-/* The operator's log: one line an event, on standard error, "<UTC> <level> <room> <message>". Bytes that
- * came from outside may be printed into the message: control characters and bytes that are not ASCII are
- * escaped, and a line has at most GH_LOG_LINE_MAX bytes. Secrets never are. Threads: any; a line is one
- * write, so lines never mix. */
+/* The operator's log: one line an event, on standard error, "<UTC> <level> <room> <message>". Bytes
+ * that came from outside may be printed into the message: control characters and bytes that are not
+ * ASCII are escaped, and a line has at most GH_LOG_LINE_MAX bytes. Secrets never are. Threads: any;
+ * a line is one write, so lines never mix. */
 #ifndef GH_BASE_LOG_H
 #define GH_BASE_LOG_H
 

@@ -11,8 +11,8 @@ bool gh_mailbox_send(struct gh_mailbox *box, struct gh_letter *letter)
     struct gh_letter *before = atomic_load_explicit(&box->newest, memory_order_relaxed);
     do
         letter->next = before;
-    while (!atomic_compare_exchange_weak_explicit(&box->newest, &before, letter, memory_order_release,
-                                                  memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(&box->newest, &before, letter,
+                                                  memory_order_release, memory_order_relaxed));
     return before == NULL;
 }
 

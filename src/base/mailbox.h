@@ -1,7 +1,7 @@
-/* Mailbox: letters from many threads to one. A letter is embedded in what it delivers; sending is one
- * compare-and-swap and never blocks or fails, taking empties the box and yields the letters in the order
- * in which they were sent. The bound is the number of letters that the senders own. Waking the receiver
- * is the rim's business: `gh_mailbox_send` says whether the box was empty. */
+/* Mailbox: letters from many threads to one. A letter is embedded in what it delivers; sending is
+ * one compare-and-swap and never blocks or fails, taking empties the box and yields the letters in
+ * the order in which they were sent. The bound is the number of letters that the senders own.
+ * Waking the receiver is the rim's business: `gh_mailbox_send` says whether the box was empty. */
 #ifndef GH_BASE_MAILBOX_H
 #define GH_BASE_MAILBOX_H
 

@@ -1,5 +1,6 @@
-/* Map: byte keys to pointers, a hash table with open addressing under a random SipHash key, so that a
- * peer who chooses the names cannot choose the collisions. Keys are copied. Threads: one at a time. */
+/* Map: byte keys to pointers, a hash table with open addressing under a random SipHash key, so that
+ * a peer who chooses the names cannot choose the collisions. Keys are copied. Threads: one at a
+ * time. */
 #ifndef GH_BASE_MAP_H
 #define GH_BASE_MAP_H
 
@@ -17,13 +18,13 @@ void gh_map_deinit(struct gh_map *map);
 
 /* NULL when it is not there. */
 void *gh_map_get(const struct gh_map *map, struct gh_slice key);
-/* Replaces; the value before (or NULL) goes to `*before` unless that is NULL. `value` is not NULL. False when
- * there is no memory; the map is as before then. */
+/* Replaces; the value before (or NULL) goes to `*before` unless that is NULL. `value` is not NULL.
+ * False when there is no memory; the map is as before then. */
 GH_MUST_USE bool gh_map_put(struct gh_map *map, struct gh_slice key, void *value, void **before);
 /* Returns the value, or NULL when it was not there. */
 void *gh_map_remove(struct gh_map *map, struct gh_slice key);
 
-/* Walks in no order: `*at` begins at 0; false at the end. The map must not be changed meanwhile, but for the
- * removal of the entry at hand. */
+/* Walks in no order: `*at` begins at 0; false at the end. The map must not be changed meanwhile,
+ * but for the removal of the entry at hand. */
 bool gh_map_next(const struct gh_map *map, size_t *at, struct gh_slice *key, void **value);
 #endif

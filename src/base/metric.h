@@ -1,5 +1,6 @@
-/* Metrics: the counters and gauges of one server, from the table metric.def. One block per server, passed
- * down; adding is one relaxed atomic addition. observe/ prints it for Prometheus. Threads: any. */
+/* Metrics: the counters and gauges of one server, from the table metric.def. One block per server,
+ * passed down; adding is one relaxed atomic addition. observe/ prints it for Prometheus. Threads:
+ * any. */
 #ifndef GH_BASE_METRIC_H
 #define GH_BASE_METRIC_H
 

@@ -82,7 +82,8 @@ bool gh_slice_to_u64(struct gh_slice text, uint64_t *out)
     if (text.size == 0)
         return false;
     for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || __builtin_mul_overflow(value, 10u, &value) ||
+        if (text.data[i] < '0' || text.data[i] > '9' ||
+            __builtin_mul_overflow(value, 10u, &value) ||
             __builtin_add_overflow(value, (uint64_t)(text.data[i] - '0'), &value))
             return false;
     }

@@ -50,7 +50,8 @@ static bool fraction(struct gh_slice *rest, int *ms)
     *ms = 0;
     if (rest->size == 0 || rest->data[0] != '.')
         return true;
-    for (count = 1; count < rest->size && rest->data[count] >= '0' && rest->data[count] <= '9'; count++) {
+    for (count = 1; count < rest->size && rest->data[count] >= '0' && rest->data[count] <= '9';
+         count++) {
         value += (rest->data[count] - '0') * scale;
         scale /= 10;
     }
@@ -77,10 +78,11 @@ bool gh_time_parse(struct gh_slice text, int64_t *utc_ms)
     struct tm day = {0};
     int ms, minutes;
     if (text.size < 20 || text.data[4] != '-' || text.data[7] != '-' ||
-        (text.data[10] != 'T' && text.data[10] != 't') || text.data[13] != ':' || text.data[16] != ':' ||
-        !digits(text, 0, 4, 1, 9999, &day.tm_year) || !digits(text, 5, 2, 1, 12, &day.tm_mon) ||
-        !digits(text, 8, 2, 1, 31, &day.tm_mday) || !digits(text, 11, 2, 0, 23, &day.tm_hour) ||
-        !digits(text, 14, 2, 0, 59, &day.tm_min) || !digits(text, 17, 2, 0, 60, &day.tm_sec))
+        (text.data[10] != 'T' && text.data[10] != 't') || text.data[13] != ':' ||
+        text.data[16] != ':' || !digits(text, 0, 4, 1, 9999, &day.tm_year) ||
+        !digits(text, 5, 2, 1, 12, &day.tm_mon) || !digits(text, 8, 2, 1, 31, &day.tm_mday) ||
+        !digits(text, 11, 2, 0, 23, &day.tm_hour) || !digits(text, 14, 2, 0, 59, &day.tm_min) ||
+        !digits(text, 17, 2, 0, 60, &day.tm_sec))
         return false;
     struct gh_slice rest = gh_slice_sub(text, 19, text.size);
     if (!fraction(&rest, &ms) || !offset(rest, &minutes))

@@ -1,7 +1,8 @@
 /* Dialect: what one cloud's firmware says on the wire, as a table of pure functions. The front door
- * (dialect/front.h) speaks MQTT and knows devices, events, documents and commands; a dialect turns its
- * cloud's client ids, topics and filters into those nouns and back. It does no I/O and keeps no state, so
- * a dialect is tested with text alone, and taking its folder away takes nothing else away.
+ * (dialect/front.h) speaks MQTT and knows devices, events, documents and commands; a dialect turns
+ * its cloud's client ids, topics and filters into those nouns and back. It does no I/O and keeps no
+ * state, so a dialect is tested with text alone, and taking its folder away takes nothing else
+ * away.
  *
  * Memory: slices that come out borrow from what went in, or from the arena given. Threads: any. */
 #ifndef GH_DIALECT_DIALECT_H
@@ -47,17 +48,21 @@ enum { GH_DIALECT_ATTRIBUTES_MAX = 8 };
 
 struct gh_dialect {
     const char *name; /* "google" */
-    /* Whether this CONNECT is of this dialect; the first in the server's list that says so has it. */
+    /* Whether this CONNECT is of this dialect; the first in the server's list that says so has it.
+     */
     bool (*recognise)(const struct gh_mqtt_connect *connect);
-    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. Returns 0, or the
-     * CONNACK code to refuse with and then `*why` (static text). */
-    uint8_t (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out, const char **why);
+    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. Returns 0, or
+     * the CONNACK code to refuse with and then `*why` (static text). */
+    uint8_t (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
+                     const char **why);
     /* The CONNACK code for a refusal that identity decided. */
     uint8_t (*refusal)(enum gh_identity_reason reason);
     /* The tenant by the dialect's own name for it. */
     struct gh_slice (*tenant_name)(const struct gh_registry *registry);
-    struct gh_operation (*publish)(const struct gh_speaker *speaker, const struct gh_mqtt_publish *publish);
-    struct gh_grant (*subscribe)(const struct gh_speaker *speaker, struct gh_slice filter, uint8_t qos);
+    struct gh_operation (*publish)(const struct gh_speaker *speaker,
+                                   const struct gh_mqtt_publish *publish);
+    struct gh_grant (*subscribe)(const struct gh_speaker *speaker, struct gh_slice filter,
+                                 uint8_t qos);
     /* The attributes that go with an event or a state into its topic; how many were written. */
     size_t (*attributes)(const struct gh_speaker *speaker, const struct gh_operation *operation,
                          struct gh_message_attribute out[GH_DIALECT_ATTRIBUTES_MAX]);

@@ -1,5 +1,5 @@
-#include "dialect/front_internal.h"
 #include "base/time.h"
+#include "dialect/front_internal.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +21,21 @@ struct gh_speaker link_speaker(const struct link *link)
                                .location = link->view->location};
 }
 
-void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason, struct gh_slice detail)
+void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
+               struct gh_slice detail)
 {
-    gh_trail_note(link->port->front->services.trail,
-                  &(struct gh_trail_entry){
-                      .at_ms = link->port->front->services.utc_ms(),
-                      .device = link->device,
-                      .tenant = link->view->tenant_name,
-                      .registry = link->view->name,
-                      .device_id = link->device_id,
-                      .kind = kind,
-                      .reason = gh_slice_text(reason),
-                      .detail = detail,
-                      .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
+    gh_trail_note(
+        link->port->front->services.trail,
+        &(struct gh_trail_entry){
+            .at_ms = link->port->front->services.utc_ms(),
+            .device = link->device,
+            .tenant = link->view->tenant_name,
+            .registry = link->view->name,
+            .device_id = link->device_id,
+            .kind = kind,
+            .reason = gh_slice_text(reason),
+            .detail = detail,
+            .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
 }
 
 void link_end(struct link *link, enum gh_session_end why, const char *detail)
@@ -59,7 +61,9 @@ void link_settle(struct link *link)
         deadline_ns = commands_ns;
     if (link->serial != 0 && link->expires_ns < deadline_ns)
         deadline_ns = link->expires_ns;
-    gh_conn_set_deadline(link->conn, deadline_ns == INT64_MAX ? 0 : deadline_ns > 0 ? deadline_ns : 1);
+    gh_conn_set_deadline(link->conn, deadline_ns == INT64_MAX ? 0
+                                     : deadline_ns > 0        ? deadline_ns
+                                                              : 1);
 }
 
 void link_release(struct link *link)
@@ -187,7 +191,8 @@ static size_t input(void *state, struct gh_slice bytes)
     struct link *link = state;
     size_t consumed = gh_session_input(link->session, bytes, gh_loop_now_ns(link->port->port.loop),
                                        gh_conn_out(link->conn));
-    gh_metric_add(link->port->front->services.metrics, GH_METRIC_bytes_received_total, (int64_t)consumed);
+    gh_metric_add(link->port->front->services.metrics, GH_METRIC_bytes_received_total,
+                  (int64_t)consumed);
     link_settle(link);
     return consumed;
 }
@@ -247,7 +252,8 @@ static const struct {
 static void deliver(struct gh_port *port, struct gh_order *order)
 {
     struct front_port *front_port = (struct front_port *)port;
-    struct link *link = gh_map_get(&front_port->links, gh_slice(&order->device, sizeof order->device));
+    struct link *link =
+        gh_map_get(&front_port->links, gh_slice(&order->device, sizeof order->device));
     bool here = link != NULL && link->serial == order->serial && link_is_live(link);
     if (!here) {
         if (order->kind == GH_ORDER_COMMAND)

@@ -1,16 +1,16 @@
-/* The front door for MQTT: takes a connection from its first packet to its last. It joins what the lower
- * rooms do: session (the protocol), the dialects (what topics mean), identity (who is it), pubsub (events,
- * durable before PUBACK), the directory (state, configuration), route (who else wants something of this
- * device) and the trail (what happened and why).
+/* The front door for MQTT: takes a connection from its first packet to its last. It joins what the
+ * lower rooms do: session (the protocol), the dialects (what topics mean), identity (who is it),
+ * pubsub (events, durable before PUBACK), the directory (state, configuration), route (who else
+ * wants something of this device) and the trail (what happened and why).
  *
- * The way of a CONNECT: session -> dialect's claim -> worker: identity -> back on the loop: entered into
- * route/sessions.h -> CONNACK. The way of an event: session -> dialect -> topic of the registry's routes ->
- * log -> PUBACK. What a peer is refused is written to the trail and the log with its exact reason, and the
- * peer is told its protocol's code only.
+ * The way of a CONNECT: session -> dialect's claim -> worker: identity -> back on the loop: entered
+ * into route/sessions.h -> CONNACK. The way of an event: session -> dialect -> topic of the
+ * registry's routes -> log -> PUBACK. What a peer is refused is written to the trail and the log
+ * with its exact reason, and the peer is told its protocol's code only.
  *
- * Memory: one front per server, one port per loop, one link per connection. A link lives until its connection
- * is closed and the last job or publication that points to it has come back. Threads: all of it on the
- * connection's loop, but for the jobs, which work on copies. */
+ * Memory: one front per server, one port per loop, one link per connection. A link lives until its
+ * connection is closed and the last job or publication that points to it has come back. Threads:
+ * all of it on the connection's loop, but for the jobs, which work on copies. */
 #ifndef GH_DIALECT_FRONT_H
 #define GH_DIALECT_FRONT_H
 
@@ -35,7 +35,8 @@ struct gh_front_services {
     struct gh_metrics *metrics;
     struct gh_loop *const *loops;
     size_t loops_count;
-    const struct gh_dialect *dialects[GH_FRONT_DIALECTS_MAX]; /* asked in this order; NULL at the end */
+    const struct gh_dialect
+        *dialects[GH_FRONT_DIALECTS_MAX]; /* asked in this order; NULL at the end */
     struct gh_session_limits limits;
     int64_t (*utc_ms)(void);
 };
@@ -45,7 +46,8 @@ GH_MUST_USE struct gh_front *gh_front_open(const struct gh_front_services *servi
 /* The loops and the workers have ended. */
 void gh_front_close(struct gh_front *front);
 
-/* For gh_listener_config.protocols, with the front as context. Claims 0x10, with which CONNECT begins. */
+/* For gh_listener_config.protocols, with the front as context. Claims 0x10, with which CONNECT
+ * begins. */
 extern const struct gh_protocol gh_front_protocol;
 
 /* For gh_directory_watch: tells the live sessions what was changed. `front` is the context. */

@@ -1,7 +1,7 @@
-#include "dialect/front_internal.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "dialect/front_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,8 @@ enum { IDENTITY_ARENA_MAX = 1 << 20, TRIES_MAX = 8 };
 
 /* A refusal, for the operator: in the log, and in the trail of the device when it is known. */
 static void note_refusal(const struct link *link, const struct gh_identity_claim *claim,
-                         const struct gh_identity_verdict *verdict, const char *reason, const char *detail)
+                         const struct gh_identity_verdict *verdict, const char *reason,
+                         const char *detail)
 {
     const struct gh_front_services *services = &link->port->front->services;
     const char *peer = link->conn != NULL ? gh_conn_peer(link->conn) : "";
@@ -40,7 +41,8 @@ static void refuse(struct link *link, uint8_t connack_code)
 static void check_identity(struct task *task)
 {
     (void)!gh_identity_device(task->front->services.directory, &task->identity.claim,
-                              task->front->services.utc_ms(), &task->arena, &task->identity.verdict);
+                              task->front->services.utc_ms(), &task->arena,
+                              &task->identity.verdict);
 }
 
 /* Moves the names of an accepted device into the link's one block. */
@@ -89,7 +91,8 @@ static bool enter(struct link *link, int64_t now_ms)
         return false;
     link->serial = presence.serial;
     void *before;
-    if (!gh_map_put(&link->port->links, gh_slice(&link->device, sizeof link->device), link, &before)) {
+    if (!gh_map_put(&link->port->links, gh_slice(&link->device, sizeof link->device), link,
+                    &before)) {
         gh_sessions_leave(services->sessions, link->device, link->serial);
         link->serial = 0;
         return false;
@@ -140,8 +143,8 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
     return task_start(task);
 }
 
-/* True when the directory did not change between the check and the entry: whatever changes later finds the
- * session. */
+/* True when the directory did not change between the check and the entry: whatever changes later
+ * finds the session. */
 static bool check_still_holds(struct link *link)
 {
     return gh_sessions_epoch(link->port->front->services.sessions) == link->epoch;
@@ -172,7 +175,8 @@ static void decide(struct link *link, struct task *task)
     }
     leave(link);
     if (++link->tries >= TRIES_MAX || !start_check(link, &task->identity.claim)) {
-        note_refusal(link, &task->identity.claim, verdict, "UNAVAILABLE", "the directory keeps changing");
+        note_refusal(link, &task->identity.claim, verdict, "UNAVAILABLE",
+                     "the directory keeps changing");
         refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
     }
 }
@@ -206,7 +210,8 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
     if (code != GH_MQTT_ACCEPTED) {
         if (claim.device.size == 0)
             claim.device = connect->client_id;
-        note_refusal(link, &claim, NULL, code == GH_MQTT_REFUSED_CLIENT_ID ? "CLIENT_ID" : "NO_TOKEN", why);
+        note_refusal(link, &claim, NULL,
+                     code == GH_MQTT_REFUSED_CLIENT_ID ? "CLIENT_ID" : "NO_TOKEN", why);
         refuse(link, code);
     } else if (!start_check(link, &claim)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");

@@ -1,12 +1,13 @@
-#include "dialect/front_internal.h"
 #include "base/time.h"
+#include "dialect/front_internal.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What goes to a device: its configuration (the newest version, repeated until acknowledged at QoS 1) and
- * commands (now or never). Tokens of the session tell them apart: odd is a configuration's version. */
+/* What goes to a device: its configuration (the newest version, repeated until acknowledged at QoS
+ * 1) and commands (now or never). Tokens of the session tell them apart: odd is a configuration's
+ * version. */
 
 enum { CONFIG_ARENA_MAX = 512 * 1024, TOPIC_MAX = 1024 };
 
@@ -24,7 +25,8 @@ uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos)
 {
     struct gh_speaker speaker = link_speaker(link);
     struct gh_grant grant = link->dialect->subscribe(&speaker, filter, qos);
-    char *base = grant.feed == GH_FEED_NONE ? NULL : strndup((const char *)grant.base.data, grant.base.size);
+    char *base =
+        grant.feed == GH_FEED_NONE ? NULL : strndup((const char *)grant.base.data, grant.base.size);
     if (base == NULL) {
         link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "FILTER_FORBIDDEN", filter);
         return GH_MQTT_SUBACK_REFUSED;
@@ -62,8 +64,8 @@ static void read_config(struct task *task)
 {
     struct gh_config *configs;
     size_t count = 0;
-    task->code = gh_directory_config_list(task->front->services.directory, task->device, 1, &task->arena,
-                                          &configs, &count, &task->error);
+    task->code = gh_directory_config_list(task->front->services.directory, task->device, 1,
+                                          &task->arena, &configs, &count, &task->error);
     if (task->code == GH_OK && count == 1) {
         task->document.data = configs[0].data;
         task->document.version = configs[0].version;
@@ -86,7 +88,8 @@ static void send_config(struct link *link, int64_t version, struct gh_slice data
         return;
     }
     gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, 1);
-    gh_directory_note(services->directory, link->device, GH_ACTIVITY_CONFIG_SEND, services->utc_ms());
+    gh_directory_note(services->directory, link->device, GH_ACTIVITY_CONFIG_SEND,
+                      services->utc_ms());
     int size = snprintf(detail, sizeof detail, "version %" PRId64, version);
     link_note(link, GH_TRAIL_CONFIG_SENT, "", gh_slice(detail, (size_t)size));
 }
@@ -121,8 +124,8 @@ void link_fetch_config(struct link *link)
 static void store_acknowledgement(struct task *task)
 {
     task->code = gh_directory_config_acknowledged(task->front->services.directory, task->device,
-                                                  task->document.version, task->front->services.utc_ms(),
-                                                  &task->error);
+                                                  task->document.version,
+                                                  task->front->services.utc_ms(), &task->error);
 }
 
 static void acknowledgement_stored(struct task *task)
@@ -134,7 +137,8 @@ static void config_acknowledged(struct link *link, int64_t version)
 {
     char detail[32];
     int size = snprintf(detail, sizeof detail, "version %" PRId64, version);
-    struct task *task = task_open(link, CONFIG_ARENA_MAX, store_acknowledgement, acknowledgement_stored);
+    struct task *task =
+        task_open(link, CONFIG_ARENA_MAX, store_acknowledgement, acknowledgement_stored);
     link_note(link, GH_TRAIL_CONFIG_ACK, "", gh_slice(detail, (size_t)size));
     if (task == NULL)
         return;
@@ -184,9 +188,8 @@ static enum gh_command_outcome send_command(struct link *link, struct gh_command
     if (command->channel.size > 0)
         gh_buffer_u8(&topic, '/');
     gh_buffer_put(&topic, command->channel);
-    struct sent_command *sent = topic.overflow || link->sent_count >= GH_FRONT_COMMANDS_MAX
-                                    ? NULL
-                                    : malloc(sizeof *sent);
+    struct sent_command *sent =
+        topic.overflow || link->sent_count >= GH_FRONT_COMMANDS_MAX ? NULL : malloc(sizeof *sent);
     if (sent == NULL)
         return GH_COMMAND_FULL;
     uint64_t token = ++link->token_last << 1;
@@ -195,8 +198,8 @@ static enum gh_command_outcome send_command(struct link *link, struct gh_command
     link->sent = sent;
     link->sent_count++;
     enum gh_session_sending sending =
-        gh_session_publish(link->session, gh_buffer_slice(&topic), command->payload, link->commands.qos, token,
-                           now_ns, gh_conn_out(link->conn));
+        gh_session_publish(link->session, gh_buffer_slice(&topic), command->payload,
+                           link->commands.qos, token, now_ns, gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT)
         (void)take_sent(link, token);
     return outcomes[sending];
@@ -262,8 +265,8 @@ void link_delivered(struct link *link, uint64_t token, bool acknowledged)
 static void read_credentials(struct task *task)
 {
     struct gh_device device;
-    task->code = gh_directory_device_get(task->front->services.directory, task->device, &task->arena, &device,
-                                         &task->error);
+    task->code = gh_directory_device_get(task->front->services.directory, task->device,
+                                         &task->arena, &device, &task->error);
     task->credential.found = false;
     for (size_t i = 0; task->code == GH_OK && i < device.credentials_count; i++)
         if (gh_slice_equal(device.credentials[i].id, task->credential.credential))
@@ -274,13 +277,15 @@ static void credentials_read(struct task *task)
 {
     struct link *link = task->link;
     if (!task->credential.found && link_is_live(link))
-        link_end(link, GH_SESSION_END_CREDENTIAL_REMOVED, "the key that signed the token was taken away");
+        link_end(link, GH_SESSION_END_CREDENTIAL_REMOVED,
+                 "the key that signed the token was taken away");
 }
 
 void link_check_credential(struct link *link)
 {
     struct task *task = task_open(link, CONFIG_ARENA_MAX, read_credentials, credentials_read);
-    bool copied = task != NULL && gh_arena_copy(&task->arena, link->credential, &task->credential.credential);
+    bool copied =
+        task != NULL && gh_arena_copy(&task->arena, link->credential, &task->credential.credential);
     if (task != NULL && !copied)
         task_close(task);
     if (!copied || !task_start(task)) /* in doubt it must prove itself again */

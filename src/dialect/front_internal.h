@@ -1,5 +1,5 @@
-/* What the files of the front door share: the link of a connection, the view of a registry, the task that
- * carries blocking work to a worker and back. */
+/* What the files of the front door share: the link of a connection, the view of a registry, the
+ * task that carries blocking work to a worker and back. */
 #ifndef GH_DIALECT_FRONT_INTERNAL_H
 #define GH_DIALECT_FRONT_INTERNAL_H
 
@@ -10,7 +10,8 @@
 #include "pubsub/pubsub.h"
 #include "route/sessions.h"
 
-/* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block. */
+/* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block.
+ */
 struct view {
     int64_t registry, tenant;
     size_t refs;
@@ -60,14 +61,15 @@ struct link {
     unsigned pending;      /* tasks and publications that point here */
     unsigned tries;        /* of the authentication */
     struct feed config, commands;
-    uint64_t config_token;   /* of the version under way; 0: none */
+    uint64_t config_token; /* of the version under way; 0: none */
     bool config_fetching, config_again;
     struct sent_command *sent;
     size_t sent_count;
     uint64_t token_last;
 };
 
-/* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link still is. */
+/* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link
+ * still is. */
 struct task {
     struct gh_job job;
     struct gh_letter letter;
@@ -106,10 +108,12 @@ void link_settle(struct link *link);
 bool link_is_live(const struct link *link); /* connected, admitted and not ended */
 struct gh_speaker link_speaker(const struct link *link);
 /* An entry about this link's device. */
-void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason, struct gh_slice detail);
+void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
+               struct gh_slice detail);
 void link_end(struct link *link, enum gh_session_end why, const char *detail);
 
-/* --- front_task.c: NULL when there is no memory. task_start frees the task and says false when the queue is full. */
+/* --- front_task.c: NULL when there is no memory. task_start frees the task and says false when the
+ * queue is full. */
 struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct task *),
                        void (*done)(struct task *));
 bool task_start(struct task *task);

@@ -39,8 +39,8 @@ static void posting_done(struct gh_letter *letter)
     link_release(link);
 }
 
-static enum gh_error_code post(struct link *link, struct gh_slice topic, const struct gh_message *message,
-                               uint16_t packet_id, bool is_event)
+static enum gh_error_code post(struct link *link, struct gh_slice topic,
+                               const struct gh_message *message, uint16_t packet_id, bool is_event)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct posting *posting = calloc(1, sizeof *posting);
@@ -53,8 +53,8 @@ static enum gh_error_code post(struct link *link, struct gh_slice topic, const s
     posting->packet_id = packet_id;
     posting->is_event = is_event;
     link->pending++;
-    enum gh_error_code code = gh_pubsub_publish(services->pubsub, link->view->tenant, topic, message,
-                                                &posting->publication, NULL);
+    enum gh_error_code code = gh_pubsub_publish(services->pubsub, link->view->tenant, topic,
+                                                message, &posting->publication, NULL);
     if (code != GH_OK) {
         link->pending--;
         free(posting);
@@ -75,8 +75,8 @@ static struct gh_slice topic_of(const struct link *link, struct gh_slice channel
 static void no_topic(struct link *link, struct gh_slice channel, const char *why)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    gh_directory_note_error(services->directory, link->device, GRPC_FAILED_PRECONDITION, gh_slice_text(why),
-                            services->utc_ms());
+    gh_directory_note_error(services->directory, link->device, GRPC_FAILED_PRECONDITION,
+                            gh_slice_text(why), services->utc_ms());
     link_note(link, GH_TRAIL_PUBLISH_DENIED, "NO_TELEMETRY_TOPIC", channel);
     link_end(link, GH_SESSION_END_NO_TELEMETRY_TOPIC, why);
 }
@@ -91,12 +91,12 @@ static void publish_event(struct link *link, const struct gh_mqtt_publish *packe
         no_topic(link, operation->channel, "the registry has no topic for this channel");
         return;
     }
-    struct gh_message message = {
-        .data = packet->payload,
-        .attributes = attributes,
-        .attributes_count = link->dialect->attributes(&speaker, operation, attributes),
-        .device = link->device,
-        .channel = operation->channel};
+    struct gh_message message = {.data = packet->payload,
+                                 .attributes = attributes,
+                                 .attributes_count =
+                                     link->dialect->attributes(&speaker, operation, attributes),
+                                 .device = link->device,
+                                 .channel = operation->channel};
     enum gh_error_code code = post(link, topic, &message, packet->packet_id, true);
     if (code == GH_ERROR_NOT_FOUND)
         no_topic(link, operation->channel, "the topic of the registry's route does not exist");
@@ -109,8 +109,9 @@ static void publish_event(struct link *link, const struct gh_mqtt_publish *packe
 
 static void store_state(struct task *task)
 {
-    task->code = gh_directory_state_set(task->front->services.directory, task->device, task->document.data,
-                                        task->front->services.utc_ms(), &task->error);
+    task->code =
+        gh_directory_state_set(task->front->services.directory, task->device, task->document.data,
+                               task->front->services.utc_ms(), &task->error);
 }
 
 /* The notification is best effort: the state itself is safe in the device's history. */
@@ -119,10 +120,10 @@ static void notify_state(struct link *link, struct gh_slice data)
     struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
     struct gh_operation operation = {.kind = GH_OPERATION_STATE};
     struct gh_speaker speaker = link_speaker(link);
-    struct gh_message message = {
-        .data = data,
-        .attributes = attributes,
-        .attributes_count = link->dialect->attributes(&speaker, &operation, attributes)};
+    struct gh_message message = {.data = data,
+                                 .attributes = attributes,
+                                 .attributes_count =
+                                     link->dialect->attributes(&speaker, &operation, attributes)};
     if (link->view->state_topic.size > 0)
         (void)!post(link, link->view->state_topic, &message, 0, false);
 }

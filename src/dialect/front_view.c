@@ -1,8 +1,8 @@
 #include "dialect/front_internal.h"
 #include <stdlib.h>
 
-/* Views are shared by the links of one loop and touched by it alone, so that an event finds its topic without
- * a lock. A registry that changes is read once for all of them. */
+/* Views are shared by the links of one loop and touched by it alone, so that an event finds its
+ * topic without a lock. A registry that changes is read once for all of them. */
 
 enum { VIEW_ARENA_MAX = 256 * 1024 };
 

@@ -69,7 +69,8 @@ static void open_order(struct gh_letter *letter)
 }
 
 /* Sends one order to the session of `entry`; its shard is locked. */
-static bool send_order(const struct entry *entry, enum gh_order_kind kind, struct gh_command *command)
+static bool send_order(const struct entry *entry, enum gh_order_kind kind,
+                       struct gh_command *command)
 {
     struct gh_order *order = calloc(1, sizeof *order);
     if (order == NULL)
@@ -95,7 +96,8 @@ static void count_epoch(struct gh_sessions *sessions, enum gh_order_kind kind)
         atomic_fetch_add(&sessions->epoch, 1);
 }
 
-bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port, struct gh_presence *presence)
+bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
+                       struct gh_presence *presence)
 {
     struct shard *shard = shard_of(sessions, presence->device);
     struct entry *entry = malloc(sizeof *entry);
@@ -174,7 +176,8 @@ static void visit_presence(void *context, const struct entry *entry)
 }
 
 void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
-                      void (*call)(void *context, const struct gh_presence *presence), void *context)
+                      void (*call)(void *context, const struct gh_presence *presence),
+                      void *context)
 {
     struct each each = {call, context};
     visit_all(sessions, registry, visit_presence, &each);
@@ -203,7 +206,8 @@ static void visit_order(void *context, const struct entry *entry)
     send_order(entry, *(const enum gh_order_kind *)context, NULL);
 }
 
-void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry, enum gh_order_kind kind)
+void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
+                                enum gh_order_kind kind)
 {
     count_epoch(sessions, kind);
     visit_all(sessions, registry, visit_order, &kind);

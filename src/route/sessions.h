@@ -1,11 +1,11 @@
-/* Sessions: which device is connected where. One table for the server, asked at CONNECT, at the end of a
- * session, and whenever something must reach a device: a command, a new configuration, an order to close.
- * It is not on the way of a published message.
+/* Sessions: which device is connected where. One table for the server, asked at CONNECT, at the end
+ * of a session, and whenever something must reach a device: a command, a new configuration, an
+ * order to close. It is not on the way of a published message.
  *
- * A session lives on one event loop; nobody else touches it. Whoever wants something of it sends an order,
- * a letter to that loop, and the loop finds the session by device and serial: an order for a session that
- * has ended meanwhile is returned undelivered. One device has at most one session; entering a second one
- * orders the first to close (TAKEN_OVER).
+ * A session lives on one event loop; nobody else touches it. Whoever wants something of it sends an
+ * order, a letter to that loop, and the loop finds the session by device and serial: an order for a
+ * session that has ended meanwhile is returned undelivered. One device has at most one session;
+ * entering a second one orders the first to close (TAKEN_OVER).
  *
  * Memory: the table copies what it is given. Orders are made here and freed by gh_order_free.
  * Threads: any, a sharded lock inside. */
@@ -41,7 +41,8 @@ struct gh_order {
 struct gh_port {
     struct gh_loop *loop;
     void *context;
-    void (*deliver)(struct gh_port *port, struct gh_order *order); /* on the loop; takes the order */
+    void (*deliver)(struct gh_port *port,
+                    struct gh_order *order); /* on the loop; takes the order */
 };
 
 enum { GH_PRESENCE_PEER_MAX = 64, GH_PRESENCE_CREDENTIAL_MAX = 72 };
@@ -59,13 +60,13 @@ struct gh_presence {
 struct gh_sessions *gh_sessions_open(void);
 void gh_sessions_close(struct gh_sessions *sessions);
 
-/* Rises with every order to close, delivered or not. A CONNECT reads it before it is checked against the
- * directory, and again after it has entered: when it rose in between, the check may have seen a device that
- * was blocked meanwhile, and is made again. */
+/* Rises with every order to close, delivered or not. A CONNECT reads it before it is checked
+ * against the directory, and again after it has entered: when it rose in between, the check may
+ * have seen a device that was blocked meanwhile, and is made again. */
 uint64_t gh_sessions_epoch(struct gh_sessions *sessions);
 
-/* Enters a session and orders the device's session before it to close. Fills `presence->serial`, which is
- * unique in the life of the process. False when there is no memory. */
+/* Enters a session and orders the device's session before it to close. Fills `presence->serial`,
+ * which is unique in the life of the process. False when there is no memory. */
 GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
                                    struct gh_presence *presence);
 /* Takes the session out; nothing happens when another one has taken its place. */
@@ -73,16 +74,20 @@ void gh_sessions_leave(struct gh_sessions *sessions, uint64_t device, uint64_t s
 
 bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_presence *out);
 size_t gh_sessions_count(struct gh_sessions *sessions);
-/* Calls `each` for every session of the registry (0: of all); it must not call back into the table. */
+/* Calls `each` for every session of the registry (0: of all); it must not call back into the table.
+ */
 void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
-                      void (*each)(void *context, const struct gh_presence *presence), void *context);
+                      void (*each)(void *context, const struct gh_presence *presence),
+                      void *context);
 
-/* Sends an order that has no content. False when the device has no session or there is no memory. */
+/* Sends an order that has no content. False when the device has no session or there is no memory.
+ */
 bool gh_sessions_order(struct gh_sessions *sessions, uint64_t device, enum gh_order_kind kind);
 /* The same to every session of a registry. */
-void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry, enum gh_order_kind kind);
-/* Sends a command to its device's session, which completes it; completes it with NOT_CONNECTED at once
- * when there is none. Takes the command. */
+void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
+                                enum gh_order_kind kind);
+/* Sends a command to its device's session, which completes it; completes it with NOT_CONNECTED at
+ * once when there is none. Takes the command. */
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);
 
 void gh_order_free(struct gh_order *order);

@@ -66,8 +66,8 @@ GH_MUST_USE enum gh_error_code gh_store_registry_policy_set(struct gh_store *sto
                                                             struct gh_error *error);
 
 /* --- devices --- */
-/* At most 10,000 at once. All in one commit or none; `*failed` is the index of the one refused. The caller made `number`;
- * EXISTS with
+/* At most 10,000 at once. All in one commit or none; `*failed` is the index of the one refused. The
+ * caller made `number`; EXISTS with
  * `*number_taken` when that was ever used, so that another can be drawn. Fills tenant and config.
  */
 GH_MUST_USE enum gh_error_code gh_store_devices_create(struct gh_store *store,

@@ -26,10 +26,12 @@ static bool read_device_path(struct gh_slice path, struct gh_identity_claim *out
     return true;
 }
 
-static uint8_t claim(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out, const char **why)
+static uint8_t claim(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
+                     const char **why)
 {
-    *out = (struct gh_identity_claim){
-        .by = GH_IDENTITY_BY_GOOGLE_PROJECT, .over = GH_IDENTITY_OVER_MQTT, .policy = gh_jwt_google};
+    *out = (struct gh_identity_claim){.by = GH_IDENTITY_BY_GOOGLE_PROJECT,
+                                      .over = GH_IDENTITY_OVER_MQTT,
+                                      .policy = gh_jwt_google};
     if (!read_device_path(connect->client_id, out)) {
         *why = "the client id is not projects/P/locations/L/registries/R/devices/D";
         return GH_MQTT_REFUSED_CLIENT_ID;
@@ -52,7 +54,8 @@ static uint8_t refusal(enum gh_identity_reason reason)
 {
     if (reason == GH_IDENTITY_TOKEN_MALFORMED)
         return GH_MQTT_REFUSED_CREDENTIALS;
-    return reason == GH_IDENTITY_UNAVAILABLE ? GH_MQTT_REFUSED_UNAVAILABLE : GH_MQTT_REFUSED_UNAUTHORISED;
+    return reason == GH_IDENTITY_UNAVAILABLE ? GH_MQTT_REFUSED_UNAVAILABLE
+                                             : GH_MQTT_REFUSED_UNAUTHORISED;
 }
 
 static struct gh_slice tenant_name(const struct gh_registry *registry)
@@ -79,10 +82,10 @@ static struct gh_operation sized(enum gh_operation_kind kind, struct gh_slice ch
                                  const struct gh_mqtt_publish *publish, size_t bytes_max)
 {
     if (publish->payload.size > bytes_max)
-        return (struct gh_operation){
-            .kind = GH_OPERATION_TOO_LARGE,
-            .detail = kind == GH_OPERATION_EVENT ? "an event has at most 262,144 bytes"
-                                                 : "a state has at most 65,536 bytes"};
+        return (struct gh_operation){.kind = GH_OPERATION_TOO_LARGE,
+                                     .detail = kind == GH_OPERATION_EVENT
+                                                   ? "an event has at most 262,144 bytes"
+                                                   : "a state has at most 65,536 bytes"};
     return (struct gh_operation){.kind = kind, .channel = channel};
 }
 
@@ -91,7 +94,8 @@ static struct gh_operation refused(const char *detail)
     return (struct gh_operation){.kind = GH_OPERATION_REFUSED, .detail = detail};
 }
 
-static struct gh_operation publish(const struct gh_speaker *speaker, const struct gh_mqtt_publish *packet)
+static struct gh_operation publish(const struct gh_speaker *speaker,
+                                   const struct gh_mqtt_publish *packet)
 {
     struct gh_slice rest = packet->topic;
     if (!take_own_prefix(speaker, &rest))
@@ -107,7 +111,8 @@ static struct gh_operation publish(const struct gh_speaker *speaker, const struc
     return refused("a device publishes to events, events/… and state only");
 }
 
-static struct gh_grant subscribe(const struct gh_speaker *speaker, struct gh_slice filter, uint8_t qos)
+static struct gh_grant subscribe(const struct gh_speaker *speaker, struct gh_slice filter,
+                                 uint8_t qos)
 {
     struct gh_slice rest = filter;
     struct gh_grant grant = {.qos = qos > QOS_MAX ? QOS_MAX : qos};
@@ -130,7 +135,8 @@ static size_t attributes(const struct gh_speaker *speaker, const struct gh_opera
     size_t count = 0;
     out[count++] = (struct gh_message_attribute){GH_SLICE("deviceId"), speaker->id};
     out[count++] = (struct gh_message_attribute){GH_SLICE("deviceNumId"), speaker->number_text};
-    out[count++] = (struct gh_message_attribute){GH_SLICE("deviceRegistryLocation"), speaker->location};
+    out[count++] =
+        (struct gh_message_attribute){GH_SLICE("deviceRegistryLocation"), speaker->location};
     out[count++] = (struct gh_message_attribute){GH_SLICE("deviceRegistryId"), speaker->registry};
     out[count++] = (struct gh_message_attribute){GH_SLICE("projectId"), speaker->tenant};
     if (operation->kind == GH_OPERATION_EVENT)

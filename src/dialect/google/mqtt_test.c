@@ -38,9 +38,11 @@ static const struct {
     {"config is for subscribing", "/devices/d1/config", 1, GH_OPERATION_REFUSED, ""},
     {"attach by a device", "/devices/d1/attach", 1, GH_OPERATION_REFUSED, ""},
     {"the largest event", "/devices/d1/events", GH_GOOGLE_EVENT_BYTES_MAX, GH_OPERATION_EVENT, ""},
-    {"one byte more", "/devices/d1/events", GH_GOOGLE_EVENT_BYTES_MAX + 1, GH_OPERATION_TOO_LARGE, ""},
+    {"one byte more", "/devices/d1/events", GH_GOOGLE_EVENT_BYTES_MAX + 1, GH_OPERATION_TOO_LARGE,
+     ""},
     {"the largest state", "/devices/d1/state", GH_GOOGLE_STATE_BYTES_MAX, GH_OPERATION_STATE, ""},
-    {"one byte more", "/devices/d1/state", GH_GOOGLE_STATE_BYTES_MAX + 1, GH_OPERATION_TOO_LARGE, ""},
+    {"one byte more", "/devices/d1/state", GH_GOOGLE_STATE_BYTES_MAX + 1, GH_OPERATION_TOO_LARGE,
+     ""},
 };
 
 static const struct {
@@ -86,19 +88,22 @@ int main(void)
         CHECK(publishes[i].claim, operation.kind == publishes[i].kind);
         CHECK(publishes[i].claim,
               gh_slice_equal(operation.channel, gh_slice_text(publishes[i].channel)));
-        CHECK(publishes[i].claim, (operation.detail != NULL) == (operation.kind >= GH_OPERATION_REFUSED));
+        CHECK(publishes[i].claim,
+              (operation.detail != NULL) == (operation.kind >= GH_OPERATION_REFUSED));
     }
     for (size_t i = 0; i < GH_COUNT(subscribes); i++) {
         struct gh_grant grant =
             google->subscribe(&speaker, gh_slice_text(subscribes[i].filter), subscribes[i].qos);
         CHECK(subscribes[i].claim, grant.feed == subscribes[i].feed);
         if (grant.feed != GH_FEED_NONE)
-            CHECK(subscribes[i].claim, grant.qos == subscribes[i].granted &&
-                                           gh_slice_equal(grant.base, gh_slice_text(subscribes[i].base)));
+            CHECK(subscribes[i].claim,
+                  grant.qos == subscribes[i].granted &&
+                      gh_slice_equal(grant.base, gh_slice_text(subscribes[i].base)));
     }
     struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
     struct gh_operation event = {.kind = GH_OPERATION_EVENT}, state = {.kind = GH_OPERATION_STATE};
-    CHECK("an event has subFolder, also when empty", google->attributes(&speaker, &event, attributes) == 6);
+    CHECK("an event has subFolder, also when empty",
+          google->attributes(&speaker, &event, attributes) == 6);
     CHECK("a state has none", google->attributes(&speaker, &state, attributes) == 5);
     CHECK("a catch-all fits", google->route_fits(GH_SLICE(""), GH_SLICE("a")));
     CHECK("equal fits", google->route_fits(GH_SLICE("a"), GH_SLICE("a")));
