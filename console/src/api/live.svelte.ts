@@ -131,6 +131,7 @@ class Stream {
 
   private dispatch(name: string, data: string): void {
     let value: unknown;
+    if (!Object.hasOwn(this.handlers, name)) return; // not parsed: a large fleet says much that this page does not show
     try {
       value = JSON.parse(data);
     } catch {

@@ -10,7 +10,8 @@ const [temperature, humidity, co2] = QUANTITIES as unknown as [
 for (const [claim, value, standing, text] of [
   ['the middle is inside', 20, 'inside', 'in band'],
   ['the limit itself belongs to the band', 25, 'near', 'near the limit'],
-  ['one kelvin from the limit is near', 24.1, 'near', 'near the limit'],
+  ['half a kelvin from the limit is near', 24.6, 'near', 'near the limit'],
+  ['a kelvin from it is not', 24, 'inside', 'in band'],
   ['below is said with its distance', 13.8, 'below', '1.2\u00a0°C below band'],
   ['above is said with its distance', 26.5, 'above', '1.5\u00a0°C above band'],
   ['outside never reads as zero', 25.01, 'above', '0.1\u00a0°C above band'],

@@ -19,12 +19,14 @@ export const AGREEMENT_WORDS: Record<Agreement, string> = {
   agrees: 'as commanded',
 };
 
+const STAGES_TOLD_MAX = 6; // more are a dial, not stages
+
 /** "off", "1 of 2", "60 %": a level in words. */
 export function level(value: number | null | undefined, stages: number | null | undefined): string {
   if (value === null || value === undefined) return '–';
   if (value === 0) return 'off';
-  if (stages && stages > 1 && Number.isInteger(value)) return `${value} of ${stages}`;
-  if (value === 1) return stages && stages > 1 ? `1 of ${stages}` : 'on';
+  if (stages && stages > 1 && stages <= STAGES_TOLD_MAX && Number.isInteger(value)) return `${value} of ${stages}`;
+  if (value === 1 && !(stages && stages > 1)) return 'on';
   return `${Math.round((value / (stages && stages > 1 ? stages : 1)) * 100)}\u00a0%`;
 }
 

@@ -9,14 +9,14 @@ export interface QuantityFacts {
   digits: number;
   step: number; // the gauge's scale ends on multiples of it
   floor: number; // physics: nothing is below
-  near: number; // so close to a limit is worth a look: facts of storage practice, half of it for short bands
+  near: number; // so close to a limit is worth a look; control may rest a little inside the edge
 }
 
 export const QUANTITIES: readonly QuantityFacts[] = [
-  { key: 'temperature_c', name: 'Temperature', unit: '°C', digits: 1, step: 1, floor: -273.15, near: 1 },
-  { key: 'humidity_pct', name: 'Relative humidity', unit: '%', digits: 0, step: 5, floor: 0, near: 3 },
-  { key: 'co2_ppm', name: 'Carbon dioxide', unit: 'ppm', digits: 0, step: 100, floor: 0, near: 100 },
-  { key: 'pm25_ugm3', name: 'Fine dust PM2.5', unit: 'µg/m³', digits: 1, step: 5, floor: 0, near: 2 },
+  { key: 'temperature_c', name: 'Temperature', unit: '°C', digits: 1, step: 1, floor: -273.15, near: 0.5 },
+  { key: 'humidity_pct', name: 'Relative humidity', unit: '%', digits: 0, step: 5, floor: 0, near: 2 },
+  { key: 'co2_ppm', name: 'Carbon dioxide', unit: 'ppm', digits: 0, step: 100, floor: 0, near: 50 },
+  { key: 'pm25_ugm3', name: 'Fine dust PM2.5', unit: 'µg/m³', digits: 1, step: 5, floor: 0, near: 1 },
 ];
 
 /** "1 234.5", with a thin no-break space between thousands and a true minus. */

@@ -55,6 +55,11 @@ test('the state of a hall names what is outside and counts what is silent', () =
   });
 });
 
+test('a hall that has only an id gets a name for people', () => {
+  assert.equal(completeZone({ tenant: 'demo', zone: 'hall-1', name: 'hall-1' })?.name, 'Hall 1');
+  assert.equal(completeZone({ tenant: 'demo', zone: 'h1', name: 'North wing' })?.name, 'North wing');
+});
+
 test('a document with nothing but its name still makes a page', () => {
   assert.equal(completeZone({ tenant: 'demo', zone: 'hall-1' })?.alarms.length, 0);
   assert.equal(completeZone({ tenant: 'demo' }), null);
@@ -76,6 +81,8 @@ test('levels read as stages, percent, on and off', () => {
   assert.equal(level(0, 2), 'off');
   assert.equal(level(1, 2), '1 of 2');
   assert.equal(level(1, 1), 'on');
+  assert.equal(level(3, 25), '12\u00a0%');
+  assert.equal(level(1, 25), '4\u00a0%');
   assert.equal(level(0.6, 1), '60\u00a0%');
   assert.equal(level(null, 2), '–');
   assert.equal(share(1, 2), 0.5);

@@ -74,13 +74,19 @@ export function hallState(zone: Zone): HallState {
   };
 }
 
+/** "hall-1" as "Hall 1". */
+function spoken(id: string): string {
+  const words = id.replace(/[-_]+/g, ' ').trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** A document from the wire with every list there is, so that the page need not ask. */
 export function completeZone(raw: Partial<Zone>): Zone | null {
   if (typeof raw.tenant !== 'string' || typeof raw.zone !== 'string') return null;
   return {
     tenant: raw.tenant,
     zone: raw.zone,
-    name: raw.name || raw.zone,
+    name: raw.name && raw.name !== raw.zone ? raw.name : spoken(raw.zone),
     season: raw.season ?? '',
     mode: raw.mode ?? 'auto',
     site_time: raw.site_time ?? null,
