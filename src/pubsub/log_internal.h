@@ -1,5 +1,6 @@
-/* The inside of the message log, shared by its files: the table of segments (log_segments.c), the
- * writer (log_writer.c), the readers (log_reader.c), open, close and status (log.c).
+/* The inside of the message log, shared by its files: the table of segments (log_segments.c), what
+ * is found at open (log_load.c), the writer (log_writer.c), the readers (log_reader.c), open, close
+ * and status (log.c).
  *
  * `lock` guards the table and what segments know of themselves; it is held for moments, never while
  * a file is written or synced. The log thread alone changes them, so it reads them without the
@@ -104,8 +105,6 @@ void gh_log_ring(struct gh_log *log);
 /* log_segments.c. Paths are written to `out`, which they return. */
 char *gh_log_segment_path(const struct gh_log *log, uint64_t base, const char *suffix,
                           char out[GH_LOG_PATH_MAX]);
-/* Reads what is in the folder. */
-GH_MUST_USE enum gh_error_code gh_log_segments_load(struct gh_log *log, struct gh_error *error);
 void gh_log_segments_free(struct gh_log *log);
 GH_MUST_USE struct gh_log_segment *gh_log_segment_new(const struct gh_segment_header *header);
 /* Appends to the table. False: no memory. */
@@ -114,8 +113,6 @@ GH_MUST_USE bool gh_log_segments_add(struct gh_log *log, struct gh_log_segment *
  * shared; missing memory only makes the index coarser. */
 void gh_log_segment_note(struct gh_log_segment *segment, const struct gh_log_record *record,
                          uint32_t end);
-/* Writes the index file of a sealed segment. That it fails costs a scan at the next open. */
-void gh_log_segment_save(struct gh_log *log, const struct gh_log_segment *segment);
 /* Takes the oldest out of the table and removes its files. */
 void gh_log_segments_drop_first(struct gh_log *log);
 /* Takes a last segment without records out of the table: its name is about to be used again. */
@@ -140,6 +137,18 @@ struct gh_log_source {
     int file;
 };
 long gh_log_source_read(void *context, void *into, size_t size, uint32_t position);
+
+/* Parts of `note`, for what comes from an index file. False: no memory, or too many tags. */
+bool gh_log_segment_tag(struct gh_log_segment *segment, uint32_t tag, uint64_t offset);
+void gh_log_segment_mark(struct gh_log_segment *segment, struct gh_log_mark mark);
+/* Back to what it was before any of its records was known. */
+void gh_log_segment_forget(struct gh_log_segment *segment);
+
+/* log_load.c */
+/* Reads what is in the folder. */
+GH_MUST_USE enum gh_error_code gh_log_segments_load(struct gh_log *log, struct gh_error *error);
+/* Writes the index file of a sealed segment. That it fails costs a scan at the next open. */
+void gh_log_segment_save(struct gh_log *log, const struct gh_log_segment *segment);
 
 /* log_writer.c */
 void *gh_log_writer_run(void *log);

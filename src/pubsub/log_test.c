@@ -434,6 +434,32 @@ static void check_damaged_middle(void)
     gh_log_close(log);
 }
 
+/* What the folder has lost is said, not passed over. */
+static void check_missing_segment(void)
+{
+    const char *folder = check_folder();
+    struct gh_log *log = open_log(folder, NULL);
+    char path[1024];
+    append_many(log, 1, 200, TAG);
+    gh_log_close(log);
+    DIR *entries = opendir(folder);
+    int removed = 0, base;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        const char *end = strstr(entry->d_name, ".seg");
+        base = end == NULL ? 0 : (int)strtoul(entry->d_name, NULL, 10);
+        if (base > 1 && base < 100 && removed == 0) {
+            snprintf(path, sizeof path, "%s/%020d.seg", folder, base);
+            removed += unlink(path) == 0;
+        }
+    }
+    closedir(entries);
+    CHECK("one is gone", removed == 1);
+    log = open_log(folder, NULL);
+    CHECK("it is counted", gh_log_status(log).damaged == 1);
+    CHECK("the others are read", read_all(log, 1, TAG) > 100 && gh_log_next(log) == 201);
+    gh_log_close(log);
+}
+
 static void check_foreign(void)
 {
     const char *folder = check_folder();
@@ -623,6 +649,7 @@ int main(void)
     check_sync_error();
     check_torn_tail();
     check_damaged_middle();
+    check_missing_segment();
     check_foreign();
     check_retention();
     check_watch();
