@@ -36,7 +36,7 @@ enum {
     JOBS_MAX = 8192,
     BODY_MAX = 2 * 1024 * 1024,
     PEM_MAX = 64 * 1024,
-    RENEW_RETRY_S = 60,
+    TIDY_S = 3600,
     DAY_S = 86400,
 };
 
@@ -367,32 +367,47 @@ static void core_close(struct core *core)
 
 /* --- serving */
 
-static void renew_tls(struct core *core)
+static bool renew_tls(struct core *core)
 {
     struct gh_tls_context *tls;
     char line[GH_ERROR_LINE_MAX];
     if (!make_tls(core, &tls)) {
         gh_log(GH_LOG_ERROR, "core", "the server's certificate was not renewed: %s",
                gh_error_line(&core->error, line));
-        return;
+        return false;
     }
     for (size_t i = 0; i < core->config->listen_count; i++)
         gh_listener_set_tls(core->listeners[i], tls);
     gh_tls_context_unref(core->tls);
     core->tls = tls;
     gh_log(GH_LOG_INFO, "core", "the server's certificate was renewed");
+    return true;
 }
 
-/* Until SIGTERM or SIGINT; renews the certificate at two thirds of its life. */
+/* Takes out tokens and sessions whose time is over. */
+static void expire(struct core *core)
+{
+    int64_t now_ms = gh_time_utc_ms();
+    char line[GH_ERROR_LINE_MAX];
+    if (gh_store_expire(core->store, now_ms, now_ms - GH_OPERATOR_IDLE_S * INT64_C(1000),
+                        &core->error) != GH_OK)
+        gh_log(GH_LOG_WARN, "core", "expired tokens were not removed: %s",
+               gh_error_line(&core->error, line));
+}
+
+/* Until SIGTERM or SIGINT; tidies every hour, renews the certificate at two thirds of its life and,
+ * when that failed, with the next tidying. */
 static void serve(struct core *core, const sigset_t *stop)
 {
-    int64_t life_s = core->config->leaf_days * DAY_S;
+    int64_t life_ns = core->config->leaf_days * DAY_S * GH_SECOND_NS;
+    int64_t renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     for (;;) {
-        struct timespec until = {.tv_sec = life_s * 2 / 3};
-        int signal = sigtimedwait(stop, NULL, &until);
-        if (signal > 0)
+        const struct timespec until = {.tv_sec = TIDY_S};
+        if (sigtimedwait(stop, NULL, &until) > 0)
             return;
-        renew_tls(core);
+        expire(core);
+        if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))
+            renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     }
 }
 

@@ -18,6 +18,7 @@ enum { CALL_CAPTURES_MAX = 4, CALL_COOKIE_MAX = 256 };
 struct gh_api {
     struct gh_api_services services;
     struct gh_stream_hub *hub;
+    struct tenant_names *tenants;
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
     int64_t started_ms;

@@ -1,5 +1,6 @@
 #include "api/call_internal.h"
 #include "api/feeds_internal.h"
+#include "api/tenant_names_internal.h"
 #include "base/buffer.h"
 #include "observe/trail.h"
 #include "pubsub/pubsub.h"
@@ -42,12 +43,12 @@ void stream_tapped(void *context, const struct gh_tapped *tapped)
     const struct gh_message *message = &tapped->message;
     if (stream_hub_idle(api->hub) || message->device == 0)
         return;
-    struct stream_event event = {
-        .name = "telemetry",
-        .tenant = tapped->tenant,
-        .tenant_name = gh_message_attribute(message, GH_SLICE("projectId")),
-        .registry = gh_message_attribute(message, GH_SLICE("deviceRegistryId")),
-        .device = gh_message_attribute(message, GH_SLICE("deviceId"))};
+    struct stream_event event = {.name = "telemetry",
+                                 .tenant = tapped->tenant,
+                                 .tenant_name = tenant_names_get(api->tenants, tapped->tenant),
+                                 .registry =
+                                     gh_message_attribute(message, GH_SLICE("deviceRegistryId")),
+                                 .device = gh_message_attribute(message, GH_SLICE("deviceId"))};
     json_t *base64, *data = json_payload(message->data, &base64);
     json_t *value = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o}", "tenant", json_slice(event.tenant_name), "registry",

@@ -1,4 +1,5 @@
 #include "api/call_internal.h"
+#include "api/tenant_names_internal.h"
 
 static json_t *tenant_to_json(const struct gh_tenant *tenant)
 {
@@ -40,6 +41,7 @@ enum gh_error_code api_tenant_create(struct call *call)
         return code;
     code = gh_directory_tenant_get(call->api->services.directory, tenant.number, call->arena,
                                    &tenant, &call->error);
+    tenant_names_add(call->api->tenants, tenant.number, tenant.name);
     call->status = 201;
     call->answer = tenant_to_json(&tenant);
     return code;
