@@ -15,6 +15,9 @@ const struct cli_command cli_commands[] = {
     {"status", NULL, "", 0, "…", "what the server is doing", run_call, "GET", "/api/v1/status",
      NULL, "version started_at devices connected messages_received messages_stored log_bytes"},
 
+    {"operator", "password", "NAME", 1, "…", "give an operator a new password, shown once",
+     run_call, "POST", "/api/v1/operators/{0}/password", NULL, "name password"},
+
     {"tenant", "create", "NAME", 1, "… google-project azure-hub aws-account", "add a tenant",
      run_tenant_create, "POST", "/api/v1/tenants", NULL,
      "name google_project azure_hub aws_account created_at"},

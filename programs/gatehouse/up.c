@@ -225,7 +225,8 @@ static void say_where(const struct site *site, const char *name, const char *pas
     if (password[0] != '\0')
         printf("  Password      %s   (shown this once)\n", password);
     else
-        puts("  Password      as shown at the first start");
+        puts("  Password      as shown at the first start; `gatehouse operator password` makes a "
+             "new one");
     puts("\nCtrl-C ends everything; the next start keeps all data.");
     fflush(stdout);
 }

@@ -80,6 +80,7 @@ GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *
 
 /* Handlers, by the file that has them. */
 handler api_sign_in, api_sign_out, api_session;                                /* operators.c */
+handler api_operator_password;                                                 /* operators.c */
 handler api_token_create;                                                      /* operators.c */
 handler api_status, api_metrics, api_health;                                   /* status.c */
 handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */

@@ -66,6 +66,21 @@ enum gh_error_code api_sign_out(struct call *call)
     return gh_operators_sign_out(call->api->services.operators, cookie, &call->error);
 }
 
+/* A new password, made here and shown once; the operator's sessions end. */
+enum gh_error_code api_operator_password(struct call *call)
+{
+    char password[GH_PASSWORD_MADE_MAX];
+    gh_password_make(password);
+    enum gh_error_code code =
+        gh_operators_set_password(call->api->services.operators, call->captures[0],
+                                  gh_slice_text(password), call->now_ms, &call->error);
+    if (code == GH_OK)
+        call->answer =
+            json_pack("{s:o, s:s}", "name", json_slice(call->captures[0]), "password", password);
+    gh_secret_wipe(password, sizeof password);
+    return code;
+}
+
 /* {role, tenant?, ttl_s?, member?}: a token never has more than its maker, which the permission
  * sees to. */
 enum gh_error_code api_token_create(struct call *call)

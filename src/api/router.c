@@ -28,6 +28,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY},
     {"GET", "/api/v1/session", api_session, 0, LIST},
     {"DELETE", "/api/v1/session", api_sign_out, 0, LIST},
+    {"POST", "/api/v1/operators/{o}/password", api_operator_password, P(OPERATORS_UPDATE), 0},
     {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
     {"GET", "/api/v1/status", api_status, 0, LIST},
     {"GET", "/api/v1/tenants", api_tenant_list, P(TENANTS_GET), LIST},

@@ -164,6 +164,14 @@ test('curl reads metrics with a token of that role, and with no other', async ()
   assert.equal((await server.call('GET', '/metrics', { token: await server.token('viewer') })).status, 401);
 });
 
+test('a lost password is replaced from the host, and ends what was signed in', async () => {
+  const { password } = JSON.parse(await server.cli('operator', 'password', server.operator, '--json'));
+  const sign = (word) => server.call('POST', '/api/v1/session', { body: { name: server.operator, password: word } });
+  await eventually(async () => (await sign(password)).status === 200, 15000, 'signing in with the new one');
+  assert.notEqual((await sign(server.password)).status, 200);
+  assert.equal((await server.tryCli(['operator', 'password', 'nobody'])).code, 1);
+});
+
 test('the command line: tables, --json, import, exit codes', async () => {
   const file = join(server.folder, 'devices.jsonl');
   writeFileSync(file, [1, 2, 3].map((n) => JSON.stringify({ tenant: project, registry: 'warehouse', id: `import-${n}`, public_key: deviceKey().pem, attributes: { hall: `${n}` } })).join('\n'));
