@@ -83,9 +83,10 @@ int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
-int run_init(struct cli *cli); /* init.c */
-int run_up(struct cli *cli);   /* up.c */
-int run_help(struct cli *cli); /* main.c */
+int run_init(struct cli *cli);       /* init.c */
+int run_up(struct cli *cli);         /* up.c */
+int run_completion(struct cli *cli); /* completion.c */
+int run_help(struct cli *cli);       /* main.c */
 
 /* --- init.c */
 /* Makes the data folder: CA, configuration, database, first operator. The password goes to

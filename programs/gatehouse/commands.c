@@ -92,6 +92,8 @@ const struct cli_command cli_commands[] = {
      "updated_at"},
     {"zone", "show", "TENANT/ZONE", 1, "…", "show a zone", run_call, "GET", TENANT "/zones/{1}",
      NULL, "zone name season mode band reading outdoor probes equipment alarms updated_at"},
+    {"completion", NULL, "bash", 1, "", "print the completion script of a shell", run_completion,
+     NULL, NULL, NULL, NULL},
     {"help", NULL, "", 0, "", "this list", run_help, NULL, NULL, NULL, NULL},
 };
 const size_t cli_commands_count = GH_COUNT(cli_commands);
