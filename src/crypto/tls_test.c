@@ -5,6 +5,7 @@
 #include "crypto/key.h"
 #include "crypto/tls.h"
 #include "test/check.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -319,6 +320,8 @@ static void each_offer(void)
             CHECK("nothing to resume", !SSL_SESSION_has_ticket(SSL_get_session(client)));
             size_t got;
             uint8_t byte;
+            CHECK("no ticket behind the handshake",
+                  recv(pair.fds[1], &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN);
             if (SSL_version(client) == TLS1_2_VERSION) {
                 CHECK("the client asks to renegotiate",
                       SSL_renegotiate(client) == 1 && SSL_do_handshake(client) != 0);

@@ -11,12 +11,16 @@
 #define LAST(path) "GET " path " HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"
 
 enum { BODY_MAX = 64 * 1024, EVENTS = 200, LARGE = 4 * 1024 * 1024 };
+enum { PIECES = 1000, PIECE = 32 * 1024 };
+/* The kernel's buffers for one connection, 4 and 6 MiB, and some of ours. */
+enum { FLOOD_MAX = 12 * 1024 * 1024 };
 
 static struct rig rig;
 static struct rig_pki pki;
 static struct gh_metrics metrics;
 static struct gh_workers *workers;
 static struct tally gone = TALLY, refused_sends = TALLY, streams = TALLY;
+static struct tally left = TALLY, late = TALLY; /* of /late */
 static uint8_t large[GH_EXCHANGE_ANSWER_BYTES_MAX + 1];
 
 static void answer_text(struct gh_exchange *exchange, int status, struct gh_slice body)
@@ -69,11 +73,24 @@ static void run_events(struct gh_job *job)
 static void run_flood(struct gh_job *job)
 {
     struct gh_exchange *exchange = ((struct job *)(void *)job)->exchange;
-    while (gh_exchange_send(exchange, gh_slice(large, 16 * 1024)))
+    size_t taken = 0;
+    for (; gh_exchange_send(exchange, gh_slice(large, 16 * 1024)); taken += 16 * 1024)
         sched_yield();
+    CHECK("a slow reader costs its queue and the kernel's buffers, no more", taken <= FLOOD_MAX);
     tally_add(&refused_sends);
     gh_exchange_finish(exchange);
     gh_exchange_unref(exchange);
+}
+
+/* Sends to a peer that has left. */
+static void run_late(struct gh_job *job)
+{
+    struct gh_exchange *exchange = ((struct job *)(void *)job)->exchange;
+    CHECK("it leaves", tally_wait(&left, 1));
+    CHECK("who has left gets nothing", !gh_exchange_send(exchange, GH_SLICE("late")));
+    gh_exchange_finish(exchange);
+    gh_exchange_unref(exchange);
+    tally_add(&late);
 }
 
 static void on_gone(void *context)
@@ -112,7 +129,13 @@ static void handler(void *context, struct gh_exchange *exchange)
         begin_stream(exchange, run_events);
     else if (gh_slice_equal(path, GH_SLICE("/flood")))
         begin_stream(exchange, run_flood);
-    else if (gh_slice_equal(path, GH_SLICE("/large")))
+    else if (gh_slice_equal(path, GH_SLICE("/piece")))
+        answer_text(exchange, 200, gh_slice(large, PIECE));
+    else if (gh_slice_equal(path, GH_SLICE("/late"))) {
+        CHECK("begun", gh_exchange_stream(exchange, 200, "text/event-stream"));
+        gh_exchange_on_gone(exchange, on_gone, &left);
+        submit(exchange, run_late);
+    } else if (gh_slice_equal(path, GH_SLICE("/large")))
         answer_text(exchange, 200, gh_slice(large, LARGE));
     else if (gh_slice_equal(path, GH_SLICE("/empty")))
         gh_exchange_answer(exchange, &(struct gh_http_answer){.status = 204});
@@ -363,6 +386,25 @@ static void large_bodies(uint16_t port, struct gh_tls_context *tls)
     gh_buffer_deinit(&heard);
 }
 
+/* More answers than all queues hold, to a peer that first asks for everything and then reads. */
+static void asked_ahead(uint16_t port, struct gh_tls_context *tls)
+{
+    struct peer peer = peer_open(port, tls);
+    struct gh_buffer heard;
+    size_t total = 0;
+    gh_buffer_init(&heard, 1 << 20);
+    for (int i = 1; i < PIECES; i++)
+        CHECK("sent", peer_say(&peer, GET("/piece")));
+    CHECK("sent", peer_say(&peer, LAST("/piece")));
+    for (; !peer.ended; gh_buffer_clear(&heard)) {
+        peer_read(&peer, &heard);
+        total += heard.size;
+    }
+    CHECK("every answer comes", total > (size_t)PIECES * PIECE);
+    peer_close(&peer);
+    gh_buffer_deinit(&heard);
+}
+
 /* The peer leaves, or does not read, while a stream is sent. */
 static void leaving(uint16_t port, struct gh_tls_context *tls)
 {
@@ -376,6 +418,13 @@ static void leaving(uint16_t port, struct gh_tls_context *tls)
     CHECK("the sender learns that the peer is gone",
           tally_wait(&refused_sends, before_refused + 1));
     CHECK("and is told once", tally_wait(&gone, before_gone + 1));
+    left.count = late.count = 0; /* nobody looks at them between two runs */
+    struct peer silent = peer_open(port, tls);
+    CHECK("sent", peer_say(&silent, GET("/late")));
+    gh_buffer_clear(&heard);
+    CHECK("it begins", peer_read_text(&silent, &heard, "text/event-stream"));
+    peer_close(&silent);
+    CHECK("a stream that waited for something to say", tally_wait(&late, 1));
     struct peer sleeper = peer_open(port, tls);
     CHECK("sent", peer_say(&sleeper, GET("/flood")));
     CHECK("the sender learns that the peer does not read",
@@ -444,7 +493,9 @@ int main(void)
     large_bodies(gh_listener_port(plain), NULL);
     large_bodies(gh_listener_port(secure), pki.client);
     leaving(gh_listener_port(plain), NULL);
+    asked_ahead(gh_listener_port(plain), NULL);
     leaving(gh_listener_port(secure), pki.client);
+    asked_ahead(gh_listener_port(secure), pki.client);
     half_closed(gh_listener_port(plain));
     struct peer waiting = peer_open(gh_listener_port(plain), NULL);
     CHECK("sent", peer_say(&waiting, GET("/never"))); /* open while the loops stop */
