@@ -520,6 +520,7 @@ static void destroy(struct gh_conn *conn)
 {
     struct conn_origin *origin = conn->origin;
 
+    conn->is_pending = true; /* whatever `closed` calls does not queue what is about to be freed */
     end_protocol(conn);
     gh_timer_cancel(conn->loop, &conn->timer);
     stream_close(&conn->stream);

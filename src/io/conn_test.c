@@ -108,6 +108,9 @@ static void on_closed(void *state, const char *why)
 {
     struct line_conn *line = state;
     gh_timer_cancel(gh_conn_loop(line->conn), &line->release);
+    gh_conn_dirty(line->conn); /* too late, and harmless */
+    gh_conn_set_deadline(line->conn, 1);
+    gh_conn_close(line->conn);
     free(line);
     pthread_mutex_lock(&closed.lock);
     snprintf(last_why, sizeof last_why, "%s", why);
