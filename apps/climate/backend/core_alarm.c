@@ -45,11 +45,15 @@ static bool holds(const struct gh_core *core, const struct gh_core_zone *zone, i
     const struct gh_control_decision *now = &zone->decision;
     const struct gh_control_settings *limits = &core->settings;
     bool measured = !now->fallback;
+    /* Beyond the noise and the steps of the probes; once begun, the edge of the band itself ends
+     * it. */
+    double begins_k = zone->alarm_begin_ms[GH_CORE_ALARM_TEMPERATURE] == 0 ? 0.2 : 0.0;
     switch (alarm) {
     case GH_CORE_ALARM_FROST:
         return measured && now->air_c < limits->frost_c;
     case GH_CORE_ALARM_TEMPERATURE:
-        return measured && (now->air_c < limits->low_c || now->air_c > limits->high_c);
+        return measured &&
+               (now->air_c < limits->low_c - begins_k || now->air_c > limits->high_c + begins_k);
     case GH_CORE_ALARM_HUMIDITY:
         return measured && now->humidity_pct > limits->humidity_max_pct + 3.0;
     case GH_CORE_ALARM_CO2:

@@ -6,6 +6,9 @@
 
 enum { STATE_VERSION = 1 };
 
+/* Numbers travel as JSON, whose readers may keep 53 bits. */
+static const int64_t sequence_max = INT64_C(1) << 53, lease_max_s = INT64_C(7) * 24 * 3600;
+
 /* The controller's state, field by field: what is not named here begins anew after a restart. */
 enum kind { FLAG, TIME, REAL };
 static const struct {
@@ -56,6 +59,12 @@ static json_t *save_control(const struct gh_control_state *state)
     return object;
 }
 
+/* Years 1 to 9999, like every time that is printed. */
+static bool time_is_sane(int64_t ms)
+{
+    return ms >= -INT64_C(62135596800000) && ms <= INT64_C(253402300799999);
+}
+
 static bool restore_control(const json_t *saved, struct gh_control_state *state,
                             struct gh_error *error)
 {
@@ -71,6 +80,10 @@ static bool restore_control(const json_t *saved, struct gh_control_state *state,
             break;
         case TIME:
             got = gh_json_get_i64(saved, fields[i].name, GH_JSON_REQUIRED, &time_ms, error);
+            if (got && !time_is_sane(time_ms)) {
+                gh_error_set(error, GH_ERROR_FILE, "saved %s is no time", fields[i].name);
+                return false;
+            }
             memcpy(at, &time_ms, sizeof time_ms);
             break;
         case REAL:
@@ -113,7 +126,9 @@ static bool restore_unit(const json_t *saved, int kind, struct gh_core_zone *zon
         return false;
     int stages = gh_unit_stages((enum gh_unit)kind);
     if (decided < 0 || decided > stages || level < 0 || level > stages || unit->sequence < 0 ||
-        unit->lease_s < 0 || id.size >= sizeof unit->id) {
+        unit->sequence > sequence_max || unit->lease_s < 0 || unit->lease_s > lease_max_s ||
+        !time_is_sane(control->changed_ms) || !time_is_sane(unit->lease_until_ms) ||
+        id.size >= sizeof unit->id) {
         gh_error_set(error, GH_ERROR_FILE, "the saved %s of %s is not one",
                      gh_unit_name((enum gh_unit)kind), zone->name);
         return false;

@@ -57,7 +57,7 @@ static const struct {
     const char *text;
 } meanings[] = {
     {0, "no answer; the site goes on under the machines' leases"},
-    {400, "the request is refused"},
+    {400, "refused as it is"},
     {401, "the token is not accepted; its file is read again for the next try"},
     {403, "the token may not do this; it needs the roles of a device controller"},
     {404, "the subscription, device or tenant does not exist"},
@@ -97,6 +97,33 @@ static void note_success(struct gh_service *service, enum operation operation)
     service->troubles[operation].stands = false;
 }
 
+/* What was called, and the platform's own words about it: both APIs answer {"error":{"message":…}}.
+ */
+static void explain(const char *path, struct gh_slice answer, struct gh_error *out)
+{
+    struct gh_slice message = GH_SLICE("no further word");
+    struct gh_error ignored;
+    json_t *body = gh_json_read(answer, &ignored), *object = NULL;
+    if (gh_json_object(body, "error", &object))
+        gh_json_text(object, "message", &message);
+    gh_error_set(out, GH_ERROR_UNAVAILABLE, "%s: %.*s", path, GH_PRINT(message));
+    json_decref(body);
+}
+
+/* FAILED_PRECONDITION: the device is not connected or not subscribed; other refusals are ours to
+ * mend. */
+static bool device_is_away(int status, struct gh_slice answer)
+{
+    struct gh_error ignored;
+    struct gh_slice name = {0};
+    json_t *body = status == 400 ? gh_json_read(answer, &ignored) : NULL, *object = NULL;
+    if (gh_json_object(body, "error", &object))
+        gh_json_text(object, "status", &name);
+    bool away = gh_slice_equal(name, GH_SLICE("FAILED_PRECONDITION"));
+    json_decref(body);
+    return away;
+}
+
 /* One call with a JSON body (taken; NULL sends none). The status, or 0 when no answer came. */
 static int call(struct gh_service *service, enum operation operation, const char *method,
                 const char *path, json_t *body, struct gh_buffer *answer, int64_t now_ms)
@@ -116,7 +143,13 @@ static int call(struct gh_service *service, enum operation operation, const char
         note_success(service, operation);
         return status;
     }
-    note_failure(service, operation, status, status == 0 ? error.text : path, now_ms);
+    if (status != 0)
+        explain(path, gh_buffer_slice(answer), &error);
+    if (operation == COMMAND && device_is_away(status, gh_buffer_slice(answer)))
+        gh_log(GH_LOG_DEBUG, "climate", "%s",
+               error.text); /* the zone's alarm says it to the operator */
+    else
+        note_failure(service, operation, status, error.text, now_ms);
     return status;
 }
 
@@ -241,23 +274,13 @@ static bool save(struct gh_service *service, int64_t now_ms)
     return written;
 }
 
-/* FAILED_PRECONDITION says that the device is not there to take it; other refusals are ours to
- * mend. */
 static enum gh_core_outcome outcome_of(int status, struct gh_slice answer)
 {
-    struct gh_error error;
-    struct gh_slice name = {0};
-    json_t *body = NULL, *object = NULL;
     if (good(status))
         return GH_CORE_DELIVERED;
-    if (status != 400)
-        return status == 404 || status == 403 ? GH_CORE_REFUSED : GH_CORE_UNKNOWN;
-    body = gh_json_read(answer, &error);
-    if (gh_json_object(body, "error", &object))
-        gh_json_text(object, "status", &name);
-    bool away = gh_slice_equal(name, GH_SLICE("FAILED_PRECONDITION"));
-    json_decref(body);
-    return away ? GH_CORE_UNREACHABLE : GH_CORE_REFUSED;
+    if (device_is_away(status, answer))
+        return GH_CORE_UNREACHABLE;
+    return status == 400 || status == 403 || status == 404 ? GH_CORE_REFUSED : GH_CORE_UNKNOWN;
 }
 
 static json_t *command_body(const struct gh_core_command *command)

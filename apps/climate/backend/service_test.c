@@ -2,7 +2,7 @@
 #include "apps/climate/swarm/site.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/base64.h"
 #include "wire/json.h"
 #include <math.h>

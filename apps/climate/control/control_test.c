@@ -1,5 +1,5 @@
 #include "apps/climate/control/control.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <string.h>
 

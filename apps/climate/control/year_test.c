@@ -1,6 +1,6 @@
 #include "apps/climate/control/year.h"
 #include "apps/climate/model/table.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static void check_published(const struct gh_table *table, size_t row, const stru
 static void check_reference_controllers(void)
 {
     struct gh_error error;
-    struct gh_table *table = gh_table_open("test/data/climate/kpi_reference.tsv", 1 << 16, &error);
+    struct gh_table *table = gh_table_open("tests/data/climate/kpi_reference.tsv", 1 << 16, &error);
     REQUIRE("KPI reference", table != NULL && gh_table_rows(table) == 8);
     print_head();
     for (size_t row = 0; row < gh_table_rows(table); row++) {

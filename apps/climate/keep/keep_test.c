@@ -1,5 +1,5 @@
 #include "apps/climate/keep/keep.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>

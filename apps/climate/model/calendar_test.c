@@ -1,7 +1,7 @@
 #include "apps/climate/model/calendar.h"
 #include "base/slice.h"
 #include "base/time.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <string.h>
 

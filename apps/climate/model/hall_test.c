@@ -2,7 +2,7 @@
 #include "apps/climate/model/psychro.h"
 #include "apps/climate/model/sensor.h"
 #include "apps/climate/model/table.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void run(const struct gh_hall_plant *plant, const struct gh_hall_load *lo
 static void check_steps(void)
 {
     struct gh_error error;
-    struct gh_table *table = gh_table_open("test/data/climate/step_reference.tsv", 1 << 16, &error);
+    struct gh_table *table = gh_table_open("tests/data/climate/step_reference.tsv", 1 << 16, &error);
     REQUIRE("step reference", table != NULL && gh_table_rows(table) == 40);
     double worst_60 = 0, worst_6 = 0;
     for (size_t row = 0; row < gh_table_rows(table); row++) {
@@ -59,7 +59,7 @@ static void check_co2(void)
 {
     struct gh_error error;
     struct gh_table *table =
-        gh_table_open("test/data/climate/co2_step_reference.tsv", 1 << 16, &error);
+        gh_table_open("tests/data/climate/co2_step_reference.tsv", 1 << 16, &error);
     REQUIRE("CO2 reference", table != NULL && gh_table_rows(table) == 16);
     for (size_t row = 0; row < gh_table_rows(table); row++) {
         char claim[96];

@@ -1,7 +1,7 @@
 #include "apps/climate/model/kpi.h"
 #include "apps/climate/model/sensor.h"
 #include "apps/climate/model/table.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 static void check_mkt(void)
 {
     struct gh_error error;
-    struct gh_table *table = gh_table_open("test/data/climate/mkt_reference.tsv", 1 << 16, &error);
+    struct gh_table *table = gh_table_open("tests/data/climate/mkt_reference.tsv", 1 << 16, &error);
     REQUIRE("MKT reference", table != NULL && gh_table_rows(table) == 24);
     for (size_t row = 0; row < gh_table_rows(table); row++) {
         double heat, gas, expected, mean;

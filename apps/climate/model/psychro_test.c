@@ -1,6 +1,6 @@
 #include "apps/climate/model/psychro.h"
 #include "apps/climate/model/table.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static void check_row(const struct gh_table *table, size_t row, double (*run)(co
 
 static void check_reference(void)
 {
-    struct gh_table *table = open_table("test/data/climate/psychro_reference.tsv");
+    struct gh_table *table = open_table("tests/data/climate/psychro_reference.tsv");
     size_t checked = 0;
     for (size_t row = 0; row < gh_table_rows(table); row++) {
         for (size_t i = 0; i < GH_COUNT(functions); i++) {
@@ -138,7 +138,7 @@ static bool near(double value, double expected, double relative, double absolute
 
 static void check_grid(void)
 {
-    struct gh_table *table = open_table("test/data/climate/psychro_grid.tsv");
+    struct gh_table *table = open_table("tests/data/climate/psychro_grid.tsv");
     CHECK("238 states", gh_table_rows(table) == 238);
     for (size_t row = 0; row < gh_table_rows(table); row++) {
         char claim[64];

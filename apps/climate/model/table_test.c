@@ -1,5 +1,5 @@
 #include "apps/climate/model/table.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -57,6 +57,6 @@ int main(void)
         CHECK("another column is not there", !gh_table_column(table, "other", &column));
         gh_table_close(table);
     }
-    CHECK("no file", gh_table_open("test/data/climate/absent.tsv", BYTES_MAX, &error) == NULL);
+    CHECK("no file", gh_table_open("tests/data/climate/absent.tsv", BYTES_MAX, &error) == NULL);
     return check_report();
 }

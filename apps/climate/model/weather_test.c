@@ -1,7 +1,7 @@
 #include "apps/climate/model/calendar.h"
 #include "apps/climate/model/psychro.h"
 #include "apps/climate/model/weather.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 #include "apps/climate/swarm/link.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/jose.h"
 
 static void check_token(enum gh_key_kind kind, const char *algorithm)

@@ -44,6 +44,12 @@ json_t *gh_site_save(const struct gh_site *site)
                      gh_time_print(site->now_ms, when), "halls", halls);
 }
 
+/* Years 1 to 9999, like every time that is printed. */
+static bool time_is_sane(int64_t ms)
+{
+    return ms >= -INT64_C(62135596800000) && ms <= INT64_C(253402300799999);
+}
+
 static bool restore_actuator(const json_t *saved, struct gh_actuator *out, struct gh_error *error)
 {
     struct gh_slice unit = {0}, command = {0};
@@ -57,7 +63,8 @@ static bool restore_actuator(const json_t *saved, struct gh_actuator *out, struc
         !gh_json_get_text(saved, "command", GH_JSON_REQUIRED, &command, error))
         return false;
     if (!gh_slice_equal(unit, gh_slice_text(gh_unit_name(out->unit))) || level < 0 ||
-        level > gh_unit_stages(out->unit) || command.size > GH_ACTUATOR_ID_MAX) {
+        level > gh_unit_stages(out->unit) || command.size > GH_ACTUATOR_ID_MAX ||
+        out->sequence < 0 || !time_is_sane(out->since_ms) || !time_is_sane(out->lease_ms)) {
         gh_error_set(error, GH_ERROR_FILE, "the saved %s is not one", gh_unit_name(out->unit));
         return false;
     }

@@ -1,5 +1,5 @@
 #include "apps/climate/swarm/site.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/json.h"
 #include <math.h>
 #include <stdio.h>
