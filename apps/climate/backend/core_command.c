@@ -20,8 +20,8 @@ static void make_command(struct gh_core *core, struct gh_core_zone *zone, enum g
                          int level, int64_t site_ms, int64_t now_ms)
 {
     struct gh_core_unit *unit = &zone->units[kind];
-    int64_t last = unit->report.sequence > unit->sequence ? unit->report.sequence : unit->sequence;
-    unit->sequence = last + 1;
+    assert(unit->sequence >= unit->report.sequence); /* gh_core_confirm sees to it */
+    unit->sequence++;
     unit->level = level;
     unit->lease_s = lease_of(core);
     unit->lease_until_ms = site_ms + unit->lease_s * 1000;

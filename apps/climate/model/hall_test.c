@@ -29,7 +29,8 @@ static void run(const struct gh_hall_plant *plant, const struct gh_hall_load *lo
 static void check_steps(void)
 {
     struct gh_error error;
-    struct gh_table *table = gh_table_open("tests/data/climate/step_reference.tsv", 1 << 16, &error);
+    struct gh_table *table =
+        gh_table_open("tests/data/climate/step_reference.tsv", 1 << 16, &error);
     REQUIRE("step reference", table != NULL && gh_table_rows(table) == 40);
     double worst_60 = 0, worst_6 = 0;
     for (size_t row = 0; row < gh_table_rows(table); row++) {
