@@ -18,6 +18,8 @@ enum {
     TICK_NS = 1000 * 1000,
     DUE_MAX = 256, /* of one publisher: due and not yet sent */
     DRAIN_MS = 30 * 1000,
+    FILLER_BYTES = 1 << 20,
+    FILLER_STEP = 4099, /* odd, and not near the size of a message */
     CONCURRENCY = 32,
 };
 
@@ -41,7 +43,7 @@ struct publish {
     struct opener publishers, subscribers;
     struct publisher *publisher;
     struct pullers *pullers;
-    uint8_t *payload;
+    uint8_t *payload, *filler;
     uint32_t mark; /* of this run's messages: an earlier run may have left some */
     enum phase phase;
     bool receives, paused;
@@ -79,6 +81,8 @@ static enum gh_mqtt_client_sending send_one(struct publish *run, struct peer *pe
     write_u64(run->payload, (uint64_t)run->mark << 32 | peer->number);
     write_u64(run->payload + 8, number);
     write_u64(run->payload + 16, (uint64_t)now_ns);
+    memcpy(run->payload + HEADER_BYTES, run->filler + run->sent * FILLER_STEP % FILLER_BYTES,
+           (size_t)run->load->options->size - HEADER_BYTES);
     enum gh_mqtt_client_sending sending =
         peer_publish(peer, topic, gh_slice(run->payload, (size_t)run->load->options->size),
                      (uint8_t)run->load->options->qos, (uint64_t)now_ns);
@@ -339,6 +343,27 @@ static void fill(struct publish *run, struct opener *opener, size_t first_row,
     opener->all_up = all_up;
 }
 
+/* Readings as sensors write them, with random digits: a server that compresses what it stores has
+ * its usual work. Each message begins elsewhere in the text. */
+static uint8_t *make_filler(size_t message_bytes)
+{
+    static const char reading[] =
+        "{\"temperature_c\":20.01,\"humidity_pct\":50.2,\"co2_ppm\":612,\"pm25_ugm3\":7.13,"
+        "\"power_w\":24000,\"sequence\":4711042,\"site_time\":\"2026-11-24T05:07:33.060Z\"}";
+    size_t size = FILLER_BYTES + message_bytes;
+    uint8_t *filler = malloc(size);
+    uint64_t random = 88172645463325252u; /* xorshift64, the same in every run */
+    for (size_t i = 0; filler != NULL && i < size; i++) {
+        filler[i] = (uint8_t)reading[i % (sizeof reading - 1)];
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        if (filler[i] >= '0' && filler[i] <= '9' && (random >> 32) % 2 == 0)
+            filler[i] = (uint8_t)('0' + random % 10);
+    }
+    return filler;
+}
+
 static void *start(struct load *load)
 {
     const struct options *options = load->options;
@@ -364,6 +389,7 @@ static void *start(struct load *load)
     run->subscribers.peers = calloc(subscribers + 1, sizeof(struct peer));
     run->publisher = calloc(publishers, sizeof *run->publisher);
     run->payload = calloc(1, (size_t)options->size);
+    run->filler = make_filler((size_t)options->size);
     fill(run, &run->publishers, 0, &publisher_events, publishers_up);
     fill(run, &run->subscribers, publishers, &subscriber_events, subscribers_up);
     for (size_t i = 0; i < subscribers; i++)
@@ -406,6 +432,7 @@ static void report(void *state, struct gh_buffer *out)
     free(run->publishers.peers);
     free(run->subscribers.peers);
     free(run->payload);
+    free(run->filler);
     free(run);
 }
 

@@ -61,6 +61,6 @@ function(gh_fuzz file)
     endif()
 endfunction()
 
-# The thin table-driven layer of test/check.h.
-add_library(gh_check STATIC ${CMAKE_SOURCE_DIR}/test/check.c)
+# The thin table-driven layer of tests/check.h.
+add_library(gh_check STATIC ${CMAKE_SOURCE_DIR}/tests/check.c)
 target_link_libraries(gh_check PUBLIC gh_flags)

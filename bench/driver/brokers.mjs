@@ -4,7 +4,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { bin, Server } from '../../test/lib/server.mjs';
+import { bin, Server } from '../../tests/lib/server.mjs';
 import { family, placed } from './machine.mjs';
 
 const project = 'bench', registry = 'fleet', location = 'europe-west1';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin } from '../../test/lib/server.mjs';
+import { bin } from '../../tests/lib/server.mjs';
 import { Gatehouse, Mosquitto } from './brokers.mjs';
 import { connect, idle, qos1, startColumns } from './figures.mjs';
 import { busySeconds, describe, memory, opensslSpeed, placed, placement } from './machine.mjs';

@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "base/secret.h"
 #include "base/time.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 

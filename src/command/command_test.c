@@ -1,5 +1,5 @@
 #include "command/command.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <string.h>
 
 static const struct {

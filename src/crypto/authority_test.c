@@ -2,7 +2,7 @@
  * needs somebody who issues. */
 #include "crypto/authority.h"
 #include "crypto/certificate.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>

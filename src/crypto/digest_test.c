@@ -1,5 +1,5 @@
 #include "crypto/digest.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <string.h>
 
 /* FIPS 180-4 examples as NIST publishes them, and RFC 4231 §4.2, §4.3, §4.7. */

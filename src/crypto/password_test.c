@@ -1,5 +1,5 @@
 #include "crypto/password.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <string.h>
 
 /* Cheap on purpose; what the cost does is libargon2's business. */

@@ -4,7 +4,7 @@
 #include "crypto/authority.h"
 #include "crypto/key.h"
 #include "crypto/tls.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>

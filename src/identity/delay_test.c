@@ -1,5 +1,5 @@
 #include "identity/delay.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 
 static const struct gh_slice alice = GH_SLICE_INIT("account alice"),

@@ -1,6 +1,6 @@
 /* Devices against a real directory in a temporary folder; the clock is an argument. */
 #include "identity/device.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 

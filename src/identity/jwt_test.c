@@ -1,10 +1,10 @@
 #include "base/time.h"
 #include "identity/jwt.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 
-/* Tokens are signed here with fresh keys; published vectors are judged by test/vectors. */
+/* Tokens are signed here with fresh keys; published vectors are judged by tests/vectors. */
 #define NOW INT64_C(1700000000)
 enum { ARENA_BYTES = 1 << 20, TOKEN_MAX = 4096 };
 

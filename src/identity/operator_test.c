@@ -1,6 +1,6 @@
 #include "identity/operator.h"
 #include "store/store.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

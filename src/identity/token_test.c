@@ -1,6 +1,6 @@
 #include "identity/token.h"
 #include "store/store.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "io/listener.h"
 #include "io/loop.h"
 #include "io/socket.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 #include "io/socket.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

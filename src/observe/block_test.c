@@ -1,5 +1,5 @@
 #include "observe/block.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "pubsub/pubsub.h"
 #include "store/registry.h"
 #include "store/store.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 #include "observe/trail.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 #include "policy/binding.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/json.h"
 #include <string.h>
 

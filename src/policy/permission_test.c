@@ -1,5 +1,5 @@
 #include "policy/permission.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 

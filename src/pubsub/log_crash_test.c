@@ -1,7 +1,7 @@
 /* kill -9 at random moments: a child appends and says on a pipe which appends were answered; after
  * its death the parent opens the log and looks for every one of them, once, whole and in order. */
 #include "pubsub/log.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "pubsub/log.h"
 #include "pubsub/log_disk.h"
 #include "pubsub/segment.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <dirent.h>
 #include <inttypes.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 #include "pubsub/message.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdlib.h>
 #include <string.h>
 

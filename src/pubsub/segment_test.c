@@ -1,6 +1,6 @@
 #include "base/cursor.h"
 #include "pubsub/segment.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

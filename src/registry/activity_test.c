@@ -1,6 +1,6 @@
 /* Times noted by many threads while others read and flush: a reader never sees a time go back. */
 #include "registry/directory_internal.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <sched.h>
 #include <stdio.h>
 

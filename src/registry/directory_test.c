@@ -2,7 +2,7 @@
 #include "crypto/authority.h"
 #include "crypto/key.h"
 #include "registry/directory.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 #include "registry/limits.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <string.h>
 
 /* Google IoT Core "Quotas and limits": at each limit, and one past it. */

@@ -1,6 +1,6 @@
 /* Lists of devices: order, pages, filters, tokens, and the ceiling of the arena. */
 #include "registry/directory.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * with QoS 1 arrives once and is acknowledged once, in both directions. */
 #include "base/time.h"
 #include "session/session.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/mqtt/client.h"
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 #include "base/time.h"
 #include "session/session.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

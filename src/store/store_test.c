@@ -1,6 +1,6 @@
 #include "store/registry.h"
 #include "store/store.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 

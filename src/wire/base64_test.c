@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/base64.h"
 
 enum { STRICT = 1, ANY = 2 };

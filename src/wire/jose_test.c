@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/base64.h"
 #include "wire/jose.h"
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/utf8.h"
 
 /* Edges of RFC 3629 §4. */

@@ -7,7 +7,7 @@
 #include "io/loop.h"
 #include "io/worker.h"
 #include "registry/directory.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "dialect/google/message_internal.h"
-#include "test/check.h"
+#include "tests/check.h"
 
 /* A message with a field of every type. */
 static const struct google_enum_value level_values[] = {{"UNSET", 0}, {"NONE", 10}, {"DEBUG", 40}};

@@ -1,5 +1,5 @@
 #include "dialect/google/mqtt.h"
-#include "test/check.h"
+#include "tests/check.h"
 
 /* Client ids, topics and filters of docs/protocols/google.md 1.2 and 1.5. */
 static const struct {

@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "dialect/google/rest_internal.h"
 #include "pubsub/pubsub.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>

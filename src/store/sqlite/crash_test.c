@@ -2,7 +2,7 @@
  * moment, and all that it reported must be there when the database is opened again. Each round goes
  * on with the same database. */
 #include "store/registry.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 #include "base/hash.h"
 #include "store/sqlite/sqlite_internal.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * walk over a whole table or a sort in memory is a failure unless it is named here with its reason.
  */
 #include "store/sqlite/sqlite_internal.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
 

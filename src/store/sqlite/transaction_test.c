@@ -1,6 +1,6 @@
 #include "base/log.h"
 #include "store/sqlite/sqlite_internal.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/http/body.h"
 #include <stdlib.h>
 #include <string.h>

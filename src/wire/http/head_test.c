@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/http/head.h"
 #include "wire/http/write.h"
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/http/path.h"
 #include "wire/http/query.h"
 

@@ -1,5 +1,5 @@
 #include "base/time.h"
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/mqtt/client.h"
 #include <stdio.h>
 

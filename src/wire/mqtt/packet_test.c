@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/mqtt/packet.h"
 #include <stdio.h>
 #include <string.h>

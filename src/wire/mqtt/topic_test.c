@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include "wire/mqtt/topic.h"
 #include <string.h>
 

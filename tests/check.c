@@ -1,4 +1,4 @@
-#include "test/check.h"
+#include "tests/check.h"
 #include <ftw.h>
 #include <limits.h>
 #include <stdatomic.h>

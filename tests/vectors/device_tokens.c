@@ -3,7 +3,7 @@
  * carry their own clock, keys and policy. */
 #include "crypto/certificate.h"
 #include "identity/jwt.h"
-#include "test/vectors/vectors.h"
+#include "tests/vectors/vectors.h"
 #include <assert.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * result of valid, invalid or acceptable. Signatures of ES256 and RS256, HMAC-SHA-256, and compact
  * JWS are decided; every other group is unsupported. */
 #include "base/secret.h"
-#include "test/vectors/vectors.h"
+#include "tests/vectors/vectors.h"
 #include "wire/jose.h"
 #include <stdio.h>
 #include <string.h>

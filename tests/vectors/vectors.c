@@ -1,8 +1,8 @@
 /* vectors [DIR...]: every vector set found under the folders, as a table "set, total, right,
  * unsupported, wrong". Without an argument: ../shared/security/vectors and ../shared/dialects
- * beside the source tree where they exist, and test/vectors/data inside it. Exit code: 0, 1 when a
+ * beside the source tree where they exist, and tests/vectors/data inside it. Exit code: 0, 1 when a
  * verdict is wrong or no case was found at all, 2 usage. */
-#include "test/vectors/vectors.h"
+#include "tests/vectors/vectors.h"
 #include <assert.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
 {
     static const char *const defaults[] = {GH_VECTORS_SOURCE "/../shared/security/vectors",
                                            GH_VECTORS_SOURCE "/../shared/dialects",
-                                           GH_VECTORS_SOURCE "/test/vectors/data"};
+                                           GH_VECTORS_SOURCE "/tests/vectors/data"};
     static struct table table;
 
     if (argc > 1 && argv[1][0] == '-') {

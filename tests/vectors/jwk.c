@@ -1,7 +1,7 @@
 /* JSON Web Keys (RFC 7517, RFC 7518 §6) as the vectors bring them, turned into the PEM that an
  * operator would register, so that the production reader of keys judges them. The server itself
  * takes no JWK. */
-#include "test/vectors/vectors.h"
+#include "tests/vectors/vectors.h"
 #include "wire/base64.h"
 #include <string.h>
 
