@@ -91,6 +91,7 @@ struct gh_append {
     enum gh_error_code result; /* GH_OK: durable. GH_ERROR_LOG_FULL: not stored */
     uint64_t offset;
     int64_t at_ms;
+    uint32_t position; /* for gh_log_fetch */
 };
 /* Never blocks. False: the queue is full, the record is too large or the log is closing; there is
  * no reply then. Appends of one thread keep their order. */

@@ -336,6 +336,7 @@ static bool stage(struct gh_log *log, struct gh_append *append)
         return false;
     append->offset = atomic_load_explicit(&log->next, memory_order_relaxed) + log->staged_count;
     append->at_ms = log->staged_count == 0 ? now_ms(log) : log->last_ms;
+    append->position = segment->end + (uint32_t)log->stage.size;
     struct gh_segment_record record = {.offset = append->offset,
                                        .at_ms = append->at_ms,
                                        .tag = append->tag,
@@ -347,7 +348,7 @@ static bool stage(struct gh_log *log, struct gh_append *append)
         (struct gh_log_record){.offset = append->offset,
                                .at_ms = append->at_ms,
                                .tag = append->tag,
-                               .position = segment->end + (uint32_t)log->stage.size,
+                               .position = append->position,
                                .body = append->body};
     log->staged_appends[log->staged_count++] = append;
     gh_buffer_commit(&log->stage, size);

@@ -21,7 +21,7 @@
  * (reading bodies back from disk, cleaning the journal) runs on workers and a thread of its own.
  *
  * Bounds: struct gh_broker_limits. A session whose queue is full loses the newest message, counted
- * (messages_dropped_total) and told to its host once; nobody else waits for it.
+ * (messages_dropped_total, gh_attachment_dropped); nobody else waits for it.
  *
  * Memory: bodies are in memory for live sessions up to `bodies_max` each, for retained messages,
  * and for whatever has no record; the others are read back when they are sent. */
@@ -90,8 +90,6 @@ struct gh_attachment_host {
     void (*ready)(void *context);
     /* Another connection takes the session over: end, then detach, at once or later. */
     void (*leave)(void *context);
-    /* The queue was full and a message was dropped; the first of a run only. */
-    void (*dropped)(void *context);
 };
 
 struct gh_broker_connect {
@@ -188,9 +186,9 @@ struct gh_delivery {
     size_t identifiers_count;
 };
 /* The next thing to send; false when there is nothing now (`ready` will tell). Says the same until
- * sent or dropped. */
+ * sent or dropped. `qos0_only` when the connection's window has no room for more. */
 GH_MUST_USE bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms,
-                                    struct gh_delivery *out);
+                                    bool qos0_only, struct gh_delivery *out);
 /* It went out. QoS 0 is over with it. */
 void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token);
 /* It never will: not allowed, too large. Also for what was sent: PUBACK, PUBCOMP. */
@@ -198,6 +196,9 @@ void gh_attachment_done(struct gh_attachment *attachment, uint64_t token);
 /* PUBREC: calls `done` when that is safe, perhaps from inside. */
 void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
                           void (*done)(void *context, uint64_t token, bool stored), void *context);
+
+/* Messages that the session lost to a full queue since it was asked last. */
+size_t gh_attachment_dropped(struct gh_attachment *attachment);
 
 /* --- what the operator sees. Any thread. */
 

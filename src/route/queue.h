@@ -30,6 +30,7 @@ struct gh_queue_entry {
     uint8_t qos;
     uint8_t state; /* enum gh_queue_state */
     uint16_t flags;
+    uint32_t size; /* of its payload, for the bound in bytes */
 };
 
 struct gh_queue {

@@ -1,0 +1,304 @@
+#include "base/log.h"
+#include "route/broker_internal.h"
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct gh_broker_limits gh_broker_limits_default = {
+    .queue_messages_max = 1000 * 1000,
+    .queue_bytes_max = 256u << 20,
+    .lane_messages_max = 10 * 1000,
+    .lane_bytes_max = 8u << 20,
+    .bodies_max = 1000,
+    .subscriptions_max = 10 * 1000,
+    .sessions_max = 1000 * 1000,
+    .retained_messages_max = 100 * 1000,
+    .retained_bytes_max = 256u << 20,
+    .expiry_max_s = UINT32_MAX,
+};
+
+struct port *port_of(struct gh_broker *broker, const struct gh_loop *loop)
+{
+    for (size_t i = 0; i < broker->ports_count; i++)
+        if (broker->ports[i].loop == loop)
+            return &broker->ports[i];
+    assert(!"a loop that the broker does not know");
+    return NULL;
+}
+
+int64_t broker_now_ms(const struct gh_broker *broker)
+{
+    return broker->options.utc_ms();
+}
+
+/* --- spaces */
+
+static struct space *space_new(struct gh_broker *broker, int64_t tenant)
+{
+    struct space *space = calloc(1, sizeof *space);
+    if (space == NULL)
+        return NULL;
+    space->broker = broker;
+    space->tenant = tenant;
+    pthread_rwlock_init(&space->lock, NULL);
+    pthread_mutex_init(&space->retained_lock, NULL);
+    gh_topic_tree_init(&space->tree);
+    gh_map_init(&space->groups);
+    gh_retained_tree_init(&space->retained);
+    atomic_init(&space->generation, 1);
+    return space;
+}
+
+static void free_relaxed(struct space *space)
+{
+    for (size_t i = 0; i < space->relaxed_count; i++)
+        free((void *)(uintptr_t)space->relaxed[i].data);
+    free(space->relaxed);
+    space->relaxed = NULL;
+    space->relaxed_count = 0;
+}
+
+static void space_free(struct space *space)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *group; gh_map_next(&space->groups, &at, &key, &group);)
+        leaf_unref(group);
+    gh_map_deinit(&space->groups);
+    gh_topic_tree_deinit(&space->tree);
+    retained_free(space);
+    free_relaxed(space);
+    pthread_rwlock_destroy(&space->lock);
+    pthread_mutex_destroy(&space->retained_lock);
+    free(space);
+}
+
+struct space *space_of(struct gh_broker *broker, int64_t tenant)
+{
+    struct gh_slice key = gh_slice(&tenant, sizeof tenant);
+    pthread_mutex_lock(&broker->lock);
+    struct space *space = gh_map_get(&broker->spaces, key);
+    if (space == NULL) {
+        space = space_new(broker, tenant);
+        if (space != NULL && !gh_map_put(&broker->spaces, key, space, NULL)) {
+            space_free(space);
+            space = NULL;
+        }
+    }
+    pthread_mutex_unlock(&broker->lock);
+    return space;
+}
+
+static bool copy_filters(const struct gh_slice filters[], size_t count, struct gh_slice *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *text = malloc(filters[i].size + 1);
+        if (text == NULL)
+            return false;
+        memcpy(text, filters[i].data, filters[i].size);
+        out[i] = gh_slice(text, filters[i].size);
+    }
+    return true;
+}
+
+bool gh_broker_relax(struct gh_broker *broker, int64_t tenant, const struct gh_slice filters[],
+                     size_t count)
+{
+    struct space *space = space_of(broker, tenant);
+    struct gh_slice *copies = calloc(count + 1, sizeof *copies);
+    bool copied = space != NULL && copies != NULL && copy_filters(filters, count, copies);
+    if (!copied) {
+        for (size_t i = 0; copies != NULL && i < count; i++)
+            free((void *)(uintptr_t)copies[i].data);
+        free(copies);
+        return false;
+    }
+    pthread_rwlock_wrlock(&space->lock);
+    free_relaxed(space);
+    space->relaxed = copies;
+    space->relaxed_count = count;
+    atomic_fetch_add(&space->generation, 1);
+    pthread_rwlock_unlock(&space->lock);
+    return true;
+}
+
+/* --- open and close */
+
+static bool open_ports(struct gh_broker *broker)
+{
+    broker->ports = calloc(broker->options.loops_count, sizeof *broker->ports);
+    if (broker->ports == NULL)
+        return false;
+    broker->ports_count = broker->options.loops_count;
+    for (size_t i = 0; i < broker->ports_count; i++) {
+        struct port *port = &broker->ports[i];
+        port->broker = broker;
+        port->loop = broker->options.loops[i];
+        gh_map_init(&port->matches);
+        gh_buffer_init(&port->kept, SIZE_MAX / 2);
+    }
+    return true;
+}
+
+/* The log goes on as long as something in it is alive, which the hold says; age and size are the
+ * cleaner's business. */
+static struct gh_log *open_log(const struct gh_broker_options *options, struct gh_error *error)
+{
+    char folder[PATH_MAX];
+    struct gh_log_options log = options->log;
+    snprintf(folder, sizeof folder, "%s/sessions", options->folder);
+    log.folder = folder;
+    log.age_max_ms = 1;
+    log.bytes_max = UINT64_MAX;
+    if (log.segment_bytes == 0)
+        log.segment_bytes = 16u << 20;
+    return gh_log_open(&log, error);
+}
+
+struct gh_broker *gh_broker_open(const struct gh_broker_options *options, struct gh_error *error)
+{
+    struct gh_broker *broker = calloc(1, sizeof *broker);
+    if (broker == NULL) {
+        gh_error_set(error, GH_ERROR_MEMORY, "broker");
+        return NULL;
+    }
+    broker->options = *options;
+    broker->options.folder = NULL; /* the caller's, for the call only */
+    broker->limits = options->limits;
+    pthread_mutex_init(&broker->lock, NULL);
+    gh_map_init(&broker->spaces);
+    gh_map_init(&broker->by_key);
+    gh_map_init(&broker->by_number);
+    broker->log = open_log(options, error);
+    if (broker->log == NULL) {
+        gh_broker_close(broker);
+        return NULL;
+    }
+    broker->hold =
+        gh_log_hold_open(broker->log, "MQTT sessions", gh_log_status(broker->log).first);
+    if (broker->hold == NULL || !open_ports(broker))
+        gh_error_set(error, GH_ERROR_MEMORY, "broker");
+    else if (broker_load(broker, error) == GH_OK) {
+        broker->cleaner = cleaner_open(broker);
+        if (broker->cleaner != NULL)
+            return broker;
+        gh_error_set(error, GH_ERROR_MEMORY, "broker: the cleaner's thread");
+    }
+    gh_broker_stop(broker);
+    gh_broker_close(broker);
+    return NULL;
+}
+
+void gh_broker_stop(struct gh_broker *broker)
+{
+    if (broker == NULL)
+        return;
+    cleaner_close(broker->cleaner);
+    broker->cleaner = NULL;
+    for (size_t i = 0; i < broker->ports_count; i++)
+        port_flush(&broker->ports[i]);
+    atomic_store(&broker->stopped, true);
+    if (broker->hold != NULL)
+        gh_log_hold_close(broker->hold);
+    broker->hold = NULL;
+    if (broker->log != NULL)
+        gh_log_close(broker->log);
+    broker->log = NULL;
+}
+
+static void free_session(struct session *session)
+{
+    session->gone = true;
+    session->attachment = NULL;
+    session_unsubscribe_all(session);
+    session_unref(session);
+}
+
+void gh_broker_close(struct gh_broker *broker)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    if (broker == NULL)
+        return;
+    gh_broker_stop(broker);
+    for (size_t i = 0; i < broker->ports_count; i++)
+        port_forget_matches(&broker->ports[i]);
+    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
+        free_session(session);
+    for (size_t i = 0; i < broker->ports_count; i++)
+        port_close(&broker->ports[i]);
+    at = 0;
+    for (void *space; gh_map_next(&broker->spaces, &at, &key, &space);)
+        space_free(space);
+    gh_map_deinit(&broker->spaces);
+    gh_map_deinit(&broker->by_key);
+    gh_map_deinit(&broker->by_number);
+    pthread_mutex_destroy(&broker->lock);
+    free(broker->ports);
+    free(broker);
+}
+
+/* --- what the operator sees */
+
+struct viewing {
+    struct gh_broker_filter filters[GH_BROKER_VIEW_FILTERS_MAX];
+};
+
+static void view_session(struct session *session, struct viewing *viewing,
+                         void (*each)(void *, const struct gh_broker_view *), void *context)
+{
+    size_t shown = 0;
+    pthread_mutex_lock(&session->lock);
+    for (const struct subscription *s = session->subscriptions;
+         s != NULL && shown < GH_BROKER_VIEW_FILTERS_MAX; s = s->next)
+        viewing->filters[shown++] =
+            (struct gh_broker_filter){.filter = s->filter,
+                                      .qos = s->qos,
+                                      .no_local = s->no_local,
+                                      .retain_as_published = s->retain_as_published,
+                                      .identifier = s->identifier};
+    struct gh_broker_view view = {.client_id = session->client_id,
+                                  .tenant = session->space->tenant,
+                                  .device = session->device,
+                                  .connected = session->connected,
+                                  .stored = session->stored,
+                                  .expiry_s = session->expiry_s,
+                                  .detached_at_ms = session->detached_at_ms,
+                                  .queued = gh_queue_count(&session->queue),
+                                  .queued_bytes = session->queue_bytes,
+                                  .inflight = session->inflight,
+                                  .lane = session->lane.count,
+                                  .dropped = session->dropped,
+                                  .subscriptions_count = session->subscriptions_count,
+                                  .subscriptions = viewing->filters};
+    each(context, &view);
+    pthread_mutex_unlock(&session->lock);
+}
+
+void gh_broker_each(struct gh_broker *broker, uint64_t device,
+                    void (*each)(void *context, const struct gh_broker_view *view), void *context)
+{
+    struct viewing viewing;
+    struct gh_slice key;
+    size_t at = 0;
+    pthread_mutex_lock(&broker->lock);
+    for (void *value; gh_map_next(&broker->by_key, &at, &key, &value);) {
+        struct session *session = value;
+        if (device == 0 || session->device == device)
+            view_session(session, &viewing, each, context);
+    }
+    pthread_mutex_unlock(&broker->lock);
+}
+
+struct gh_broker_status gh_broker_status(struct gh_broker *broker)
+{
+    return (struct gh_broker_status){
+        .sessions = atomic_load(&broker->sessions),
+        .connected = atomic_load(&broker->connected),
+        .subscriptions = atomic_load(&broker->subscriptions),
+        .retained = atomic_load(&broker->retained),
+        .queued = atomic_load(&broker->queued),
+        .journal_bytes = broker->log == NULL ? 0 : gh_log_status(broker->log).bytes};
+}

@@ -1,0 +1,119 @@
+/* Bodies back from disk: a worker reads the messages that a session is about to send. */
+#include "base/log.h"
+#include "route/broker_internal.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { FETCH_MAX = 64 };
+
+struct item {
+    uint64_t sequence, offset;
+    uint32_t position;
+    bool gone;
+    struct gh_route_message *message;
+};
+
+struct fetch {
+    struct gh_job job;
+    struct gh_letter letter;
+    struct session *session; /* a reference */
+    struct gh_loop *loop;
+    size_t count;
+    struct item items[FETCH_MAX];
+};
+
+static void read_item(struct gh_log *log, struct item *item, struct gh_buffer *into)
+{
+    struct gh_log_record record;
+    struct gh_route_message read;
+    enum gh_log_fetched fetched = gh_log_fetch(log, item->offset, item->position, into, &record);
+    if (fetched == GH_LOG_FETCHED && gh_route_message_read(record.body, &read))
+        item->message = gh_route_message_copy(&read);
+    else
+        item->gone = fetched != GH_LOG_FETCH_FAILED;
+}
+
+static void work(struct gh_job *job)
+{
+    struct fetch *fetch = (struct fetch *)((char *)job - offsetof(struct fetch, job));
+    struct gh_broker *broker = fetch->session->broker;
+    struct gh_buffer into;
+    gh_buffer_init(&into, SIZE_MAX / 2);
+    for (size_t i = 0; i < fetch->count && !atomic_load(&broker->stopped); i++)
+        read_item(broker->log, &fetch->items[i], &into);
+    gh_buffer_deinit(&into);
+    gh_loop_send(fetch->loop, &fetch->letter);
+}
+
+/* The lock is held. */
+static void arrive(struct session *session, struct item *item)
+{
+    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, item->sequence);
+    if (entry == NULL || entry->offset != item->offset) {
+        gh_route_message_unref(item->message); /* acknowledged, or moved, meanwhile */
+    } else if (item->gone) {
+        gh_log(GH_LOG_ERROR, "broker",
+               "a message of the MQTT session %.*s is lost: record %" PRIu64 " cannot be read",
+               GH_PRINT(session->client_id), item->offset);
+        session_end_entry(session, item->sequence);
+    } else if (entry->body == NULL && item->message != NULL) {
+        entry->body = item->message;
+        session->bodies++;
+    } else {
+        gh_route_message_unref(item->message);
+    }
+}
+
+static void fetched(struct gh_letter *letter)
+{
+    struct fetch *fetch = (struct fetch *)((char *)letter - offsetof(struct fetch, letter));
+    struct session *session = fetch->session;
+    pthread_mutex_lock(&session->lock);
+    if (session->home->loop != fetch->loop) { /* it moved: home must do this */
+        fetch->loop = session->home->loop;
+        gh_loop_send(fetch->loop, letter);
+        pthread_mutex_unlock(&session->lock);
+        return;
+    }
+    for (size_t i = 0; i < fetch->count; i++)
+        arrive(session, &fetch->items[i]);
+    session->fetching = false;
+    session_notify(session);
+    pthread_mutex_unlock(&session->lock);
+    session_unref(session);
+    free(fetch);
+}
+
+static void collect(struct session *session, struct fetch *fetch)
+{
+    uint64_t sequence = session->cursor;
+    for (struct gh_queue_entry *entry;
+         fetch->count < FETCH_MAX &&
+         (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+         sequence++)
+        if (entry->state == GH_QUEUE_READY && entry->body == NULL && entry->offset != 0)
+            fetch->items[fetch->count++] = (struct item){
+                .sequence = sequence, .offset = entry->offset, .position = entry->position};
+}
+
+void session_fetch(struct session *session)
+{
+    if (session->fetching)
+        return;
+    struct fetch *fetch = calloc(1, sizeof *fetch);
+    if (fetch == NULL)
+        return; /* the next turn of its connection asks again */
+    fetch->job.run = work;
+    fetch->letter.open = fetched;
+    fetch->session = session_ref(session);
+    fetch->loop = session->home->loop;
+    pthread_mutex_lock(&session->lock);
+    collect(session, fetch);
+    pthread_mutex_unlock(&session->lock);
+    session->fetching = fetch->count > 0 &&
+                        gh_workers_submit(session->broker->options.workers, &fetch->job);
+    if (!session->fetching) {
+        session_unref(session);
+        free(fetch);
+    }
+}

@@ -1,0 +1,311 @@
+/* What the files of the broker share.
+ *
+ *   broker.c            open, stop, close; spaces (a tenant's topics), ports (a loop's part), status
+ *   broker_batch.c      changes of sessions on their way to the journal
+ *   broker_session.c    connect, take over, detach, expiry, wills, the end of a session
+ *   broker_subscribe.c  subscriptions, shared groups, which targets a topic has
+ *   broker_publish.c    a publish: queues, record, commit
+ *   broker_deliver.c    what a connection sends next; acknowledgements
+ *   broker_fetch.c      bodies back from disk
+ *   broker_retained.c   retained messages and the walk that sends them
+ *   broker_load.c       the journal at start
+ *   broker_clean.c      what is alive in old segments moves forward
+ *
+ * Locks, in the order in which they may be held together: broker, space (tree), group, retained,
+ * session. A session's lock guards what its comment says; the rest of it is touched at home only. */
+#ifndef GH_ROUTE_BROKER_INTERNAL_H
+#define GH_ROUTE_BROKER_INTERNAL_H
+
+#include "base/buffer.h"
+#include "base/map.h"
+#include "route/broker.h"
+#include "route/queue.h"
+#include "route/retained_tree.h"
+#include "route/share.h"
+#include "route/topic_tree.h"
+#include <pthread.h>
+
+enum {
+    /* Packet ids follow from sequence numbers; those above are the connection's own. */
+    BROKER_PACKET_IDS = 60000,
+    /* Flags of queue entries beside GH_TARGET_…: */
+    ENTRY_DUP = 0x10,    /* was sent in an earlier connection */
+    ENTRY_RESUME = 0x20, /* its PUBREL must be sent in this one */
+    LIVE_OVERHEAD_BYTES = 100, /* of a record, for the estimate of what is alive */
+};
+
+struct gh_broker {
+    struct gh_broker_options options;
+    struct gh_broker_limits limits;
+    struct gh_log *log;
+    struct gh_log_hold *hold;
+    struct port *ports;
+    size_t ports_count;
+    pthread_mutex_t lock; /* of the maps, the list and the numbers */
+    struct gh_map spaces; /* by tenant */
+    struct gh_map by_key; /* device and client id */
+    struct gh_map by_number;
+    uint64_t number_last;
+    atomic_bool stopped;
+    atomic_size_t sessions, connected, subscriptions, retained, queued;
+    atomic_int_fast64_t live_bytes; /* an estimate of what is alive in the journal */
+    struct cleaner *cleaner;
+};
+
+/* The topics of one tenant. */
+struct space {
+    struct gh_broker *broker;
+    int64_t tenant;
+    atomic_size_t sessions;
+    pthread_rwlock_t lock; /* tree, groups, relaxed */
+    struct gh_topic_tree tree;
+    struct gh_map groups; /* by their whole filter */
+    struct gh_slice *relaxed;
+    size_t relaxed_count;
+    atomic_uint_fast64_t generation; /* rises with every change of the above */
+    pthread_mutex_t retained_lock;   /* held while the record is appended: one order for both */
+    struct gh_retained_tree retained;
+    size_t retained_bytes;
+};
+
+/* A loop's part: touched on the loop only. */
+struct port {
+    struct gh_broker *broker;
+    struct gh_loop *loop;
+    struct gh_map matches; /* topic -> struct targets */
+    size_t matches_weight;
+    struct gh_timer sweep; /* forgets the stale ones, which hold sessions */
+    struct batch *batch;   /* the open one */
+    size_t batches_flying; /* appended, not answered */
+    struct gh_letter flush;
+    bool flush_sent;
+    struct gh_timer retry;
+    struct gh_buffer kept; /* changes whose record failed: written again by and by */
+};
+
+/* What is in a subscription tree under a filter: a subscription, or a group of them. */
+struct leaf {
+    struct gh_topic_entry entry; /* first */
+    bool is_group;
+    atomic_uint refs;
+};
+
+struct subscription {
+    struct leaf leaf; /* first */
+    struct gh_share_member member;
+    struct subscription *next; /* of the session */
+    struct session *session;   /* outlives it: removed before the session goes */
+    struct group *group;       /* of a shared one */
+    atomic_bool removed;
+    bool no_local, retain_as_published;
+    uint8_t qos;
+    uint32_t identifier;
+    uint64_t cleaned_pass;
+    struct gh_slice filter; /* as subscribed, $share/… too */
+    struct gh_slice inner;  /* without it */
+    uint8_t text[];
+};
+
+struct group {
+    struct leaf leaf; /* first */
+    pthread_mutex_t lock;
+    struct gh_share share;
+    struct gh_slice key, inner;
+    uint8_t text[];
+};
+
+struct target {
+    struct leaf *leaf; /* a reference: a group, or the first subscription of its session */
+    uint8_t qos;
+    bool no_local, retain_as_published;
+};
+
+/* Who gets what is published to a topic, as of `generation`. */
+struct targets {
+    struct space *space;
+    uint64_t generation;
+    size_t count;
+    bool relaxed;
+    struct target list[];
+};
+
+struct lane_item {
+    struct gh_route_message *message;
+    uint8_t flags;
+};
+
+/* QoS 0 that waits for the connection: a ring. */
+struct lane {
+    struct lane_item *ring;
+    size_t first, count, capacity, bytes;
+};
+
+struct taken {
+    uint16_t packet_id;
+    bool releasing;
+};
+
+/* Retained messages that a new subscription still has to get. */
+struct walk {
+    struct walk *next;
+    struct gh_slice filter;
+    uint8_t qos;
+    struct gh_slice after; /* malloc'd */
+    uint8_t text[];
+};
+
+struct session {
+    atomic_uint refs;
+    struct gh_broker *broker;
+    struct space *space;
+    uint64_t number, device;
+    struct gh_slice client_id; /* in `key` */
+    struct gh_slice key;
+
+    /* At home. */
+    struct gh_attachment *attachment, *claimant;
+    struct gh_timer timer;
+    struct gh_journal_will *will; /* one block with its slices */
+    int64_t will_at_ms;           /* UTC; 0: not waiting */
+    struct walk *walks;
+    bool fetching;
+
+    pthread_mutex_t lock; /* of all below */
+    struct port *home;
+    bool stored, gone, live, ready_posted, connected;
+    uint32_t expiry_s;
+    int64_t detached_at_ms;
+    struct gh_letter ready; /* carries a reference while it is posted, */
+    struct port *ready_at;  /* to this port */
+    struct gh_queue queue;
+    size_t queue_bytes, bodies, inflight, dropped, dropped_told;
+    uint64_t cursor;
+    struct lane lane;
+    struct subscription *subscriptions;
+    size_t subscriptions_count;
+    bool identifiers;     /* some subscription has one */
+    uint64_t cleaned_pass; /* the cleaner's: it was written again in this pass */
+    struct taken *taken;
+    size_t taken_count, taken_capacity;
+};
+
+enum attachment_state { ATTACHMENT_WAITING, ATTACHMENT_HELD, ATTACHMENT_FAILED, ATTACHMENT_LEFT };
+
+struct gh_attachment {
+    struct gh_letter letter; /* on its way to the session's home or back */
+    struct port *port;
+    struct session *session; /* a reference */
+    const struct gh_attachment_host *host;
+    void *context;
+    /* Of its own loop: */
+    enum attachment_state state;
+    bool holds;      /* the session is this connection's, and at home here */
+    bool travelling; /* somebody will come back to it: who has left is freed then */
+    bool session_present;
+    /* Of whoever has the letter: */
+    struct port *asked;
+    enum gh_error_code result;
+    struct gh_broker_connect connect; /* slices in `block` */
+    uint8_t *block;
+    struct gh_route_message *current; /* what `next` lent */
+    uint32_t *identifiers;
+    size_t identifiers_capacity;
+    uint16_t *received;
+    size_t received_capacity;
+};
+
+struct retained {
+    struct gh_route_message *message;
+    uint64_t offset; /* 0: not durable yet */
+    uint32_t position;
+};
+
+/* --- broker.c */
+struct port *port_of(struct gh_broker *broker, const struct gh_loop *loop);
+struct space *space_of(struct gh_broker *broker, int64_t tenant); /* NULL: no memory */
+int64_t broker_now_ms(const struct gh_broker *broker);
+
+/* --- broker_batch.c */
+struct waiter {
+    struct waiter *next;
+    void (*call)(struct waiter *waiter, bool stored); /* frees the waiter */
+};
+/* Queues a change; it is written at the end of this turn or soon after. */
+void port_change(struct port *port, const struct gh_journal_change *change);
+/* Calls the waiter when everything queued so far is safe; from inside when nothing is queued. */
+void port_wait(struct port *port, struct waiter *waiter);
+void port_flush(struct port *port);
+void port_close(struct port *port);
+
+/* --- broker_session.c */
+struct session *session_ref(struct session *session);
+void session_unref(struct session *session);
+struct session *session_new(struct gh_broker *broker, struct space *space, uint64_t device,
+                            struct gh_slice client_id);
+struct gh_slice session_key(uint8_t *into, uint64_t device, struct gh_slice client_id);
+/* The change that says all of the session but its subscriptions and queue. Its lock is held. */
+struct gh_journal_change session_change(const struct session *session);
+/* Tells its home that there is something to send. Its lock is held. */
+void session_notify(struct session *session);
+void session_set_timer(struct session *session);
+void session_end(struct session *session); /* at home, without a connection */
+bool session_keep_will(struct session *session, const struct gh_journal_will *will);
+void session_ready(struct gh_letter *letter);
+
+/* --- broker_subscribe.c */
+uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
+                          bool *existed);
+bool session_unsubscribe(struct session *session, struct gh_slice filter);
+void session_unsubscribe_all(struct session *session);
+uint8_t subscription_options(const struct subscription *subscription);
+/* Who gets the topic: valid until the port's next call. NULL: no memory. */
+const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic);
+void port_forget_matches(struct port *port);
+/* Whose turn it is, with a reference, and how it subscribed; NULL: nobody is there. */
+struct session *group_choose(struct group *group, struct target *how);
+void leaf_unref(struct leaf *leaf);
+
+/* --- broker_publish.c */
+struct publish_call {
+    struct session *from; /* NULL: the server itself */
+    void (*done)(void *context, uint16_t packet_id, bool stored, bool matched);
+    void *context;
+};
+enum gh_broker_posted space_publish(struct port *port, struct space *space,
+                                    const struct gh_broker_publish *publish,
+                                    const struct publish_call *call);
+/* One message for one session: retained ones, and what a lost member of a group had. */
+void session_send(struct port *port, struct session *session, struct gh_route_message *message,
+                  uint8_t flags);
+void session_drop_body(struct session *session, struct gh_queue_entry *entry);
+void session_add_taken(struct session *session, uint16_t packet_id);
+void session_remove_taken(struct session *session, uint16_t packet_id);
+void lane_clear(struct session *session);
+
+/* --- broker_deliver.c */
+void session_end_entry(struct session *session, uint64_t sequence);
+
+/* --- broker_fetch.c */
+void session_fetch(struct session *session);
+
+/* --- broker_retained.c */
+/* The space's retained lock is held. False: over a bound. */
+bool retained_fits(const struct space *space, const struct gh_broker_publish *publish);
+bool retained_set(struct space *space, struct gh_route_message *message, uint64_t offset,
+                  uint32_t position);
+void retained_clear(struct space *space, struct gh_slice topic);
+void retained_located(struct space *space, const struct gh_route_message *message, uint64_t offset,
+                      uint32_t position);
+void retained_free(struct space *space);
+/* Sends some of what the session's walks have left. */
+void session_walk(struct session *session);
+void session_add_walk(struct session *session, const struct subscription *subscription);
+void session_free_walks(struct session *session);
+
+/* --- broker_load.c */
+enum gh_error_code broker_load(struct gh_broker *broker, struct gh_error *error);
+
+/* --- broker_clean.c */
+struct cleaner *cleaner_open(struct gh_broker *broker);
+void cleaner_close(struct cleaner *cleaner);
+#endif

@@ -1,0 +1,495 @@
+/* A publish: found its targets, it goes into their queues; what must be safe goes as one record to
+ * the journal and is answered when that is synced. Then what waited in the queues may be sent. */
+#include "base/log.h"
+#include "route/broker_internal.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the message was put and is to be found again when it is safe. */
+struct place {
+    struct session *session; /* a reference */
+    uint64_t sequence;
+};
+
+/* A record on its way to the journal. */
+struct post {
+    struct gh_append append; /* first */
+    struct port *port;
+    struct space *space;
+    struct gh_route_message *message; /* a reference */
+    struct publish_call call;
+    struct session *from; /* a reference; NULL: the server itself, or nothing of it is stored */
+    uint16_t packet_id;
+    bool durable, matched, answered;
+    size_t count;
+    struct place places[];
+};
+
+/* --- the queues of a session; its lock is held */
+
+void session_drop_body(struct session *session, struct gh_queue_entry *entry)
+{
+    if (entry->body == NULL)
+        return;
+    gh_route_message_unref(entry->body);
+    entry->body = NULL;
+    session->bodies--;
+}
+
+/* A body stays while the session is there to take it, or nothing else has it. */
+static void keep_or_drop_body(struct session *session, struct gh_queue_entry *entry)
+{
+    bool wanted = session->live && session->bodies <= session->broker->limits.bodies_max;
+    if (session->stored && entry->offset != 0 && !wanted)
+        session_drop_body(session, entry);
+}
+
+void lane_clear(struct session *session)
+{
+    struct lane *lane = &session->lane;
+    for (; lane->count > 0; lane->count--) {
+        gh_route_message_unref(lane->ring[lane->first].message);
+        lane->first = (lane->first + 1) & (lane->capacity - 1);
+    }
+    free(lane->ring);
+    *lane = (struct lane){0};
+}
+
+static bool lane_room(struct lane *lane)
+{
+    if (lane->count < lane->capacity)
+        return true;
+    size_t capacity = lane->capacity == 0 ? 8 : 2 * lane->capacity;
+    struct lane_item *ring = malloc(capacity * sizeof *ring);
+    if (ring == NULL)
+        return false;
+    for (size_t i = 0; i < lane->count; i++)
+        ring[i] = lane->ring[(lane->first + i) & (lane->capacity - 1)];
+    free(lane->ring);
+    lane->ring = ring;
+    lane->first = 0;
+    lane->capacity = capacity;
+    return true;
+}
+
+static bool lane_push(struct session *session, struct gh_route_message *message, uint8_t flags)
+{
+    const struct gh_broker_limits *limits = &session->broker->limits;
+    struct lane *lane = &session->lane;
+    if (lane->count >= limits->lane_messages_max ||
+        lane->bytes + message->payload.size > limits->lane_bytes_max || !lane_room(lane))
+        return false;
+    lane->ring[(lane->first + lane->count++) & (lane->capacity - 1)] =
+        (struct lane_item){gh_route_message_ref(message), flags};
+    lane->bytes += message->payload.size;
+    return true;
+}
+
+static uint64_t queue_push(struct session *session, struct gh_route_message *message,
+                           uint8_t flags, bool waits)
+{
+    struct gh_queue_entry entry = {.body = message,
+                                   .qos = flags & GH_TARGET_QOS,
+                                   .state = waits ? GH_QUEUE_WAITING : GH_QUEUE_READY,
+                                   .flags = flags,
+                                   .size = (uint32_t)message->payload.size};
+    if (session->queue_bytes + entry.size > session->broker->limits.queue_bytes_max &&
+        gh_queue_count(&session->queue) > 0)
+        return 0;
+    uint64_t sequence = gh_queue_push(&session->queue, &entry);
+    if (sequence == 0)
+        return 0;
+    gh_route_message_ref(message);
+    session->bodies++;
+    session->queue_bytes += entry.size;
+    atomic_fetch_add_explicit(&session->broker->queued, 1, memory_order_relaxed);
+    return sequence;
+}
+
+static void note_dropped(struct session *session)
+{
+    session->dropped++;
+    gh_metric_add(session->broker->options.metrics, GH_METRIC_messages_dropped_total, 1);
+}
+
+/* Puts the message into the right queue. The number of a queue entry; 0 for QoS 0, for what was
+ * dropped and for a session that has ended. `*full` says that it was dropped. */
+static uint64_t put(struct session *session, struct gh_route_message *message, uint8_t flags,
+                    bool waits)
+{
+    uint64_t sequence = 0;
+    bool taken = true;
+    pthread_mutex_lock(&session->lock);
+    if (session->gone || (!session->live && (flags & GH_TARGET_QOS) == 0)) {
+        pthread_mutex_unlock(&session->lock);
+        return 0;
+    }
+    if ((flags & GH_TARGET_QOS) == 0)
+        taken = lane_push(session, message, flags);
+    else
+        taken = (sequence = queue_push(session, message, flags, waits)) != 0;
+    if (!taken)
+        note_dropped(session);
+    if (taken && !waits)
+        session_notify(session);
+    pthread_mutex_unlock(&session->lock);
+    return sequence;
+}
+
+/* --- taken packet ids of stored publishers */
+
+void session_add_taken(struct session *session, uint16_t packet_id)
+{
+    pthread_mutex_lock(&session->lock);
+    if (session->taken_count == session->taken_capacity) {
+        size_t capacity = session->taken_capacity == 0 ? 4 : 2 * session->taken_capacity;
+        struct taken *list = reallocarray(session->taken, capacity, sizeof *list);
+        if (list != NULL) {
+            session->taken = list;
+            session->taken_capacity = capacity;
+        }
+    }
+    if (session->taken_count < session->taken_capacity)
+        session->taken[session->taken_count++] = (struct taken){.packet_id = packet_id};
+    pthread_mutex_unlock(&session->lock);
+}
+
+void session_remove_taken(struct session *session, uint16_t packet_id)
+{
+    pthread_mutex_lock(&session->lock);
+    for (size_t i = 0; i < session->taken_count; i++)
+        if (session->taken[i].packet_id == packet_id) {
+            session->taken[i] = session->taken[--session->taken_count];
+            break;
+        }
+    if (session->taken_count == 0) {
+        free(session->taken);
+        session->taken = NULL;
+        session->taken_capacity = 0;
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+/* --- the record's way */
+
+static void place_stored(const struct post *post, const struct place *place)
+{
+    struct session *session = place->session;
+    pthread_mutex_lock(&session->lock);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
+    if (entry != NULL) {
+        entry->offset = post->append.offset;
+        entry->position = post->append.position;
+        if (entry->state == GH_QUEUE_WAITING) {
+            entry->state = GH_QUEUE_READY;
+            session_notify(session);
+        }
+        keep_or_drop_body(session, entry);
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+/* What could not be written was not taken: nobody gets it, and its publisher sends it again. */
+static void place_failed(const struct place *place)
+{
+    struct session *session = place->session;
+    pthread_mutex_lock(&session->lock);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
+    if (entry != NULL && entry->state == GH_QUEUE_WAITING) {
+        session->queue_bytes -= entry->size;
+        session_drop_body(session, entry);
+        gh_queue_done(&session->queue, place->sequence, NULL);
+        atomic_fetch_sub(&session->broker->queued, 1);
+        session_notify(session); /* what stands behind it */
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+static void free_post(struct post *post)
+{
+    for (size_t i = 0; i < post->count; i++)
+        session_unref(post->places[i].session);
+    if (post->from != NULL)
+        session_unref(post->from);
+    gh_route_message_unref(post->message);
+    free(post);
+}
+
+static void finish(struct post *post, bool stored)
+{
+    struct gh_broker *broker = post->port->broker;
+    for (size_t i = 0; i < post->count; i++)
+        if (stored)
+            place_stored(post, &post->places[i]);
+        else
+            place_failed(&post->places[i]);
+    if (stored) {
+        int64_t bytes = (int64_t)post->message->payload.size + LIVE_OVERHEAD_BYTES;
+        atomic_fetch_add(&broker->live_bytes, bytes * (int64_t)post->count);
+        if (post->message->retained)
+            retained_located(post->space, post->message, post->append.offset,
+                             post->append.position);
+    } else if (post->from != NULL && post->packet_id != 0) {
+        session_remove_taken(post->from, post->packet_id);
+    }
+    if (post->call.done != NULL && post->durable)
+        post->call.done(post->call.context, post->packet_id, stored, post->matched);
+}
+
+static void settled(struct gh_letter *letter)
+{
+    struct post *post = (struct post *)letter;
+    finish(post, post->append.result == GH_OK);
+    free_post(post);
+}
+
+static void send_to_loop(void *context, struct gh_letter *done)
+{
+    gh_loop_send(context, done);
+}
+
+/* Queues the record. With what it retains, under the lock that orders both. */
+static bool append(struct post *post)
+{
+    struct space *space = post->space;
+    struct gh_broker *broker = post->port->broker;
+    bool retained = post->message->retained, appended = false;
+    post->append = (struct gh_append){.done.open = settled,
+                                      .reply = send_to_loop,
+                                      .reply_context = post->port->loop,
+                                      .tag = GH_JOURNAL_MESSAGE,
+                                      .body = gh_route_message_record(post->message)};
+    if (retained)
+        pthread_mutex_lock(&space->retained_lock);
+    if (!retained || retained_set(space, post->message, 0, 0))
+        appended = !atomic_load(&broker->stopped) && gh_log_append(broker->log, &post->append);
+    if (retained)
+        pthread_mutex_unlock(&space->retained_lock);
+    return appended;
+}
+
+/* --- who gets it */
+
+struct routing {
+    struct port *port;
+    struct space *space;
+    const struct gh_broker_publish *publish;
+    struct session *from;
+    struct gh_route_message *message;
+    struct post *post; /* NULL: nothing of it goes to the journal */
+    bool matched, waits;
+};
+
+static void route_to(struct routing *routing, struct session *session, const struct target *how,
+                     bool shared)
+{
+    const struct gh_broker_publish *publish = routing->publish;
+    struct post *post = routing->post;
+    uint8_t qos = publish->qos < how->qos ? publish->qos : how->qos;
+    uint8_t flags = (uint8_t)(qos | (shared ? GH_TARGET_SHARED : 0) |
+                              (publish->retain && how->retain_as_published ? GH_TARGET_RETAIN : 0));
+    if (how->no_local && session == routing->from)
+        return;
+    routing->matched = true;
+    bool stored = post != NULL && session->stored && qos > 0;
+    uint64_t sequence = put(session, routing->message, flags, stored && routing->waits);
+    if (sequence == 0 || !stored)
+        return;
+    gh_route_message_add(routing->message, &(struct gh_route_target){.session = session->number,
+                                                                     .sequence = sequence,
+                                                                     .flags = flags});
+    post->places[post->count++] = (struct place){session_ref(session), sequence};
+}
+
+static void route(struct routing *routing, const struct targets *targets)
+{
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct target *target = &targets->list[i];
+        struct target how = *target;
+        if (!target->leaf->is_group) {
+            struct subscription *subscription = (struct subscription *)target->leaf;
+            if (!atomic_load_explicit(&subscription->removed, memory_order_relaxed))
+                route_to(routing, subscription->session, &how, false);
+            continue;
+        }
+        struct session *session = group_choose((struct group *)target->leaf, &how);
+        if (session == NULL)
+            continue;
+        route_to(routing, session, &how, true);
+        session_unref(session);
+    }
+}
+
+static bool any_stored(const struct targets *targets)
+{
+    for (size_t i = 0; i < targets->count; i++)
+        if (targets->list[i].leaf->is_group ||
+            ((const struct subscription *)targets->list[i].leaf)->session->stored)
+            return true;
+    return false;
+}
+
+static struct gh_route_message *make_message(const struct space *space,
+                                             const struct gh_broker_publish *publish,
+                                             const struct session *from, size_t targets_max)
+{
+    int64_t now_ms = broker_now_ms(space->broker);
+    bool takes = from != NULL && from->stored && publish->qos == 2;
+    return gh_route_message_new(&(struct gh_route_draft){
+        .tenant = space->tenant,
+        .topic = publish->topic,
+        .properties = publish->properties,
+        .payload = publish->payload,
+        .qos = publish->qos,
+        .retained = publish->retain,
+        .published_at_ms = now_ms,
+        .expires_at_ms =
+            publish->has_expiry ? now_ms + (int64_t)publish->expiry_s * 1000 : 0,
+        .publisher = takes ? from->number : 0,
+        .packet_id = takes ? publish->packet_id : 0,
+        .targets_max = targets_max});
+}
+
+static struct post *make_post(struct routing *routing, size_t places_max,
+                              const struct publish_call *call)
+{
+    struct post *post = calloc(1, sizeof *post + places_max * sizeof post->places[0]);
+    if (post == NULL)
+        return NULL;
+    post->port = routing->port;
+    post->space = routing->space;
+    post->message = gh_route_message_ref(routing->message);
+    post->call = *call;
+    post->packet_id = routing->publish->packet_id;
+    if (routing->from != NULL && routing->message->publisher != 0)
+        post->from = session_ref(routing->from);
+    return post;
+}
+
+/* Writes what was routed, if anything of it is to be kept. */
+static enum gh_broker_posted commit(struct routing *routing)
+{
+    enum gh_broker_posted posted = routing->matched ? GH_BROKER_POSTED : GH_BROKER_NOBODY;
+    struct post *post = routing->post;
+    if (post == NULL)
+        return posted;
+    if (post->count == 0 && !routing->message->retained && routing->message->publisher == 0) {
+        free_post(post);
+        return posted;
+    }
+    post->matched = routing->matched;
+    post->durable = routing->waits;
+    if (post->from != NULL)
+        session_add_taken(post->from, post->packet_id);
+    if (append(post))
+        return routing->waits ? GH_BROKER_PENDING : posted;
+    post->call.done = NULL;
+    finish(post, false);
+    bool waits = post->durable;
+    free_post(post);
+    return waits ? GH_BROKER_FAILED : posted;
+}
+
+static bool over_quota(struct space *space, const struct gh_broker_publish *publish)
+{
+    if (!publish->retain)
+        return false;
+    pthread_mutex_lock(&space->retained_lock);
+    bool fits = retained_fits(space, publish);
+    pthread_mutex_unlock(&space->retained_lock);
+    return !fits;
+}
+
+enum gh_broker_posted space_publish(struct port *port, struct space *space,
+                                    const struct gh_broker_publish *publish,
+                                    const struct publish_call *call)
+{
+    struct routing routing = {
+        .port = port, .space = space, .publish = publish, .from = call->from};
+    const struct targets *targets = port_targets(port, space, publish->topic);
+    if (targets == NULL)
+        return GH_BROKER_FAILED;
+    if (over_quota(space, publish))
+        return GH_BROKER_QUOTA;
+    if (targets->count == 0 && !publish->retain &&
+        (publish->qos < 2 || call->from == NULL || !call->from->stored))
+        return GH_BROKER_NOBODY;
+    bool stores = publish->retain || (publish->qos > 0 && any_stored(targets)) ||
+                  (publish->qos == 2 && call->from != NULL && call->from->stored);
+    routing.waits = stores && publish->qos > 0 && !targets->relaxed;
+    routing.message = make_message(space, publish, call->from, stores ? targets->count : 0);
+    if (routing.message == NULL)
+        return GH_BROKER_FAILED;
+    if (stores)
+        routing.post = make_post(&routing, targets->count, call);
+    enum gh_broker_posted posted = GH_BROKER_FAILED;
+    if (!stores || routing.post != NULL) {
+        route(&routing, targets);
+        posted = commit(&routing);
+    }
+    gh_route_message_unref(routing.message);
+    return posted;
+}
+
+/* The message for this session alone gets a record of its own. */
+static void send_stored(struct port *port, struct session *session,
+                        const struct gh_route_message *message, uint8_t flags)
+{
+    struct gh_route_draft draft = {.tenant = message->tenant,
+                                   .topic = message->topic,
+                                   .properties = message->properties,
+                                   .payload = message->payload,
+                                   .qos = message->qos,
+                                   .published_at_ms = message->published_at_ms,
+                                   .expires_at_ms = message->expires_at_ms,
+                                   .targets_max = 1};
+    struct gh_route_message *copy = gh_route_message_new(&draft);
+    struct post *post = calloc(1, sizeof *post + sizeof post->places[0]);
+    uint64_t sequence = copy != NULL && post != NULL ? put(session, copy, flags, true) : 0;
+    if (sequence == 0) {
+        gh_route_message_unref(copy);
+        free(post);
+        return;
+    }
+    gh_route_message_add(copy, &(struct gh_route_target){session->number, sequence, flags});
+    post->port = port;
+    post->space = session->space;
+    post->message = copy;
+    post->durable = true;
+    post->places[post->count++] = (struct place){session_ref(session), sequence};
+    if (append(post))
+        return;
+    finish(post, false);
+    free_post(post);
+}
+
+void session_send(struct port *port, struct session *session, struct gh_route_message *message,
+                  uint8_t flags)
+{
+    if (session->stored && (flags & GH_TARGET_QOS) > 0)
+        send_stored(port, session, message, flags);
+    else
+        (void)put(session, message, flags, false);
+}
+
+/* --- the public face */
+
+enum gh_broker_posted
+gh_attachment_publish(struct gh_attachment *attachment, const struct gh_broker_publish *publish,
+                      void (*done)(void *context, uint16_t packet_id, bool stored, bool matched),
+                      void *context)
+{
+    struct publish_call call = {.from = attachment->session, .done = done, .context = context};
+    assert(attachment->holds);
+    return space_publish(attachment->port, attachment->session->space, publish, &call);
+}
+
+enum gh_broker_posted gh_broker_publish(struct gh_broker *broker, struct gh_loop *loop,
+                                        int64_t tenant, const struct gh_broker_publish *publish)
+{
+    const struct publish_call call = {0};
+    struct space *space = space_of(broker, tenant);
+    return space == NULL ? GH_BROKER_FAILED
+                         : space_publish(port_of(broker, loop), space, publish, &call);
+}

@@ -1,0 +1,753 @@
+/* The life of a session: made at CONNECT, moved from loop to loop, kept without a connection, ended.
+ *
+ * A connection on another loop than the session's home sends its attachment there (claim). Home
+ * makes the connection that holds the session leave, then lets it go: the attachment travels back
+ * with it (granted). So a session's state is always touched by one loop at a time. */
+#include "base/time.h"
+#include "route/broker_internal.h"
+#include "wire/mqtt/topic.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEVER UINT32_MAX
+
+static void claim(struct gh_attachment *attachment);
+
+/* --- memory */
+
+struct gh_slice session_key(uint8_t *into, uint64_t device, struct gh_slice client_id)
+{
+    memcpy(into, &device, sizeof device);
+    if (client_id.size > 0)
+        memcpy(into + sizeof device, client_id.data, client_id.size);
+    return gh_slice(into, sizeof device + client_id.size);
+}
+
+struct session *session_new(struct gh_broker *broker, struct space *space, uint64_t device,
+                            struct gh_slice client_id)
+{
+    struct session *session = calloc(1, sizeof *session + sizeof device + client_id.size);
+    if (session == NULL)
+        return NULL;
+    uint8_t *key = (uint8_t *)(session + 1);
+    atomic_init(&session->refs, 1);
+    session->broker = broker;
+    session->space = space;
+    session->device = device;
+    session->key = session_key(key, device, client_id);
+    session->client_id = gh_slice(key + sizeof device, client_id.size);
+    session->cursor = 0;
+    pthread_mutex_init(&session->lock, NULL);
+    gh_queue_init(&session->queue, broker->limits.queue_messages_max);
+    return session;
+}
+
+struct session *session_ref(struct session *session)
+{
+    atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
+    return session;
+}
+
+static void drop_queue(struct session *session)
+{
+    uint64_t sequence = 0;
+    for (struct gh_queue_entry *entry;
+         (entry = gh_queue_next(&session->queue, &sequence)) != NULL; sequence++) {
+        session_drop_body(session, entry);
+        atomic_fetch_sub(&session->broker->queued, 1);
+        if (session->stored)
+            atomic_fetch_sub(&session->broker->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
+    }
+    gh_queue_deinit(&session->queue);
+    gh_queue_init(&session->queue, session->broker->limits.queue_messages_max);
+    session->queue_bytes = session->inflight = 0;
+}
+
+void session_unref(struct session *session)
+{
+    if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    assert(session->subscriptions == NULL);
+    drop_queue(session);
+    gh_queue_deinit(&session->queue);
+    lane_clear(session);
+    session_free_walks(session);
+    free(session->taken);
+    free(session->will);
+    pthread_mutex_destroy(&session->lock);
+    free(session);
+}
+
+bool session_keep_will(struct session *session, const struct gh_journal_will *will)
+{
+    size_t size = will->topic.size + will->properties.size + will->payload.size;
+    struct gh_journal_will *copy = malloc(sizeof *copy + size);
+    if (copy == NULL)
+        return false;
+    uint8_t *at = (uint8_t *)(copy + 1);
+    *copy = *will;
+    struct gh_slice *parts[] = {&copy->topic, &copy->properties, &copy->payload};
+    for (size_t i = 0; i < GH_COUNT(parts); i++) {
+        if (parts[i]->size > 0)
+            memcpy(at, parts[i]->data, parts[i]->size);
+        parts[i]->data = at;
+        at += parts[i]->size;
+    }
+    free(session->will);
+    session->will = copy;
+    return true;
+}
+
+struct gh_journal_change session_change(const struct session *session)
+{
+    struct gh_journal_change change = {.kind = GH_JOURNAL_SESSION,
+                                       .session = session->number,
+                                       .tenant = session->space->tenant,
+                                       .device = session->device,
+                                       .client_id = session->client_id,
+                                       .expiry_s = session->expiry_s,
+                                       .sequence_next = session->queue.tail,
+                                       .has_will = session->will != NULL,
+                                       .at_ms = session->connected ? 0 : session->detached_at_ms};
+    if (session->will != NULL)
+        change.will = *session->will;
+    return change;
+}
+
+/* --- waking its home */
+
+void session_notify(struct session *session)
+{
+    if (!session->live || session->ready_posted)
+        return;
+    session->ready_posted = true;
+    session->ready_at = session->home;
+    session->ready.open = session_ready;
+    session_ref(session);
+    gh_loop_send(session->home->loop, &session->ready);
+}
+
+void session_ready(struct gh_letter *letter)
+{
+    struct session *session = (struct session *)((char *)letter - offsetof(struct session, ready));
+    struct gh_attachment *attachment = NULL;
+    pthread_mutex_lock(&session->lock);
+    session->ready_posted = false;
+    if (session->home == session->ready_at)
+        attachment = session->live ? session->attachment : NULL;
+    else /* it has moved while the letter was under way */
+        session_notify(session);
+    pthread_mutex_unlock(&session->lock);
+    if (attachment != NULL && attachment->state == ATTACHMENT_HELD)
+        attachment->host->ready(attachment->context);
+    session_unref(session);
+}
+
+/* --- connecting */
+
+static bool copy_connect(struct gh_attachment *attachment, const struct gh_broker_connect *connect)
+{
+    const struct gh_journal_will *will = &connect->will;
+    size_t size = connect->client_id.size;
+    if (connect->has_will)
+        size += will->topic.size + will->properties.size + will->payload.size;
+    attachment->block = malloc(size + 1);
+    if (attachment->block == NULL)
+        return false;
+    attachment->connect = *connect;
+    struct gh_broker_connect *copy = &attachment->connect;
+    struct gh_slice *parts[] = {&copy->client_id, &copy->will.topic, &copy->will.properties,
+                                &copy->will.payload};
+    uint8_t *at = attachment->block;
+    for (size_t i = 0; i < (connect->has_will ? GH_COUNT(parts) : 1); i++) {
+        if (parts[i]->size > 0)
+            memcpy(at, parts[i]->data, parts[i]->size);
+        parts[i]->data = at;
+        at += parts[i]->size;
+    }
+    return true;
+}
+
+static void free_attachment(struct gh_attachment *attachment)
+{
+    if (attachment->session != NULL)
+        session_unref(attachment->session);
+    gh_route_message_unref(attachment->current);
+    free(attachment->identifiers);
+    free(attachment->received);
+    free(attachment->block);
+    free(attachment);
+}
+
+static void answer(struct gh_attachment *attachment, enum gh_error_code result)
+{
+    attachment->state = result == GH_OK ? ATTACHMENT_HELD : ATTACHMENT_FAILED;
+    attachment->host->attached(attachment->context, result,
+                               result == GH_OK && attachment->session_present);
+}
+
+/* Enters a new session under its key; the broker's lock is held. */
+static struct session *enter_new(struct gh_broker *broker, struct space *space,
+                                 const struct gh_attachment *attachment)
+{
+    const struct gh_broker_connect *connect = &attachment->connect;
+    struct session *session = session_new(broker, space, connect->device, connect->client_id);
+    if (session == NULL)
+        return NULL;
+    session->number = ++broker->number_last;
+    session->home = attachment->port;
+    session->stored = connect->expiry_s > 0;
+    struct gh_slice number = gh_slice(&session->number, sizeof session->number);
+    if (!gh_map_put(&broker->by_number, number, session, NULL)) {
+        session_unref(session);
+        return NULL;
+    }
+    if (!gh_map_put(&broker->by_key, session->key, session, NULL)) {
+        gh_map_remove(&broker->by_number, number);
+        session_unref(session);
+        return NULL;
+    }
+    atomic_fetch_add(&broker->sessions, 1);
+    atomic_fetch_add(&space->sessions, 1);
+    return session;
+}
+
+static void rewind_queue(struct session *session)
+{
+    uint64_t sequence = 0;
+    for (struct gh_queue_entry *entry;
+         (entry = gh_queue_next(&session->queue, &sequence)) != NULL; sequence++) {
+        if (entry->state == GH_QUEUE_SENT) {
+            entry->state = GH_QUEUE_READY;
+            entry->flags |= ENTRY_DUP;
+        } else if (entry->state == GH_QUEUE_RECEIVED) {
+            entry->flags |= ENTRY_RESUME;
+        }
+        if (entry->state == GH_QUEUE_READY && (entry->flags & ENTRY_DUP) == 0)
+            break; /* nothing after it was sent */
+    }
+    session->cursor = 0;
+    session->inflight = 0;
+}
+
+struct attaching {
+    struct waiter waiter; /* first */
+    struct gh_attachment *attachment;
+};
+
+static void attach_stored(struct waiter *waiter, bool stored)
+{
+    struct gh_attachment *attachment = ((struct attaching *)waiter)->attachment;
+    free(waiter);
+    attachment->travelling = false;
+    if (attachment->state == ATTACHMENT_LEFT)
+        free_attachment(attachment);
+    else
+        answer(attachment, stored ? GH_OK : GH_ERROR_LOG_FULL);
+}
+
+static void journal_attached(struct gh_attachment *attachment, struct session *session)
+{
+    struct attaching *attaching = malloc(sizeof *attaching);
+    if (attaching == NULL) {
+        answer(attachment, GH_ERROR_MEMORY);
+        return;
+    }
+    *attaching = (struct attaching){.waiter.call = attach_stored, .attachment = attachment};
+    pthread_mutex_lock(&session->lock);
+    struct gh_journal_change change = session_change(session);
+    port_change(attachment->port, &change);
+    pthread_mutex_unlock(&session->lock);
+    attachment->travelling = true;
+    port_wait(attachment->port, &attaching->waiter);
+}
+
+/* The session is at home here and nobody holds it. */
+static void attach(struct gh_attachment *attachment, struct session *session, bool present)
+{
+    const struct gh_broker_connect *connect = &attachment->connect;
+    bool kept = true;
+    gh_timer_cancel(attachment->port->loop, &session->timer);
+    session->will_at_ms = 0;
+    attachment->holds = true;
+    pthread_mutex_lock(&session->lock);
+    session->attachment = attachment;
+    session->live = session->connected = true;
+    session->expiry_s = connect->expiry_s;
+    rewind_queue(session);
+    free(session->will);
+    session->will = NULL;
+    if (connect->has_will)
+        kept = session_keep_will(session, &connect->will);
+    pthread_mutex_unlock(&session->lock);
+    atomic_fetch_add(&session->broker->connected, 1);
+    attachment->session_present = present;
+    if (!kept)
+        answer(attachment, GH_ERROR_MEMORY);
+    else if (session->stored)
+        journal_attached(attachment, session);
+    else
+        answer(attachment, GH_OK);
+}
+
+/* Looks the session up: makes a new one, takes one that waits here, or asks for it elsewhere. */
+static void look_up(struct gh_attachment *attachment)
+{
+    struct gh_broker *broker = attachment->port->broker;
+    const struct gh_broker_connect *connect = &attachment->connect;
+    struct space *space = space_of(broker, connect->tenant);
+    uint8_t key[sizeof connect->device + UINT16_MAX];
+    struct gh_slice wanted = session_key(key, connect->device, connect->client_id);
+    enum gh_error_code refused = space == NULL ? GH_ERROR_MEMORY : GH_OK;
+    bool made = false;
+
+    pthread_mutex_lock(&broker->lock);
+    struct session *session = gh_map_get(&broker->by_key, wanted);
+    if (session == NULL && space != NULL) {
+        if (atomic_load(&space->sessions) >= broker->limits.sessions_max)
+            refused = GH_ERROR_LIMIT;
+        else
+            session = enter_new(broker, space, attachment);
+        made = session != NULL;
+    }
+    if (session != NULL)
+        attachment->session = session_ref(session);
+    pthread_mutex_unlock(&broker->lock);
+    if (session == NULL)
+        answer(attachment, refused != GH_OK ? refused : GH_ERROR_MEMORY);
+    else if (made)
+        attach(attachment, session, false);
+    else
+        claim(attachment);
+}
+
+/* The session has come to the attachment's port, or was there. */
+static void granted(struct gh_attachment *attachment)
+{
+    struct session *session = attachment->session;
+    if (attachment->state == ATTACHMENT_LEFT) { /* it gave up meanwhile: the session waits here */
+        session_set_timer(session);
+        free_attachment(attachment);
+        return;
+    }
+    if (!attachment->connect.clean_start) {
+        attach(attachment, session, true);
+        return;
+    }
+    session_end(session); /* [MQTT-3.1.4-4], 3.1.1: [MQTT-3.1.2-6] */
+    attachment->session = NULL;
+    session_unref(session);
+    look_up(attachment);
+}
+
+static struct gh_attachment *of_letter(struct gh_letter *letter)
+{
+    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
+}
+
+static void open_granted(struct gh_letter *letter)
+{
+    struct gh_attachment *attachment = of_letter(letter);
+    attachment->travelling = false;
+    granted(attachment);
+}
+
+/* It failed, or has to look again because the session is no more: back on its own loop. */
+static void come_back(struct gh_attachment *attachment)
+{
+    attachment->travelling = false;
+    if (attachment->state == ATTACHMENT_LEFT) {
+        free_attachment(attachment);
+    } else if (attachment->result != GH_OK) {
+        answer(attachment, attachment->result);
+    } else {
+        session_unref(attachment->session);
+        attachment->session = NULL;
+        look_up(attachment);
+    }
+}
+
+static void open_returned(struct gh_letter *letter)
+{
+    come_back(of_letter(letter));
+}
+
+static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
+{
+    attachment->letter.open = open;
+    gh_loop_send(attachment->port->loop, &attachment->letter);
+}
+
+/* At home: hands the session over to who claimed it. */
+static void grant(struct session *session)
+{
+    struct gh_attachment *attachment = session->claimant;
+    struct port *home = session->home;
+    session->claimant = NULL;
+    gh_timer_cancel(home->loop, &session->timer);
+    if (attachment->port == home) {
+        attachment->travelling = false;
+        granted(attachment);
+        return;
+    }
+    port_flush(home); /* what was changed here stands before what will be changed there */
+    pthread_mutex_lock(&session->lock);
+    session->home = attachment->port;
+    pthread_mutex_unlock(&session->lock);
+    travel(attachment, open_granted);
+}
+
+static void give_back(struct gh_attachment *attachment, enum gh_error_code result)
+{
+    attachment->result = result;
+    travel(attachment, open_returned);
+}
+
+/* At the session's home. */
+static void claim_here(struct gh_attachment *attachment)
+{
+    struct session *session = attachment->session;
+    if (session->gone) {
+        give_back(attachment, GH_OK);
+        return;
+    }
+    if (session->claimant != NULL)
+        give_back(session->claimant, GH_ERROR_CONFLICT);
+    session->claimant = attachment;
+    if (session->attachment == NULL)
+        grant(session);
+    else /* its detach grants */
+        session->attachment->host->leave(session->attachment->context);
+}
+
+static struct port *home_of(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    struct port *home = session->home;
+    pthread_mutex_unlock(&session->lock);
+    return home;
+}
+
+/* On the loop that was asked: home, unless the session has moved since. */
+static void open_claim(struct gh_letter *letter)
+{
+    struct gh_attachment *attachment = of_letter(letter);
+    struct port *home = home_of(attachment->session);
+    if (home == attachment->asked) {
+        claim_here(attachment);
+        return;
+    }
+    attachment->asked = home;
+    gh_loop_send(home->loop, &attachment->letter);
+}
+
+static void claim(struct gh_attachment *attachment)
+{
+    struct port *home = home_of(attachment->session);
+    attachment->travelling = true;
+    if (home == attachment->port) { /* it cannot move away but from here */
+        claim_here(attachment);
+        return;
+    }
+    attachment->asked = home;
+    attachment->letter.open = open_claim;
+    gh_loop_send(home->loop, &attachment->letter);
+}
+
+struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop *loop,
+                                        const struct gh_broker_connect *connect,
+                                        const struct gh_attachment_host *host, void *context)
+{
+    struct gh_attachment *attachment = calloc(1, sizeof *attachment);
+    if (attachment == NULL)
+        return NULL;
+    attachment->port = port_of(broker, loop);
+    attachment->host = host;
+    attachment->context = context;
+    if (!copy_connect(attachment, connect)) {
+        free(attachment);
+        return NULL;
+    }
+    look_up(attachment);
+    return attachment;
+}
+
+/* --- leaving */
+
+static void publish_will(struct session *session)
+{
+    const struct gh_journal_will *will = session->will;
+    const struct publish_call call = {0};
+    struct gh_broker_publish publish = {.topic = will->topic,
+                                        .payload = will->payload,
+                                        .properties = will->properties,
+                                        .qos = will->qos,
+                                        .retain = will->retain,
+                                        .has_expiry = will->has_expiry,
+                                        .expiry_s = will->expiry_s};
+    (void)space_publish(session->home, session->space, &publish, &call);
+    session->will_at_ms = 0;
+    pthread_mutex_lock(&session->lock);
+    free(session->will);
+    session->will = NULL;
+    pthread_mutex_unlock(&session->lock);
+}
+
+static void will_is_due(struct session *session)
+{
+    publish_will(session);
+    if (!session->stored)
+        return;
+    pthread_mutex_lock(&session->lock);
+    struct gh_journal_change change = session_change(session);
+    port_change(session->home, &change);
+    pthread_mutex_unlock(&session->lock);
+}
+
+static int64_t expires_at_ms(const struct session *session)
+{
+    return session->expiry_s == NEVER
+               ? INT64_MAX
+               : session->detached_at_ms + (int64_t)session->expiry_s * 1000;
+}
+
+static void fire(struct gh_timer *timer)
+{
+    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
+    int64_t now_ms = broker_now_ms(session->broker);
+    if (session->will_at_ms != 0 && session->will_at_ms <= now_ms)
+        will_is_due(session);
+    if (expires_at_ms(session) <= now_ms)
+        session_end(session);
+    else
+        session_set_timer(session);
+}
+
+void session_set_timer(struct session *session)
+{
+    int64_t now_ms = broker_now_ms(session->broker), at_ms = expires_at_ms(session);
+    if (session->will_at_ms != 0 && session->will_at_ms < at_ms)
+        at_ms = session->will_at_ms;
+    if (at_ms == INT64_MAX || session->attachment != NULL)
+        return;
+    int64_t left_ms = at_ms > now_ms ? at_ms - now_ms : 0;
+    gh_timer_set(session->home->loop, &session->timer,
+                 gh_time_monotonic_ns() + left_ms * GH_MS_NS, fire);
+}
+
+/* Messages that a lost member of a group had and did not acknowledge go to another one, at QoS 1;
+ * at QoS 2 they must not (MQTT 5.0 §4.8.2). */
+static void pass_on(struct session *session, struct group *const groups[], size_t count)
+{
+    uint64_t sequence = 0;
+    struct gh_buffer body;
+    gh_buffer_init(&body, SIZE_MAX / 2);
+    for (struct gh_queue_entry *entry;
+         (entry = gh_queue_next(&session->queue, &sequence)) != NULL; sequence++) {
+        struct gh_route_message read, *message = entry->body;
+        struct gh_log_record record;
+        if ((entry->flags & GH_TARGET_SHARED) == 0 || entry->qos != 1)
+            continue;
+        if (message != NULL)
+            gh_route_message_ref(message);
+        else if (gh_log_fetch(session->broker->log, entry->offset, entry->position, &body,
+                              &record) == GH_LOG_FETCHED &&
+                 gh_route_message_read(record.body, &read))
+            message = gh_route_message_copy(&read);
+        for (size_t i = 0; message != NULL && i < count; i++) {
+            struct target how;
+            if (!gh_mqtt_filter_matches(groups[i]->inner, message->topic))
+                continue;
+            struct session *other = group_choose(groups[i], &how);
+            if (other == NULL)
+                continue;
+            session_send(session->home, other, message, GH_TARGET_SHARED | 1);
+            session_unref(other);
+            break;
+        }
+        gh_route_message_unref(message);
+    }
+    gh_buffer_deinit(&body);
+}
+
+enum { GROUPS_MAX = 64 };
+
+static size_t groups_of(struct session *session, struct group *groups[GROUPS_MAX])
+{
+    size_t count = 0;
+    for (struct subscription *s = session->subscriptions; s != NULL && count < GROUPS_MAX;
+         s = s->next)
+        if (s->group != NULL) {
+            groups[count++] = s->group;
+            atomic_fetch_add(&s->group->leaf.refs, 1);
+        }
+    return count;
+}
+
+void session_end(struct session *session)
+{
+    struct gh_broker *broker = session->broker;
+    struct group *groups[GROUPS_MAX];
+    session_ref(session); /* the map's goes */
+    gh_timer_cancel(session->home->loop, &session->timer);
+    if (session->will_at_ms != 0)
+        publish_will(session);
+    size_t count = groups_of(session, groups);
+    session_unsubscribe_all(session);
+    pthread_mutex_lock(&session->lock);
+    session->gone = true;
+    session->live = false;
+    pthread_mutex_unlock(&session->lock);
+    if (count > 0 && !atomic_load(&broker->stopped))
+        pass_on(session, groups, count);
+    for (size_t i = 0; i < count; i++)
+        leaf_unref(&groups[i]->leaf);
+    if (session->stored) {
+        struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE,
+                                         .session = session->number};
+        port_change(session->home, &gone);
+    }
+    pthread_mutex_lock(&broker->lock);
+    if (gh_map_get(&broker->by_key, session->key) == session)
+        gh_map_remove(&broker->by_key, session->key);
+    gh_map_remove(&broker->by_number, gh_slice(&session->number, sizeof session->number));
+    pthread_mutex_unlock(&broker->lock);
+    atomic_fetch_sub(&broker->sessions, 1);
+    atomic_fetch_sub(&session->space->sessions, 1);
+    session_unref(session);
+    session_unref(session);
+}
+
+static void journal_detached(struct session *session)
+{
+    struct gh_journal_change change = {.kind = GH_JOURNAL_DETACHED,
+                                       .session = session->number,
+                                       .at_ms = session->detached_at_ms};
+    if (!session->stored)
+        return;
+    if (session->will_at_ms == 0) /* the will is over, one way or the other */
+        change = session_change(session);
+    port_change(session->home, &change);
+}
+
+static void settle_will(struct session *session, bool wanted, int64_t now_ms)
+{
+    if (session->will == NULL)
+        return;
+    if (!wanted) {
+        pthread_mutex_lock(&session->lock);
+        free(session->will);
+        session->will = NULL;
+        pthread_mutex_unlock(&session->lock);
+    } else if (session->will->delay_s == 0 || session->expiry_s == 0) {
+        publish_will(session);
+    } else {
+        session->will_at_ms = now_ms + (int64_t)session->will->delay_s * 1000;
+    }
+}
+
+static void release(struct gh_attachment *attachment, const struct gh_detach *detach)
+{
+    struct session *session = attachment->session;
+    int64_t now_ms = broker_now_ms(session->broker);
+    attachment->holds = false;
+    pthread_mutex_lock(&session->lock);
+    session->attachment = NULL;
+    session->live = session->connected = false;
+    session->detached_at_ms = now_ms;
+    if (detach->has_expiry)
+        session->expiry_s = detach->expiry_s;
+    lane_clear(session);
+    pthread_mutex_unlock(&session->lock);
+    session_free_walks(session);
+    atomic_fetch_sub(&session->broker->connected, 1);
+    settle_will(session, detach->will, now_ms);
+    bool ends = session->expiry_s == 0;
+    if (!ends) {
+        pthread_mutex_lock(&session->lock);
+        journal_detached(session);
+        pthread_mutex_unlock(&session->lock);
+    }
+    if (ends) {
+        struct gh_attachment *claimant = session->claimant;
+        session->claimant = NULL;
+        session_end(session);
+        if (claimant != NULL)
+            give_back(claimant, GH_OK);
+    } else if (session->claimant != NULL) {
+        grant(session);
+    } else {
+        session_set_timer(session);
+    }
+}
+
+void gh_attachment_detach(struct gh_attachment *attachment, const struct gh_detach *detach)
+{
+    struct session *session = attachment->session;
+    if (session != NULL)
+        session_ref(session);
+    if (attachment->holds)
+        release(attachment, detach);
+    if (session != NULL)
+        session_unref(session);
+    attachment->state = ATTACHMENT_LEFT;
+    if (!attachment->travelling)
+        free_attachment(attachment);
+}
+
+/* --- a device that is no more */
+
+struct forgetting {
+    struct gh_letter letter; /* first */
+    struct session *session;
+    struct port *asked;
+};
+
+/* Its connection is being closed; then nothing is kept. */
+static void expire_with_connection(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    session->expiry_s = 0;
+    pthread_mutex_unlock(&session->lock);
+}
+
+static void open_forget(struct gh_letter *letter)
+{
+    struct forgetting *forgetting = (struct forgetting *)letter;
+    struct session *session = forgetting->session;
+    struct port *home = home_of(session);
+    if (home != forgetting->asked) {
+        forgetting->asked = home;
+        gh_loop_send(home->loop, letter);
+        return;
+    }
+    if (!session->gone && session->attachment == NULL && session->claimant == NULL)
+        session_end(session);
+    else if (!session->gone)
+        expire_with_connection(session);
+    session_unref(session);
+    free(forgetting);
+}
+
+static void forget(struct session *session)
+{
+    struct forgetting *forgetting = malloc(sizeof *forgetting);
+    if (forgetting == NULL)
+        return;
+    forgetting->letter.open = open_forget;
+    forgetting->session = session_ref(session);
+    forgetting->asked = home_of(session);
+    gh_loop_send(forgetting->asked->loop, &forgetting->letter);
+}
+
+void gh_broker_forget(struct gh_broker *broker, uint64_t device)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    pthread_mutex_lock(&broker->lock);
+    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
+        if (((struct session *)session)->device == device)
+            forget(session);
+    pthread_mutex_unlock(&broker->lock);
+}

@@ -1,0 +1,438 @@
+/* Subscriptions, the groups of shared ones, and who gets what is published to a topic.
+ *
+ * A tenant's tree is behind a lock that writers take for a moment. Readers hardly ever come there:
+ * each loop remembers the targets of the topics it has seen, as of the tree's generation. */
+#include "base/time.h"
+#include "route/broker_internal.h"
+#include "wire/mqtt/reason.h"
+#include "wire/mqtt/topic.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MATCHES_MAX = 16 * 1024,        /* topics that a loop remembers */
+    MATCHES_WEIGHT_MAX = 1024 * 1024, /* and targets of them */
+    OPTION_NO_LOCAL = 0x04,
+    OPTION_AS_PUBLISHED = 0x08,
+};
+
+#define SWEEP_NS (10 * GH_SECOND_NS)
+
+static struct subscription *subscription_of(struct leaf *leaf)
+{
+    assert(!leaf->is_group);
+    return (struct subscription *)leaf;
+}
+
+static struct group *group_of(struct leaf *leaf)
+{
+    assert(leaf->is_group);
+    return (struct group *)leaf;
+}
+
+void leaf_unref(struct leaf *leaf)
+{
+    if (atomic_fetch_sub_explicit(&leaf->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (leaf->is_group)
+        pthread_mutex_destroy(&group_of(leaf)->lock);
+    else
+        session_unref(subscription_of(leaf)->session);
+    free(leaf);
+}
+
+uint8_t subscription_options(const struct subscription *subscription)
+{
+    return (uint8_t)(subscription->qos | (subscription->no_local ? OPTION_NO_LOCAL : 0) |
+                     (subscription->retain_as_published ? OPTION_AS_PUBLISHED : 0));
+}
+
+/* --- groups: the space is locked for writing */
+
+static struct group *group_enter(struct space *space, struct gh_slice filter, struct gh_slice inner)
+{
+    struct group *group = gh_map_get(&space->groups, filter);
+    if (group != NULL)
+        return group;
+    group = calloc(1, sizeof *group + filter.size);
+    if (group == NULL)
+        return NULL;
+    memcpy(group->text, filter.data, filter.size);
+    group->key = gh_slice(group->text, filter.size);
+    group->inner = gh_slice_sub(group->key, filter.size - inner.size, inner.size);
+    group->leaf.is_group = true;
+    atomic_init(&group->leaf.refs, 1);
+    pthread_mutex_init(&group->lock, NULL);
+    gh_share_init(&group->share);
+    if (gh_map_put(&space->groups, group->key, group, NULL)) {
+        if (gh_topic_tree_add(&space->tree, group->inner, &group->leaf.entry))
+            return group;
+        gh_map_remove(&space->groups, group->key);
+    }
+    leaf_unref(&group->leaf);
+    return NULL;
+}
+
+static void group_leave(struct space *space, struct subscription *subscription)
+{
+    struct group *group = subscription->group;
+    pthread_mutex_lock(&group->lock);
+    gh_share_remove(&group->share, &subscription->member);
+    bool empty = group->share.count == 0;
+    pthread_mutex_unlock(&group->lock);
+    if (!empty)
+        return;
+    gh_topic_tree_remove(&space->tree, group->inner, &group->leaf.entry);
+    gh_map_remove(&space->groups, group->key);
+    leaf_unref(&group->leaf);
+}
+
+static struct subscription *of_member(const struct gh_share_member *member)
+{
+    return (struct subscription *)((char *)(uintptr_t)member -
+                                   offsetof(struct subscription, member));
+}
+
+static bool member_ready(void *context, const struct gh_share_member *member)
+{
+    struct session *session = of_member(member)->session;
+    const struct gh_broker_limits *limits = &session->broker->limits;
+    (void)context;
+    pthread_mutex_lock(&session->lock);
+    bool ready = session->live && gh_queue_count(&session->queue) < limits->queue_messages_max &&
+                 session->queue_bytes < limits->queue_bytes_max;
+    pthread_mutex_unlock(&session->lock);
+    return ready;
+}
+
+struct session *group_choose(struct group *group, struct target *how)
+{
+    struct session *session = NULL;
+    pthread_mutex_lock(&group->lock);
+    struct gh_share_member *member = gh_share_choose(&group->share, member_ready, NULL);
+    if (member != NULL) {
+        const struct subscription *subscription = of_member(member);
+        *how = (struct target){.qos = subscription->qos,
+                               .retain_as_published = subscription->retain_as_published};
+        session = session_ref(subscription->session);
+    }
+    pthread_mutex_unlock(&group->lock);
+    return session;
+}
+
+/* --- subscribe and unsubscribe, at the session's home */
+
+static struct subscription *find(struct session *session, struct gh_slice filter,
+                                 struct subscription ***link)
+{
+    struct subscription **at = &session->subscriptions;
+    while (*at != NULL && !gh_slice_equal((*at)->filter, filter))
+        at = &(*at)->next;
+    if (link != NULL)
+        *link = at;
+    return *at;
+}
+
+static struct subscription *subscription_new(struct session *session, struct gh_slice filter)
+{
+    struct gh_slice name, inner;
+    struct subscription *made = calloc(1, sizeof *made + filter.size);
+    if (made == NULL)
+        return NULL;
+    memcpy(made->text, filter.data, filter.size);
+    made->filter = made->inner = gh_slice(made->text, filter.size);
+    if (gh_mqtt_share_split(made->filter, &name, &inner))
+        made->inner = inner;
+    made->session = session_ref(session);
+    atomic_init(&made->leaf.refs, 1);
+    atomic_init(&made->removed, false);
+    return made;
+}
+
+static void set_options(struct subscription *subscription, const struct gh_broker_filter *filter)
+{
+    subscription->qos = filter->qos;
+    subscription->no_local = filter->no_local;
+    subscription->retain_as_published = filter->retain_as_published;
+    subscription->identifier = filter->identifier;
+}
+
+/* Into the tree or its group; the space is locked for writing. */
+static bool enter_tree(struct space *space, struct subscription *made)
+{
+    if (made->inner.size == made->filter.size)
+        return gh_topic_tree_add(&space->tree, made->inner, &made->leaf.entry);
+    made->group = group_enter(space, made->filter, made->inner);
+    if (made->group == NULL)
+        return false;
+    pthread_mutex_lock(&made->group->lock);
+    gh_share_add(&made->group->share, &made->member);
+    pthread_mutex_unlock(&made->group->lock);
+    return true;
+}
+
+static void leave_tree(struct space *space, struct subscription *gone)
+{
+    atomic_store(&gone->removed, true);
+    if (gone->group != NULL)
+        group_leave(space, gone);
+    else
+        gh_topic_tree_remove(&space->tree, gone->inner, &gone->leaf.entry);
+}
+
+static void count_identifiers(struct session *session)
+{
+    session->identifiers = false;
+    for (const struct subscription *s = session->subscriptions; s != NULL; s = s->next)
+        session->identifiers |= s->identifier != 0;
+}
+
+static uint8_t add(struct session *session, const struct gh_broker_filter *filter)
+{
+    struct space *space = session->space;
+    if (session->subscriptions_count >= session->broker->limits.subscriptions_max)
+        return GH_MQTT_REASON_QUOTA_EXCEEDED;
+    struct subscription *made = subscription_new(session, filter->filter);
+    if (made == NULL)
+        return GH_MQTT_REASON_UNSPECIFIED;
+    set_options(made, filter);
+    pthread_rwlock_wrlock(&space->lock);
+    bool entered = enter_tree(space, made);
+    atomic_fetch_add(&space->generation, 1);
+    pthread_rwlock_unlock(&space->lock);
+    if (!entered) {
+        leaf_unref(&made->leaf);
+        return GH_MQTT_REASON_UNSPECIFIED;
+    }
+    pthread_mutex_lock(&session->lock);
+    made->next = session->subscriptions;
+    session->subscriptions = made;
+    session->subscriptions_count++;
+    session->identifiers |= made->identifier != 0;
+    pthread_mutex_unlock(&session->lock);
+    atomic_fetch_add(&session->broker->subscriptions, 1);
+    return filter->qos;
+}
+
+uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
+                          bool *existed)
+{
+    struct space *space = session->space;
+    struct subscription *there = find(session, filter->filter, NULL);
+    *existed = there != NULL;
+    if (there == NULL)
+        return add(session, filter);
+    pthread_rwlock_wrlock(&space->lock); /* [MQTT-3.8.4-3]: replaced, the flow is not interrupted */
+    set_options(there, filter);
+    atomic_fetch_add(&space->generation, 1);
+    pthread_rwlock_unlock(&space->lock);
+    pthread_mutex_lock(&session->lock);
+    count_identifiers(session);
+    pthread_mutex_unlock(&session->lock);
+    return filter->qos;
+}
+
+static void take_out(struct session *session, struct subscription **link)
+{
+    struct space *space = session->space;
+    struct subscription *gone = *link;
+    pthread_mutex_lock(&session->lock);
+    *link = gone->next;
+    session->subscriptions_count--;
+    pthread_mutex_unlock(&session->lock);
+    pthread_rwlock_wrlock(&space->lock);
+    leave_tree(space, gone);
+    atomic_fetch_add(&space->generation, 1);
+    pthread_rwlock_unlock(&space->lock);
+    atomic_fetch_sub(&session->broker->subscriptions, 1);
+    leaf_unref(&gone->leaf);
+}
+
+bool session_unsubscribe(struct session *session, struct gh_slice filter)
+{
+    struct subscription **link;
+    if (find(session, filter, &link) == NULL)
+        return false;
+    take_out(session, link);
+    pthread_mutex_lock(&session->lock);
+    count_identifiers(session);
+    pthread_mutex_unlock(&session->lock);
+    return true;
+}
+
+void session_unsubscribe_all(struct session *session)
+{
+    while (session->subscriptions != NULL)
+        take_out(session, &session->subscriptions);
+}
+
+/* --- who gets a topic */
+
+struct collecting {
+    struct leaf **list;
+    size_t count, capacity;
+    bool failed;
+};
+
+static void collect(void *context, struct gh_topic_entry *entry)
+{
+    struct collecting *collecting = context;
+    struct leaf *leaf = (struct leaf *)entry;
+    if (collecting->count == collecting->capacity) {
+        size_t wanted = collecting->capacity == 0 ? 16 : 2 * collecting->capacity;
+        struct leaf **list = reallocarray(collecting->list, wanted, sizeof *list);
+        if (list == NULL) {
+            collecting->failed = true;
+            return;
+        }
+        collecting->list = list;
+        collecting->capacity = wanted;
+    }
+    atomic_fetch_add_explicit(&leaf->refs, 1, memory_order_relaxed);
+    collecting->list[collecting->count++] = leaf;
+}
+
+/* Groups stay apart; subscriptions of one session stand together. */
+static uintptr_t whose(const struct leaf *leaf)
+{
+    return leaf->is_group ? (uintptr_t)leaf
+                          : (uintptr_t)((const struct subscription *)leaf)->session;
+}
+
+static int by_session(const void *a, const void *b)
+{
+    uintptr_t first = whose(*(struct leaf *const *)a), second = whose(*(struct leaf *const *)b);
+    return first < second ? -1 : first > second;
+}
+
+/* One message for each session, whatever number of its subscriptions match, at the highest QoS of
+ * them ([MQTT-3.3.5-1]; 5.0: [MQTT-3.3.4-2]). */
+static size_t merge(struct collecting *found, struct target *list)
+{
+    size_t count = 0;
+    qsort(found->list, found->count, sizeof *found->list, by_session);
+    for (size_t i = 0; i < found->count; i++) {
+        struct leaf *leaf = found->list[i];
+        if (leaf->is_group) {
+            list[count++] = (struct target){.leaf = leaf};
+            continue;
+        }
+        const struct subscription *s = subscription_of(leaf);
+        struct target *last = count == 0 ? NULL : &list[count - 1];
+        if (last == NULL || whose(last->leaf) != whose(leaf)) {
+            list[count++] = (struct target){leaf, s->qos, s->no_local, s->retain_as_published};
+            continue;
+        }
+        last->qos = s->qos > last->qos ? s->qos : last->qos;
+        last->no_local &= s->no_local;
+        last->retain_as_published |= s->retain_as_published;
+        leaf_unref(leaf);
+    }
+    return count;
+}
+
+static bool is_relaxed(const struct space *space, struct gh_slice topic)
+{
+    for (size_t i = 0; i < space->relaxed_count; i++)
+        if (gh_mqtt_filter_matches(space->relaxed[i], topic))
+            return true;
+    return false;
+}
+
+static void free_targets(struct targets *targets)
+{
+    for (size_t i = 0; i < targets->count; i++)
+        leaf_unref(targets->list[i].leaf);
+    free(targets);
+}
+
+static struct targets *match(struct space *space, struct gh_slice topic)
+{
+    struct collecting found = {0};
+    struct targets *targets = NULL;
+    pthread_rwlock_rdlock(&space->lock);
+    uint64_t generation = atomic_load(&space->generation);
+    bool relaxed = is_relaxed(space, topic);
+    gh_topic_tree_match(&space->tree, topic, collect, &found);
+    if (!found.failed)
+        targets = malloc(sizeof *targets + found.count * sizeof targets->list[0]);
+    if (targets != NULL) {
+        targets->space = space;
+        targets->generation = generation;
+        targets->relaxed = relaxed;
+        targets->count = merge(&found, targets->list); /* reads what the lock guards */
+    }
+    pthread_rwlock_unlock(&space->lock);
+    for (size_t i = 0; targets == NULL && i < found.count; i++)
+        leaf_unref(found.list[i]);
+    free(found.list);
+    return targets;
+}
+
+static bool is_current(const struct targets *targets)
+{
+    return targets->generation == atomic_load(&targets->space->generation);
+}
+
+void port_forget_matches(struct port *port)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *targets; gh_map_next(&port->matches, &at, &key, &targets);)
+        free_targets(targets);
+    gh_map_deinit(&port->matches);
+    gh_map_init(&port->matches);
+    port->matches_weight = 0;
+}
+
+/* What is stale holds sessions that may have ended: it goes even when its topic never comes again. */
+static void sweep(struct gh_timer *timer)
+{
+    struct port *port = (struct port *)((char *)timer - offsetof(struct port, sweep));
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *targets; gh_map_next(&port->matches, &at, &key, &targets);) {
+        if (is_current(targets))
+            continue;
+        port->matches_weight -= ((struct targets *)targets)->count;
+        gh_map_remove(&port->matches, key);
+        free_targets(targets);
+    }
+    if (port->matches.count > 0)
+        gh_timer_set(port->loop, timer, gh_loop_now_ns(port->loop) + SWEEP_NS, sweep);
+}
+
+static bool remember(struct port *port, struct gh_slice key, struct targets *targets)
+{
+    void *before = NULL;
+    if (!gh_map_put(&port->matches, key, targets, &before))
+        return false;
+    port->matches_weight += targets->count;
+    if (before != NULL) {
+        port->matches_weight -= ((struct targets *)before)->count;
+        free_targets(before);
+    }
+    if (!gh_timer_is_set(&port->sweep))
+        gh_timer_set(port->loop, &port->sweep, gh_loop_now_ns(port->loop) + SWEEP_NS, sweep);
+    return true;
+}
+
+const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic)
+{
+    uint8_t text[sizeof space->tenant + UINT16_MAX];
+    memcpy(text, &space->tenant, sizeof space->tenant);
+    memcpy(text + sizeof space->tenant, topic.data, topic.size);
+    struct gh_slice key = gh_slice(text, sizeof space->tenant + topic.size);
+    struct targets *targets = gh_map_get(&port->matches, key);
+    if (targets != NULL && is_current(targets))
+        return targets;
+    if (port->matches.count >= MATCHES_MAX || port->matches_weight >= MATCHES_WEIGHT_MAX)
+        port_forget_matches(port);
+    targets = match(space, topic);
+    if (targets != NULL && !remember(port, key, targets)) {
+        free_targets(targets);
+        return NULL;
+    }
+    return targets;
+}
