@@ -41,9 +41,10 @@ void *gh_retained_tree_remove(struct gh_retained_tree *tree, struct gh_slice top
 void *gh_retained_tree_pop(struct gh_retained_tree *tree);
 
 /* Calls `visit` for the values whose topic matches `filter` (valid), in the order of the tree,
- * beginning after the topic `after` (empty: at the start; it need not be in the tree), until
- * `visit` says false or `looks_max` topics have been looked at, matching or not. A leading wildcard
- * never matches a topic that begins with `$` [MQTT-4.7.2-1]. `visit` must not change the tree.
+ * beginning after the topic `after` (valid, or empty: at the start; it need not be in the tree),
+ * until `visit` says false or `looks_max` (1 or more) topics have been looked at, matching or not.
+ * A leading wildcard never matches a topic that begins with `$` [MQTT-4.7.2-1]. `visit` must not
+ * change the tree.
  *
  * Returns the topic to go on after, borrowed until the tree changes: copy it and call again. Empty
  * when the walk is at its end. A topic that stays in the tree from the first call to the last is
