@@ -1,4 +1,4 @@
-#include "wire/mqtt/packet_testbed.h"
+#include "wire/mqtt/packet_again.h"
 #include "wire/mqtt/property.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -76,7 +76,7 @@ static void read_one(const struct gh_mqtt_frame *frame, enum gh_mqtt_version ver
     if (packet.type == GH_MQTT_CONNECT)
         walk(packet.connect.will_properties);
     gh_buffer_init(&out, 1 << 20);
-    if (testbed_write_again(version, &packet, &out)) {
+    if (again_write(version, &packet, &out)) {
         bool read = gh_mqtt_frame_read(gh_buffer_slice(&out), out.size, &again) == GH_MQTT_FRAME_OK;
         assert(read && again.type == frame->type && again.flags == frame->flags);
         if (version == GH_MQTT_V5 && has_short_form(frame->type))

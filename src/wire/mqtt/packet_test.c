@@ -1,20 +1,9 @@
-#include "tests/check.h"
 #include "wire/mqtt/packet_testbed.h"
-#include <stdio.h>
-#include <string.h>
 
 #define NONE GH_MQTT_FAULT_NONE
 
-/* Bytes written out from MQTT 3.1.1 chapter 3. A row that is taken is written again and must give
- * the same bytes; `shorter` is how many of its bodies cut short are packets too (a payload may end
- * anywhere). */
-static const struct {
-    const char *claim;
-    enum gh_mqtt_reader reader;
-    struct gh_slice wire;
-    enum gh_mqtt_fault fault;
-    size_t shorter;
-} cases[] = {
+/* Bytes written out from MQTT 3.1.1 chapter 3. */
+static const struct testbed_case cases[] = {
     /* §3.1 CONNECT */
     {"CONNECT, client id only", GH_MQTT_SERVER,
      GH_SLICE_INIT("\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01"
@@ -261,61 +250,6 @@ static const struct {
     {"AUTH to a client", GH_MQTT_CLIENT, GH_SLICE_INIT("\xf0\0"), GH_MQTT_FAULT_TYPE, 0},
 };
 
-/* The bytes written are the bytes read, and no buffer that is too small gets a part of them. */
-static void writes_back(const char *claim, const struct gh_mqtt_packet *packet,
-                        struct gh_slice wire)
-{
-    uint8_t block[128];
-    for (size_t size = 0; size <= wire.size; size++) {
-        struct gh_buffer out = gh_buffer_fixed(block, size);
-        bool written = testbed_write_again(GH_MQTT_V311, packet, &out);
-        CHECK(claim, written == (size == wire.size));
-        CHECK(claim, out.overflow == !written);
-        CHECK(claim, written ? gh_slice_equal(gh_buffer_slice(&out), wire) : out.size == 0);
-    }
-    if (packet->type == GH_MQTT_PUBLISH)
-        CHECK(claim, gh_mqtt_publish_size(GH_MQTT_V311, &packet->publish) == wire.size);
-}
-
-/* A body cut short, under a length that fits it, is a packet `shorter` times and is refused
- * otherwise. */
-static void cuts_are_refused(size_t row, struct gh_mqtt_frame frame)
-{
-    struct gh_mqtt_packet packet;
-    size_t taken = 0;
-    for (size_t cut = 0; cut < frame.body.size; cut++) {
-        struct gh_mqtt_frame shorter = frame;
-        shorter.body.size = cut;
-        taken += gh_mqtt_packet_read(&shorter, GH_MQTT_V311, cases[row].reader, &packet) == NONE;
-    }
-    CHECK(cases[row].claim, taken == cases[row].shorter);
-}
-
-static void packets(void)
-{
-    for (size_t i = 0; i < GH_COUNT(cases); i++) {
-        struct gh_slice wire = cases[i].wire;
-        struct gh_mqtt_frame frame;
-        struct gh_mqtt_packet packet;
-        REQUIRE(cases[i].claim, gh_mqtt_frame_read(wire, 128, &frame) == GH_MQTT_FRAME_OK &&
-                                    frame.size == wire.size);
-        for (size_t cut = 0; cut < wire.size; cut++) {
-            struct gh_mqtt_frame none;
-            CHECK(cases[i].claim,
-                  gh_mqtt_frame_read(gh_slice_sub(wire, 0, cut), 128, &none) == GH_MQTT_FRAME_MORE);
-        }
-        enum gh_mqtt_fault fault =
-            gh_mqtt_packet_read(&frame, GH_MQTT_V311, cases[i].reader, &packet);
-        if (!CHECK(cases[i].claim, fault == cases[i].fault))
-            printf("  %s\n", gh_mqtt_fault_text(fault));
-        CHECK("every fault has a text", gh_mqtt_fault_text(fault)[0] != '\0');
-        if (fault == NONE && cases[i].fault == NONE) {
-            writes_back(cases[i].claim, &packet, wire);
-            cuts_are_refused(i, frame);
-        }
-    }
-}
-
 static void connect_fields(void)
 {
     struct gh_slice wire = cases[1].wire;
@@ -379,7 +313,8 @@ static void fields_over_the_limit(void)
 
 int main(void)
 {
-    packets();
+    for (size_t i = 0; i < GH_COUNT(cases); i++)
+        testbed_run(GH_MQTT_V311, &cases[i], cases[i].wire);
     connect_fields();
     lengths();
     fields_over_the_limit();
