@@ -44,9 +44,9 @@ static void on_connected(void *context, struct gh_mqtt_connack connack)
         come_up(peer);
         return;
     }
-    static const uint8_t qos[] = {1};
-    if (gh_mqtt_client_subscribe(peer->client, &peer->filter, qos, 1,
-                                 gh_loop_now_ns(peer->load->loop), gh_conn_out(peer->conn)) == 0)
+    struct gh_mqtt_filter filter = {.filter = peer->filter, .qos = 1};
+    if (gh_mqtt_client_subscribe(peer->client, &filter, 1, gh_loop_now_ns(peer->load->loop),
+                                 gh_conn_out(peer->conn)) == 0)
         gh_conn_abort(peer->conn, "no room for SUBSCRIBE");
 }
 

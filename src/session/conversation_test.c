@@ -102,11 +102,10 @@ static const struct gh_session_host session_host = {
 static void client_connected(void *context, struct gh_mqtt_connack connack)
 {
     struct world *world = context;
-    struct gh_slice filter = GH_SLICE("down");
-    uint8_t qos = 1;
+    struct gh_mqtt_filter filter = {.filter = GH_SLICE("down"), .qos = 1};
     CHECK("admitted", connack.code == GH_MQTT_ACCEPTED);
-    CHECK("asks for messages", gh_mqtt_client_subscribe(world->client, &filter, &qos, 1,
-                                                        world->now_ns, &world->up) != 0);
+    CHECK("asks for messages",
+          gh_mqtt_client_subscribe(world->client, &filter, 1, world->now_ns, &world->up) != 0);
 }
 
 static void client_message(void *context, const struct gh_mqtt_publish *publish)

@@ -51,7 +51,7 @@ static bool add(struct gh_session *session, const struct gh_mqtt_publish *publis
         if (added.packet == NULL)
             return false;
         struct gh_buffer copy = gh_buffer_fixed(added.packet, size);
-        gh_mqtt_write_publish(publish, &copy);
+        gh_mqtt_write_publish(GH_MQTT_V311, publish, &copy);
         assert(copy.size == size && !copy.overflow);
         added.size = size;
     }
@@ -76,7 +76,7 @@ enum gh_session_sending gh_session_publish(struct gh_session *session, struct gh
                                            int64_t now_ns, struct gh_buffer *out)
 {
     struct gh_mqtt_publish publish = {.topic = topic, .payload = payload, .qos = qos};
-    size_t size = gh_mqtt_publish_size(&publish);
+    size_t size = gh_mqtt_publish_size(GH_MQTT_V311, &publish);
 
     assert(qos <= 1);
     if (!gh_session_connected(session))
@@ -98,7 +98,7 @@ enum gh_session_sending gh_session_publish(struct gh_session *session, struct gh
             return GH_SESSION_FULL;
     }
     session->out_ns = now_ns;
-    gh_mqtt_write_publish(&publish, out);
+    gh_mqtt_write_publish(GH_MQTT_V311, &publish, out);
     if (qos == 0)
         session->host->delivered(session->context, token, true);
     return GH_SESSION_SENT;

@@ -252,7 +252,7 @@ static void handle_puback(struct gh_session *session, const struct gh_mqtt_packe
                           int64_t now_ns, struct gh_buffer *out)
 {
     (void)now_ns, (void)out;
-    gh_session_outbound_acknowledged(session, packet->packet_id);
+    gh_session_outbound_acknowledged(session, packet->ack.packet_id);
 }
 
 static void handle_qos2(struct gh_session *session, const struct gh_mqtt_packet *packet,
@@ -266,38 +266,41 @@ static void handle_subscribe(struct gh_session *session, const struct gh_mqtt_pa
                              int64_t now_ns, struct gh_buffer *out)
 {
     struct gh_mqtt_filters at = packet->filters;
-    uint8_t codes[GH_SESSION_FILTERS_MAX], qos;
-    struct gh_slice filter;
+    uint8_t codes[GH_SESSION_FILTERS_MAX];
+    struct gh_mqtt_filter filter;
     size_t count = 0;
 
     (void)now_ns;
-    while (!gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter, &qos)) {
-        uint8_t granted = session->host->subscribe(session->context, filter, qos);
+    while (!gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter)) {
+        uint8_t granted = session->host->subscribe(session->context, filter.filter, filter.qos);
         assert(granted <= 1 || granted == GH_MQTT_SUBACK_REFUSED);
-        codes[count++] = granted == GH_MQTT_SUBACK_REFUSED || granted < qos ? granted : qos;
+        codes[count++] =
+            granted == GH_MQTT_SUBACK_REFUSED || granted < filter.qos ? granted : filter.qos;
     }
     if (gh_session_ended(session))
         return;
-    gh_mqtt_write_suback((struct gh_mqtt_suback){at.packet_id, gh_slice(codes, count)}, out);
+    gh_mqtt_write_suback(
+        GH_MQTT_V311, GH_MQTT_SUBACK,
+        (struct gh_mqtt_suback){.packet_id = at.packet_id, .codes = gh_slice(codes, count)}, out);
     gh_session_check_written(session, out);
     at = packet->filters;
-    for (size_t i = 0; !gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter, &qos); i++)
-        session->host->subscribed(session->context, filter, codes[i]);
+    for (size_t i = 0; !gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter); i++)
+        session->host->subscribed(session->context, filter.filter, codes[i]);
 }
 
 static void handle_unsubscribe(struct gh_session *session, const struct gh_mqtt_packet *packet,
                                int64_t now_ns, struct gh_buffer *out)
 {
     struct gh_mqtt_filters at = packet->filters;
-    struct gh_slice filter;
-    uint8_t qos;
+    struct gh_mqtt_filter filter;
 
     (void)now_ns;
-    while (!gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter, &qos))
-        session->host->unsubscribe(session->context, filter);
+    while (!gh_session_ended(session) && gh_mqtt_filter_next(&at, &filter))
+        session->host->unsubscribe(session->context, filter.filter);
     if (gh_session_ended(session))
         return;
-    gh_mqtt_write_ack(GH_MQTT_UNSUBACK, at.packet_id, out);
+    gh_mqtt_write_suback(GH_MQTT_V311, GH_MQTT_UNSUBACK,
+                         (struct gh_mqtt_suback){.packet_id = at.packet_id}, out);
     gh_session_check_written(session, out);
 }
 
@@ -340,7 +343,7 @@ size_t gh_session_headroom(const struct gh_session *session)
 static void refuse(struct gh_session *session, uint8_t code, const char *detail,
                    struct gh_buffer *out)
 {
-    gh_mqtt_write_connack((struct gh_mqtt_connack){.code = code}, out);
+    gh_mqtt_write_connack(GH_MQTT_V311, (struct gh_mqtt_connack){.code = code}, out);
     gh_session_end(session, GH_SESSION_END_REFUSED, detail);
 }
 
@@ -399,6 +402,9 @@ static bool next_packet(struct gh_session *session, struct gh_slice bytes, struc
     }
     *size = frame.size;
     enum gh_mqtt_fault fault = gh_mqtt_packet_read(&frame, GH_MQTT_V311, GH_MQTT_SERVER, packet);
+    if (fault == GH_MQTT_FAULT_NONE && frame.type == GH_MQTT_CONNECT &&
+        packet->connect.version != GH_MQTT_V311)
+        fault = GH_MQTT_FAULT_PROTOCOL; /* the codec knows MQTT 5, this session does not */
     if (fault != GH_MQTT_FAULT_NONE)
         end_for_fault(session, packet, fault, out);
     else if ((frame.type == GH_MQTT_SUBSCRIBE || frame.type == GH_MQTT_UNSUBSCRIBE) &&
@@ -551,7 +557,7 @@ void gh_session_admit(struct gh_session *session, struct gh_buffer *out)
         return;
     session->phase = GH_SESSION_UP;
     session->clock_runs = false; /* what the verdict took is not the peer's silence */
-    gh_mqtt_write_connack((struct gh_mqtt_connack){.code = GH_MQTT_ACCEPTED}, out);
+    gh_mqtt_write_connack(GH_MQTT_V311, (struct gh_mqtt_connack){.code = GH_MQTT_ACCEPTED}, out);
     gh_session_check_written(session, out);
 }
 
@@ -569,6 +575,7 @@ void gh_session_puback(struct gh_session *session, uint16_t packet_id, struct gh
     if (i == session->in_count)
         return;
     remove_in(session, i);
-    gh_mqtt_write_ack(GH_MQTT_PUBACK, packet_id, out);
+    gh_mqtt_write_ack(GH_MQTT_V311, GH_MQTT_PUBACK, (struct gh_mqtt_ack){.packet_id = packet_id},
+                      out);
     gh_session_check_written(session, out);
 }

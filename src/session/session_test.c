@@ -726,20 +726,22 @@ static void many_filters(void)
 {
     struct world world;
     struct gh_session_limits limits = small;
-    struct gh_slice filters[GH_SESSION_FILTERS_MAX + 1];
-    uint8_t qos[GH_SESSION_FILTERS_MAX + 1] = {0};
+    struct gh_mqtt_filter filters[GH_SESSION_FILTERS_MAX + 1] = {0};
+    struct gh_mqtt_filters first = {.packet_id = 1}, second = {.packet_id = 2};
 
     limits.packet_bytes_max = 1024;
     for (size_t i = 0; i < GH_COUNT(filters); i++)
-        filters[i] = GH_SLICE("f");
+        filters[i].filter = GH_SLICE("f");
     world_begin(&world, &limits);
     world.admits = true;
     gh_buffer_put(&world.input, GH_SLICE(CONNECT));
-    gh_mqtt_write_filters(1, filters, qos, GH_SESSION_FILTERS_MAX, &world.input);
+    gh_mqtt_write_filters(GH_MQTT_V311, GH_MQTT_SUBSCRIBE, &first, filters, GH_SESSION_FILTERS_MAX,
+                          &world.input);
     offer(&world);
     CHECK("64 filters have 64 answers", world.out.size == 4 + 4 + GH_SESSION_FILTERS_MAX);
     gh_buffer_clear(&world.events);
-    gh_mqtt_write_filters(2, filters, qos, GH_SESSION_FILTERS_MAX + 1, &world.input);
+    gh_mqtt_write_filters(GH_MQTT_V311, GH_MQTT_SUBSCRIBE, &second, filters,
+                          GH_SESSION_FILTERS_MAX + 1, &world.input);
     offer(&world);
     CHECK("65 end it", gh_slice_equal(gh_buffer_slice(&world.events), GH_SLICE("end TOO_LARGE;")));
     world_end(&world);

@@ -78,9 +78,11 @@ static void on_connected(void *context, struct gh_mqtt_connack connack)
     }
     snprintf(commands, sizeof commands, "/devices/%s/commands/#", link->device);
     snprintf(config, sizeof config, "/devices/%s/config", link->device);
-    const struct gh_slice filters[] = {gh_slice_text(config), gh_slice_text(commands)};
-    const uint8_t qos[] = {1, 1};
-    if (gh_mqtt_client_subscribe(link->client, filters, qos, GH_COUNT(filters),
+    const struct gh_mqtt_filter filters[] = {
+        {.filter = gh_slice_text(config), .qos = 1},
+        {.filter = gh_slice_text(commands), .qos = 1},
+    };
+    if (gh_mqtt_client_subscribe(link->client, filters, GH_COUNT(filters),
                                  gh_loop_now_ns(link->place->loop), gh_conn_out(link->conn)) == 0) {
         gh_conn_close_why(link->conn, "cannot subscribe");
         return;

@@ -75,8 +75,7 @@ bool gh_mqtt_client_connect(struct gh_mqtt_client *client, const struct gh_mqtt_
     struct gh_mqtt_connect packet = *connect;
 
     assert(client->phase == PHASE_NEW);
-    packet.protocol = GH_SLICE("MQTT");
-    packet.level = GH_MQTT_V311;
+    packet.version = GH_MQTT_V311;
     if (!gh_mqtt_write_connect(&packet, out))
         return false;
     client->phase = PHASE_CONNECTING;
@@ -165,14 +164,14 @@ enum gh_mqtt_client_sending gh_mqtt_client_publish(struct gh_mqtt_client *client
     assert(qos <= 1);
     if (client->phase != PHASE_UP)
         return GH_MQTT_CLIENT_GONE;
-    if (!fits(gh_mqtt_publish_size(&publish), out))
+    if (!fits(gh_mqtt_publish_size(GH_MQTT_V311, &publish), out))
         return GH_MQTT_CLIENT_FULL;
     if (qos == 1) {
         publish.packet_id = wait_for(client, GH_MQTT_PUBACK, token);
         if (publish.packet_id == 0)
             return GH_MQTT_CLIENT_FULL;
     }
-    if (!gh_mqtt_write_publish(&publish, out)) {
+    if (!gh_mqtt_write_publish(GH_MQTT_V311, &publish, out)) {
         if (qos == 1)
             forget(client, GH_MQTT_PUBACK, publish.packet_id);
         return GH_MQTT_CLIENT_FULL;
@@ -183,15 +182,17 @@ enum gh_mqtt_client_sending gh_mqtt_client_publish(struct gh_mqtt_client *client
     return GH_MQTT_CLIENT_SENT;
 }
 
-static uint16_t ask(struct gh_mqtt_client *client, const struct gh_slice filters[],
-                    const uint8_t qos[], size_t count, int64_t now_ns, struct gh_buffer *out)
+static uint16_t ask(struct gh_mqtt_client *client, enum gh_mqtt_type type,
+                    const struct gh_mqtt_filter filters[], size_t count, int64_t now_ns,
+                    struct gh_buffer *out)
 {
-    enum gh_mqtt_type answer = qos != NULL ? GH_MQTT_SUBACK : GH_MQTT_UNSUBACK;
+    enum gh_mqtt_type answer = type == GH_MQTT_SUBSCRIBE ? GH_MQTT_SUBACK : GH_MQTT_UNSUBACK;
     uint16_t packet_id = wait_for(client, answer, 0);
+    struct gh_mqtt_filters head = {.packet_id = packet_id};
 
     if (packet_id == 0)
         return 0;
-    if (!gh_mqtt_write_filters(packet_id, filters, qos, count, out)) {
+    if (!gh_mqtt_write_filters(GH_MQTT_V311, type, &head, filters, count, out)) {
         forget(client, answer, packet_id);
         return 0;
     }
@@ -199,18 +200,18 @@ static uint16_t ask(struct gh_mqtt_client *client, const struct gh_slice filters
     return packet_id;
 }
 
-uint16_t gh_mqtt_client_subscribe(struct gh_mqtt_client *client, const struct gh_slice filters[],
-                                  const uint8_t qos[], size_t count, int64_t now_ns,
-                                  struct gh_buffer *out)
+uint16_t gh_mqtt_client_subscribe(struct gh_mqtt_client *client,
+                                  const struct gh_mqtt_filter filters[], size_t count,
+                                  int64_t now_ns, struct gh_buffer *out)
 {
-    assert(qos != NULL);
-    return ask(client, filters, qos, count, now_ns, out);
+    return ask(client, GH_MQTT_SUBSCRIBE, filters, count, now_ns, out);
 }
 
-uint16_t gh_mqtt_client_unsubscribe(struct gh_mqtt_client *client, const struct gh_slice filters[],
-                                    size_t count, int64_t now_ns, struct gh_buffer *out)
+uint16_t gh_mqtt_client_unsubscribe(struct gh_mqtt_client *client,
+                                    const struct gh_mqtt_filter filters[], size_t count,
+                                    int64_t now_ns, struct gh_buffer *out)
 {
-    return ask(client, filters, NULL, count, now_ns, out);
+    return ask(client, GH_MQTT_UNSUBSCRIBE, filters, count, now_ns, out);
 }
 
 void gh_mqtt_client_puback(struct gh_mqtt_client *client, uint16_t packet_id, int64_t now_ns,
@@ -218,7 +219,8 @@ void gh_mqtt_client_puback(struct gh_mqtt_client *client, uint16_t packet_id, in
 {
     if (client->phase != PHASE_UP)
         return;
-    if (!gh_mqtt_write_ack(GH_MQTT_PUBACK, packet_id, out))
+    if (!gh_mqtt_write_ack(GH_MQTT_V311, GH_MQTT_PUBACK,
+                           (struct gh_mqtt_ack){.packet_id = packet_id}, out))
         fail(client, "no room for a PUBACK");
     client->sent_ns = now_ns;
 }
@@ -249,13 +251,13 @@ static void take_publish(struct gh_mqtt_client *client, const struct gh_mqtt_pub
 
 static void take_answer(struct gh_mqtt_client *client, const struct gh_mqtt_packet *packet)
 {
-    bool suback = packet->type == GH_MQTT_SUBACK;
-    uint16_t packet_id = suback ? packet->suback.packet_id : packet->packet_id;
+    bool puback = packet->type == GH_MQTT_PUBACK;
+    uint16_t packet_id = puback ? packet->ack.packet_id : packet->suback.packet_id;
     uint64_t token;
 
     if (!answered(client, packet->type, packet_id, &token))
         fail(client, "an acknowledgement of nothing");
-    else if (suback)
+    else if (packet->type == GH_MQTT_SUBACK)
         client->host->subscribed(client->context, packet_id, packet->suback.codes);
     else if (packet->type == GH_MQTT_UNSUBACK)
         client->host->unsubscribed(client->context, packet_id);

@@ -42,7 +42,7 @@ GH_MUST_USE struct gh_mqtt_client *gh_mqtt_client_open(const struct gh_mqtt_clie
                                                        void *context);
 void gh_mqtt_client_close(struct gh_mqtt_client *client); /* calls nobody; NULL is allowed */
 
-/* Queues CONNECT; protocol and level are filled in. Once, first. False when it does not fit. */
+/* Queues CONNECT; its version is filled in. Once, first. False when it does not fit. */
 bool gh_mqtt_client_connect(struct gh_mqtt_client *client, const struct gh_mqtt_connect *connect,
                             int64_t now_ns, struct gh_buffer *out);
 /* Queues DISCONNECT; nothing happens afterwards. */
@@ -69,12 +69,14 @@ enum gh_mqtt_client_sending gh_mqtt_client_publish(struct gh_mqtt_client *client
                                                    struct gh_slice topic, struct gh_slice payload,
                                                    uint8_t qos, uint64_t token, int64_t now_ns,
                                                    struct gh_buffer *out);
-/* The packet id, as `subscribed` and `unsubscribed` give it back; 0 when full or gone. */
-uint16_t gh_mqtt_client_subscribe(struct gh_mqtt_client *client, const struct gh_slice filters[],
-                                  const uint8_t qos[], size_t count, int64_t now_ns,
-                                  struct gh_buffer *out);
-uint16_t gh_mqtt_client_unsubscribe(struct gh_mqtt_client *client, const struct gh_slice filters[],
-                                    size_t count, int64_t now_ns, struct gh_buffer *out);
+/* The packet id, as `subscribed` and `unsubscribed` give it back; 0 when full or gone. Of a filter
+ * the text and the QoS count. */
+uint16_t gh_mqtt_client_subscribe(struct gh_mqtt_client *client,
+                                  const struct gh_mqtt_filter filters[], size_t count,
+                                  int64_t now_ns, struct gh_buffer *out);
+uint16_t gh_mqtt_client_unsubscribe(struct gh_mqtt_client *client,
+                                    const struct gh_mqtt_filter filters[], size_t count,
+                                    int64_t now_ns, struct gh_buffer *out);
 void gh_mqtt_client_puback(struct gh_mqtt_client *client, uint16_t packet_id, int64_t now_ns,
                            struct gh_buffer *out);
 #endif

@@ -225,7 +225,7 @@ static bool send_message(struct world *world, const struct step *step)
 static bool step_holds(struct world *world, const struct step *step)
 {
     struct gh_mqtt_connect connect = {.client_id = GH_SLICE("a"), .clean = true};
-    uint8_t qos = 1;
+    struct gh_mqtt_filter asked = {.filter = step->bytes, .qos = 1};
 
     switch (step->what) {
     case OPEN:
@@ -243,11 +243,11 @@ static bool step_holds(struct world *world, const struct step *step)
     case FULL1:
         return send_message(world, step);
     case SUBSCRIBE:
-        return gh_mqtt_client_subscribe(world->client, &step->bytes, &qos, 1, world->now_ns,
-                                        &world->out) == step->n;
+        return gh_mqtt_client_subscribe(world->client, &asked, 1, world->now_ns, &world->out) ==
+               step->n;
     case UNSUBSCRIBE:
-        return gh_mqtt_client_unsubscribe(world->client, &step->bytes, 1, world->now_ns,
-                                          &world->out) == step->n;
+        return gh_mqtt_client_unsubscribe(world->client, &asked, 1, world->now_ns, &world->out) ==
+               step->n;
     case ACK:
         gh_mqtt_client_puback(world->client, (uint16_t)step->n, world->now_ns, &world->out);
         break;
@@ -289,8 +289,8 @@ static void run_script(size_t row)
 static void no_room(void)
 {
     struct world world = {0};
-    struct gh_slice filter = GH_SLICE("c");
-    uint8_t qos = 0, block[4];
+    struct gh_mqtt_filter asked = {.filter = GH_SLICE("c")};
+    uint8_t block[4];
     struct gh_buffer tiny = gh_buffer_fixed(block, sizeof block);
 
     world.client = gh_mqtt_client_open(&by_itself, &host, &world);
@@ -305,10 +305,9 @@ static void no_room(void)
           gh_mqtt_client_connect(world.client, &(struct gh_mqtt_connect){.clean = true}, 0,
                                  &world.out));
     arrive(&world, GH_SLICE("\x20\x02\0\0"));
-    CHECK("no room for a message", gh_mqtt_client_publish(world.client, filter, GH_SLICE(""), 1, 1,
-                                                          0, &tiny) == GH_MQTT_CLIENT_FULL);
-    CHECK("no room for a filter",
-          gh_mqtt_client_subscribe(world.client, &filter, &qos, 1, 0, &tiny) == 0);
+    CHECK("no room for a message", gh_mqtt_client_publish(world.client, asked.filter, GH_SLICE(""),
+                                                          1, 1, 0, &tiny) == GH_MQTT_CLIENT_FULL);
+    CHECK("no room for a filter", gh_mqtt_client_subscribe(world.client, &asked, 1, 0, &tiny) == 0);
     CHECK("nothing waits", gh_mqtt_client_inflight(world.client) == 0);
     gh_mqtt_client_close(world.client);
     gh_buffer_deinit(&world.out);

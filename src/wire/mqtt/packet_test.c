@@ -1,20 +1,9 @@
-#include "tests/check.h"
-#include "wire/mqtt/packet.h"
-#include <stdio.h>
-#include <string.h>
+#include "wire/mqtt/packet_testbed.h"
 
 #define NONE GH_MQTT_FAULT_NONE
 
-/* Bytes written out from MQTT 3.1.1 chapter 3. A row that is taken is written again and must give
- * the same bytes; `shorter` is how many of its bodies cut short are packets too (a payload may end
- * anywhere). */
-static const struct {
-    const char *claim;
-    enum gh_mqtt_reader reader;
-    struct gh_slice wire;
-    enum gh_mqtt_fault fault;
-    size_t shorter;
-} cases[] = {
+/* Bytes written out from MQTT 3.1.1 chapter 3. */
+static const struct testbed_case cases[] = {
     /* §3.1 CONNECT */
     {"CONNECT, client id only", GH_MQTT_SERVER,
      GH_SLICE_INIT("\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01"
@@ -49,8 +38,8 @@ static const struct {
      GH_SLICE_INIT("\x10\x0f\0\x06MQIsdp\x03\x02\0\0\0\x01"
                    "a"),
      GH_MQTT_FAULT_PROTOCOL, 0},
-    {"CONNECT, MQTT 5", GH_MQTT_SERVER,
-     GH_SLICE_INIT("\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01"
+    {"CONNECT, MQTT 6", GH_MQTT_SERVER,
+     GH_SLICE_INIT("\x10\x0e\0\x04MQTT\x06\x02\0\0\0\0\x01"
                    "a"),
      GH_MQTT_FAULT_PROTOCOL, 0},
     {"CONNECT, a bridge's level", GH_MQTT_SERVER,
@@ -261,97 +250,6 @@ static const struct {
     {"AUTH to a client", GH_MQTT_CLIENT, GH_SLICE_INIT("\xf0\0"), GH_MQTT_FAULT_TYPE, 0},
 };
 
-static bool write_filters(const struct gh_mqtt_packet *packet, struct gh_buffer *out)
-{
-    struct gh_mqtt_filters at = packet->filters;
-    struct gh_slice filters[8];
-    uint8_t qos[8];
-    size_t count = 0;
-    while (count < 8 && gh_mqtt_filter_next(&at, &filters[count], &qos[count]))
-        count++;
-    CHECK("the walk gives as many filters as were counted", count == packet->filters.count);
-    return gh_mqtt_write_filters(packet->filters.packet_id, filters,
-                                 packet->type == GH_MQTT_SUBSCRIBE ? qos : NULL, count, out);
-}
-
-static bool write_again(const struct gh_mqtt_packet *packet, struct gh_buffer *out)
-{
-    switch (packet->type) {
-    case GH_MQTT_CONNECT:
-        return gh_mqtt_write_connect(&packet->connect, out);
-    case GH_MQTT_CONNACK:
-        return gh_mqtt_write_connack(packet->connack, out);
-    case GH_MQTT_PUBLISH:
-        return gh_mqtt_write_publish(&packet->publish, out);
-    case GH_MQTT_SUBSCRIBE:
-    case GH_MQTT_UNSUBSCRIBE:
-        return write_filters(packet, out);
-    case GH_MQTT_SUBACK:
-        return gh_mqtt_write_suback(packet->suback, out);
-    case GH_MQTT_PINGREQ:
-    case GH_MQTT_PINGRESP:
-    case GH_MQTT_DISCONNECT:
-        return gh_mqtt_write_empty(packet->type, out);
-    default:
-        return gh_mqtt_write_ack(packet->type, packet->packet_id, out);
-    }
-}
-
-/* The bytes written are the bytes read, and no buffer that is too small gets a part of them. */
-static void writes_back(const char *claim, const struct gh_mqtt_packet *packet,
-                        struct gh_slice wire)
-{
-    uint8_t block[128];
-    for (size_t size = 0; size <= wire.size; size++) {
-        struct gh_buffer out = gh_buffer_fixed(block, size);
-        bool written = write_again(packet, &out);
-        CHECK(claim, written == (size == wire.size));
-        CHECK(claim, out.overflow == !written);
-        CHECK(claim, written ? gh_slice_equal(gh_buffer_slice(&out), wire) : out.size == 0);
-    }
-    if (packet->type == GH_MQTT_PUBLISH)
-        CHECK(claim, gh_mqtt_publish_size(&packet->publish) == wire.size);
-}
-
-/* A body cut short, under a length that fits it, is a packet `shorter` times and is refused
- * otherwise. */
-static void cuts_are_refused(size_t row, struct gh_mqtt_frame frame)
-{
-    struct gh_mqtt_packet packet;
-    size_t taken = 0;
-    for (size_t cut = 0; cut < frame.body.size; cut++) {
-        struct gh_mqtt_frame shorter = frame;
-        shorter.body.size = cut;
-        taken += gh_mqtt_packet_read(&shorter, GH_MQTT_V311, cases[row].reader, &packet) == NONE;
-    }
-    CHECK(cases[row].claim, taken == cases[row].shorter);
-}
-
-static void packets(void)
-{
-    for (size_t i = 0; i < GH_COUNT(cases); i++) {
-        struct gh_slice wire = cases[i].wire;
-        struct gh_mqtt_frame frame;
-        struct gh_mqtt_packet packet;
-        REQUIRE(cases[i].claim, gh_mqtt_frame_read(wire, 128, &frame) == GH_MQTT_FRAME_OK &&
-                                    frame.size == wire.size);
-        for (size_t cut = 0; cut < wire.size; cut++) {
-            struct gh_mqtt_frame none;
-            CHECK(cases[i].claim,
-                  gh_mqtt_frame_read(gh_slice_sub(wire, 0, cut), 128, &none) == GH_MQTT_FRAME_MORE);
-        }
-        enum gh_mqtt_fault fault =
-            gh_mqtt_packet_read(&frame, GH_MQTT_V311, cases[i].reader, &packet);
-        if (!CHECK(cases[i].claim, fault == cases[i].fault))
-            printf("  %s\n", gh_mqtt_fault_text(fault));
-        CHECK("every fault has a text", gh_mqtt_fault_text(fault)[0] != '\0');
-        if (fault == NONE && cases[i].fault == NONE) {
-            writes_back(cases[i].claim, &packet, wire);
-            cuts_are_refused(i, frame);
-        }
-    }
-}
-
 static void connect_fields(void)
 {
     struct gh_slice wire = cases[1].wire;
@@ -380,8 +278,8 @@ static void lengths(void)
         struct gh_mqtt_frame frame = {0};
         struct gh_buffer out;
         gh_buffer_init(&out, 3 << 20);
-        CHECK("written", gh_mqtt_write_publish(&publish, &out));
-        CHECK("of the size foretold", out.size == gh_mqtt_publish_size(&publish));
+        CHECK("written", gh_mqtt_write_publish(GH_MQTT_V311, &publish, &out));
+        CHECK("of the size foretold", out.size == gh_mqtt_publish_size(GH_MQTT_V311, &publish));
         CHECK("read",
               gh_mqtt_frame_read(gh_buffer_slice(&out), out.size, &frame) == GH_MQTT_FRAME_OK);
         CHECK("body", frame.body.size == bodies[i]);
@@ -394,24 +292,29 @@ static void fields_over_the_limit(void)
     static uint8_t bytes[65536];
     struct gh_slice large = gh_slice(bytes, sizeof bytes);
     struct gh_buffer out;
-    uint8_t qos = 0;
+    struct gh_mqtt_filters head = {.packet_id = 1};
+    struct gh_mqtt_filter filter = {.filter = large};
     gh_buffer_init(&out, 1 << 20);
     CHECK("a topic of 65536 bytes",
-          !gh_mqtt_write_publish(&(struct gh_mqtt_publish){.topic = large}, &out) && out.overflow);
+          !gh_mqtt_write_publish(GH_MQTT_V311, &(struct gh_mqtt_publish){.topic = large}, &out) &&
+              out.overflow);
     gh_buffer_clear(&out);
     CHECK("a client id of 65536 bytes",
-          !gh_mqtt_write_connect(&(struct gh_mqtt_connect){.client_id = large}, &out) &&
+          !gh_mqtt_write_connect(
+              &(struct gh_mqtt_connect){.version = GH_MQTT_V311, .client_id = large}, &out) &&
               out.overflow);
     gh_buffer_clear(&out);
     CHECK("a filter of 65536 bytes",
-          !gh_mqtt_write_filters(1, &large, &qos, 1, &out) && out.overflow);
+          !gh_mqtt_write_filters(GH_MQTT_V311, GH_MQTT_SUBSCRIBE, &head, &filter, 1, &out) &&
+              out.overflow);
     CHECK("nothing was written", out.size == 0);
     gh_buffer_deinit(&out);
 }
 
 int main(void)
 {
-    packets();
+    for (size_t i = 0; i < GH_COUNT(cases); i++)
+        testbed_run(GH_MQTT_V311, &cases[i], cases[i].wire);
     connect_fields();
     lengths();
     fields_over_the_limit();

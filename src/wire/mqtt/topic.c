@@ -43,7 +43,8 @@ bool gh_mqtt_topic_valid(struct gh_slice name)
     return valid(name) && !has_wildcard(name);
 }
 
-bool gh_mqtt_filter_valid(struct gh_slice filter)
+/* A filter that is not looked at as a shared one. */
+static bool plain_filter_valid(struct gh_slice filter)
 {
     struct levels at = levels_of(filter);
     if (!valid(filter))
@@ -54,6 +55,30 @@ bool gh_mqtt_filter_valid(struct gh_slice filter)
             return false; /* [MQTT-4.7.1-2], [MQTT-4.7.1-3] */
     }
     return true;
+}
+
+static bool is_shared(struct gh_slice filter)
+{
+    return gh_slice_starts(filter, GH_SLICE("$share/"));
+}
+
+bool gh_mqtt_share_split(struct gh_slice filter, struct gh_slice *name, struct gh_slice *inner)
+{
+    struct levels at = levels_of(filter);
+
+    if (!is_shared(filter) || !valid(filter))
+        return false;
+    next_level(&at);
+    *name = next_level(&at);
+    *inner = at.rest;
+    return name->size != 0 && !has_wildcard(*name) && plain_filter_valid(*inner);
+}
+
+bool gh_mqtt_filter_valid(struct gh_slice filter)
+{
+    struct gh_slice name, inner;
+    return is_shared(filter) ? gh_mqtt_share_split(filter, &name, &inner)
+                             : plain_filter_valid(filter);
 }
 
 size_t gh_mqtt_topic_levels(struct gh_slice topic)

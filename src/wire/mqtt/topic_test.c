@@ -30,7 +30,50 @@ static const struct {
     {GH_SLICE_INIT(""), false, false},
     {GH_SLICE_INIT("a\0b"), false, false},
     {GH_SLICE_INIT("a\xff"), false, false},
+    {GH_SLICE_INIT("$share/g/a"), true, true},
+    {GH_SLICE_INIT("$share/g/+/#"), false, true},
+    {GH_SLICE_INIT("$share/g/a#"), false, false},
+    {GH_SLICE_INIT("$share/g/"), true, false},
+    {GH_SLICE_INIT("$share/g"), true, false},
+    {GH_SLICE_INIT("$share/"), true, false},
+    {GH_SLICE_INIT("$share//a"), true, false},
+    {GH_SLICE_INIT("$share/+/a"), false, false},
+    {GH_SLICE_INIT("$share/g#/a"), false, false},
+    {GH_SLICE_INIT("$share"), true, true},
+    {GH_SLICE_INIT("$shared/g"), true, true},
+    {GH_SLICE_INIT("$SHARE//a"), true, true},
 };
+
+/* MQTT 5.0 §4.8.2. */
+static const struct {
+    const char *filter, *name, *inner; /* no name: no shared subscription */
+} shares[] = {
+    {"$share/consumer1/sport/tennis/+", "consumer1", "sport/tennis/+"},
+    {"$share/consumer1//finance", "consumer1", "/finance"},
+    {"$share/g/#", "g", "#"},
+    {"$share/g//", "g", "/"},
+    {"$share/g/$share/h/a", "g", "$share/h/a"}, /* taken apart once */
+    {"$share/g/", NULL, NULL},
+    {"$share//a", NULL, NULL},
+    {"$share/#/a", NULL, NULL},
+    {"$share/g+/a", NULL, NULL},
+    {"$share/g/a/#/b", NULL, NULL},
+    {"$share", NULL, NULL},
+    {"share/g/a", NULL, NULL},
+    {"sport/tennis", NULL, NULL},
+};
+
+static void shares_are_split(void)
+{
+    for (size_t i = 0; i < GH_COUNT(shares); i++) {
+        struct gh_slice name, inner;
+        bool split = gh_mqtt_share_split(gh_slice_text(shares[i].filter), &name, &inner);
+        CHECK(shares[i].filter, split == (shares[i].name != NULL));
+        if (split)
+            CHECK(shares[i].filter, gh_slice_equal(name, gh_slice_text(shares[i].name)) &&
+                                        gh_slice_equal(inner, gh_slice_text(shares[i].inner)));
+    }
+}
 
 static const struct {
     const char *filter, *name;
@@ -103,6 +146,7 @@ int main(void)
         CHECK(matching[i].filter, gh_mqtt_filter_matches(filter, name) == matching[i].matches);
         CHECK(matching[i].filter, gh_mqtt_filter_valid(filter) && gh_mqtt_topic_valid(name));
     }
+    shares_are_split();
     levels_are_bounded();
     return check_report();
 }
