@@ -344,12 +344,11 @@ static bool stage(struct gh_log *log, struct gh_append *append)
     gh_segment_record_write(segment->header.salt, &record, append->body, into);
     if (append->body.size > 0)
         memcpy(into + GH_SEGMENT_RECORD_BYTES, append->body.data, append->body.size);
-    log->staged[log->staged_count] =
-        (struct gh_log_record){.offset = append->offset,
-                               .at_ms = append->at_ms,
-                               .tag = append->tag,
-                               .position = append->position,
-                               .body = append->body};
+    log->staged[log->staged_count] = (struct gh_log_record){.offset = append->offset,
+                                                            .at_ms = append->at_ms,
+                                                            .tag = append->tag,
+                                                            .position = append->position,
+                                                            .body = append->body};
     log->staged_appends[log->staged_count++] = append;
     gh_buffer_commit(&log->stage, size);
     return true;

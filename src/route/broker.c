@@ -176,8 +176,7 @@ struct gh_broker *gh_broker_open(const struct gh_broker_options *options, struct
         gh_broker_close(broker);
         return NULL;
     }
-    broker->hold =
-        gh_log_hold_open(broker->log, "MQTT sessions", gh_log_status(broker->log).first);
+    broker->hold = gh_log_hold_open(broker->log, "MQTT sessions", gh_log_status(broker->log).first);
     if (broker->hold == NULL || !open_ports(broker))
         gh_error_set(error, GH_ERROR_MEMORY, "broker");
     else if (broker_load(broker, error) == GH_OK) {

@@ -9,11 +9,11 @@
  *
  * Durability. A publish at QoS 1 or 2 is answered when it is safe for every stored session it goes
  * to, for the topic's retained message, and for its publisher's QoS 2 state: one record, one sync
- * for all that arrived meanwhile. Topics that match one of the tenant's relaxed filters are answered
- * at once and written soon. Sessions with expiry 0 end with their connection and cost no disk. A
- * message for a stored session is sent after it is safe; its packet id follows from its sequence
- * number, so that it is the same after a restart, and PUBREL waits until PUBREC is safe: exactly
- * once holds across restarts of either side.
+ * for all that arrived meanwhile. Topics that match one of the tenant's relaxed filters are
+ * answered at once and written soon. Sessions with expiry 0 end with their connection and cost no
+ * disk. A message for a stored session is sent after it is safe; its packet id follows from its
+ * sequence number, so that it is the same after a restart, and PUBREL waits until PUBREC is safe:
+ * exactly once holds across restarts of either side.
  *
  * Threads. Every session has a home: the loop of its connection, or of the last one. A connection
  * on another loop first fetches the session from there. Any loop may put messages into its queue
@@ -40,22 +40,22 @@ struct gh_broker;
 struct gh_attachment; /* one connection's hold on its session */
 
 struct gh_broker_limits {
-    size_t queue_messages_max;  /* QoS 1 and 2 that one session has not done with */
-    size_t queue_bytes_max;     /* their payloads */
-    size_t lane_messages_max;   /* QoS 0 that wait for one connection */
+    size_t queue_messages_max; /* QoS 1 and 2 that one session has not done with */
+    size_t queue_bytes_max;    /* their payloads */
+    size_t lane_messages_max;  /* QoS 0 that wait for one connection */
     size_t lane_bytes_max;
-    size_t bodies_max;          /* queued messages of one session with their body in memory */
-    size_t subscriptions_max;   /* of one session */
-    size_t sessions_max;        /* of one tenant */
+    size_t bodies_max;        /* queued messages of one session with their body in memory */
+    size_t subscriptions_max; /* of one session */
+    size_t sessions_max;      /* of one tenant */
     size_t retained_messages_max, retained_bytes_max; /* of one tenant */
-    uint32_t expiry_max_s;      /* of a session; UINT32_MAX: they may stay for ever */
+    uint32_t expiry_max_s; /* of a session; UINT32_MAX: they may stay for ever */
 };
 /* 1,000,000 and 256 MiB; 10,000 and 8 MiB; 1,000; 10,000; 1,000,000; 100,000 and 256 MiB; for ever.
  */
 extern const struct gh_broker_limits gh_broker_limits_default;
 
 struct gh_broker_options {
-    const char *folder; /* the data folder; the journal goes to folder/sessions */
+    const char *folder;        /* the data folder; the journal goes to folder/sessions */
     struct gh_log_options log; /* without folder, watch, age_max_ms, bytes_max */
     struct gh_broker_limits limits;
     struct gh_loop *const *loops;
@@ -68,7 +68,7 @@ struct gh_broker_options {
 GH_MUST_USE struct gh_broker *gh_broker_open(const struct gh_broker_options *options,
                                              struct gh_error *error);
 /* The loops and the workers have ended. Writes what is pending. */
-void gh_broker_stop(struct gh_broker *broker); /* before gh_loop_close: no more disk */
+void gh_broker_stop(struct gh_broker *broker);  /* before gh_loop_close: no more disk */
 void gh_broker_close(struct gh_broker *broker); /* after it */
 
 /* Topics that match one of the filters are relaxed for the tenant from now on. Any thread. False
@@ -174,8 +174,8 @@ void gh_attachment_sync(struct gh_attachment *attachment,
 /* --- delivering */
 
 struct gh_delivery {
-    uint64_t token; /* bits 0 and 1 are 1 0: hosts have the other patterns for their own */
-    bool release;   /* not a message: the PUBREL of packet_id, after a reconnect */
+    uint64_t token;     /* bits 0 and 1 are 1 0: hosts have the other patterns for their own */
+    bool release;       /* not a message: the PUBREL of packet_id, after a reconnect */
     uint16_t packet_id; /* 0 at QoS 0 */
     const struct gh_route_message *message; /* borrowed until the next call on the attachment */
     uint8_t qos;

@@ -78,11 +78,11 @@ static void send_copy(struct copy *copy)
 {
     struct cleaner *cleaner = copy->cleaner;
     bool message = copy->message != NULL;
-    copy->append = (struct gh_append){
-        .reply = landed,
-        .reply_context = cleaner,
-        .tag = message ? GH_JOURNAL_MESSAGE : GH_JOURNAL_CHANGES,
-        .body = message ? gh_route_message_record(copy->message) : gh_buffer_slice(&copy->change)};
+    copy->append = (struct gh_append){.reply = landed,
+                                      .reply_context = cleaner,
+                                      .tag = message ? GH_JOURNAL_MESSAGE : GH_JOURNAL_CHANGES,
+                                      .body = message ? gh_route_message_record(copy->message)
+                                                      : gh_buffer_slice(&copy->change)};
     pthread_mutex_lock(&cleaner->lock);
     cleaner->flying++;
     pthread_mutex_unlock(&cleaner->lock);

@@ -108,8 +108,8 @@ static enum found next_queued(struct gh_attachment *attachment, int64_t now_ms,
         uint64_t sequence = session->cursor;
         if (entry->state == GH_QUEUE_WAITING)
             return FOUND_NOTHING; /* in order, or not at all [MQTT-4.6.0-6] */
-        *out = (struct gh_delivery){.token = token_of(sequence),
-                                    .packet_id = packet_id_of(sequence)};
+        *out =
+            (struct gh_delivery){.token = token_of(sequence), .packet_id = packet_id_of(sequence)};
         if (entry->state == GH_QUEUE_RECEIVED && (entry->flags & ENTRY_RESUME) != 0) {
             out->release = true;
             out->qos = 2;
@@ -183,8 +183,7 @@ void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
     struct session *session = attachment->session;
     uint64_t sequence = sequence_of(token);
     pthread_mutex_lock(&session->lock);
-    struct gh_queue_entry *entry =
-        sequence == 0 ? NULL : gh_queue_entry(&session->queue, sequence);
+    struct gh_queue_entry *entry = sequence == 0 ? NULL : gh_queue_entry(&session->queue, sequence);
     if (sequence == 0) {
         lane_pop(session);
     } else if (entry != NULL) {

@@ -88,8 +88,7 @@ static void collect(struct session *session, struct fetch *fetch)
 {
     uint64_t sequence = session->cursor;
     for (struct gh_queue_entry *entry;
-         fetch->count < FETCH_MAX &&
-         (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+         fetch->count < FETCH_MAX && (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
          sequence++)
         if (entry->state == GH_QUEUE_READY && entry->body == NULL && entry->offset != 0)
             fetch->items[fetch->count++] = (struct item){
@@ -110,8 +109,8 @@ void session_fetch(struct session *session)
     pthread_mutex_lock(&session->lock);
     collect(session, fetch);
     pthread_mutex_unlock(&session->lock);
-    session->fetching = fetch->count > 0 &&
-                        gh_workers_submit(session->broker->options.workers, &fetch->job);
+    session->fetching =
+        fetch->count > 0 && gh_workers_submit(session->broker->options.workers, &fetch->job);
     if (!session->fetching) {
         session_unref(session);
         free(fetch);

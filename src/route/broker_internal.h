@@ -1,10 +1,9 @@
 /* What the files of the broker share.
  *
- *   broker.c            open, stop, close; spaces (a tenant's topics), ports (a loop's part), status
- *   broker_batch.c      changes of sessions on their way to the journal
- *   broker_session.c    connect, take over, detach, expiry, wills, the end of a session
- *   broker_subscribe.c  subscriptions, shared groups, which targets a topic has
- *   broker_publish.c    a publish: queues, record, commit
+ *   broker.c            open, stop, close; spaces (a tenant's topics), ports (a loop's part),
+ * status broker_batch.c      changes of sessions on their way to the journal broker_session.c
+ * connect, take over, detach, expiry, wills, the end of a session broker_subscribe.c subscriptions,
+ * shared groups, which targets a topic has broker_publish.c    a publish: queues, record, commit
  *   broker_deliver.c    what a connection sends next; acknowledgements
  *   broker_fetch.c      bodies back from disk
  *   broker_retained.c   retained messages and the walk that sends them
@@ -12,7 +11,8 @@
  *   broker_clean.c      what is alive in old segments moves forward
  *
  * Locks, in the order in which they may be held together: broker, space (tree), group, retained,
- * session. A session's lock guards what its comment says; the rest of it is touched at home only. */
+ * session. A session's lock guards what its comment says; the rest of it is touched at home only.
+ */
 #ifndef GH_ROUTE_BROKER_INTERNAL_H
 #define GH_ROUTE_BROKER_INTERNAL_H
 
@@ -29,8 +29,8 @@ enum {
     /* Packet ids follow from sequence numbers; those above are the connection's own. */
     BROKER_PACKET_IDS = 60000,
     /* Flags of queue entries beside GH_TARGET_…: */
-    ENTRY_DUP = 0x10,    /* was sent in an earlier connection */
-    ENTRY_RESUME = 0x20, /* its PUBREL must be sent in this one */
+    ENTRY_DUP = 0x10,          /* was sent in an earlier connection */
+    ENTRY_RESUME = 0x20,       /* its PUBREL must be sent in this one */
     LIVE_OVERHEAD_BYTES = 100, /* of a record, for the estimate of what is alive */
 };
 
@@ -183,7 +183,7 @@ struct session {
     struct lane lane;
     struct subscription *subscriptions;
     size_t subscriptions_count;
-    bool identifiers;     /* some subscription has one */
+    bool identifiers;      /* some subscription has one */
     uint64_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     struct taken *taken;
     size_t taken_count, taken_capacity;

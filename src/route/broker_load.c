@@ -342,12 +342,12 @@ static void restore_filters(struct loading *loading, struct found *found)
     for (const struct found_filter *filter = found->filters; filter != NULL;
          filter = filter->next) {
         bool existed;
-        struct gh_broker_filter subscribe = {
-            .filter = filter->filter,
-            .qos = filter->options & QOS,
-            .no_local = (filter->options & NO_LOCAL) != 0,
-            .retain_as_published = (filter->options & AS_PUBLISHED) != 0,
-            .identifier = filter->identifier};
+        struct gh_broker_filter subscribe = {.filter = filter->filter,
+                                             .qos = filter->options & QOS,
+                                             .no_local = (filter->options & NO_LOCAL) != 0,
+                                             .retain_as_published =
+                                                 (filter->options & AS_PUBLISHED) != 0,
+                                             .identifier = filter->identifier};
         if (session_subscribe(found->session, &subscribe, &existed) > 2)
             loading->failed = true;
     }
@@ -359,9 +359,8 @@ static void detach_now(struct session *session, int64_t now_ms)
     session->detached_at_ms = now_ms;
     if (session->will != NULL)
         session->will_at_ms = now_ms + (int64_t)session->will->delay_s * 1000;
-    struct gh_journal_change change = {.kind = GH_JOURNAL_DETACHED,
-                                       .session = session->number,
-                                       .at_ms = now_ms};
+    struct gh_journal_change change = {
+        .kind = GH_JOURNAL_DETACHED, .session = session->number, .at_ms = now_ms};
     port_change(session->home, &change);
 }
 
@@ -389,8 +388,7 @@ static void restore_session(struct loading *loading, struct found *found)
     if (session->detached_at_ms == 0)
         detach_now(session, broker_now_ms(broker));
     else if (session->will != NULL)
-        session->will_at_ms =
-            session->detached_at_ms + (int64_t)session->will->delay_s * 1000;
+        session->will_at_ms = session->detached_at_ms + (int64_t)session->will->delay_s * 1000;
     session_set_timer(session);
 }
 
@@ -428,9 +426,9 @@ static enum gh_error_code read_all(struct loading *loading, struct gh_error *err
             read_changes(loading, &record);
     }
     gh_log_reader_close(reader);
-    return read == GH_LOG_READ_FAILED
-               ? gh_error_set(error, GH_ERROR_LOG_OPEN, "the journal of MQTT sessions cannot be read")
-               : GH_OK;
+    return read == GH_LOG_READ_FAILED ? gh_error_set(error, GH_ERROR_LOG_OPEN,
+                                                     "the journal of MQTT sessions cannot be read")
+                                      : GH_OK;
 }
 
 enum gh_error_code broker_load(struct gh_broker *broker, struct gh_error *error)

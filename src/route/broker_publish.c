@@ -86,8 +86,8 @@ static bool lane_push(struct session *session, struct gh_route_message *message,
     return true;
 }
 
-static uint64_t queue_push(struct session *session, struct gh_route_message *message,
-                           uint8_t flags, bool waits)
+static uint64_t queue_push(struct session *session, struct gh_route_message *message, uint8_t flags,
+                           bool waits)
 {
     struct gh_queue_entry entry = {.body = message,
                                    .qos = flags & GH_TARGET_QOS,
@@ -344,8 +344,7 @@ static struct gh_route_message *make_message(const struct space *space,
         .qos = publish->qos,
         .retained = publish->retain,
         .published_at_ms = now_ms,
-        .expires_at_ms =
-            publish->has_expiry ? now_ms + (int64_t)publish->expiry_s * 1000 : 0,
+        .expires_at_ms = publish->has_expiry ? now_ms + (int64_t)publish->expiry_s * 1000 : 0,
         .publisher = takes ? from->number : 0,
         .packet_id = takes ? publish->packet_id : 0,
         .targets_max = targets_max});
@@ -405,8 +404,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
                                     const struct gh_broker_publish *publish,
                                     const struct publish_call *call)
 {
-    struct routing routing = {
-        .port = port, .space = space, .publish = publish, .from = call->from};
+    struct routing routing = {.port = port, .space = space, .publish = publish, .from = call->from};
     const struct targets *targets = port_targets(port, space, publish->topic);
     if (targets == NULL)
         return GH_BROKER_FAILED;

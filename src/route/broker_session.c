@@ -1,4 +1,5 @@
-/* The life of a session: made at CONNECT, moved from loop to loop, kept without a connection, ended.
+/* The life of a session: made at CONNECT, moved from loop to loop, kept without a connection,
+ * ended.
  *
  * A connection on another loop than the session's home sends its attachment there (claim). Home
  * makes the connection that holds the session leave, then lets it go: the attachment travels back
@@ -52,8 +53,8 @@ struct session *session_ref(struct session *session)
 static void drop_queue(struct session *session)
 {
     uint64_t sequence = 0;
-    for (struct gh_queue_entry *entry;
-         (entry = gh_queue_next(&session->queue, &sequence)) != NULL; sequence++) {
+    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+         sequence++) {
         session_drop_body(session, entry);
         atomic_fetch_sub(&session->broker->queued, 1);
         if (session->stored)
@@ -216,8 +217,8 @@ static struct session *enter_new(struct gh_broker *broker, struct space *space,
 static void rewind_queue(struct session *session)
 {
     uint64_t sequence = 0;
-    for (struct gh_queue_entry *entry;
-         (entry = gh_queue_next(&session->queue, &sequence)) != NULL; sequence++) {
+    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+         sequence++) {
         if (entry->state == GH_QUEUE_SENT) {
             entry->state = GH_QUEUE_READY;
             entry->flags |= ENTRY_DUP;
@@ -507,9 +508,8 @@ static void will_is_due(struct session *session)
 
 static int64_t expires_at_ms(const struct session *session)
 {
-    return session->expiry_s == NEVER
-               ? INT64_MAX
-               : session->detached_at_ms + (int64_t)session->expiry_s * 1000;
+    return session->expiry_s == NEVER ? INT64_MAX
+                                      : session->detached_at_ms + (int64_t)session->expiry_s * 1000;
 }
 
 static void fire(struct gh_timer *timer)
@@ -532,8 +532,8 @@ void session_set_timer(struct session *session)
     if (at_ms == INT64_MAX || session->attachment != NULL)
         return;
     int64_t left_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-    gh_timer_set(session->home->loop, &session->timer,
-                 gh_time_monotonic_ns() + left_ms * GH_MS_NS, fire);
+    gh_timer_set(session->home->loop, &session->timer, gh_time_monotonic_ns() + left_ms * GH_MS_NS,
+                 fire);
 }
 
 /* Messages that a lost member of a group had and did not acknowledge go to another one, at QoS 1;
@@ -543,8 +543,8 @@ static void pass_on(struct session *session, struct group *const groups[], size_
     uint64_t sequence = 0;
     struct gh_buffer body;
     gh_buffer_init(&body, SIZE_MAX / 2);
-    for (struct gh_queue_entry *entry;
-         (entry = gh_queue_next(&session->queue, &sequence)) != NULL; sequence++) {
+    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+         sequence++) {
         struct gh_route_message read, *message = entry->body;
         struct gh_log_record record;
         if ((entry->flags & GH_TARGET_SHARED) == 0 || entry->qos != 1)
@@ -621,9 +621,8 @@ void session_end(struct session *session)
 
 static void journal_detached(struct session *session)
 {
-    struct gh_journal_change change = {.kind = GH_JOURNAL_DETACHED,
-                                       .session = session->number,
-                                       .at_ms = session->detached_at_ms};
+    struct gh_journal_change change = {
+        .kind = GH_JOURNAL_DETACHED, .session = session->number, .at_ms = session->detached_at_ms};
     if (!session->stored)
         return;
     if (session->will_at_ms == 0) /* the will is over, one way or the other */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    MATCHES_MAX = 16 * 1024,        /* topics that a loop remembers */
+    MATCHES_MAX = 16 * 1024,          /* topics that a loop remembers */
     MATCHES_WEIGHT_MAX = 1024 * 1024, /* and targets of them */
     OPTION_NO_LOCAL = 0x04,
     OPTION_AS_PUBLISHED = 0x08,
@@ -386,7 +386,8 @@ void port_forget_matches(struct port *port)
     port->matches_weight = 0;
 }
 
-/* What is stale holds sessions that may have ended: it goes even when its topic never comes again. */
+/* What is stale holds sessions that may have ended: it goes even when its topic never comes again.
+ */
 static void sweep(struct gh_timer *timer)
 {
     struct port *port = (struct port *)((char *)timer - offsetof(struct port, sweep));

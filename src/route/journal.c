@@ -2,7 +2,8 @@
 #include "base/cursor.h"
 #include <string.h>
 
-/* Each kind is a row of fields in the order of the record; the two directions walk the same rows. */
+/* Each kind is a row of fields in the order of the record; the two directions walk the same rows.
+ */
 enum field {
     F_END,
     F_TENANT,
@@ -146,7 +147,7 @@ bool gh_journal_write(struct gh_buffer *out, const struct gh_journal_change *cha
     if (change->kind != GH_JOURNAL_RETAINED_GONE)
         gh_buffer_u64(out, change->session);
     for (const uint8_t *field = schema[change->kind]; *field != F_END; field++)
-        write_field(out, (enum field)*field, change);
+        write_field(out, (enum field) * field, change);
     return !out->overflow;
 }
 
@@ -164,7 +165,7 @@ enum gh_journal_read gh_journal_next(struct gh_slice *at, struct gh_journal_chan
     if (kind != GH_JOURNAL_RETAINED_GONE && !gh_cursor_u64(&cursor, &out->session))
         return GH_JOURNAL_MALFORMED;
     for (const uint8_t *field = schema[kind]; *field != F_END; field++)
-        if (!read_field(&cursor, (enum field)*field, out))
+        if (!read_field(&cursor, (enum field) * field, out))
             return GH_JOURNAL_MALFORMED;
     *at = cursor.rest;
     return GH_JOURNAL_CHANGE;

@@ -1,7 +1,8 @@
 /* Journal: how the changes of stored MQTT sessions stand in the log, beside the messages
  * (route/message.h). A record with the tag GH_JOURNAL_CHANGES is a run of changes without gaps;
  * each names its session by a number that is never given twice. Replaying all records, in the order
- * of the log, gives the sessions, their subscriptions, what is queued for them and what is retained.
+ * of the log, gives the sessions, their subscriptions, what is queued for them and what is
+ * retained.
  *
  * DONE ends an entry for good, wherever it stands in the log: it may come before the message that
  * it ends. All others count in the order of the log.
@@ -15,10 +16,10 @@
 enum { GH_JOURNAL_MESSAGE = 1, GH_JOURNAL_CHANGES = 2 }; /* tags of records */
 
 enum gh_journal_kind {
-    GH_JOURNAL_SESSION = 1,   /* the session is there, with these settings */
-    GH_JOURNAL_SESSION_GONE,  /* it is not, nor anything of it */
-    GH_JOURNAL_DETACHED,      /* its connection ended at `at_ms` */
-    GH_JOURNAL_FILTER,        /* it subscribes `filter` with `options` and `identifier` */
+    GH_JOURNAL_SESSION = 1,  /* the session is there, with these settings */
+    GH_JOURNAL_SESSION_GONE, /* it is not, nor anything of it */
+    GH_JOURNAL_DETACHED,     /* its connection ended at `at_ms` */
+    GH_JOURNAL_FILTER,       /* it subscribes `filter` with `options` and `identifier` */
     GH_JOURNAL_FILTER_GONE,
     GH_JOURNAL_DONE,          /* entry `sequence` is acknowledged or dropped */
     GH_JOURNAL_RECEIVED,      /* entry `sequence`: PUBREC came */

@@ -94,8 +94,7 @@ struct gh_route_message *gh_route_message_ref(struct gh_route_message *message)
 
 void gh_route_message_unref(struct gh_route_message *message)
 {
-    if (message != NULL &&
-        atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1)
+    if (message != NULL && atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1)
         free(message);
 }
 

@@ -4,7 +4,7 @@
 
 enum { CAPACITY_FIRST = 4 };
 
-static_assert(sizeof(struct gh_queue_entry) == 24, "a hundred thousand queues hold these");
+static_assert(sizeof(struct gh_queue_entry) == 32, "a hundred thousand queues hold these");
 
 void gh_queue_init(struct gh_queue *queue, size_t span_max)
 {
