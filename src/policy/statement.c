@@ -80,36 +80,57 @@ static size_t chunk_add(struct compiler *c, const struct gh_resource *resource, 
     return at;
 }
 
+/* The literal ends of the tokens from `start` on, and the pairs between. */
+static void ends_read(const struct gh_resource *resource, size_t start, struct gh_pattern *out)
+{
+    enum { WORD = sizeof out->head };
+    const uint16_t *tokens = resource->tokens;
+    uint8_t head[WORD] = {0}, head_mask[WORD] = {0}, tail[WORD] = {0}, tail_mask[WORD] = {0};
+
+    for (size_t i = 0; i < WORD && start + i < resource->count; i++) {
+        if (tokens[start + i] >= GH_TOKEN_RUN)
+            break;
+        head[i] = (uint8_t)tokens[start + i];
+        head_mask[i] = 0xff;
+    }
+    for (size_t i = 1; i <= WORD && start + i <= resource->count; i++) {
+        if (tokens[resource->count - i] >= GH_TOKEN_RUN)
+            break;
+        tail[WORD - i] = (uint8_t)tokens[resource->count - i];
+        tail_mask[WORD - i] = 0xff;
+    }
+    memcpy(&out->head, head, WORD);
+    memcpy(&out->head_mask, head_mask, WORD);
+    memcpy(&out->tail, tail, WORD);
+    memcpy(&out->tail_mask, tail_mask, WORD);
+    for (size_t i = start + 1; i < resource->count; i++)
+        if (tokens[i - 1] < GH_TOKEN_RUN && tokens[i] < GH_TOKEN_RUN)
+            out->pairs |= gh_probe_pair((uint8_t)tokens[i - 1], (uint8_t)tokens[i]);
+}
+
+static enum gh_pattern_form form_of(const struct gh_chunk *chunks, size_t count)
+{
+    bool plain = !chunks[0].has_one, open = count == 2 && chunks[1].size == 0;
+    if (open && chunks[0].size == 0)
+        return GH_PATTERN_ANY;
+    if (open && plain)
+        return GH_PATTERN_PREFIX;
+    return count == 1 && plain ? GH_PATTERN_EXACT : GH_PATTERN_GLOB;
+}
+
 /* The tokens from `start` on as a pattern. */
 static struct gh_pattern pattern_make(struct compiler *c, const struct gh_resource *resource,
                                       size_t start)
 {
     struct gh_pattern pattern = {.first = (uint32_t)c->out->chunks.count, .count = 1};
-    uint8_t head[sizeof pattern.head] = {0}, mask[sizeof pattern.mask] = {0};
-    size_t literal = 0;
 
-    while (literal < sizeof head && start + literal < resource->count &&
-           resource->tokens[start + literal] < GH_TOKEN_RUN) {
-        head[literal] = (uint8_t)resource->tokens[start + literal];
-        mask[literal++] = 0xff;
-    }
-    pattern.head = gh_pattern_head(gh_slice(head, sizeof head));
-    pattern.mask = gh_pattern_head(gh_slice(mask, sizeof mask));
+    ends_read(resource, start, &pattern);
     size_t at = chunk_add(c, resource, start);
     for (; at < resource->count && !c->memory_failed; pattern.count++)
         at = chunk_add(c, resource, at + 1);
-    if (c->memory_failed)
-        return pattern;
-    const struct gh_chunk *chunks = (const struct gh_chunk *)c->out->chunks.items + pattern.first;
-    bool plain = !chunks[0].has_one, tail_empty = chunks[pattern.count - 1].size == 0;
-    if (pattern.count == 2 && chunks[0].size == 0 && tail_empty)
-        pattern.form = GH_PATTERN_ANY;
-    else if (pattern.count == 1 && plain)
-        pattern.form = GH_PATTERN_EXACT;
-    else if (pattern.count == 2 && plain && tail_empty)
-        pattern.form = GH_PATTERN_PREFIX;
-    else
-        pattern.form = GH_PATTERN_GLOB;
+    if (!c->memory_failed)
+        pattern.form = (uint8_t)form_of(
+            (const struct gh_chunk *)c->out->chunks.items + pattern.first, pattern.count);
     return pattern;
 }
 
@@ -340,19 +361,12 @@ const char *gh_policy_outcome_name(enum gh_policy_outcome outcome)
 }
 
 static const struct gh_pattern *find(const struct gh_statements *statements,
-                                     const struct list *list, struct gh_slice resource)
+                                     const struct list *list, const struct gh_probe *probe)
 {
-    const struct gh_pattern *patterns = list->items;
     const struct gh_pattern_pool pool = {.text = statements->text.data,
                                          .chunks = statements->chunks.items,
                                          .members = statements->members.items};
-    uint64_t head = gh_pattern_head(resource);
-
-    for (size_t i = 0; i < list->count; i++)
-        if (((head ^ patterns[i].head) & patterns[i].mask) == 0 &&
-            gh_pattern_match(&pool, &patterns[i], resource, head))
-            return &patterns[i];
-    return NULL;
+    return gh_patterns_find(&pool, list->items, list->count, probe);
 }
 
 /* What stands behind $share/GROUP/, or nothing. */
@@ -391,16 +405,19 @@ bool gh_statements_allow(const struct gh_statements *statements, enum gh_device_
         return false;
     }
     const struct list *denies = &statements->patterns[action][DENIES];
+    const struct gh_probe probe = gh_probe(resource);
     if (denies->count > 0)
-        found = find(statements, denies, resource);
+        found = find(statements, denies, &probe);
     if (found == NULL && denies->count > 0 && action == GH_DEVICE_ACTION_SUBSCRIBE &&
-        shared_filter(resource).size > 0)
-        found = find(statements, denies, shared_filter(resource));
+        shared_filter(resource).size > 0) {
+        const struct gh_probe behind = gh_probe(shared_filter(resource));
+        found = find(statements, denies, &behind);
+    }
     if (found != NULL) {
         explain(statements, found, GH_POLICY_DENY, why);
         return false;
     }
-    found = find(statements, &statements->patterns[action][ALLOWS], resource);
+    found = find(statements, &statements->patterns[action][ALLOWS], &probe);
     explain(statements, found, found != NULL ? GH_POLICY_ALLOW : GH_POLICY_NO_MATCH, why);
     return found != NULL;
 }

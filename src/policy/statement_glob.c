@@ -3,14 +3,26 @@
 #include "policy/statement_internal.h"
 #include <string.h>
 
-uint64_t gh_pattern_head(struct gh_slice bytes)
+uint64_t gh_probe_pair(uint8_t first, uint8_t second)
 {
-    uint64_t head = 0;
-    if (bytes.size >= sizeof head)
-        memcpy(&head, bytes.data, sizeof head); /* of a size that the compiler knows: one load */
-    else if (bytes.size > 0)
-        memcpy(&head, bytes.data, bytes.size);
-    return head;
+    uint32_t mixed = ((uint32_t)first << 8 | second) * UINT32_C(2654435761); /* Knuth 6.4 */
+    return UINT64_C(1) << (mixed >> 26);
+}
+
+struct gh_probe gh_probe(struct gh_slice resource)
+{
+    struct gh_probe probe = {.resource = resource};
+    size_t word = sizeof probe.head;
+    if (resource.size >= word) {
+        memcpy(&probe.head, resource.data, word); /* of a known size: one load */
+        memcpy(&probe.tail, resource.data + resource.size - word, word);
+    } else if (resource.size > 0) {
+        memcpy(&probe.head, resource.data, resource.size);
+        memcpy((uint8_t *)&probe.tail + word - resource.size, resource.data, resource.size);
+    }
+    for (size_t i = 1; i < resource.size; i++)
+        probe.pairs |= gh_probe_pair(resource.data[i - 1], resource.data[i]);
+    return probe;
 }
 
 static bool continues(uint8_t byte) /* a byte inside a UTF-8 character */
@@ -108,7 +120,6 @@ static bool glob_matches(const struct gh_pattern_pool *pool, const struct gh_pat
     return true;
 }
 
-/* The head has been compared already. */
 static bool form_matches(const struct gh_pattern_pool *pool, const struct gh_pattern *pattern,
                          struct gh_slice resource)
 {
@@ -129,15 +140,26 @@ static bool form_matches(const struct gh_pattern_pool *pool, const struct gh_pat
     return false;
 }
 
-bool gh_pattern_match(const struct gh_pattern_pool *pool, const struct gh_pattern *pattern,
-                      struct gh_slice resource, uint64_t head)
+static bool can_match(const struct gh_pattern *pattern, const struct gh_probe *probe)
 {
-    if (((head ^ pattern->head) & pattern->mask) != 0)
-        return false;
-    if (pattern->form != GH_PATTERN_NONE_OF)
-        return form_matches(pool, pattern, resource);
-    for (size_t i = 0; i < pattern->count; i++)
-        if (gh_pattern_match(pool, pool->members + pattern->first + i, resource, head))
-            return false;
-    return true;
+    return (((probe->head ^ pattern->head) & pattern->head_mask) |
+            ((probe->tail ^ pattern->tail) & pattern->tail_mask) |
+            (pattern->pairs & ~probe->pairs)) == 0;
+}
+
+const struct gh_pattern *gh_patterns_find(const struct gh_pattern_pool *pool,
+                                          const struct gh_pattern *patterns, size_t count,
+                                          const struct gh_probe *probe)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!can_match(&patterns[i], probe))
+            continue;
+        bool matches = patterns[i].form == GH_PATTERN_NONE_OF
+                           ? gh_patterns_find(pool, pool->members + patterns[i].first,
+                                              patterns[i].count, probe) == NULL
+                           : form_matches(pool, &patterns[i], probe->resource);
+        if (matches)
+            return &patterns[i];
+    }
+    return NULL;
 }

@@ -90,9 +90,20 @@ enum gh_pattern_form {
     GH_PATTERN_NONE_OF /* of `count` patterns from `first` on */
 };
 
+/* What is known of a resource before any pattern is looked at, so that most patterns are passed by
+ * with three comparisons of words. */
+struct gh_probe {
+    struct gh_slice resource;
+    uint64_t head, tail; /* the first and the last eight bytes; those that are not there are zero */
+    uint64_t pairs;      /* a bit for each two bytes beside each other */
+};
+struct gh_probe gh_probe(struct gh_slice resource);
+uint64_t gh_probe_pair(uint8_t first, uint8_t second); /* its bit */
+
 struct gh_pattern {
-    uint64_t head, mask;   /* of the first eight bytes, as gh_pattern_head reads them */
-    uint32_t first, count; /* chunks; of NONE_OF patterns */
+    uint64_t head, head_mask, tail, tail_mask; /* what stands at the ends */
+    uint64_t pairs;                            /* what must be somewhere */
+    uint32_t first, count;                     /* chunks; of NONE_OF patterns */
     uint32_t statement;
     uint8_t form; /* enum gh_pattern_form */
 };
@@ -104,9 +115,9 @@ struct gh_pattern_pool {
     const struct gh_pattern *members; /* of NONE_OF */
 };
 
-/* The first eight bytes, those that are not there as zero. */
-uint64_t gh_pattern_head(struct gh_slice bytes);
-/* Linear in `resource` for patterns without `?`; with one at most its size times the chunk's. */
-bool gh_pattern_match(const struct gh_pattern_pool *pool, const struct gh_pattern *pattern,
-                      struct gh_slice resource, uint64_t head);
+/* The first of the patterns that matches, or NULL. Linear in the resource for patterns without `?`;
+ * with one at most its size times the chunk's. */
+const struct gh_pattern *gh_patterns_find(const struct gh_pattern_pool *pool,
+                                          const struct gh_pattern *patterns, size_t count,
+                                          const struct gh_probe *probe);
 #endif
