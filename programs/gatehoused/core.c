@@ -84,7 +84,8 @@ static void registry_changed(void *context, int64_t registry)
         gh_front_registry_changed(core->front, registry);
 }
 
-static const struct gh_directory_watch watch = {device_changed, registry_changed};
+static const struct gh_directory_watch watch = {.device_changed = device_changed,
+                                                .registry_changed = registry_changed};
 
 /* --- opening: each step says false with core->error filled */
 

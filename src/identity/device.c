@@ -25,6 +25,7 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_LIFETIME] = "LIFETIME",
     [GH_IDENTITY_TOKEN_EXPIRED] = "TOKEN_EXPIRED",
     [GH_IDENTITY_TOKEN_NOT_YET_VALID] = "TOKEN_NOT_YET_VALID",
+    [GH_IDENTITY_SECRET] = "SECRET",
     [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
 };
 static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");

@@ -5,6 +5,9 @@
  * device that does not exist costs one verification against a key of nobody, so that time does not
  * tell names apart.
  *
+ * A claim carries a token or, where the dialect knows passwords, a secret, which is compared with
+ * each of the device's password credentials (two generations may stand side by side).
+ *
  * Memory: all texts are the arena's. Threads: any; it blocks on the store, so it runs on worker
  * threads. */
 #ifndef GH_IDENTITY_DEVICE_H
@@ -34,6 +37,7 @@ enum gh_identity_reason {
     GH_IDENTITY_LIFETIME,
     GH_IDENTITY_TOKEN_EXPIRED,
     GH_IDENTITY_TOKEN_NOT_YET_VALID,
+    GH_IDENTITY_SECRET,      /* it is none of the device's passwords */
     GH_IDENTITY_UNAVAILABLE, /* the store or memory failed: nothing was decided; try again later */
     GH_IDENTITY_REASON_COUNT,
 };
@@ -49,9 +53,17 @@ struct gh_identity_claim {
     struct gh_slice location; /* empty: any */
     struct gh_slice device;   /* id, or number in decimal */
     struct gh_slice token;    /* a secret, never to be logged */
+    struct gh_slice secret;   /* instead of `token`; never to be logged */
     enum gh_identity_over over;
     struct gh_jwt_policy policy; /* an empty audience stands for `tenant` as claimed */
 };
+
+/* `valid_until_s` where nothing ends: 2100-01-01, which as nanoseconds still fits 64 bits. */
+#define GH_IDENTITY_FOR_EVER_S INT64_C(4102444800)
+
+/* Whether the password of a CONNECT is to be claimed as `token`: it has the form of a signed JWT
+ * ("eyJ" and two dots), which no made secret has. */
+bool gh_identity_is_token(struct gh_slice password);
 
 enum { GH_IDENTITY_DETAIL_MAX = GH_JWT_DETAIL_MAX };
 
@@ -63,8 +75,10 @@ struct gh_identity_verdict {
     struct gh_principal principal;
     const struct gh_registry *registry;
     const struct gh_device *device;
-    int64_t token_expires_at_s; /* `exp` */
-    int64_t valid_until_s;      /* `exp` and the skew: the connection ends then */
+    int64_t token_expires_at_s; /* `exp`; 0 for a secret */
+    /* `exp` and the skew; for a secret the credential's expiry or GH_IDENTITY_FOR_EVER_S. The
+     * connection ends then. What policy needs stands in `principal` and `device` (attributes). */
+    int64_t valid_until_s;
 };
 
 /* Decides; returns `out->reason`. `now_ms` is UTC. */

@@ -36,6 +36,11 @@ struct gh_directory_watch {
     /* Routes, log level, certificates, MQTT or HTTP switched: sessions of the registry look again.
      */
     void (*registry_changed)(void *context, int64_t registry);
+    /* What devices may do has changed: a policy, an attachment, or the attributes that a policy may
+     * mention. With `device` not 0 it is that one device (tenant and registry may be 0 then), else
+     * all of `registry`, or with `registry` 0 all of `tenant`. Live sessions read
+     * gh_directory_policy_effective again and compile anew. */
+    void (*policies_changed)(void *context, int64_t tenant, int64_t registry, uint64_t device);
 };
 
 /* `watch` and its functions may be NULL; the table and `store` outlive the directory. Starts the
@@ -45,6 +50,14 @@ GH_MUST_USE struct gh_directory *gh_directory_open(struct gh_store *store,
                                                    void *context, struct gh_error *error);
 /* Flushes the activity times. */
 void gh_directory_close(struct gh_directory *directory);
+/* Password credentials from now on; before any other thread calls. Without them (registry/
+ * password.h) a password credential is refused with PRECONDITION. The value outlives the directory.
+ */
+struct gh_device_passwords;
+void gh_directory_use_passwords(struct gh_directory *directory,
+                                struct gh_device_passwords *passwords);
+/* NULL when there are none. */
+struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory);
 
 /* --- tenants -------------------------------------------------------------------------------------
  */
@@ -179,6 +192,54 @@ GH_MUST_USE enum gh_error_code gh_directory_gateway_unbind(struct gh_directory *
 GH_MUST_USE enum gh_error_code gh_directory_gateway_bound(struct gh_directory *directory,
                                                           uint64_t gateway, uint64_t device,
                                                           bool *bound, struct gh_error *error);
+
+/* --- policies: what devices may do (policy/statement.h reads the documents; whoever puts one
+ * checks it there first)
+ * ------------------------------------------------------------------------------ */
+
+/* Creates or replaces the policy `name` of the tenant. `etag_before`: when not empty, CONFLICT
+ * unless it is the current one ("*": it must exist). INVALID for a name or size that breaks
+ * registry/limits.h, LIMIT at GH_POLICIES_MAX. `*out` (may be NULL) is the row after it. */
+GH_MUST_USE enum gh_error_code
+gh_directory_policy_put(struct gh_directory *directory, int64_t tenant, struct gh_slice name,
+                        struct gh_slice document, struct gh_slice etag_before,
+                        struct gh_arena *arena, struct gh_policy_row *out, struct gh_error *error);
+GH_MUST_USE enum gh_error_code
+gh_directory_policy_get(struct gh_directory *directory, int64_t tenant, struct gh_slice name,
+                        struct gh_arena *arena, struct gh_policy_row *out, struct gh_error *error);
+/* All of the tenant, by name; the documents are left out. */
+GH_MUST_USE enum gh_error_code gh_directory_policy_list(struct gh_directory *directory,
+                                                        int64_t tenant, struct gh_arena *arena,
+                                                        struct gh_policy_row **out, size_t *count,
+                                                        struct gh_error *error);
+/* PRECONDITION while it is attached. */
+GH_MUST_USE enum gh_error_code gh_directory_policy_delete(struct gh_directory *directory,
+                                                          int64_t tenant, struct gh_slice name,
+                                                          struct gh_error *error);
+/* The policy then concerns all devices of the target; may be repeated. NOT_FOUND for a policy,
+ * registry or device that the tenant does not have, LIMIT at GH_POLICIES_OF_TARGET_MAX. */
+GH_MUST_USE enum gh_error_code gh_directory_policy_attach(struct gh_directory *directory,
+                                                          struct gh_slice name,
+                                                          const struct gh_policy_target *target,
+                                                          struct gh_error *error);
+/* NOT_FOUND when it is not attached there. */
+GH_MUST_USE enum gh_error_code gh_directory_policy_detach(struct gh_directory *directory,
+                                                          struct gh_slice name,
+                                                          const struct gh_policy_target *target,
+                                                          struct gh_error *error);
+/* Where the policy is attached: the tenant first, then registries, then devices, by their names. */
+GH_MUST_USE enum gh_error_code gh_directory_policy_targets(struct gh_directory *directory,
+                                                           int64_t tenant, struct gh_slice name,
+                                                           struct gh_arena *arena,
+                                                           struct gh_policy_target **out,
+                                                           size_t *count, struct gh_error *error);
+/* The policies that concern the target, with their documents, each once, by name: those of the
+ * tenant, of the registry (when not 0) and of the device (when not 0). */
+GH_MUST_USE enum gh_error_code gh_directory_policy_effective(struct gh_directory *directory,
+                                                             const struct gh_policy_target *target,
+                                                             struct gh_arena *arena,
+                                                             struct gh_policy_row **out,
+                                                             size_t *count, struct gh_error *error);
 
 /* --- documents -----------------------------------------------------------------------------------
  */

@@ -35,7 +35,8 @@ static void registry_changed(void *context, int64_t registry)
     told.registry_changes++;
 }
 
-static const struct gh_directory_watch watch = {device_changed, registry_changed};
+static const struct gh_directory_watch watch = {.device_changed = device_changed,
+                                                .registry_changed = registry_changed};
 
 static void open_all(void)
 {

@@ -66,6 +66,15 @@ bool gh_dialect_name_valid(struct gh_slice name)
     return name_valid(name, &dialect_rule);
 }
 
+bool gh_policy_name_valid(struct gh_slice name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if ((class_of(name.data[i]) & (LETTER | DIGIT | DASH | DOT | UNDER)) == 0 &&
+            gh_slice_find(GH_SLICE("+=,@"), name.data[i]) == 4)
+            return false;
+    return name.size >= 1 && name.size <= GH_POLICY_NAME_BYTES_MAX;
+}
+
 bool gh_location_valid(struct gh_slice location)
 {
     return name_valid(location, &location_rule);

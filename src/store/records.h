@@ -65,16 +65,20 @@ enum gh_credential_format {
     GH_CREDENTIAL_ES256_PEM = 2,
     GH_CREDENTIAL_RSA_PEM = 3,
     GH_CREDENTIAL_ES256_X509_PEM = 4,
+    GH_CREDENTIAL_PASSWORD = 5,
 };
 
 struct gh_credential {
     struct gh_slice
         id; /* unique in its device, stable as long as the key stays; made by the directory */
     enum gh_credential_format format;
-    struct gh_slice pem;
     struct gh_slice
-        fingerprint; /* SHA-256 of the SubjectPublicKeyInfo, 64 hex digits; made by the directory */
-    int64_t expires_at_ms; /* 0: never */
+        pem; /* of a password: the text of registry/password.h; never shown to anybody */
+    struct gh_slice fingerprint; /* SHA-256 of the SubjectPublicKeyInfo, 64 hex digits; made by the
+                                  * directory; empty for a password */
+    struct gh_slice secret; /* PASSWORD, to the directory only: the secret to be stored in place of
+                             * `pem`; never kept, and empty in every answer */
+    int64_t expires_at_ms;  /* 0: never */
     int64_t created_at_ms;
 };
 
@@ -117,6 +121,25 @@ struct gh_device {
     int64_t created_at_ms;
     struct gh_config config; /* the newest; always there */
     struct gh_state state;   /* the newest */
+};
+
+/* What devices may do, as a document in the grammar of policy/statement.h. */
+struct gh_policy_row {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant;
+    struct gh_slice name, document;
+    int64_t version;      /* from 1, one more with each replacement */
+    struct gh_slice etag; /* changes with each replacement; made by the directory */
+    int64_t created_at_ms, updated_at_ms;
+    int64_t attachments; /* read only: to how many targets it is attached */
+};
+
+/* Where a policy is attached: to a device, else to all of a registry, else to all of the tenant. */
+struct gh_policy_target {
+    int64_t tenant;
+    int64_t registry;                         /* 0: the tenant as a whole */
+    uint64_t device;                          /* 0: the registry as a whole */
+    struct gh_slice registry_name, device_id; /* read only */
 };
 
 /* What an update writes. */

@@ -1,0 +1,123 @@
+/* What reading, compiling and deciding share. A document is opened once, its statements are read
+ * one by one, and each resource becomes tokens: a byte, any run of bytes, any one character. */
+#ifndef GH_POLICY_STATEMENT_INTERNAL_H
+#define GH_POLICY_STATEMENT_INTERNAL_H
+
+#include "policy/statement.h"
+#include <jansson.h>
+
+/* What a resource names; each action asks for one of them. */
+enum gh_resource_kind {
+    GH_RESOURCE_CLIENT,
+    GH_RESOURCE_TOPIC,
+    GH_RESOURCE_FILTER,
+    GH_RESOURCE_KIND_COUNT
+};
+enum gh_resource_kind gh_resource_kind_of(enum gh_device_action action);
+
+/* --- statement_read.c: the document --- */
+
+struct gh_document {
+    json_t *root;
+    json_t *statements; /* an array or one object; borrowed from the root */
+    size_t count;
+    bool variables; /* "Version" is 2012-10-17: ${ means a variable */
+    bool versioned; /* there is a "Version" */
+};
+GH_MUST_USE enum gh_error_code gh_document_open(struct gh_slice json, struct gh_document *out,
+                                                struct gh_error *error);
+void gh_document_close(struct gh_document *document);
+
+struct gh_statement {
+    size_t number; /* from 1 */
+    struct gh_slice sid;
+    bool denies, not_resource;
+    unsigned actions;    /* bits 1u << enum gh_device_action, NotAction turned over */
+    json_t *resources;   /* a text or an array of texts; borrowed from the document */
+    const char *foreign; /* an action that has no effect here, or NULL; borrowed */
+};
+/* The statement `index` (from 0) and the form of all its fields but the resources. */
+GH_MUST_USE enum gh_error_code gh_document_statement(const struct gh_document *document,
+                                                     size_t index, struct gh_statement *out,
+                                                     struct gh_error *error);
+/* How many resources a statement has, and one of them; empty for what is no text. */
+size_t gh_statement_resources(const struct gh_statement *statement);
+struct gh_slice gh_statement_resource(const struct gh_statement *statement, size_t index);
+
+/* --- statement_resource.c: one resource --- */
+
+enum {
+    GH_TOKEN_RUN = 256, /* `*` */
+    GH_TOKEN_ONE = 257, /* `?` */
+    GH_RESOURCE_TOKENS_MAX = 4096,
+    GH_RESOURCE_STARTS_MAX = 16,
+    GH_RESOURCE_UNRESOLVED_MAX = 4, /* kept by name */
+};
+
+struct gh_resource {
+    uint16_t tokens[GH_RESOURCE_TOKENS_MAX]; /* never two runs beside each other */
+    size_t count;
+    /* For each kind, from which tokens on the pattern may go when the word of the kind has been
+     * read; each start is an alternative, and none means that it is no resource of that kind. */
+    struct gh_resource_starts {
+        uint16_t at[GH_RESOURCE_STARTS_MAX];
+        size_t count;
+    } starts[GH_RESOURCE_KIND_COUNT];
+    size_t unresolved_count; /* variables without a value; the first ones by name */
+    struct gh_slice unresolved[GH_RESOURCE_UNRESOLVED_MAX];
+    bool personal; /* mentions device, client or an attribute */
+};
+
+/* `values` NULL: the form is checked, every variable that exists has a value. In `out` an
+ * unresolved variable stands for any run. INVALID or LIMIT for what breaks the grammar. */
+GH_MUST_USE enum gh_error_code gh_resource_read(struct gh_slice text, bool variables,
+                                                const struct gh_statement_variables *values,
+                                                struct gh_resource *out, struct gh_error *error);
+
+/* --- statement_glob.c: matching --- */
+
+/* A pattern is chunks of literal bytes with any run between them; `?` is a NUL inside a chunk. */
+struct gh_chunk {
+    uint32_t at, size; /* in the text of the patterns */
+    bool has_one;      /* there is a `?` in it */
+};
+
+enum gh_pattern_form {
+    GH_PATTERN_ANY,    /* `*` */
+    GH_PATTERN_EXACT,  /* one chunk */
+    GH_PATTERN_PREFIX, /* one chunk and a run */
+    GH_PATTERN_GLOB,   /* chunks with runs between them */
+    GH_PATTERN_NONE_OF /* of `count` patterns from `first` on */
+};
+
+/* What is known of a resource before any pattern is looked at, so that most patterns are passed by
+ * with three comparisons of words. */
+struct gh_probe {
+    struct gh_slice resource;
+    uint64_t head, tail; /* the first and the last eight bytes; those that are not there are zero */
+    uint64_t pairs;      /* a bit for each two bytes beside each other */
+};
+struct gh_probe gh_probe(struct gh_slice resource);
+uint64_t gh_probe_pair(uint8_t first, uint8_t second); /* its bit */
+
+struct gh_pattern {
+    uint64_t head, head_mask, tail, tail_mask; /* what stands at the ends */
+    uint64_t pairs;                            /* what must be somewhere */
+    uint32_t first, count;                     /* chunks; of NONE_OF patterns */
+    uint32_t statement;
+    uint8_t form; /* enum gh_pattern_form */
+};
+
+/* What all patterns of a value stand in. */
+struct gh_pattern_pool {
+    const uint8_t *text;
+    const struct gh_chunk *chunks;
+    const struct gh_pattern *members; /* of NONE_OF */
+};
+
+/* The first of the patterns that matches, or NULL. Linear in the resource for patterns without `?`;
+ * with one at most its size times the chunk's. */
+const struct gh_pattern *gh_patterns_find(const struct gh_pattern_pool *pool,
+                                          const struct gh_pattern *patterns, size_t count,
+                                          const struct gh_probe *probe);
+#endif

@@ -1,0 +1,283 @@
+/* One resource: its spelling (ours or an ARN), its variables, its wildcards. */
+#include "policy/statement_internal.h"
+#include <assert.h>
+#include <string.h>
+
+/* The words of the kinds; those of ARNs stand first in each row. */
+static const char *const words[GH_RESOURCE_KIND_COUNT][2] = {
+    [GH_RESOURCE_CLIENT] = {"client/", "client/"},
+    [GH_RESOURCE_TOPIC] = {"topic/", "topic/"},
+    [GH_RESOURCE_FILTER] = {"topicfilter/", "filter/"},
+};
+
+/* --- variables --- */
+
+enum variable { TENANT, REGISTRY, DEVICE, CLIENT, ATTRIBUTE };
+static const struct {
+    const char *name, *end; /* for an attribute what stands before and behind its name */
+    enum variable variable;
+} variables_known[] = {
+    {"tenant", NULL, TENANT},
+    {"registry", NULL, REGISTRY},
+    {"device", NULL, DEVICE},
+    {"client", NULL, CLIENT},
+    {"attribute.", "", ATTRIBUTE},
+    {"iot:ClientId", NULL, CLIENT},
+    {"iot:Connection.Thing.ThingName", NULL, DEVICE},
+    {"iot:Connection.Thing.Attributes[", "]", ATTRIBUTE},
+};
+
+static struct gh_slice attribute_value(const struct gh_statement_variables *values,
+                                       struct gh_slice name)
+{
+    for (size_t i = 0; i < values->attributes_count; i++)
+        if (gh_slice_equal(values->attributes[i].key, name))
+            return values->attributes[i].value;
+    return (struct gh_slice){0};
+}
+
+static struct gh_slice value_of(const struct gh_statement_variables *values, enum variable variable,
+                                struct gh_slice attribute)
+{
+    switch (variable) {
+    case TENANT:
+        return values->tenant;
+    case REGISTRY:
+        return values->registry;
+    case DEVICE:
+        return values->device;
+    case CLIENT:
+        return values->client;
+    case ATTRIBUTE:
+        break;
+    }
+    return attribute_value(values, attribute);
+}
+
+/* Whether there is such a variable at all; `*attribute` is what an attribute's is called. */
+static bool variable_find(struct gh_slice name, enum variable *out, struct gh_slice *attribute)
+{
+    for (size_t i = 0; i < GH_COUNT(variables_known); i++) {
+        struct gh_slice known = gh_slice_text(variables_known[i].name);
+        *out = variables_known[i].variable;
+        if (variables_known[i].end == NULL && gh_slice_equal_nocase(name, known))
+            return true;
+        if (variables_known[i].end == NULL ||
+            !gh_slice_equal_nocase(gh_slice_sub(name, 0, known.size), known))
+            continue;
+        struct gh_slice end = gh_slice_text(variables_known[i].end);
+        if (!gh_slice_ends(name, end) || name.size <= known.size + end.size)
+            continue;
+        *attribute = gh_slice_sub(name, known.size, name.size - known.size - end.size);
+        return true;
+    }
+    return false;
+}
+
+/* --- tokens --- */
+
+struct reading {
+    struct gh_slice text;
+    size_t at;
+    bool variables;
+    const struct gh_statement_variables *values;
+    struct gh_resource *out;
+    struct gh_error *error;
+    bool full;
+};
+
+static void put(struct reading *r, uint16_t token)
+{
+    struct gh_resource *out = r->out;
+    if (token == GH_TOKEN_RUN && out->count > 0 && out->tokens[out->count - 1] == GH_TOKEN_RUN)
+        return;
+    if (out->count == GH_RESOURCE_TOKENS_MAX)
+        r->full = true;
+    else
+        out->tokens[out->count++] = token;
+}
+
+static void put_text(struct reading *r, struct gh_slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        put(r, text.data[i]);
+}
+
+static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
+{
+    struct gh_resource *out = r->out;
+    struct gh_slice attribute = {0}, value = {0};
+    enum variable variable;
+    bool known = variable_find(name, &variable, &attribute);
+
+    if (!known && gh_slice_find(name, ':') == name.size)
+        return gh_error_set(r->error, GH_ERROR_INVALID,
+                            "${%.*s} is none of tenant, registry, device, client, attribute.NAME",
+                            GH_PRINT(gh_slice_sub(name, 0, 64)));
+    out->personal |= known && variable != TENANT && variable != REGISTRY;
+    if (known && r->values == NULL) {
+        put(r, 'x');
+        return GH_OK;
+    }
+    if (known)
+        value = value_of(r->values, variable, attribute);
+    bool usable = value.size > 0 && value.size <= GH_STATEMENT_VALUE_BYTES_MAX &&
+                  gh_slice_find(value, '\0') == value.size; /* NUL is `?` inside a chunk */
+    if (usable) {
+        put_text(r, value);
+        return GH_OK;
+    }
+    if (out->unresolved_count < GH_RESOURCE_UNRESOLVED_MAX)
+        out->unresolved[out->unresolved_count] = name;
+    out->unresolved_count++;
+    put(r, GH_TOKEN_RUN);
+    return GH_OK;
+}
+
+/* At a `$`: a variable, one of the three letters, or the `$` itself. */
+static enum gh_error_code read_dollar(struct reading *r)
+{
+    struct gh_slice rest = gh_slice_sub(r->text, r->at, r->text.size);
+    bool braces = gh_slice_starts(rest, GH_SLICE("${")),
+         round = gh_slice_starts(rest, GH_SLICE("$("));
+
+    if (r->variables && (braces || round) && rest.size >= 4 &&
+        (rest.data[2] == '*' || rest.data[2] == '?' || rest.data[2] == '$') &&
+        rest.data[3] == (braces ? '}' : ')')) {
+        put(r, rest.data[2]);
+        r->at += 4;
+        return GH_OK;
+    }
+    if (!r->variables || !braces) {
+        put(r, '$');
+        r->at++;
+        return GH_OK;
+    }
+    size_t end = gh_slice_find(rest, '}');
+    if (end == rest.size || end == 2)
+        return gh_error_set(r->error, GH_ERROR_INVALID, "a variable is not closed or has no name");
+    r->at += end + 1;
+    return put_variable(r, gh_slice_sub(rest, 2, end - 2));
+}
+
+static enum gh_error_code read_tokens(struct reading *r)
+{
+    enum gh_error_code code = GH_OK;
+    while (code == GH_OK && r->at < r->text.size) {
+        uint8_t byte = r->text.data[r->at];
+        if (byte == '$') {
+            code = read_dollar(r);
+            continue;
+        }
+        put(r, byte == '*' ? GH_TOKEN_RUN : byte == '?' ? GH_TOKEN_ONE : byte);
+        r->at++;
+    }
+    if (code == GH_OK && r->full)
+        code = gh_error_set(r->error, GH_ERROR_LIMIT, "more than %d bytes with its variables",
+                            GH_RESOURCE_TOKENS_MAX);
+    return code;
+}
+
+/* --- the kind --- */
+
+/* All ways in which the tokens can read `word`: what is left after it are the starts. A run that
+ * is reached when the word has ended stands for all that could follow from it. */
+static bool starts_find(const struct gh_resource *resource, size_t token, struct gh_slice word,
+                        struct gh_resource_starts *out)
+{
+    for (; word.size > 0; token++) {
+        if (token == resource->count)
+            return true;
+        uint16_t t = resource->tokens[token];
+        if (t == GH_TOKEN_RUN) {
+            /* The run reads 0, 1, … letters of the word, and the rest goes on behind it. */
+            for (size_t read = 0; read < word.size; read++)
+                if (!starts_find(resource, token + 1, gh_slice_sub(word, read, word.size - read),
+                                 out))
+                    return false;
+            word.size = 0;
+            break;
+        }
+        if (t != GH_TOKEN_ONE && t != word.data[0])
+            return true;
+        word = gh_slice_sub(word, 1, word.size);
+    }
+    for (size_t i = 0; i < out->count; i++)
+        if (out->at[i] == token)
+            return true;
+    if (out->count == GH_RESOURCE_STARTS_MAX)
+        return false;
+    out->at[out->count++] = (uint16_t)token;
+    return true;
+}
+
+/* Cuts "arn:PARTITION:iot:REGION:ACCOUNT:" off; a run may stand for several parts. */
+static enum gh_error_code arn_cut(struct gh_slice *text, struct gh_error *error)
+{
+    enum { PARTS = 5 };
+    struct gh_slice whole = *text, rest = *text, part = {0};
+    bool run = false;
+
+    for (int i = 0; i < PARTS && gh_slice_find(rest, ':') < rest.size; i++) {
+        part = gh_slice_split(&rest, ':');
+        bool is_pattern = gh_slice_find(part, '*') < part.size;
+        run |= is_pattern;
+        if (gh_slice_find(part, '$') < part.size)
+            return gh_error_set(error, GH_ERROR_INVALID,
+                                "variables stand only in the last part of an ARN");
+        if (i == 2 && !is_pattern && !gh_slice_equal(part, GH_SLICE("iot"))) {
+            *text = (struct gh_slice){0}; /* of another service: taken, without effect */
+            return GH_OK;
+        }
+        if (i == PARTS - 1) {
+            *text = rest;
+            return GH_OK;
+        }
+    }
+    bool is_all = gh_slice_ends(rest, GH_SLICE("*")) && gh_slice_find(rest, '/') == rest.size;
+    if (!run && !is_all)
+        return gh_error_set(error, GH_ERROR_INVALID,
+                            "an ARN is arn:aws:iot:REGION:ACCOUNT:KIND/NAME, not \"%.*s\"",
+                            GH_PRINT(gh_slice_sub(whole, 0, 128)));
+    /* arn:aws:iot:* is everything; arn:aws:iot:*:topic/a has its run for region and account. */
+    *text = is_all ? GH_SLICE("*") : rest;
+    return GH_OK;
+}
+
+static enum gh_error_code kind_read(struct gh_resource *out, bool is_arn, struct gh_error *error)
+{
+    size_t found = 0;
+    for (size_t kind = 0; kind < GH_RESOURCE_KIND_COUNT; kind++) {
+        if (!starts_find(out, 0, gh_slice_text(words[kind][0]), &out->starts[kind]) ||
+            (!is_arn && out->starts[kind].count == 0 &&
+             !starts_find(out, 0, gh_slice_text(words[kind][1]), &out->starts[kind])))
+            return gh_error_set(error, GH_ERROR_LIMIT, "too many wildcards before the kind");
+        found += out->starts[kind].count;
+    }
+    return found > 0 || is_arn
+               ? GH_OK
+               : gh_error_set(error, GH_ERROR_INVALID,
+                              "a resource is client/…, topic/…, filter/…, an ARN of AWS's, or *");
+}
+
+enum gh_error_code gh_resource_read(struct gh_slice text, bool variables,
+                                    const struct gh_statement_variables *values,
+                                    struct gh_resource *out, struct gh_error *error)
+{
+    bool is_arn = gh_slice_starts(text, GH_SLICE("arn:"));
+    enum gh_error_code code = GH_OK;
+
+    out->count = out->unresolved_count = 0;
+    out->personal = false;
+    memset(out->starts, 0, sizeof out->starts);
+    if (text.size == 0 || text.size > GH_STATEMENT_RESOURCE_BYTES_MAX)
+        return gh_error_set(error, GH_ERROR_INVALID, "a resource has 1 to %d bytes",
+                            GH_STATEMENT_RESOURCE_BYTES_MAX);
+    if (is_arn)
+        code = arn_cut(&text, error);
+    struct reading r = {
+        .text = text, .variables = variables, .values = values, .out = out, .error = error};
+    if (code == GH_OK)
+        code = read_tokens(&r);
+    return code == GH_OK ? kind_read(out, is_arn, error) : code;
+}
