@@ -10,11 +10,12 @@
 
 #include "identity/device.h"
 #include "pubsub/message.h"
-#include "wire/mqtt/packet.h"
+#include "session/session.h"
 
 enum gh_operation_kind {
     GH_OPERATION_EVENT,    /* goes to the log */
     GH_OPERATION_STATE,    /* replaces the reported document */
+    GH_OPERATION_ROUTE,    /* goes to whoever subscribes the topic */
     GH_OPERATION_REFUSED,  /* not allowed: the connection is closed */
     GH_OPERATION_TOO_LARGE /* over the dialect's payload limit: the connection is closed */
 };
@@ -26,7 +27,12 @@ struct gh_operation {
     const char *detail;      /* for the operator when it is refused; static text */
 };
 
-enum gh_feed { GH_FEED_NONE, GH_FEED_CONFIG, GH_FEED_COMMANDS };
+enum gh_feed {
+    GH_FEED_NONE,
+    GH_FEED_CONFIG,
+    GH_FEED_COMMANDS,
+    GH_FEED_ROUTE, /* what others publish */
+};
 
 /* What a SUBSCRIBE gets. */
 struct gh_grant {
@@ -48,15 +54,21 @@ enum { GH_DIALECT_ATTRIBUTES_MAX = 8 };
 
 struct gh_dialect {
     const char *name; /* "google" */
+    /* Its sessions are MQTT's own: client ids, stored sessions, wills, free topics between devices,
+     * all as policy allows (policy/statement.h). Otherwise a device has one clean session. */
+    bool routes;
     /* Whether this CONNECT is of this dialect; the first in the server's list that says so has it.
      */
     bool (*recognise)(const struct gh_mqtt_connect *connect);
-    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. Returns 0, or
-     * the CONNACK code to refuse with and then `*why` (static text). */
-    uint8_t (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
-                     const char **why);
-    /* The CONNACK code for a refusal that identity decided. */
-    uint8_t (*refusal)(enum gh_identity_reason reason);
+    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. False when it
+     * is to be refused at once, with `*refusal` and `*why` (static text). */
+    bool (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
+                  enum gh_session_refusal *refusal, const char **why);
+    /* What an AUTH on a live connection claims; NULL: there is no such thing. */
+    void (*renew)(const struct gh_speaker *speaker, struct gh_slice data,
+                  struct gh_identity_claim *out);
+    /* What the peer is told of a refusal that identity decided. */
+    enum gh_session_refusal (*refusal)(enum gh_identity_reason reason);
     /* The tenant by the dialect's own name for it. */
     struct gh_slice (*tenant_name)(const struct gh_registry *registry);
     struct gh_operation (*publish)(const struct gh_speaker *speaker,

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUT_MAX = 300 * 1024, OUTPUT_MAX = 1024 * 1024 };
+enum { INPUT_MAX = GH_FRONT_PACKET_BYTES_MAX + 64 * 1024, OUTPUT_MAX = 2 * 1024 * 1024 };
+
+static struct gh_slice key_of(const uint64_t *serial)
+{
+    return gh_slice(serial, sizeof *serial);
+}
 
 bool link_is_live(const struct link *link)
 {
@@ -41,13 +46,15 @@ void link_note(const struct link *link, enum gh_trail_kind kind, const char *rea
 void link_end(struct link *link, enum gh_session_end why, const char *detail)
 {
     if (link->conn != NULL)
-        gh_session_end(link->session, why, detail);
+        gh_session_end(link->session, why, detail, gh_conn_out(link->conn));
 }
 
 void link_settle(struct link *link)
 {
     if (link->conn == NULL)
         return;
+    if (link->routed != NULL && link->routed->pump && link->routed->attached)
+        route_pump(link);
     struct gh_buffer *out = gh_conn_out(link->conn);
     if (out->size > 0)
         gh_conn_dirty(link->conn);
@@ -72,6 +79,7 @@ void link_release(struct link *link)
         return;
     gh_session_close(link->session);
     view_release(link->port, link->view);
+    route_free(link);
     free(link->config.base);
     free(link->commands.base);
     free(link->names);
@@ -90,24 +98,51 @@ static void on_publish(void *link, const struct gh_mqtt_publish *publish)
     link_publish(link, publish);
 }
 
-static uint8_t on_subscribe(void *link, struct gh_slice filter, uint8_t qos)
+static void on_subscribe(void *link, const struct gh_mqtt_filters *filters)
 {
-    return link_subscribe(link, filter, qos);
+    link_subscribe(link, filters);
 }
 
-static void on_subscribed(void *link, struct gh_slice filter, uint8_t granted)
+static void on_unsubscribe(void *link, const struct gh_mqtt_filters *filters)
 {
-    link_subscribed(link, filter, granted);
+    link_unsubscribe(link, filters);
 }
 
-static void on_unsubscribe(void *link, struct gh_slice filter)
+static void on_reauthenticate(void *link, struct gh_slice data)
 {
-    link_unsubscribe(link, filter);
+    link_reauthenticate(link, data);
 }
 
-static void on_delivered(void *link, uint64_t token, bool acknowledged)
+static void on_release(void *context, uint16_t packet_id)
 {
-    link_delivered(link, token, acknowledged);
+    struct link *link = context;
+    if (link->routed != NULL)
+        route_release(link, packet_id);
+    else
+        gh_session_complete(link->session, packet_id, gh_conn_out(link->conn));
+}
+
+static void on_received(void *context, uint64_t token)
+{
+    struct link *link = context;
+    if (link->routed != NULL)
+        route_received(link, token);
+    else
+        gh_session_release(link->session, token, gh_conn_out(link->conn));
+}
+
+static void on_traced(void *link, bool inbound, struct gh_slice packet)
+{
+    (void)link, (void)inbound, (void)packet;
+}
+
+static void on_delivered(void *context, uint64_t token, bool acknowledged)
+{
+    struct link *link = context;
+    if ((token & 3) == 2)
+        route_delivered(link, token, acknowledged);
+    else
+        link_delivered(link, token, acknowledged);
 }
 
 static void on_heartbeat(void *context)
@@ -121,13 +156,14 @@ static void on_heartbeat(void *context)
 static void leave(struct link *link, enum gh_session_end why, const char *detail)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    struct gh_slice key = gh_slice(&link->device, sizeof link->device);
     if (link->serial == 0)
         return;
     gh_sessions_leave(services->sessions, link->device, link->serial);
-    if (gh_map_get(&link->port->links, key) == link)
-        gh_map_remove(&link->port->links, key);
+    gh_map_remove(&link->port->links, key_of(&link->serial));
     link->serial = 0;
+    if (!link->admitted)
+        return;
+    link->admitted = false;
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, -1);
     link_note(link, GH_TRAIL_DISCONNECT, gh_session_end_name(why), gh_slice_text(detail));
 }
@@ -138,6 +174,8 @@ static void on_end(void *context, enum gh_session_end why, const char *detail)
     if (why == GH_SESSION_END_PROTOCOL || why == GH_SESSION_END_TOO_LARGE)
         gh_metric_add(link->port->front->services.metrics, GH_METRIC_packets_malformed_total, 1);
     leave(link, why, detail);
+    if (link->routed != NULL)
+        route_detach(link, why);
     link_drop_commands(link);
     if (link->conn != NULL && !link->closing)
         gh_conn_close_why(link->conn, gh_session_end_name(why));
@@ -145,12 +183,15 @@ static void on_end(void *context, enum gh_session_end why, const char *detail)
 
 static const struct gh_session_host host = {
     .authenticate = on_authenticate,
+    .reauthenticate = on_reauthenticate,
     .publish = on_publish,
+    .release = on_release,
     .subscribe = on_subscribe,
-    .subscribed = on_subscribed,
     .unsubscribe = on_unsubscribe,
+    .received = on_received,
     .delivered = on_delivered,
     .heartbeat = on_heartbeat,
+    .traced = on_traced,
     .end = on_end,
 };
 
@@ -213,6 +254,8 @@ static void drained(void *state)
     struct link *link = state;
     if (link->config_again && !link->config_fetching)
         link_fetch_config(link);
+    if (link->routed != NULL)
+        link->routed->pump = true;
     link_settle(link);
 }
 
@@ -221,7 +264,7 @@ static void closed(void *state, const char *why)
     struct link *link = state;
     link->closing = true;
     if (!gh_session_ended(link->session))
-        gh_session_end(link->session, GH_SESSION_END_NETWORK, why);
+        gh_session_end(link->session, GH_SESSION_END_NETWORK, why, NULL);
     link->conn = NULL;
     link_release(link);
 }
@@ -247,29 +290,42 @@ static const struct {
     [GH_ORDER_TAKEN_OVER] = {GH_SESSION_END_TAKEN_OVER, "the device connected again"},
     [GH_ORDER_BLOCKED] = {GH_SESSION_END_BLOCKED, "the device was blocked"},
     [GH_ORDER_DELETED] = {GH_SESSION_END_DELETED, "the device was deleted"},
+    [GH_ORDER_KICKED] = {GH_SESSION_END_KICKED, "an operator ended it"},
 };
+
+/* For a session that is admitted. */
+static void obey(struct link *link, const struct gh_order *order)
+{
+    if (order->kind == GH_ORDER_COMMAND)
+        link_command(link, order->command);
+    else if (order->kind == GH_ORDER_CONFIG)
+        link_fetch_config(link);
+    else if (order->kind == GH_ORDER_CREDENTIALS)
+        link_check_credential(link);
+    else if (order->kind == GH_ORDER_REGISTRY)
+        view_reload(link);
+    else if (order->kind == GH_ORDER_POLICY)
+        route_reload_policy(link);
+    else if (order->kind == GH_ORDER_TRACE)
+        gh_session_trace(link->session, order->traced);
+}
 
 static void deliver(struct gh_port *port, struct gh_order *order)
 {
     struct front_port *front_port = (struct front_port *)port;
-    struct link *link =
-        gh_map_get(&front_port->links, gh_slice(&order->device, sizeof order->device));
-    bool here = link != NULL && link->serial == order->serial && link_is_live(link);
-    if (!here) {
-        if (order->kind == GH_ORDER_COMMAND)
-            order->command->complete(order->command, GH_COMMAND_NOT_CONNECTED);
-    } else if (order->kind == GH_ORDER_COMMAND) {
-        link_command(link, order->command);
-    } else if (order->kind == GH_ORDER_CONFIG) {
-        link_fetch_config(link);
-    } else if (order->kind == GH_ORDER_CREDENTIALS) {
-        link_check_credential(link);
-    } else if (order->kind == GH_ORDER_REGISTRY) {
-        view_reload(link);
-    } else {
+    struct link *link = gh_map_get(&front_port->links, key_of(&order->serial));
+    bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
+                  closing_orders[order->kind].detail != NULL;
+    bool live = link != NULL && link_is_live(link);
+    if (live && !closes)
+        obey(link, order);
+    else if (link != NULL && closes) /* also while it waits for its session */
         link_end(link, closing_orders[order->kind].why, closing_orders[order->kind].detail);
-    }
-    if (here)
+    else if (order->kind == GH_ORDER_COMMAND)
+        order->command->complete(order->command, GH_COMMAND_NOT_CONNECTED);
+    else if (link != NULL) /* what it was checked against has changed since */
+        link_end(link, GH_SESSION_END_OVERLOAD, "it changed while it connected");
+    if (link != NULL)
         link_settle(link);
     gh_order_free(order);
 }
@@ -324,4 +380,21 @@ void gh_front_registry_changed(void *context, int64_t registry)
 {
     struct gh_front *front = context;
     gh_sessions_order_registry(front->services.sessions, registry, GH_ORDER_REGISTRY);
+}
+
+void gh_front_policies_changed(void *context, int64_t tenant, int64_t registry, uint64_t device)
+{
+    struct gh_front *front = context;
+    struct gh_sessions *sessions = front->services.sessions;
+    if (device != 0)
+        gh_sessions_order(sessions, device, GH_ORDER_POLICY);
+    else if (registry != 0)
+        gh_sessions_order_registry(sessions, registry, GH_ORDER_POLICY);
+    else
+        gh_sessions_order_tenant(sessions, tenant, GH_ORDER_POLICY);
+}
+
+bool gh_front_kick(struct gh_front *front, uint64_t device)
+{
+    return gh_sessions_order(front->services.sessions, device, GH_ORDER_KICKED);
 }

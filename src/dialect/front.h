@@ -18,13 +18,18 @@
 #include "io/conn.h"
 #include "session/session.h"
 
+struct gh_broker;
 struct gh_front;
 struct gh_sessions;
 struct gh_trail;
 struct gh_workers;
 struct gh_pubsub;
 
-enum { GH_FRONT_DIALECTS_MAX = 8, GH_FRONT_COMMANDS_MAX = 64 /* under way, of one device */ };
+enum {
+    GH_FRONT_DIALECTS_MAX = 8,
+    GH_FRONT_COMMANDS_MAX = 64,          /* under way, of one device */
+    GH_FRONT_PACKET_BYTES_MAX = 1 << 20, /* the most that a dialect's limits may allow */
+};
 
 struct gh_front_services {
     struct gh_directory *directory;
@@ -37,7 +42,11 @@ struct gh_front_services {
     size_t loops_count;
     const struct gh_dialect
         *dialects[GH_FRONT_DIALECTS_MAX]; /* asked in this order; NULL at the end */
-    struct gh_session_limits limits;
+    struct gh_session_limits limits;       /* of dialects that do not route, and before CONNECT */
+    struct gh_session_limits route_limits; /* of those that do */
+    struct gh_broker *broker;              /* NULL: no dialect routes */
+    uint32_t expiry_max_s;                 /* of a stored session; UINT32_MAX: for ever */
+    size_t sessions_of_device_max;         /* connections of one device at a time */
     int64_t (*utc_ms)(void);
 };
 
@@ -53,4 +62,8 @@ extern const struct gh_protocol gh_front_protocol;
 /* For gh_directory_watch: tells the live sessions what was changed. `front` is the context. */
 void gh_front_device_changed(void *front, uint64_t device, enum gh_device_change what);
 void gh_front_registry_changed(void *front, int64_t registry);
+void gh_front_policies_changed(void *front, int64_t tenant, int64_t registry, uint64_t device);
+
+/* Ends the sessions of a device; false when it has none. */
+bool gh_front_kick(struct gh_front *front, uint64_t device);
 #endif

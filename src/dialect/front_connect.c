@@ -1,3 +1,4 @@
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDENTITY_ARENA_MAX = 1 << 20, TRIES_MAX = 8 };
+enum { IDENTITY_ARENA_MAX = 1 << 20, ROUTED_ARENA_MAX = 4 << 20, TRIES_MAX = 8 };
 
 /* A refusal, for the operator: in the log, and in the trail of the device when it is known. */
 static void note_refusal(const struct link *link, const struct gh_identity_claim *claim,
@@ -32,17 +33,23 @@ static void note_refusal(const struct link *link, const struct gh_identity_claim
                       .address = gh_slice_text(peer)});
 }
 
-static void refuse(struct link *link, uint8_t connack_code)
+static void refuse(struct link *link, enum gh_session_refusal refusal)
 {
     if (link->conn != NULL)
-        gh_session_refuse(link->session, connack_code, gh_conn_out(link->conn));
+        gh_session_refuse(link->session, refusal, gh_conn_out(link->conn));
 }
 
 static void check_identity(struct task *task)
 {
-    (void)!gh_identity_device(task->front->services.directory, &task->identity.claim,
-                              task->front->services.utc_ms(), &task->arena,
-                              &task->identity.verdict);
+    struct gh_identity_verdict *verdict = &task->identity.verdict;
+    if (gh_identity_device(task->front->services.directory, &task->identity.claim,
+                           task->front->services.utc_ms(), &task->arena,
+                           verdict) != GH_IDENTITY_ACCEPTED ||
+        !task->identity.routes)
+        return;
+    task->identity.statements =
+        route_statements(task->front, &verdict->principal, verdict->device,
+                         task->identity.client_id, &task->arena, &task->error);
 }
 
 /* Moves the names of an accepted device into the link's one block. */
@@ -75,6 +82,21 @@ static void copy_text(char *to, size_t size, struct gh_slice from)
     to[length] = '\0';
 }
 
+static uint64_t client_key(const struct link *link)
+{
+    static const uint8_t key[16] = {0};
+    if (link->routed == NULL)
+        return 0;
+    return gh_hash_sip(key, link->routed->connect.client_id) | 1;
+}
+
+static void leave(struct link *link)
+{
+    gh_sessions_leave(link->port->front->services.sessions, link->device, link->serial);
+    gh_map_remove(&link->port->links, gh_slice(&link->serial, sizeof link->serial));
+    link->serial = 0;
+}
+
 /* Takes its place among the sessions; false when there is no memory. */
 static bool enter(struct link *link, int64_t now_ms)
 {
@@ -84,61 +106,85 @@ static bool enter(struct link *link, int64_t now_ms)
                                    .tenant = link->view->tenant,
                                    .since_ms = now_ms,
                                    .expires_at_ms = link->expires_at_ms,
-                                   .dialect = link->dialect->name};
+                                   .dialect = link->dialect->name,
+                                   .client_key = client_key(link),
+                                   .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(presence.credential, sizeof presence.credential, link->credential);
+    if (link->routed != NULL)
+        copy_text(presence.client, sizeof presence.client,
+                  link->routed->connect.client_id.size > 0 ? link->routed->connect.client_id
+                                                           : link->device_id);
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
         return false;
     link->serial = presence.serial;
-    void *before;
-    if (!gh_map_put(&link->port->links, gh_slice(&link->device, sizeof link->device), link,
-                    &before)) {
-        gh_sessions_leave(services->sessions, link->device, link->serial);
-        link->serial = 0;
-        return false;
-    }
-    /* The one before on this loop finds its order by pointer no more, so it is ended here. */
-    if (before != NULL && before != link)
-        link_end(before, GH_SESSION_END_TAKEN_OVER, "the device connected again");
-    return true;
+    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL))
+        return true;
+    leave(link);
+    return false;
 }
 
-static void leave(struct link *link)
-{
-    gh_sessions_leave(link->port->front->services.sessions, link->device, link->serial);
-    gh_map_remove(&link->port->links, gh_slice(&link->device, sizeof link->device));
-    link->serial = 0;
-}
-
-static void admit(struct link *link, int64_t now_ms)
+void link_admit(struct link *link, const struct gh_session_admission *admission)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    int64_t left_ms = link->expires_at_ms - now_ms;
+    int64_t left_ms = link->expires_at_ms - services->utc_ms();
     link->expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
+    link->admitted = true;
     gh_metric_add(services->metrics, GH_METRIC_connects_accepted_total, 1);
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, 1);
     link_note(link, GH_TRAIL_CONNECT, link->dialect->name, link->credential);
-    gh_session_admit(link->session, gh_conn_out(link->conn));
+    gh_session_admit(link->session, admission, gh_conn_out(link->conn));
+}
+
+void link_refuse(struct link *link, enum gh_session_refusal refusal, const char *reason,
+                 const char *detail)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    gh_metric_add(services->metrics, GH_METRIC_connects_refused_total, 1);
+    gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s: %s, %s",
+           GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name),
+           GH_PRINT(link->device_id), reason, detail);
+    link_note(link, GH_TRAIL_REFUSAL, reason, gh_slice_text(detail));
+    if (link->serial != 0)
+        leave(link);
+    refuse(link, refusal);
 }
 
 static void identity_checked(struct task *task);
 
-static bool start_check(struct link *link, const struct gh_identity_claim *claim)
+/* The task keeps copies: the packet is gone when it runs. */
+static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
 {
-    struct task *task = task_open(link, IDENTITY_ARENA_MAX, check_identity, identity_checked);
-    if (task == NULL)
-        return false;
     struct gh_identity_claim *copy = &task->identity.claim;
     *copy = *claim;
-    if (!gh_arena_copy(&task->arena, claim->tenant, &copy->tenant) ||
-        !gh_arena_copy(&task->arena, claim->registry, &copy->registry) ||
-        !gh_arena_copy(&task->arena, claim->location, &copy->location) ||
-        !gh_arena_copy(&task->arena, claim->device, &copy->device) ||
-        !gh_arena_copy(&task->arena, claim->token, &copy->token)) {
+    bool copied = gh_arena_copy(&task->arena, claim->tenant, &copy->tenant) &&
+                  gh_arena_copy(&task->arena, claim->registry, &copy->registry) &&
+                  gh_arena_copy(&task->arena, claim->location, &copy->location) &&
+                  gh_arena_copy(&task->arena, claim->device, &copy->device) &&
+                  gh_arena_copy(&task->arena, claim->token, &copy->token) &&
+                  gh_arena_copy(&task->arena, claim->secret, &copy->secret);
+    copy->policy.audience = copy->tenant;
+    if (claim->policy.subject.size > 0)
+        copy->policy.subject = copy->device;
+    return copied;
+}
+
+static bool start_check(struct link *link, const struct gh_identity_claim *claim, bool again)
+{
+    size_t arena_max = link->routed != NULL ? ROUTED_ARENA_MAX : IDENTITY_ARENA_MAX;
+    struct task *task = task_open(link, arena_max, check_identity, identity_checked);
+    if (task == NULL)
+        return false;
+    bool copied = copy_claim(task, claim);
+    task->identity.again = again;
+    task->identity.routes = link->routed != NULL && !again;
+    if (copied && task->identity.routes)
+        copied = gh_arena_copy(&task->arena, link->routed->connect.client_id,
+                               &task->identity.client_id);
+    if (!copied) {
         task_close(task);
         return false;
     }
-    copy->policy.audience = copy->tenant;
     link->epoch = gh_sessions_epoch(link->port->front->services.sessions);
     return task_start(task);
 }
@@ -150,10 +196,57 @@ static bool check_still_holds(struct link *link)
     return gh_sessions_epoch(link->port->front->services.sessions) == link->epoch;
 }
 
+/* --- after the verdict */
+
+struct counting {
+    uint64_t client_key;
+    size_t others;
+};
+
+static void count_others(void *context, const struct gh_presence *presence)
+{
+    struct counting *counting = context;
+    counting->others += presence->client_key != counting->client_key;
+}
+
+/* NULL, or what policy and the device's ceiling say against it. */
+static const char *refused_route(struct link *link, struct task *task,
+                                 enum gh_session_refusal *refusal)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    struct counting counting = {client_key(link), 0};
+    gh_statements_unref(link->routed->statements);
+    link->routed->statements = task->identity.statements;
+    task->identity.statements = NULL;
+    *refusal = GH_SESSION_REFUSED_UNAVAILABLE;
+    if (link->routed->statements == NULL)
+        return "its policies cannot be read";
+    *refusal = GH_SESSION_REFUSED_UNAUTHORISED;
+    const char *why = route_refuses(link);
+    if (why != NULL)
+        return why;
+    gh_sessions_of(services->sessions, link->device, count_others, &counting);
+    *refusal = GH_SESSION_REFUSED_QUOTA;
+    return counting.others >= services->sessions_of_device_max
+               ? "the device has as many connections as it may"
+               : NULL;
+}
+
+/* Who it is and where: kept in the link. False when there is no memory. */
+static bool settle_in(struct link *link, const struct gh_identity_verdict *verdict)
+{
+    view_release(link->port, link->view);
+    link->view = view_acquire(link->port, verdict->registry, link->dialect);
+    link->expires_at_ms = verdict->valid_until_s * 1000;
+    return link->view != NULL && keep_names(link, &verdict->principal);
+}
+
 static void decide(struct link *link, struct task *task)
 {
     struct gh_identity_verdict *verdict = &task->identity.verdict;
     int64_t now_ms = task->front->services.utc_ms();
+    enum gh_session_refusal refusal;
+    const char *why = NULL;
     if (link->conn == NULL || gh_session_ended(link->session))
         return;
     if (verdict->reason != GH_IDENTITY_ACCEPTED) {
@@ -162,59 +255,123 @@ static void decide(struct link *link, struct task *task)
         refuse(link, link->dialect->refusal(verdict->reason));
         return;
     }
-    view_release(link->port, link->view);
-    link->view = view_acquire(link->port, verdict->registry, link->dialect);
-    link->expires_at_ms = verdict->valid_until_s * 1000;
-    if (link->view == NULL || !keep_names(link, &verdict->principal) || !enter(link, now_ms)) {
-        refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
+    if (!settle_in(link, verdict)) {
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
+        return;
+    }
+    if (link->routed != NULL && (why = refused_route(link, task, &refusal)) != NULL) {
+        link_refuse(link, refusal,
+                    refusal == GH_SESSION_REFUSED_UNAUTHORISED ? "POLICY"
+                                                               : gh_session_refusal_name(refusal),
+                    why);
+        return;
+    }
+    if (!enter(link, now_ms)) {
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
         return;
     }
     if (check_still_holds(link)) {
-        admit(link, now_ms);
+        if (link->routed != NULL)
+            route_attach(link);
+        else
+            link_admit(link, &gh_session_admission_default);
         return;
     }
     leave(link);
-    if (++link->tries >= TRIES_MAX || !start_check(link, &task->identity.claim)) {
+    if (++link->tries >= TRIES_MAX || !start_check(link, &task->identity.claim, false)) {
         note_refusal(link, &task->identity.claim, verdict, "UNAVAILABLE",
                      "the directory keeps changing");
-        refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }
+}
+
+/* --- a token that is renewed on a live connection */
+
+static void decide_again(struct link *link, struct task *task)
+{
+    struct gh_identity_verdict *verdict = &task->identity.verdict;
+    bool same = verdict->reason == GH_IDENTITY_ACCEPTED &&
+                verdict->principal.device == link->device;
+    if (!link_is_live(link))
+        return;
+    if (same && keep_names(link, &verdict->principal)) {
+        int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
+        link->expires_at_ms = verdict->valid_until_s * 1000;
+        link->expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
+        link_note(link, GH_TRAIL_CONNECT, "RENEWED", link->credential);
+    } else {
+        note_refusal(link, &task->identity.claim, verdict,
+                     gh_identity_reason_name(verdict->reason), verdict->detail);
+    }
+    gh_session_reauthenticated(link->session, same, gh_conn_out(link->conn));
+    if (same && !check_still_holds(link)) /* its key may have gone meanwhile */
+        link_check_credential(link);
+}
+
+void link_reauthenticate(struct link *link, struct gh_slice data)
+{
+    struct gh_identity_claim claim;
+    struct gh_speaker speaker = link_speaker(link);
+    bool started = false;
+    if (link->dialect->renew != NULL) {
+        link->dialect->renew(&speaker, data, &claim);
+        started = start_check(link, &claim, true);
+    }
+    if (!started)
+        gh_session_reauthenticated(link->session, false, gh_conn_out(link->conn));
+}
+
+static void wipe(struct gh_slice secret)
+{
+    if (secret.size > 0) /* the copy in the task's own arena */
+        gh_secret_wipe((void *)(uintptr_t)secret.data, secret.size);
 }
 
 static void identity_checked(struct task *task)
 {
-    struct gh_slice token = task->identity.claim.token;
-    decide(task->link, task);
-    if (token.size > 0) /* the copy in the task's own arena */
-        gh_secret_wipe((void *)(uintptr_t)token.data, token.size);
+    struct gh_slice token = task->identity.claim.token, secret = task->identity.claim.secret;
+    if (task->identity.again)
+        decide_again(task->link, task);
+    else
+        decide(task->link, task);
+    gh_statements_unref(task->identity.statements);
+    wipe(token);
+    wipe(secret);
+}
+
+static const struct gh_dialect *recognise(const struct gh_front_services *services,
+                                          const struct gh_mqtt_connect *connect)
+{
+    for (size_t i = 0; i < GH_FRONT_DIALECTS_MAX && services->dialects[i] != NULL; i++)
+        if (services->dialects[i]->recognise(connect))
+            return services->dialects[i];
+    return NULL;
 }
 
 void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct gh_identity_claim claim = {0};
+    enum gh_session_refusal refusal = GH_SESSION_REFUSED_UNAVAILABLE;
     const char *why = "";
-    for (size_t i = 0; i < GH_FRONT_DIALECTS_MAX && services->dialects[i] != NULL; i++) {
-        if (!services->dialects[i]->recognise(connect))
-            continue;
-        link->dialect = services->dialects[i];
-        break;
-    }
+    link->dialect = recognise(services, connect);
     if (link->dialect == NULL) {
         claim.device = connect->client_id;
         note_refusal(link, &claim, NULL, "CLIENT_ID", "no dialect knows a client id like this one");
-        refuse(link, GH_MQTT_REFUSED_CLIENT_ID);
+        refuse(link, GH_SESSION_REFUSED_CLIENT_ID);
         return;
     }
-    uint8_t code = link->dialect->claim(connect, &claim, &why);
-    if (code != GH_MQTT_ACCEPTED) {
+    if (!link->dialect->claim(connect, &claim, &refusal, &why)) {
         if (claim.device.size == 0)
             claim.device = connect->client_id;
         note_refusal(link, &claim, NULL,
-                     code == GH_MQTT_REFUSED_CLIENT_ID ? "CLIENT_ID" : "NO_TOKEN", why);
-        refuse(link, code);
-    } else if (!start_check(link, &claim)) {
+                     refusal == GH_SESSION_REFUSED_CREDENTIALS ? "NO_TOKEN"
+                                                               : gh_session_refusal_name(refusal),
+                     why);
+        refuse(link, refusal);
+    } else if ((link->dialect->routes && !route_prepare(link, connect)) ||
+               !start_check(link, &claim, false)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");
-        refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }
 }

@@ -21,41 +21,26 @@ static struct feed *feed_of(struct link *link, enum gh_feed feed)
     return feed == GH_FEED_CONFIG ? &link->config : &link->commands;
 }
 
-uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos)
+bool feed_subscribe(struct link *link, const struct gh_grant *grant)
 {
-    struct gh_speaker speaker = link_speaker(link);
-    struct gh_grant grant = link->dialect->subscribe(&speaker, filter, qos);
-    char *base =
-        grant.feed == GH_FEED_NONE ? NULL : strndup((const char *)grant.base.data, grant.base.size);
-    if (base == NULL) {
-        link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "FILTER_FORBIDDEN", filter);
-        return GH_MQTT_SUBACK_REFUSED;
-    }
-    struct feed *feed = feed_of(link, grant.feed);
+    struct feed *feed = feed_of(link, grant->feed);
+    char *base = strndup((const char *)grant->base.data, grant->base.size);
+    if (base == NULL)
+        return false;
     free(feed->base);
-    *feed = (struct feed){base, grant.qos};
-    return grant.qos;
+    *feed = (struct feed){base, grant->qos};
+    return true;
 }
 
-void link_subscribed(struct link *link, struct gh_slice filter, uint8_t granted)
+bool feed_unsubscribe(struct link *link, enum gh_feed which)
 {
-    struct gh_speaker speaker = link_speaker(link);
-    if (granted != GH_MQTT_SUBACK_REFUSED &&
-        link->dialect->subscribe(&speaker, filter, granted).feed == GH_FEED_CONFIG)
-        link_fetch_config(link);
-}
-
-void link_unsubscribe(struct link *link, struct gh_slice filter)
-{
-    struct gh_speaker speaker = link_speaker(link);
-    struct gh_grant grant = link->dialect->subscribe(&speaker, filter, 0);
-    if (grant.feed == GH_FEED_NONE)
-        return;
-    struct feed *feed = feed_of(link, grant.feed);
+    struct feed *feed = feed_of(link, which);
+    bool existed = feed->base != NULL;
     free(feed->base);
     *feed = (struct feed){0};
-    if (grant.feed == GH_FEED_CONFIG && link->config_token != 0)
+    if (which == GH_FEED_CONFIG && link->config_token != 0)
         gh_session_withdraw(link->session, link->config_token);
+    return existed;
 }
 
 /* --- configuration */
@@ -79,9 +64,11 @@ static void send_config(struct link *link, int64_t version, struct gh_slice data
     if (link->config_token != 0 && link->config_token != config_token(version))
         gh_session_withdraw(link->session, link->config_token);
     link->config_token = config_token(version);
-    enum gh_session_sending sending = gh_session_publish(
-        link->session, gh_slice_text(link->config.base), data, link->config.qos, link->config_token,
-        gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
+    struct gh_session_message message = {
+        .topic = gh_slice_text(link->config.base), .payload = data, .qos = link->config.qos};
+    enum gh_session_sending sending =
+        gh_session_publish(link->session, &message, link->config_token,
+                           gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT) {
         link->config_token = 0;
         link->config_again = sending == GH_SESSION_FULL; /* when the output has drained */
@@ -192,14 +179,15 @@ static enum gh_command_outcome send_command(struct link *link, struct gh_command
         topic.overflow || link->sent_count >= GH_FRONT_COMMANDS_MAX ? NULL : malloc(sizeof *sent);
     if (sent == NULL)
         return GH_COMMAND_FULL;
-    uint64_t token = ++link->token_last << 1;
+    uint64_t token = ++link->token_last << 2; /* 0 0; a configuration's ends in 1, the broker's in 1 0 */
     *sent = (struct sent_command){link->sent, command, token,
                                   now_ns + GH_COMMAND_ANSWER_S_MAX * GH_SECOND_NS};
     link->sent = sent;
     link->sent_count++;
+    struct gh_session_message message = {
+        .topic = gh_buffer_slice(&topic), .payload = command->payload, .qos = link->commands.qos};
     enum gh_session_sending sending =
-        gh_session_publish(link->session, gh_buffer_slice(&topic), command->payload,
-                           link->commands.qos, token, now_ns, gh_conn_out(link->conn));
+        gh_session_publish(link->session, &message, token, now_ns, gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT)
         (void)take_sent(link, token);
     return outcomes[sending];

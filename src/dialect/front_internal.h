@@ -7,7 +7,9 @@
 #include "dialect/front.h"
 #include "io/worker.h"
 #include "observe/trail.h"
+#include "policy/statement.h"
 #include "pubsub/pubsub.h"
+#include "route/broker.h"
 #include "route/sessions.h"
 
 /* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block.
@@ -26,7 +28,7 @@ struct front_port {
     struct gh_port port; /* first: route/ hands it back */
     struct gh_front *front;
     struct gh_map views; /* by registry number */
-    struct gh_map links; /* by device number: the connected ones */
+    struct gh_map links; /* by serial: the connected ones */
 };
 
 struct gh_front {
@@ -46,10 +48,30 @@ struct sent_command {
     int64_t deadline_ns;
 };
 
+/* What a link of a dialect that routes has beside (front_route.c). */
+struct routed {
+    struct gh_attachment *attachment; /* its session at the broker */
+    struct gh_statements *statements; /* what it may do */
+    struct gh_broker_connect connect; /* what CONNECT asked for, until it is admitted; slices in */
+    uint8_t *block;                   /* this block */
+    bool attached;                    /* the session is ours */
+    bool early, early_present;        /* the broker answered before it returned */
+    enum gh_error_code early_result;
+    bool assigned;                    /* the client id is not the client's */
+    bool pump;                        /* there may be something to send */
+    bool policy_loading, policy_again;
+    uint32_t expiry_asked_s;
+    uint8_t codes[GH_SESSION_FILTERS_MAX]; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
+    size_t codes_count;
+    struct gh_slice allowed_topic; /* the last one that it may publish to; malloc'd */
+    int64_t active_ms;             /* when its activity was noted last */
+};
+
 struct link {
     struct front_port *port;
     struct gh_conn *conn; /* NULL once it is closed */
     bool closing;         /* it is being closed and only good for its address */
+    bool admitted;
     struct gh_session *session;
     const struct gh_dialect *dialect;
     struct view *view;
@@ -66,6 +88,7 @@ struct link {
     struct sent_command *sent;
     size_t sent_count;
     uint64_t token_last;
+    struct routed *routed; /* NULL: a dialect that does not route */
 };
 
 /* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link
@@ -86,7 +109,14 @@ struct task {
         struct {
             struct gh_identity_claim claim;
             struct gh_identity_verdict verdict;
+            struct gh_statements *statements; /* of a dialect that routes; given on */
+            struct gh_slice client_id;
+            bool routes, again; /* `again`: AUTH on a live connection */
         } identity;
+        struct {
+            struct gh_statements *statements;
+            struct gh_slice client_id;
+        } policy;
         struct {
             struct gh_slice data;
             int64_t version;
@@ -126,10 +156,13 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 /* --- front_publish.c */
 void link_publish(struct link *link, const struct gh_mqtt_publish *publish);
 
+/* --- front_subscribe.c */
+void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters);
+void link_unsubscribe(struct link *link, const struct gh_mqtt_filters *filters);
+
 /* --- front_feed.c: configuration and commands, to the device */
-uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos);
-void link_subscribed(struct link *link, struct gh_slice filter, uint8_t granted);
-void link_unsubscribe(struct link *link, struct gh_slice filter);
+bool feed_subscribe(struct link *link, const struct gh_grant *grant); /* false: no memory */
+bool feed_unsubscribe(struct link *link, enum gh_feed which);         /* whether it was there */
 void link_delivered(struct link *link, uint64_t token, bool acknowledged);
 void link_fetch_config(struct link *link);
 void link_command(struct link *link, struct gh_command *command);
@@ -138,6 +171,44 @@ int64_t link_commands_deadline_ns(const struct link *link);
 void link_drop_commands(struct link *link);
 /* The set of credentials changed: closes unless the one in use is still there. */
 void link_check_credential(struct link *link);
+
+/* --- front_route.c: sessions at the broker */
+/* Keeps what CONNECT asks for; false when there is no memory. */
+bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
+/* The documents that concern the device, compiled for this client id; NULL when they cannot be
+ * read. On a worker. */
+struct gh_statements *route_statements(struct gh_front *front,
+                                       const struct gh_principal *principal,
+                                       const struct gh_device *device, struct gh_slice client_id,
+                                       struct gh_arena *arena, struct gh_error *error);
+/* What policy says of the CONNECT: NULL, or why it is refused (static text). */
+const char *route_refuses(const struct link *link);
+/* Asks the broker for the session; the link is admitted or refused by and by. */
+void route_attach(struct link *link);
+void route_detach(struct link *link, enum gh_session_end why);
+void route_free(struct link *link);
+void route_publish(struct link *link, const struct gh_mqtt_publish *packet);
+bool route_may(struct link *link, enum gh_device_action action, struct gh_slice resource);
+void route_release(struct link *link, uint16_t packet_id);
+/* The code for one filter. */
+uint8_t route_subscribe(struct link *link, const struct gh_mqtt_filters *filters,
+                        const struct gh_mqtt_filter *filter);
+uint8_t route_unsubscribe(struct link *link, struct gh_slice filter);
+/* Answers the packet with `codes` when its changes are safe. */
+void route_answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes);
+void route_received(struct link *link, uint64_t token);
+void route_delivered(struct link *link, uint64_t token, bool acknowledged);
+/* Sends what there is to send. */
+void route_pump(struct link *link);
+void route_reload_policy(struct link *link);
+
+/* --- front_connect.c */
+void link_reauthenticate(struct link *link, struct gh_slice data);
+/* It has its place, and its session where it routes: CONNACK. */
+void link_admit(struct link *link, const struct gh_session_admission *admission);
+/* After the verdict. */
+void link_refuse(struct link *link, enum gh_session_refusal refusal, const char *reason,
+                 const char *detail);
 
 /* --- front_view.c */
 struct view *view_acquire(struct front_port *port, const struct gh_registry *registry,

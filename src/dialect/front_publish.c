@@ -30,7 +30,8 @@ static void posting_done(struct gh_letter *letter)
                           posting->publication.at_ms);
     if (link->conn != NULL && posting->packet_id != 0) {
         if (stored)
-            gh_session_puback(link->session, posting->packet_id, gh_conn_out(link->conn));
+            gh_session_acknowledge(link->session, posting->packet_id, GH_MQTT_REASON_SUCCESS,
+                                   gh_conn_out(link->conn));
         else /* without PUBACK the device keeps the message and sends it again */
             link_end(link, GH_SESSION_END_OVERLOAD, "the message log cannot take the message");
     }
@@ -136,7 +137,8 @@ static void state_stored(struct task *task)
     if (link->conn == NULL || task->qos == 0)
         return;
     if (task->code == GH_OK)
-        gh_session_puback(link->session, task->packet_id, gh_conn_out(link->conn));
+        gh_session_acknowledge(link->session, task->packet_id, GH_MQTT_REASON_SUCCESS,
+                               gh_conn_out(link->conn));
     else
         link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored");
 }
@@ -161,12 +163,21 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
     struct gh_speaker speaker = link_speaker(link);
     struct gh_operation operation = link->dialect->publish(&speaker, packet);
     gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total, 1);
+    if (link->routed != NULL && operation.kind != GH_OPERATION_ROUTE &&
+        operation.kind != GH_OPERATION_REFUSED &&
+        !route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic)) {
+        operation.kind = GH_OPERATION_REFUSED;
+        operation.detail = "policy does not allow to publish there";
+    }
     switch (operation.kind) {
     case GH_OPERATION_EVENT:
         publish_event(link, packet, &operation);
         break;
     case GH_OPERATION_STATE:
         publish_state(link, packet);
+        break;
+    case GH_OPERATION_ROUTE:
+        route_publish(link, packet);
         break;
     case GH_OPERATION_TOO_LARGE:
         link_note(link, GH_TRAIL_PUBLISH_DENIED, "TOO_LARGE", packet->topic);

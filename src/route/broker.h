@@ -197,6 +197,10 @@ void gh_attachment_done(struct gh_attachment *attachment, uint64_t token);
 void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
                           void (*done)(void *context, uint64_t token, bool stored), void *context);
 
+/* `ready` will come again, in a turn of its own. */
+void gh_attachment_wake(struct gh_attachment *attachment);
+/* The client id, borrowed as long as the attachment. */
+struct gh_slice gh_attachment_client(const struct gh_attachment *attachment);
 /* Messages that the session lost to a full queue since it was asked last. */
 size_t gh_attachment_dropped(struct gh_attachment *attachment);
 

@@ -246,6 +246,19 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
     port_wait(attachment->port, &receiving->waiter);
 }
 
+void gh_attachment_wake(struct gh_attachment *attachment)
+{
+    struct session *session = attachment->session;
+    pthread_mutex_lock(&session->lock);
+    session_notify(session);
+    pthread_mutex_unlock(&session->lock);
+}
+
+struct gh_slice gh_attachment_client(const struct gh_attachment *attachment)
+{
+    return attachment->session->client_id;
+}
+
 size_t gh_attachment_dropped(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;

@@ -7,7 +7,9 @@
 
 enum { SHARDS = 16 };
 
+/* The sessions of one device are a list, the newest first; the map has its head. */
 struct entry {
+    struct entry *next;
     struct gh_port *port;
     struct gh_presence presence;
 };
@@ -46,6 +48,14 @@ struct gh_sessions *gh_sessions_open(void)
     return sessions;
 }
 
+static void free_list(struct entry *entry)
+{
+    for (struct entry *next; entry != NULL; entry = next) {
+        next = entry->next;
+        free(entry);
+    }
+}
+
 void gh_sessions_close(struct gh_sessions *sessions)
 {
     if (sessions == NULL)
@@ -55,7 +65,7 @@ void gh_sessions_close(struct gh_sessions *sessions)
         struct gh_slice key;
         size_t at = 0;
         for (void *value; gh_map_next(&shard->by_device, &at, &key, &value);)
-            free(value);
+            free_list(value);
         gh_map_deinit(&shard->by_device);
         pthread_mutex_destroy(&shard->lock);
     }
@@ -70,7 +80,7 @@ static void open_order(struct gh_letter *letter)
 
 /* Sends one order to the session of `entry`; its shard is locked. */
 static bool send_order(const struct entry *entry, enum gh_order_kind kind,
-                       struct gh_command *command)
+                       struct gh_command *command, bool traced)
 {
     struct gh_order *order = calloc(1, sizeof *order);
     if (order == NULL)
@@ -80,7 +90,8 @@ static bool send_order(const struct entry *entry, enum gh_order_kind kind,
                                .kind = kind,
                                .device = entry->presence.device,
                                .serial = entry->presence.serial,
-                               .command = command};
+                               .command = command,
+                               .traced = traced};
     gh_loop_send(entry->port->loop, &order->letter);
     return true;
 }
@@ -96,38 +107,70 @@ static void count_epoch(struct gh_sessions *sessions, enum gh_order_kind kind)
         atomic_fetch_add(&sessions->epoch, 1);
 }
 
+/* Takes an entry out of the list; NULL when it is not there. */
+static struct entry *unlink_client(struct entry **list, uint64_t client_key)
+{
+    for (struct entry **at = list; *at != NULL; at = &(*at)->next)
+        if ((*at)->presence.client_key == client_key) {
+            struct entry *found = *at;
+            *at = found->next;
+            return found;
+        }
+    return NULL;
+}
+
+static struct entry *unlink_serial(struct entry **list, uint64_t serial)
+{
+    for (struct entry **at = list; *at != NULL; at = &(*at)->next)
+        if ((*at)->presence.serial == serial) {
+            struct entry *found = *at;
+            *at = found->next;
+            return found;
+        }
+    return NULL;
+}
+
 bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
                        struct gh_presence *presence)
 {
     struct shard *shard = shard_of(sessions, presence->device);
+    struct gh_slice key = key_of(&presence->device);
     struct entry *entry = malloc(sizeof *entry);
-    void *before = NULL;
     if (entry == NULL)
         return false;
     presence->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
-    *entry = (struct entry){port, *presence};
     pthread_mutex_lock(&shard->lock);
-    bool entered = gh_map_put(&shard->by_device, key_of(&presence->device), entry, &before);
+    struct entry *list = gh_map_get(&shard->by_device, key);
+    *entry = (struct entry){list, port, *presence};
+    if (!gh_map_put(&shard->by_device, key, entry, NULL)) {
+        pthread_mutex_unlock(&shard->lock);
+        free(entry);
+        return false;
+    }
+    struct entry *before = unlink_client(&entry->next, presence->client_key);
     if (before != NULL)
-        send_order(before, GH_ORDER_TAKEN_OVER, NULL);
-    pthread_mutex_unlock(&shard->lock);
-    if (entered && before == NULL)
+        send_order(before, GH_ORDER_TAKEN_OVER, NULL, false);
+    else
         atomic_fetch_add(&sessions->count, 1);
-    free(entered ? before : entry);
-    return entered;
+    pthread_mutex_unlock(&shard->lock);
+    free(before);
+    return true;
 }
 
 void gh_sessions_leave(struct gh_sessions *sessions, uint64_t device, uint64_t serial)
 {
     struct shard *shard = shard_of(sessions, device);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = gh_map_get(&shard->by_device, key_of(&device));
-    if (entry != NULL && entry->presence.serial == serial) {
+    struct entry *list = gh_map_get(&shard->by_device, key_of(&device)), *head = list;
+    struct entry *gone = unlink_serial(&list, serial);
+    if (gone != NULL && list == NULL)
         gh_map_remove(&shard->by_device, key_of(&device));
+    else if (gone != NULL && list != head) /* replaces: needs no memory */
+        (void)!gh_map_put(&shard->by_device, key_of(&device), list, NULL);
+    if (gone != NULL)
         atomic_fetch_sub(&sessions->count, 1);
-        free(entry);
-    }
     pthread_mutex_unlock(&shard->lock);
+    free(gone);
 }
 
 bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_presence *out)
@@ -141,13 +184,42 @@ bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_p
     return entry != NULL;
 }
 
+void gh_sessions_of(struct gh_sessions *sessions, uint64_t device,
+                    void (*each)(void *context, const struct gh_presence *presence), void *context)
+{
+    struct shard *shard = shard_of(sessions, device);
+    pthread_mutex_lock(&shard->lock);
+    for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
+         entry = entry->next)
+        each(context, &entry->presence);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static void count_one(void *context, const struct gh_presence *presence)
+{
+    (void)presence;
+    ++*(size_t *)context;
+}
+
+size_t gh_sessions_count_of(struct gh_sessions *sessions, uint64_t device)
+{
+    size_t count = 0;
+    gh_sessions_of(sessions, device, count_one, &count);
+    return count;
+}
+
 size_t gh_sessions_count(struct gh_sessions *sessions)
 {
     return atomic_load(&sessions->count);
 }
 
-/* Calls `visit` for each entry of the registry (0: all) with its shard locked. */
-static void visit_all(struct gh_sessions *sessions, int64_t registry,
+/* Which sessions: 0 is any. */
+struct range {
+    int64_t tenant, registry;
+};
+
+/* Calls `visit` for each entry of the range with its shard locked. */
+static void visit_all(struct gh_sessions *sessions, struct range range,
                       void (*visit)(void *context, const struct entry *entry), void *context)
 {
     for (size_t i = 0; i < SHARDS; i++) {
@@ -155,11 +227,11 @@ static void visit_all(struct gh_sessions *sessions, int64_t registry,
         struct gh_slice key;
         size_t at = 0;
         pthread_mutex_lock(&shard->lock);
-        for (void *value; gh_map_next(&shard->by_device, &at, &key, &value);) {
-            const struct entry *entry = value;
-            if (registry == 0 || entry->presence.registry == registry)
-                visit(context, entry);
-        }
+        for (void *value; gh_map_next(&shard->by_device, &at, &key, &value);)
+            for (const struct entry *entry = value; entry != NULL; entry = entry->next)
+                if ((range.registry == 0 || entry->presence.registry == range.registry) &&
+                    (range.tenant == 0 || entry->presence.tenant == range.tenant))
+                    visit(context, entry);
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -180,42 +252,67 @@ void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
                       void *context)
 {
     struct each each = {call, context};
-    visit_all(sessions, registry, visit_presence, &each);
-}
-
-static bool order_device(struct gh_sessions *sessions, uint64_t device, enum gh_order_kind kind,
-                         struct gh_command *command)
-{
-    struct shard *shard = shard_of(sessions, device);
-    pthread_mutex_lock(&shard->lock);
-    const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device));
-    bool sent = entry != NULL && send_order(entry, kind, command);
-    pthread_mutex_unlock(&shard->lock);
-    return sent;
+    visit_all(sessions, (struct range){.registry = registry}, visit_presence, &each);
 }
 
 bool gh_sessions_order(struct gh_sessions *sessions, uint64_t device, enum gh_order_kind kind)
 {
-    assert(kind != GH_ORDER_COMMAND);
+    struct shard *shard = shard_of(sessions, device);
+    bool sent = false;
+    assert(kind != GH_ORDER_COMMAND && kind != GH_ORDER_TRACE);
     count_epoch(sessions, kind);
-    return order_device(sessions, device, kind, NULL);
+    pthread_mutex_lock(&shard->lock);
+    for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
+         entry = entry->next)
+        sent |= send_order(entry, kind, NULL, false);
+    pthread_mutex_unlock(&shard->lock);
+    return sent;
+}
+
+bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced)
+{
+    struct shard *shard = shard_of(sessions, device);
+    bool sent = false;
+    pthread_mutex_lock(&shard->lock);
+    for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
+         entry = entry->next)
+        sent |= send_order(entry, GH_ORDER_TRACE, NULL, traced);
+    pthread_mutex_unlock(&shard->lock);
+    return sent;
 }
 
 static void visit_order(void *context, const struct entry *entry)
 {
-    send_order(entry, *(const enum gh_order_kind *)context, NULL);
+    send_order(entry, *(const enum gh_order_kind *)context, NULL, false);
 }
 
 void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
                                 enum gh_order_kind kind)
 {
     count_epoch(sessions, kind);
-    visit_all(sessions, registry, visit_order, &kind);
+    visit_all(sessions, (struct range){.registry = registry}, visit_order, &kind);
+}
+
+void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
+                              enum gh_order_kind kind)
+{
+    count_epoch(sessions, kind);
+    visit_all(sessions, (struct range){.tenant = tenant}, visit_order, &kind);
+}
+
+static bool send_command(struct gh_sessions *sessions, struct gh_command *command)
+{
+    struct shard *shard = shard_of(sessions, command->device);
+    pthread_mutex_lock(&shard->lock);
+    const struct entry *entry = gh_map_get(&shard->by_device, key_of(&command->device));
+    bool sent = entry != NULL && send_order(entry, GH_ORDER_COMMAND, command, false);
+    pthread_mutex_unlock(&shard->lock);
+    return sent;
 }
 
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command)
 {
-    if (!order_device(sessions, command->device, GH_ORDER_COMMAND, command))
+    if (!send_command(sessions, command))
         command->complete(command, GH_COMMAND_NOT_CONNECTED);
 }
 

@@ -4,8 +4,9 @@
  *
  * A session lives on one event loop; nobody else touches it. Whoever wants something of it sends an
  * order, a letter to that loop, and the loop finds the session by device and serial: an order for a
- * session that has ended meanwhile is returned undelivered. One device has at most one session;
- * entering a second one orders the first to close (TAKEN_OVER).
+ * session that has ended meanwhile is returned undelivered. A device has one session for each of its
+ * client ids (in dialects that know one session only, one); entering a second one orders the first
+ * to close (TAKEN_OVER).
  *
  * Memory: the table copies what it is given. Orders are made here and freed by gh_order_free.
  * Threads: any, a sharded lock inside. */
@@ -22,11 +23,14 @@ struct gh_sessions;
 enum gh_order_kind {
     GH_ORDER_COMMAND,    /* deliver `command` and complete it */
     GH_ORDER_CONFIG,     /* the configuration changed: send the newest */
+    GH_ORDER_TRACE,      /* `traced`: the packets are told from now on, or no more */
     GH_ORDER_TAKEN_OVER, /* the rest are reasons to close */
     GH_ORDER_BLOCKED,
     GH_ORDER_DELETED,
     GH_ORDER_CREDENTIALS, /* the set changed: close unless the one in use is still there */
     GH_ORDER_REGISTRY,    /* the registry no longer takes MQTT */
+    GH_ORDER_POLICY,      /* what it may do has changed: read it again */
+    GH_ORDER_KICKED,      /* an operator ends it */
 };
 
 struct gh_order {
@@ -35,6 +39,7 @@ struct gh_order {
     enum gh_order_kind kind;
     uint64_t device, serial;
     struct gh_command *command; /* of COMMAND: the receiver completes it */
+    bool traced;                /* of TRACE */
 };
 
 /* A loop that has sessions. The owner keeps it as long as the table. */
@@ -45,7 +50,7 @@ struct gh_port {
                     struct gh_order *order); /* on the loop; takes the order */
 };
 
-enum { GH_PRESENCE_PEER_MAX = 64, GH_PRESENCE_CREDENTIAL_MAX = 72 };
+enum { GH_PRESENCE_PEER_MAX = 64, GH_PRESENCE_CREDENTIAL_MAX = 72, GH_PRESENCE_CLIENT_MAX = 64 };
 
 /* What the operator sees of a session. */
 struct gh_presence {
@@ -53,6 +58,9 @@ struct gh_presence {
     int64_t registry, tenant;
     int64_t since_ms, expires_at_ms;
     const char *dialect; /* static */
+    uint64_t client_key; /* of the client id; 0 where a device has one session only */
+    char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, cut */
+    int version;                         /* of MQTT: 4 or 5 */
     char peer[GH_PRESENCE_PEER_MAX], credential[GH_PRESENCE_CREDENTIAL_MAX];
 };
 
@@ -65,14 +73,20 @@ void gh_sessions_close(struct gh_sessions *sessions);
  * have seen a device that was blocked meanwhile, and is made again. */
 uint64_t gh_sessions_epoch(struct gh_sessions *sessions);
 
-/* Enters a session and orders the device's session before it to close. Fills `presence->serial`,
+/* Enters a session and orders the one with the same device and client key to close. Fills `presence->serial`,
  * which is unique in the life of the process. False when there is no memory. */
 GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
                                    struct gh_presence *presence);
 /* Takes the session out; nothing happens when another one has taken its place. */
 void gh_sessions_leave(struct gh_sessions *sessions, uint64_t device, uint64_t serial);
 
+/* The device's newest session. */
 bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_presence *out);
+/* Calls `each` for every session of the device, the newest first; it must not call back. */
+void gh_sessions_of(struct gh_sessions *sessions, uint64_t device,
+                    void (*each)(void *context, const struct gh_presence *presence), void *context);
+/* How many sessions the device has. */
+size_t gh_sessions_count_of(struct gh_sessions *sessions, uint64_t device);
 size_t gh_sessions_count(struct gh_sessions *sessions);
 /* Calls `each` for every session of the registry (0: of all); it must not call back into the table.
  */
@@ -80,13 +94,18 @@ void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
                       void (*each)(void *context, const struct gh_presence *presence),
                       void *context);
 
-/* Sends an order that has no content. False when the device has no session or there is no memory.
- */
+/* Sends an order that has no content to every session of the device. False when it has none or
+ * there is no memory. */
 bool gh_sessions_order(struct gh_sessions *sessions, uint64_t device, enum gh_order_kind kind);
 /* The same to every session of a registry. */
 void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
                                 enum gh_order_kind kind);
-/* Sends a command to its device's session, which completes it; completes it with NOT_CONNECTED at
+/* The same to every session of a tenant. */
+void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
+                              enum gh_order_kind kind);
+/* Tells the device's sessions whether their packets are traced. */
+bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced);
+/* Sends a command to its device's newest session, which completes it; completes it with NOT_CONNECTED at
  * once when there is none. Takes the command. */
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);
 

@@ -1,0 +1,674 @@
+/* Links of dialects that route: their sessions are the broker's, what they may do is policy's. */
+#include "base/time.h"
+#include "dialect/front_internal.h"
+#include "wire/mqtt/property.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PUMP_MAX = 64, /* messages that one link sends before others have their turn */
+    PROPERTIES_MAX = 64 * 1024,
+    POLICY_ARENA_MAX = 4 << 20,
+    ACTIVITY_MS = 1000, /* between two notes of a device's activity */
+};
+
+static struct gh_buffer *out_of(const struct link *link)
+{
+    return gh_conn_out(link->conn);
+}
+
+/* --- CONNECT */
+
+static uint32_t granted_expiry(const struct link *link, const struct gh_mqtt_connect *connect)
+{
+    uint32_t expiry_max_s = link->port->front->services.expiry_max_s;
+    uint32_t asked_s = connect->version == GH_MQTT_V5 ? connect->session_expiry_s
+                       : connect->clean               ? 0
+                                                      : UINT32_MAX;
+    return asked_s < expiry_max_s ? asked_s : expiry_max_s;
+}
+
+static struct gh_journal_will will_of(const struct gh_mqtt_connect *connect)
+{
+    struct gh_mqtt_property_value expiry;
+    struct gh_journal_will will = {.topic = connect->will_topic,
+                                   .payload = connect->will_payload,
+                                   .properties = connect->will_properties,
+                                   .delay_s = connect->will_delay_s,
+                                   .retain = connect->will_retain,
+                                   .qos = connect->will_qos};
+    will.has_expiry = gh_mqtt_property_find(connect->will_properties,
+                                            GH_MQTT_PROPERTY_MESSAGE_EXPIRY, &expiry);
+    if (will.has_expiry)
+        will.expiry_s = expiry.number;
+    return will;
+}
+
+/* Properties that are passed on with a message. */
+static bool passed_on(struct gh_slice properties, struct gh_buffer *into, struct gh_slice *out)
+{
+    *out = properties;
+    if (properties.size == 0)
+        return true;
+    bool copied = gh_mqtt_property_copy(
+        into, properties,
+        GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_TOPIC_ALIAS) |
+            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_MESSAGE_EXPIRY) |
+            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_WILL_DELAY) |
+            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_SUBSCRIPTION_ID));
+    *out = gh_buffer_slice(into);
+    return copied;
+}
+
+static bool copy_parts(struct routed *routed)
+{
+    struct gh_broker_connect *connect = &routed->connect;
+    struct gh_slice *parts[] = {&connect->client_id, &connect->will.topic,
+                                &connect->will.properties, &connect->will.payload};
+    size_t size = 1;
+    for (size_t i = 0; i < GH_COUNT(parts); i++)
+        size += parts[i]->size;
+    uint8_t *at = routed->block = malloc(size);
+    if (at == NULL)
+        return false;
+    for (size_t i = 0; i < GH_COUNT(parts); i++) {
+        if (parts[i]->size > 0)
+            memcpy(at, parts[i]->data, parts[i]->size);
+        parts[i]->data = at;
+        at += parts[i]->size;
+    }
+    return true;
+}
+
+bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
+{
+    struct routed *routed = link->routed = calloc(1, sizeof *routed);
+    struct gh_buffer properties;
+    if (routed == NULL)
+        return false;
+    gh_buffer_init(&properties, PROPERTIES_MAX);
+    routed->expiry_asked_s = connect->session_expiry_s;
+    routed->connect = (struct gh_broker_connect){.client_id = connect->client_id,
+                                                 .clean_start = connect->clean,
+                                                 .expiry_s = granted_expiry(link, connect),
+                                                 .has_will = connect->has_will};
+    bool kept = true;
+    if (connect->has_will) {
+        routed->connect.will = will_of(connect);
+        kept = passed_on(connect->will_properties, &properties, &routed->connect.will.properties);
+    }
+    kept = kept && copy_parts(routed);
+    gh_buffer_deinit(&properties);
+    return kept;
+}
+
+struct gh_statements *route_statements(struct gh_front *front,
+                                       const struct gh_principal *principal,
+                                       const struct gh_device *device, struct gh_slice client_id,
+                                       struct gh_arena *arena, struct gh_error *error)
+{
+    struct gh_policy_row *rows;
+    size_t count = 0;
+    struct gh_policy_target target = {.tenant = principal->tenant,
+                                      .registry = principal->registry,
+                                      .device = principal->device};
+    if (gh_directory_policy_effective(front->services.directory, &target, arena, &rows, &count,
+                                      error) != GH_OK)
+        return NULL;
+    struct gh_statement_document *documents =
+        gh_arena_array(arena, count + 1, sizeof *documents);
+    if (documents == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        documents[i] = (struct gh_statement_document){rows[i].name, rows[i].document};
+    struct gh_statement_variables variables = {
+        .tenant = principal->tenant_name,
+        .registry = principal->registry_name,
+        .device = principal->device_id,
+        .client = client_id.size > 0 ? client_id : principal->device_id,
+        .attributes = device->attributes,
+        .attributes_count = device->attributes_count};
+    return gh_statements_compile(documents, count, &variables, error);
+}
+
+/* --- decisions */
+
+/* Says to the operator which statement, or that none, decided. */
+static void note_denied(struct link *link, enum gh_device_action action, struct gh_slice resource,
+                        const struct gh_policy_reason *why)
+{
+    char text[512];
+    struct gh_buffer detail = gh_buffer_fixed(text, sizeof text);
+    bool subscribes = action == GH_DEVICE_ACTION_SUBSCRIBE;
+    if (why->outcome == GH_POLICY_DENY)
+        gh_buffer_print(&detail, "%s: statement %zu of policy %.*s denies %.*s",
+                        gh_device_action_name(action), why->statement, GH_PRINT(why->document),
+                        (int)(resource.size < 300 ? resource.size : 300),
+                        (const char *)resource.data);
+    else
+        gh_buffer_print(&detail, "%s: no statement allows %.*s", gh_device_action_name(action),
+                        (int)(resource.size < 300 ? resource.size : 300),
+                        (const char *)resource.data);
+    gh_metric_add(link->port->front->services.metrics, GH_METRIC_policy_denied_total, 1);
+    link_note(link, subscribes ? GH_TRAIL_SUBSCRIBE_DENIED : GH_TRAIL_PUBLISH_DENIED, "POLICY",
+              gh_buffer_slice(&detail));
+}
+
+bool route_may(struct link *link, enum gh_device_action action, struct gh_slice resource)
+{
+    struct gh_policy_reason why;
+    if (gh_statements_allow(link->routed->statements, action, resource, &why))
+        return true;
+    note_denied(link, action, resource, &why);
+    return false;
+}
+
+const char *route_refuses(const struct link *link)
+{
+    const struct routed *routed = link->routed;
+    const struct gh_broker_connect *connect = &routed->connect;
+    struct gh_slice client = connect->client_id.size > 0 ? connect->client_id : link->device_id;
+    if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, client, NULL))
+        return "policy does not allow the client id to connect";
+    if (!connect->has_will)
+        return NULL;
+    if (connect->will.topic.data[0] == '$' ||
+        !gh_statements_allow(routed->statements, GH_DEVICE_ACTION_PUBLISH, connect->will.topic,
+                             NULL))
+        return "policy does not allow to publish the will";
+    if (connect->will.retain &&
+        !gh_statements_allow(routed->statements, GH_DEVICE_ACTION_RETAIN, connect->will.topic,
+                             NULL))
+        return "policy does not allow to retain the will";
+    return NULL;
+}
+
+/* --- the session at the broker */
+
+static void take_attached(struct link *link, enum gh_error_code result, bool session_present)
+{
+    static const struct {
+        enum gh_error_code code;
+        enum gh_session_refusal refusal;
+        const char *reason;
+    } refusals[] = {
+        {GH_ERROR_LIMIT, GH_SESSION_REFUSED_QUOTA, "SESSIONS_LIMIT"},
+        {GH_ERROR_CONFLICT, GH_SESSION_REFUSED_BUSY, "TAKEN_OVER"},
+        {GH_ERROR_LOG_FULL, GH_SESSION_REFUSED_UNAVAILABLE, "JOURNAL_FULL"},
+    };
+    struct routed *routed = link->routed;
+    struct gh_session_admission admission = gh_session_admission_default;
+    if (link->conn == NULL || gh_session_ended(link->session))
+        return;
+    if (result != GH_OK) {
+        size_t i = 0;
+        while (i < GH_COUNT(refusals) && refusals[i].code != result)
+            i++;
+        bool known = i < GH_COUNT(refusals);
+        link_refuse(link, known ? refusals[i].refusal : GH_SESSION_REFUSED_UNAVAILABLE,
+                    known ? refusals[i].reason : "UNAVAILABLE",
+                    "the session cannot be had at the broker");
+        link_settle(link);
+        return;
+    }
+    routed->attached = true;
+    routed->pump = true;
+    admission.limits = &link->port->front->services.route_limits;
+    admission.session_present = session_present;
+    if (routed->assigned)
+        admission.client_id = link->device_id;
+    admission.has_session_expiry = routed->expiry_asked_s != routed->connect.expiry_s;
+    admission.session_expiry_s = routed->connect.expiry_s;
+    admission.received = gh_attachment_received(routed->attachment, &admission.received_count);
+    free(routed->block);
+    routed->block = NULL;
+    link_admit(link, &admission);
+    link_settle(link);
+}
+
+static void attached(void *context, enum gh_error_code result, bool session_present)
+{
+    struct link *link = context;
+    struct routed *routed = link->routed;
+    if (routed->attachment != NULL) {
+        take_attached(link, result, session_present);
+        return;
+    }
+    routed->early = true;
+    routed->early_result = result;
+    routed->early_present = session_present;
+}
+
+static void ready(void *context)
+{
+    struct link *link = context;
+    link->routed->pump = true;
+    link_settle(link);
+}
+
+static void leave(void *context)
+{
+    struct link *link = context;
+    link_end(link, GH_SESSION_END_TAKEN_OVER, "the client id connected again");
+    link_settle(link);
+}
+
+static const struct gh_attachment_host host = {
+    .attached = attached,
+    .ready = ready,
+    .leave = leave,
+};
+
+void route_attach(struct link *link)
+{
+    struct routed *routed = link->routed;
+    struct gh_broker_connect *connect = &routed->connect;
+    connect->tenant = link->view->tenant;
+    connect->device = link->device;
+    routed->assigned = connect->client_id.size == 0;
+    if (routed->assigned)
+        connect->client_id = link->device_id;
+    struct gh_attachment *attachment = gh_broker_connect(
+        link->port->front->services.broker, link->port->port.loop, connect, &host, link);
+    if (attachment == NULL) {
+        link_refuse(link, GH_SESSION_REFUSED_UNAVAILABLE, "UNAVAILABLE", "no memory");
+        return;
+    }
+    routed->attachment = attachment;
+    if (routed->early)
+        take_attached(link, routed->early_result, routed->early_present);
+}
+
+void route_detach(struct link *link, enum gh_session_end why)
+{
+    struct routed *routed = link->routed;
+    struct gh_session_farewell farewell = gh_session_farewell(link->session);
+    struct gh_detach detach = {.will = routed->attached && (why != GH_SESSION_END_CLIENT_CLOSED ||
+                                                            farewell.will),
+                               .has_expiry = farewell.has_expiry,
+                               .expiry_s = farewell.expiry_s};
+    struct gh_attachment *attachment = routed->attachment;
+    routed->attachment = NULL;
+    routed->attached = false;
+    if (detach.expiry_s > link->port->front->services.expiry_max_s)
+        detach.expiry_s = link->port->front->services.expiry_max_s;
+    if (attachment != NULL)
+        gh_attachment_detach(attachment, &detach);
+}
+
+void route_free(struct link *link)
+{
+    struct routed *routed = link->routed;
+    if (routed == NULL)
+        return;
+    gh_statements_unref(routed->statements);
+    free((void *)(uintptr_t)routed->allowed_topic.data);
+    free(routed->block);
+    free(routed);
+}
+
+/* --- publishing */
+
+static void note_activity(struct link *link)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    int64_t now_ms = services->utc_ms();
+    if (now_ms - link->routed->active_ms < ACTIVITY_MS && now_ms >= link->routed->active_ms)
+        return;
+    link->routed->active_ms = now_ms;
+    gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT, now_ms);
+}
+
+/* A device publishes to few topics, mostly to the same: the last decision is kept. */
+static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)
+{
+    struct routed *routed = link->routed;
+    if (!packet->retain && gh_slice_equal(packet->topic, routed->allowed_topic))
+        return true;
+    if (!route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic) ||
+        (packet->retain && !route_may(link, GH_DEVICE_ACTION_RETAIN, packet->topic)))
+        return false;
+    uint8_t *copy = realloc((void *)(uintptr_t)routed->allowed_topic.data, packet->topic.size);
+    if (copy != NULL) {
+        memcpy(copy, packet->topic.data, packet->topic.size);
+        routed->allowed_topic = gh_slice(copy, packet->topic.size);
+    }
+    return true;
+}
+
+/* MQTT 5 has a word for it; in 3.1.1 there is only the end of the connection. */
+static void refuse_publish(struct link *link, const struct gh_mqtt_publish *packet, uint8_t reason,
+                           enum gh_session_end why, const char *detail)
+{
+    gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_refused_total, 1);
+    if (gh_session_version(link->session) != GH_MQTT_V5)
+        link_end(link, why, detail);
+    else if (packet->qos > 0)
+        gh_session_acknowledge(link->session, packet->packet_id, reason, out_of(link));
+}
+
+static void published(void *context, uint16_t packet_id, bool stored, bool matched)
+{
+    struct link *link = context;
+    link->pending--;
+    if (link->conn != NULL && !stored)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the message");
+    else if (link->conn != NULL)
+        gh_session_acknowledge(link->session, packet_id,
+                               matched ? GH_MQTT_REASON_SUCCESS
+                                       : GH_MQTT_REASON_NO_MATCHING_SUBSCRIBERS,
+                               out_of(link));
+    link_settle(link);
+    link_release(link);
+}
+
+static void answer_posted(struct link *link, const struct gh_mqtt_publish *packet,
+                          enum gh_broker_posted posted)
+{
+    switch (posted) {
+    case GH_BROKER_PENDING:
+        return;
+    case GH_BROKER_QUOTA:
+        refuse_publish(link, packet, GH_MQTT_REASON_QUOTA_EXCEEDED, GH_SESSION_END_QUOTA,
+                       "the tenant's retained messages are at their bound");
+        link_note(link, GH_TRAIL_PUBLISH_DENIED, "RETAINED_LIMIT", packet->topic);
+        return;
+    case GH_BROKER_FAILED:
+        if (packet->qos > 0)
+            link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the message");
+        return;
+    case GH_BROKER_POSTED:
+    case GH_BROKER_NOBODY:
+        if (packet->qos > 0)
+            gh_session_acknowledge(link->session, packet->packet_id,
+                                   posted == GH_BROKER_POSTED
+                                       ? GH_MQTT_REASON_SUCCESS
+                                       : GH_MQTT_REASON_NO_MATCHING_SUBSCRIBERS,
+                                   out_of(link));
+        return;
+    }
+}
+
+void route_publish(struct link *link, const struct gh_mqtt_publish *packet)
+{
+    struct routed *routed = link->routed;
+    struct gh_buffer properties;
+    if (!may_publish(link, packet)) {
+        refuse_publish(link, packet, GH_MQTT_REASON_NOT_AUTHORISED, GH_SESSION_END_TOPIC_FORBIDDEN,
+                       "policy does not allow to publish there");
+        return;
+    }
+    note_activity(link);
+    gh_buffer_init(&properties, PROPERTIES_MAX);
+    struct gh_broker_publish publish = {.topic = packet->topic,
+                                        .payload = packet->payload,
+                                        .qos = packet->qos,
+                                        .retain = packet->retain,
+                                        .has_expiry = packet->has_expiry,
+                                        .expiry_s = packet->expiry_s,
+                                        .packet_id = packet->packet_id};
+    if (passed_on(packet->properties, &properties, &publish.properties)) {
+        enum gh_broker_posted posted =
+            gh_attachment_publish(routed->attachment, &publish, published, link);
+        link->pending += posted == GH_BROKER_PENDING;
+        answer_posted(link, packet, posted);
+    } else {
+        link_end(link, GH_SESSION_END_TOO_LARGE, "more than 65,536 bytes of properties");
+    }
+    gh_buffer_deinit(&properties);
+}
+
+static void released(void *context, uint16_t packet_id, bool stored, bool ignored)
+{
+    struct link *link = context;
+    (void)ignored;
+    link->pending--;
+    if (link->conn != NULL && stored)
+        gh_session_complete(link->session, packet_id, out_of(link));
+    else if (link->conn != NULL)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the release");
+    link_settle(link);
+    link_release(link);
+}
+
+void route_release(struct link *link, uint16_t packet_id)
+{
+    link->pending++;
+    gh_attachment_release(link->routed->attachment, packet_id, released, link);
+}
+
+/* --- subscribing */
+
+uint8_t route_subscribe(struct link *link, const struct gh_mqtt_filters *filters,
+                        const struct gh_mqtt_filter *filter)
+{
+    struct gh_broker_filter wanted = {.filter = filter->filter,
+                                      .qos = filter->qos,
+                                      .no_local = filter->no_local,
+                                      .retain_as_published = filter->retain_as_published,
+                                      .retain_handling = filter->retain_handling,
+                                      .identifier = filters->identifier};
+    if (!route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
+        return GH_MQTT_REASON_NOT_AUTHORISED;
+    return gh_attachment_subscribe(link->routed->attachment, &wanted);
+}
+
+uint8_t route_unsubscribe(struct link *link, struct gh_slice filter)
+{
+    return gh_attachment_unsubscribe(link->routed->attachment, filter)
+               ? GH_MQTT_REASON_SUCCESS
+               : GH_MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
+}
+
+enum { ANSWER_UNSUBACK, ANSWER_SUBACK };
+
+static void answered(void *context, uint16_t tag, bool stored, bool ignored)
+{
+    struct link *link = context;
+    struct routed *routed = link->routed;
+    (void)ignored;
+    link->pending--;
+    if (link->conn != NULL && !stored)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the subscription");
+    else if (link->conn != NULL && tag == ANSWER_SUBACK)
+        gh_session_suback(link->session, routed->codes, routed->codes_count, out_of(link));
+    else if (link->conn != NULL)
+        gh_session_unsuback(link->session, routed->codes, routed->codes_count, out_of(link));
+    routed->pump = true; /* retained messages, behind the SUBACK */
+    link_settle(link);
+    link_release(link);
+}
+
+void route_answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes)
+{
+    struct routed *routed = link->routed;
+    memcpy(routed->codes, codes, count);
+    routed->codes_count = count;
+    routed->pump = false;
+    link->pending++;
+    gh_attachment_sync(routed->attachment, answered, link,
+                       subscribes ? ANSWER_SUBACK : ANSWER_UNSUBACK);
+}
+
+/* --- delivering */
+
+static enum gh_session_sending send_delivery(struct link *link, const struct gh_delivery *delivery)
+{
+    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
+    if (delivery->release)
+        return gh_session_resume_release(link->session, delivery->packet_id, delivery->token,
+                                         out_of(link));
+    const struct gh_route_message *message = delivery->message;
+    struct gh_session_message sending = {.topic = message->topic,
+                                         .payload = message->payload,
+                                         .properties = message->properties,
+                                         .identifiers = delivery->identifiers,
+                                         .identifiers_count = delivery->identifiers_count,
+                                         .has_expiry = delivery->has_expiry,
+                                         .expiry_s = delivery->expiry_s,
+                                         .qos = delivery->qos,
+                                         .retain = delivery->retain,
+                                         .dup = delivery->dup,
+                                         .packet_id = delivery->packet_id};
+    return gh_session_publish(link->session, &sending, delivery->token, now_ns, out_of(link));
+}
+
+static bool may_receive(struct link *link, const struct gh_delivery *delivery)
+{
+    return delivery->release || gh_statements_allow(link->routed->statements,
+                                                    GH_DEVICE_ACTION_RECEIVE,
+                                                    delivery->message->topic, NULL);
+}
+
+static void note_dropped(struct link *link)
+{
+    size_t dropped = gh_attachment_dropped(link->routed->attachment);
+    char text[64];
+    struct gh_buffer detail = gh_buffer_fixed(text, sizeof text);
+    if (dropped == 0)
+        return;
+    gh_buffer_print(&detail, "%zu messages", dropped);
+    link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "QUEUE_FULL", gh_buffer_slice(&detail));
+}
+
+/* False: nothing more goes out now. */
+static bool send_next(struct link *link, bool *window_full)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    struct gh_attachment *attachment = link->routed->attachment;
+    struct gh_delivery delivery;
+    if (!gh_attachment_next(attachment, services->utc_ms(), *window_full, &delivery))
+        return false;
+    if (!may_receive(link, &delivery)) {
+        gh_metric_add(services->metrics, GH_METRIC_policy_denied_total, 1);
+        gh_attachment_done(attachment, delivery.token);
+        return true;
+    }
+    switch (send_delivery(link, &delivery)) {
+    case GH_SESSION_SENT:
+        gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, 1);
+        gh_attachment_sent(attachment, delivery.token);
+        return true;
+    case GH_SESSION_TOO_LARGE:
+        gh_attachment_done(attachment, delivery.token);
+        return true;
+    case GH_SESSION_FULL: /* the window, or the connection's output? QoS 0 tells */
+        if (*window_full || delivery.qos == 0)
+            return false;
+        *window_full = true;
+        return true;
+    case GH_SESSION_GONE:
+        break;
+    }
+    return false;
+}
+
+void route_pump(struct link *link)
+{
+    struct routed *routed = link->routed;
+    bool window_full = false;
+    routed->pump = false;
+    for (int i = 0; i < PUMP_MAX; i++)
+        if (!link_is_live(link) || !routed->attached || !send_next(link, &window_full)) {
+            if (i == 0 && routed->attached)
+                note_dropped(link);
+            return;
+        }
+    gh_attachment_wake(routed->attachment);
+}
+
+static bool is_broker_token(uint64_t token)
+{
+    return (token & 3) == 2 && token >> 2 != 0;
+}
+
+void route_delivered(struct link *link, uint64_t token, bool acknowledged)
+{
+    struct routed *routed = link->routed;
+    if (!acknowledged || !is_broker_token(token) || !routed->attached)
+        return;
+    gh_attachment_done(routed->attachment, token);
+    routed->pump = true;
+}
+
+static void received(void *context, uint64_t token, bool stored)
+{
+    struct link *link = context;
+    link->pending--;
+    if (link->conn != NULL && stored)
+        gh_session_release(link->session, token, out_of(link));
+    else if (link->conn != NULL)
+        link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the receipt");
+    link_settle(link);
+    link_release(link);
+}
+
+void route_received(struct link *link, uint64_t token)
+{
+    if (!is_broker_token(token) || !link->routed->attached) {
+        gh_session_release(link->session, token, out_of(link));
+        return;
+    }
+    link->pending++;
+    gh_attachment_pubrec(link->routed->attachment, token, received, link);
+}
+
+/* --- policy that changes under a live session */
+
+static void read_policy(struct task *task)
+{
+    struct gh_device device;
+    struct gh_directory *directory = task->front->services.directory;
+    task->code = gh_directory_device_get(directory, task->device, &task->arena, &device,
+                                         &task->error);
+    if (task->code != GH_OK)
+        return;
+    struct gh_principal principal = {.tenant = device.tenant,
+                                     .registry = device.registry,
+                                     .device = device.number,
+                                     .tenant_name = device.tenant_name,
+                                     .registry_name = device.registry_name,
+                                     .device_id = device.id};
+    task->policy.statements =
+        route_statements(task->front, &principal, &device, task->policy.client_id, &task->arena,
+                         &task->error);
+}
+
+static void policy_read(struct task *task)
+{
+    struct link *link = task->link;
+    struct routed *routed = link->routed;
+    routed->policy_loading = false;
+    if (task->policy.statements == NULL || !link_is_live(link)) {
+        gh_statements_unref(task->policy.statements);
+        link_end(link, GH_SESSION_END_POLICY, "its policies cannot be read");
+        return;
+    }
+    gh_statements_unref(routed->statements);
+    routed->statements = task->policy.statements;
+    free((void *)(uintptr_t)routed->allowed_topic.data);
+    routed->allowed_topic = (struct gh_slice){0};
+    if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, task->policy.client_id,
+                             NULL))
+        link_end(link, GH_SESSION_END_POLICY, "policy does not allow the client id any more");
+    else if (routed->policy_again)
+        route_reload_policy(link);
+}
+
+void route_reload_policy(struct link *link)
+{
+    struct routed *routed = link->routed;
+    if (routed == NULL || !routed->attached)
+        return;
+    routed->policy_again = routed->policy_loading;
+    if (routed->policy_loading)
+        return;
+    struct task *task = task_open(link, POLICY_ARENA_MAX, read_policy, policy_read);
+    struct gh_slice client = gh_attachment_client(routed->attachment);
+    bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id);
+    if (task != NULL && !copied)
+        task_close(task);
+    routed->policy_loading = copied && task_start(task);
+    if (!routed->policy_loading)
+        link_end(link, GH_SESSION_END_POLICY, "its policies cannot be read now");
+}
