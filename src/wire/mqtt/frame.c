@@ -5,7 +5,7 @@
 enum { LENGTH_BYTES_MAX = 4 }; /* 3.1.1 §2.2.3: at most 268 435 455 */
 
 /* Fixed header flags (3.1.1 §2.2.2, table 2.2); the types not named here carry 0. Whether AUTH (15)
- * is allowed depends on the version, which the session knows. */
+ * is allowed depends on the version, which the packet codec is told. */
 static const uint8_t flags_fixed[16] = {
     [GH_MQTT_PUBREL] = 0x02,
     [GH_MQTT_SUBSCRIBE] = 0x02,

@@ -36,7 +36,7 @@ static void testbed_writes_back(enum gh_mqtt_version version, const struct testb
 }
 
 /* A body cut short, under a length that fits it, is a packet `shorter` times and is refused
- * otherwise. All bodies here have a length of one byte, or one that a cut would make too long. */
+ * otherwise. */
 static void testbed_cuts(enum gh_mqtt_version version, const struct testbed_case *row,
                          struct gh_mqtt_frame frame)
 {
