@@ -105,6 +105,10 @@ static void hashes(void)
         input[i] = (uint8_t)i;
     CHECK("SipHash paper, appendix A",
           gh_hash_sip(key, gh_slice(input, sizeof input)) == 0xa129ca6149be45e5);
+    /* Of the authors' vectors.h: no tail, all tail, no bytes. */
+    CHECK("SipHash of 8 bytes", gh_hash_sip(key, gh_slice(input, 8)) == 0x93f5f5799a932462);
+    CHECK("SipHash of 1 byte", gh_hash_sip(key, gh_slice(input, 1)) == 0x74f839c593dc67fd);
+    CHECK("SipHash of nothing", gh_hash_sip(key, gh_slice(NULL, 0)) == 0x726fdb47dd0e0e31);
     CHECK("CRC-32C of 123456789", gh_hash_crc32c(0, GH_SLICE("123456789")) == 0xe3069283);
     CHECK("continued",
           gh_hash_crc32c(gh_hash_crc32c(0, GH_SLICE("1234")), GH_SLICE("56789")) == 0xe3069283);

@@ -64,9 +64,8 @@ struct gh_queue_entry *gh_queue_entry(const struct gh_queue *queue, uint64_t seq
 /* Ends an entry and copies it to `*before` unless that is NULL. False when it is not there. */
 bool gh_queue_done(struct gh_queue *queue, uint64_t seq, struct gh_queue_entry *before);
 
-/* The first entry whose number is `*seq` or higher, and its number to `*seq`; NULL at the end,
- * where
- * `*seq` becomes the number of the next push. Begin with 0; add one for the following entry. */
+/* The first entry whose number is `*seq` or higher, and its number to `*seq`. At the end NULL, and
+ * the number of the next push. Begin with 0; add one for the following entry. */
 struct gh_queue_entry *gh_queue_next(const struct gh_queue *queue, uint64_t *seq);
 
 size_t gh_queue_count(const struct gh_queue *queue);

@@ -25,7 +25,7 @@ struct gh_retained_tree {
 };
 
 void gh_retained_tree_init(struct gh_retained_tree *tree);
-/* Frees the topics; the values are the caller's: walk "#" and "$…" first, or use _pop. */
+/* Frees the topics; the values are the caller's: take them out first, by gh_retained_tree_pop. */
 void gh_retained_tree_deinit(struct gh_retained_tree *tree);
 
 /* Replaces; the value before (or NULL) goes to `*before` unless that is NULL. `topic` is valid
@@ -37,7 +37,7 @@ GH_MUST_USE bool gh_retained_tree_put(struct gh_retained_tree *tree, struct gh_s
 void *gh_retained_tree_get(const struct gh_retained_tree *tree, struct gh_slice topic);
 /* Returns the value, or NULL when it was not there. */
 void *gh_retained_tree_remove(struct gh_retained_tree *tree, struct gh_slice topic);
-/* Removes and returns any value; NULL when the tree is empty. For taking all out before deinit. */
+/* Removes and returns any value; NULL when the tree is empty. */
 void *gh_retained_tree_pop(struct gh_retained_tree *tree);
 
 /* Calls `visit` for the values whose topic matches `filter` (valid), in the order of the tree,

@@ -105,7 +105,8 @@ static uint64_t tag_for(const struct gh_topic_tree *tree, uint32_t capacity, str
 
 static bool begins_with(const struct gh_topic_node *child, struct gh_slice level)
 {
-    return gh_slice_starts(gh_topic_node_label(child), level) &&
+    return child->size >= level.size &&
+           (level.size == 0 || memcmp(child->label, level.data, level.size) == 0) &&
            (child->size == level.size || child->label[level.size] == '/');
 }
 
@@ -182,18 +183,29 @@ static struct gh_topic_node **table_find(struct gh_topic_branch *branch, uint64_
     }
 }
 
+static uint64_t hash_of(const struct gh_topic_tree *tree, struct gh_topic_level *level)
+{
+    if (!level->hashed)
+        level->hash = gh_hash_sip(tree->key, level->text);
+    level->hashed = true;
+    return level->hash;
+}
+
+void gh_topic_branch_expect(const struct gh_topic_tree *tree, const struct gh_topic_branch *branch,
+                            struct gh_topic_level *level)
+{
+    if (branch != NULL && is_table(branch->capacity))
+        __builtin_prefetch(&branch->slots[(uint32_t)hash_of(tree, level) & (branch->capacity - 1)]);
+}
+
 struct gh_topic_node **gh_topic_branch_literal(const struct gh_topic_tree *tree,
                                                struct gh_topic_branch *branch,
                                                struct gh_topic_level *level)
 {
     if (branch == NULL || branch->count == 0)
         return NULL;
-    if (is_table(branch->capacity)) {
-        if (!level->hashed)
-            level->hash = gh_hash_sip(tree->key, level->text);
-        level->hashed = true;
-        return table_find(branch, level->hash, level->text);
-    }
+    if (is_table(branch->capacity))
+        return table_find(branch, hash_of(tree, level), level->text);
     uint64_t tag = array_tag(level->text);
     for (uint32_t i = 0; i < branch->count; i++) {
         struct gh_topic_slot *slot = &branch->slots[i];

@@ -61,6 +61,10 @@ void gh_topic_branch_insert(const struct gh_topic_tree *tree, struct gh_topic_no
 struct gh_topic_node **gh_topic_branch_literal(const struct gh_topic_tree *tree,
                                                struct gh_topic_branch *branch,
                                                struct gh_topic_level *level);
+/* The same will be asked soon: begins to fetch what it reads, so that two branches are waited for
+ * once. */
+void gh_topic_branch_expect(const struct gh_topic_tree *tree, const struct gh_topic_branch *branch,
+                            struct gh_topic_level *level);
 /* The same for any level of a filter. */
 struct gh_topic_node **gh_topic_branch_find(const struct gh_topic_tree *tree,
                                             struct gh_topic_branch *branch, struct gh_slice level);
