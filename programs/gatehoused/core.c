@@ -8,6 +8,9 @@
 #include "dialect/google/google.h"
 #include "dialect/google/mqtt.h"
 #endif
+#ifdef GH_DIALECT_NATIVE
+#include "dialect/native/mqtt.h"
+#endif
 #include "identity/operator.h"
 #include "io/http_server.h"
 #include "io/listener.h"
@@ -18,6 +21,7 @@
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
 #include "registry/password.h"
+#include "route/broker.h"
 #include "route/sessions.h"
 #include <limits.h>
 #include <malloc.h>
@@ -47,6 +51,7 @@ struct core {
     struct gh_metrics metrics;
     struct gh_store *store;
     struct gh_device_passwords *passwords;
+    struct gh_broker *broker;
     struct gh_directory *directory;
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
@@ -77,6 +82,8 @@ static void device_changed(void *context, uint64_t device, enum gh_device_change
     struct core *core = context;
     if (core->front != NULL)
         gh_front_device_changed(core->front, device, what);
+    if (core->broker != NULL && what == GH_DEVICE_CHANGE_DELETED)
+        gh_broker_forget(core->broker, device);
 }
 
 static void registry_changed(void *context, int64_t registry)
@@ -86,8 +93,16 @@ static void registry_changed(void *context, int64_t registry)
         gh_front_registry_changed(core->front, registry);
 }
 
+static void policies_changed(void *context, int64_t tenant, int64_t registry, uint64_t device)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_policies_changed(core->front, tenant, registry, device);
+}
+
 static const struct gh_directory_watch watch = {.device_changed = device_changed,
-                                                .registry_changed = registry_changed};
+                                                .registry_changed = registry_changed,
+                                                .policies_changed = policies_changed};
 
 /* --- opening: each step says false with core->error filled */
 
@@ -137,6 +152,19 @@ static bool open_threads(struct core *core)
     return true;
 }
 
+static bool open_broker(struct core *core)
+{
+    struct gh_broker_options options = {.folder = core->config->data,
+                                        .limits = gh_broker_limits_default,
+                                        .loops = core->loops,
+                                        .loops_count = core->loops_count,
+                                        .workers = core->workers,
+                                        .metrics = &core->metrics,
+                                        .utc_ms = gh_time_utc_ms};
+    core->broker = gh_broker_open(&options, &core->error);
+    return core->broker != NULL;
+}
+
 static void send_command(void *context, struct gh_command *command)
 {
     gh_sessions_command(context, command);
@@ -146,6 +174,7 @@ static void send_command(void *context, struct gh_command *command)
 static bool open_dialects(struct core *core, struct gh_front_services *front,
                           struct gh_api_services *api)
 {
+    size_t count = 0;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google_services google = {.directory = core->directory,
                                         .store = core->store,
@@ -159,12 +188,14 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
     core->google = gh_google_open(&google);
     if (core->google == NULL)
         return false;
-    front->dialects[0] = &gh_google_dialect;
+    front->dialects[count++] = &gh_google_dialect;
     api->guests[api->guests_count++] =
         (struct gh_api_guest){(bool (*)(void *, struct gh_exchange *))gh_google_http, core->google};
-#else
-    (void)core, (void)front, (void)api, (void)send_command;
 #endif
+#ifdef GH_DIALECT_NATIVE
+    front->dialects[count++] = &gh_native_dialect;
+#endif
+    (void)core, (void)front, (void)api, (void)count, (void)send_command;
     return true;
 }
 
@@ -182,8 +213,19 @@ static bool open_faces(struct core *core)
                                       .loops_count = core->loops_count,
                                       .limits = gh_session_limits_default,
                                       .utc_ms = gh_time_utc_ms};
-    front.limits.qos_max = 1; /* no dialect takes QoS 2 */
+    front.limits.qos_max = 1; /* of dialects that do not route */
     front.limits.messages_per_second = (uint32_t)core->config->messages_per_second;
+    front.route_limits = gh_session_limits_default;
+    front.route_limits.packet_bytes_max = GH_FRONT_PACKET_BYTES_MAX;
+    front.route_limits.inflight_in_max = 1000;
+    front.route_limits.inflight_out_max = 1000;
+    front.route_limits.inflight_out_bytes_max = 16 << 20;
+    front.route_limits.messages_per_second = 0;
+    front.route_limits.idle_ns = 0;
+    front.route_limits.repeat_ns = 0;
+    front.broker = core->broker;
+    front.expiry_max_s = UINT32_MAX;
+    front.sessions_of_device_max = 1000;
     struct gh_api_services api = {.store = core->store,
                                   .directory = core->directory,
                                   .operators = core->operators,
@@ -348,6 +390,7 @@ static void core_close(struct core *core)
         gh_telemetry_close(core->telemetry);
     if (core->pubsub != NULL)
         gh_pubsub_close(core->pubsub);
+    gh_broker_stop(core->broker);
     for (size_t i = 0; i < core->loops_count; i++)
         gh_loop_close(
             core->loops[i]); /* opens the last letters: completions of the log and the workers */
@@ -357,6 +400,7 @@ static void core_close(struct core *core)
         gh_google_close(core->google);
 #endif
     gh_front_close(core->front);
+    gh_broker_close(core->broker);
     if (core->http != NULL)
         gh_http_server_close(core->http);
     if (core->local_http != NULL)
@@ -454,8 +498,9 @@ int core_run(const struct config *config, int keys, int ready)
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
-    bool started = open_memory(&core) && open_threads(&core) && open_faces(&core) &&
-                   open_listeners(&core) && write_listeners(&core) && start_loops(&core);
+    bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
+                   open_faces(&core) && open_listeners(&core) && write_listeners(&core) &&
+                   start_loops(&core);
     if (started) {
         say_ready(&core, ready);
         serve(&core, &stop);

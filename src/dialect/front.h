@@ -41,7 +41,7 @@ struct gh_front_services {
     struct gh_loop *const *loops;
     size_t loops_count;
     const struct gh_dialect
-        *dialects[GH_FRONT_DIALECTS_MAX]; /* asked in this order; NULL at the end */
+        *dialects[GH_FRONT_DIALECTS_MAX];  /* asked in this order; NULL at the end */
     struct gh_session_limits limits;       /* of dialects that do not route, and before CONNECT */
     struct gh_session_limits route_limits; /* of those that do */
     struct gh_broker *broker;              /* NULL: no dialect routes */

@@ -142,8 +142,8 @@ void link_refuse(struct link *link, enum gh_session_refusal refusal, const char 
     const struct gh_front_services *services = &link->port->front->services;
     gh_metric_add(services->metrics, GH_METRIC_connects_refused_total, 1);
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s: %s, %s",
-           GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name),
-           GH_PRINT(link->device_id), reason, detail);
+           GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name), GH_PRINT(link->device_id),
+           reason, detail);
     link_note(link, GH_TRAIL_REFUSAL, reason, gh_slice_text(detail));
     if (link->serial != 0)
         leave(link);
@@ -179,8 +179,8 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
     task->identity.again = again;
     task->identity.routes = link->routed != NULL && !again;
     if (copied && task->identity.routes)
-        copied = gh_arena_copy(&task->arena, link->routed->connect.client_id,
-                               &task->identity.client_id);
+        copied =
+            gh_arena_copy(&task->arena, link->routed->connect.client_id, &task->identity.client_id);
     if (!copied) {
         task_close(task);
         return false;
@@ -290,8 +290,8 @@ static void decide(struct link *link, struct task *task)
 static void decide_again(struct link *link, struct task *task)
 {
     struct gh_identity_verdict *verdict = &task->identity.verdict;
-    bool same = verdict->reason == GH_IDENTITY_ACCEPTED &&
-                verdict->principal.device == link->device;
+    bool same =
+        verdict->reason == GH_IDENTITY_ACCEPTED && verdict->principal.device == link->device;
     if (!link_is_live(link))
         return;
     if (same && keep_names(link, &verdict->principal)) {
@@ -300,8 +300,8 @@ static void decide_again(struct link *link, struct task *task)
         link->expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
         link_note(link, GH_TRAIL_CONNECT, "RENEWED", link->credential);
     } else {
-        note_refusal(link, &task->identity.claim, verdict,
-                     gh_identity_reason_name(verdict->reason), verdict->detail);
+        note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
+                     verdict->detail);
     }
     gh_session_reauthenticated(link->session, same, gh_conn_out(link->conn));
     if (same && !check_still_holds(link)) /* its key may have gone meanwhile */

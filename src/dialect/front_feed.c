@@ -179,7 +179,8 @@ static enum gh_command_outcome send_command(struct link *link, struct gh_command
         topic.overflow || link->sent_count >= GH_FRONT_COMMANDS_MAX ? NULL : malloc(sizeof *sent);
     if (sent == NULL)
         return GH_COMMAND_FULL;
-    uint64_t token = ++link->token_last << 2; /* 0 0; a configuration's ends in 1, the broker's in 1 0 */
+    uint64_t token = ++link->token_last
+                     << 2; /* 0 0; a configuration's ends in 1, the broker's in 1 0 */
     *sent = (struct sent_command){link->sent, command, token,
                                   now_ns + GH_COMMAND_ANSWER_S_MAX * GH_SECOND_NS};
     link->sent = sent;

@@ -57,8 +57,8 @@ struct routed {
     bool attached;                    /* the session is ours */
     bool early, early_present;        /* the broker answered before it returned */
     enum gh_error_code early_result;
-    bool assigned;                    /* the client id is not the client's */
-    bool pump;                        /* there may be something to send */
+    bool assigned; /* the client id is not the client's */
+    bool pump;     /* there may be something to send */
     bool policy_loading, policy_again;
     uint32_t expiry_asked_s;
     uint8_t codes[GH_SESSION_FILTERS_MAX]; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
@@ -177,8 +177,7 @@ void link_check_credential(struct link *link);
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
 /* The documents that concern the device, compiled for this client id; NULL when they cannot be
  * read. On a worker. */
-struct gh_statements *route_statements(struct gh_front *front,
-                                       const struct gh_principal *principal,
+struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
                                        const struct gh_device *device, struct gh_slice client_id,
                                        struct gh_arena *arena, struct gh_error *error);
 /* What policy says of the CONNECT: NULL, or why it is refused (static text). */

@@ -37,8 +37,8 @@ static struct gh_journal_will will_of(const struct gh_mqtt_connect *connect)
                                    .delay_s = connect->will_delay_s,
                                    .retain = connect->will_retain,
                                    .qos = connect->will_qos};
-    will.has_expiry = gh_mqtt_property_find(connect->will_properties,
-                                            GH_MQTT_PROPERTY_MESSAGE_EXPIRY, &expiry);
+    will.has_expiry =
+        gh_mqtt_property_find(connect->will_properties, GH_MQTT_PROPERTY_MESSAGE_EXPIRY, &expiry);
     if (will.has_expiry)
         will.expiry_s = expiry.number;
     return will;
@@ -50,12 +50,11 @@ static bool passed_on(struct gh_slice properties, struct gh_buffer *into, struct
     *out = properties;
     if (properties.size == 0)
         return true;
-    bool copied = gh_mqtt_property_copy(
-        into, properties,
-        GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_TOPIC_ALIAS) |
-            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_MESSAGE_EXPIRY) |
-            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_WILL_DELAY) |
-            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_SUBSCRIPTION_ID));
+    bool copied = gh_mqtt_property_copy(into, properties,
+                                        GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_TOPIC_ALIAS) |
+                                            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_MESSAGE_EXPIRY) |
+                                            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_WILL_DELAY) |
+                                            GH_MQTT_PROPERTY_BIT(GH_MQTT_PROPERTY_SUBSCRIPTION_ID));
     *out = gh_buffer_slice(into);
     return copied;
 }
@@ -102,32 +101,29 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
     return kept;
 }
 
-struct gh_statements *route_statements(struct gh_front *front,
-                                       const struct gh_principal *principal,
+struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
                                        const struct gh_device *device, struct gh_slice client_id,
                                        struct gh_arena *arena, struct gh_error *error)
 {
     struct gh_policy_row *rows;
     size_t count = 0;
-    struct gh_policy_target target = {.tenant = principal->tenant,
-                                      .registry = principal->registry,
-                                      .device = principal->device};
+    struct gh_policy_target target = {
+        .tenant = principal->tenant, .registry = principal->registry, .device = principal->device};
     if (gh_directory_policy_effective(front->services.directory, &target, arena, &rows, &count,
                                       error) != GH_OK)
         return NULL;
-    struct gh_statement_document *documents =
-        gh_arena_array(arena, count + 1, sizeof *documents);
+    struct gh_statement_document *documents = gh_arena_array(arena, count + 1, sizeof *documents);
     if (documents == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++)
         documents[i] = (struct gh_statement_document){rows[i].name, rows[i].document};
-    struct gh_statement_variables variables = {
-        .tenant = principal->tenant_name,
-        .registry = principal->registry_name,
-        .device = principal->device_id,
-        .client = client_id.size > 0 ? client_id : principal->device_id,
-        .attributes = device->attributes,
-        .attributes_count = device->attributes_count};
+    struct gh_statement_variables variables = {.tenant = principal->tenant_name,
+                                               .registry = principal->registry_name,
+                                               .device = principal->device_id,
+                                               .client = client_id.size > 0 ? client_id
+                                                                            : principal->device_id,
+                                               .attributes = device->attributes,
+                                               .attributes_count = device->attributes_count};
     return gh_statements_compile(documents, count, &variables, error);
 }
 
@@ -176,9 +172,8 @@ const char *route_refuses(const struct link *link)
         !gh_statements_allow(routed->statements, GH_DEVICE_ACTION_PUBLISH, connect->will.topic,
                              NULL))
         return "policy does not allow to publish the will";
-    if (connect->will.retain &&
-        !gh_statements_allow(routed->statements, GH_DEVICE_ACTION_RETAIN, connect->will.topic,
-                             NULL))
+    if (connect->will.retain && !gh_statements_allow(routed->statements, GH_DEVICE_ACTION_RETAIN,
+                                                     connect->will.topic, NULL))
         return "policy does not allow to retain the will";
     return NULL;
 }
@@ -283,8 +278,8 @@ void route_detach(struct link *link, enum gh_session_end why)
 {
     struct routed *routed = link->routed;
     struct gh_session_farewell farewell = gh_session_farewell(link->session);
-    struct gh_detach detach = {.will = routed->attached && (why != GH_SESSION_END_CLIENT_CLOSED ||
-                                                            farewell.will),
+    struct gh_detach detach = {.will = routed->attached &&
+                                       (why != GH_SESSION_END_CLIENT_CLOSED || farewell.will),
                                .has_expiry = farewell.has_expiry,
                                .expiry_s = farewell.expiry_s};
     struct gh_attachment *attachment = routed->attachment;
@@ -515,9 +510,9 @@ static enum gh_session_sending send_delivery(struct link *link, const struct gh_
 
 static bool may_receive(struct link *link, const struct gh_delivery *delivery)
 {
-    return delivery->release || gh_statements_allow(link->routed->statements,
-                                                    GH_DEVICE_ACTION_RECEIVE,
-                                                    delivery->message->topic, NULL);
+    return delivery->release ||
+           gh_statements_allow(link->routed->statements, GH_DEVICE_ACTION_RECEIVE,
+                               delivery->message->topic, NULL);
 }
 
 static void note_dropped(struct link *link)
@@ -619,8 +614,8 @@ static void read_policy(struct task *task)
 {
     struct gh_device device;
     struct gh_directory *directory = task->front->services.directory;
-    task->code = gh_directory_device_get(directory, task->device, &task->arena, &device,
-                                         &task->error);
+    task->code =
+        gh_directory_device_get(directory, task->device, &task->arena, &device, &task->error);
     if (task->code != GH_OK)
         return;
     struct gh_principal principal = {.tenant = device.tenant,
@@ -629,9 +624,8 @@ static void read_policy(struct task *task)
                                      .tenant_name = device.tenant_name,
                                      .registry_name = device.registry_name,
                                      .device_id = device.id};
-    task->policy.statements =
-        route_statements(task->front, &principal, &device, task->policy.client_id, &task->arena,
-                         &task->error);
+    task->policy.statements = route_statements(task->front, &principal, &device,
+                                               task->policy.client_id, &task->arena, &task->error);
 }
 
 static void policy_read(struct task *task)

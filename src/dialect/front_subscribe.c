@@ -10,8 +10,7 @@ static uint8_t subscribe(struct link *link, const struct gh_mqtt_filters *filter
         return route_subscribe(link, filters, filter);
     if (grant->feed == GH_FEED_NONE)
         link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "FILTER_FORBIDDEN", filter->filter);
-    else if (link->routed != NULL &&
-             !route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
+    else if (link->routed != NULL && !route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
         grant->feed = GH_FEED_NONE;
     else if (feed_subscribe(link, grant))
         return grant->qos;

@@ -293,8 +293,7 @@ void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
     visit_all(sessions, (struct range){.registry = registry}, visit_order, &kind);
 }
 
-void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
-                              enum gh_order_kind kind)
+void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant, enum gh_order_kind kind)
 {
     count_epoch(sessions, kind);
     visit_all(sessions, (struct range){.tenant = tenant}, visit_order, &kind);

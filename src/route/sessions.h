@@ -4,9 +4,9 @@
  *
  * A session lives on one event loop; nobody else touches it. Whoever wants something of it sends an
  * order, a letter to that loop, and the loop finds the session by device and serial: an order for a
- * session that has ended meanwhile is returned undelivered. A device has one session for each of its
- * client ids (in dialects that know one session only, one); entering a second one orders the first
- * to close (TAKEN_OVER).
+ * session that has ended meanwhile is returned undelivered. A device has one session for each of
+ * its client ids (in dialects that know one session only, one); entering a second one orders the
+ * first to close (TAKEN_OVER).
  *
  * Memory: the table copies what it is given. Orders are made here and freed by gh_order_free.
  * Threads: any, a sharded lock inside. */
@@ -73,8 +73,8 @@ void gh_sessions_close(struct gh_sessions *sessions);
  * have seen a device that was blocked meanwhile, and is made again. */
 uint64_t gh_sessions_epoch(struct gh_sessions *sessions);
 
-/* Enters a session and orders the one with the same device and client key to close. Fills `presence->serial`,
- * which is unique in the life of the process. False when there is no memory. */
+/* Enters a session and orders the one with the same device and client key to close. Fills
+ * `presence->serial`, which is unique in the life of the process. False when there is no memory. */
 GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
                                    struct gh_presence *presence);
 /* Takes the session out; nothing happens when another one has taken its place. */
@@ -105,8 +105,8 @@ void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
                               enum gh_order_kind kind);
 /* Tells the device's sessions whether their packets are traced. */
 bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced);
-/* Sends a command to its device's newest session, which completes it; completes it with NOT_CONNECTED at
- * once when there is none. Takes the command. */
+/* Sends a command to its device's newest session, which completes it; completes it with
+ * NOT_CONNECTED at once when there is none. Takes the command. */
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);
 
 void gh_order_free(struct gh_order *order);

@@ -25,9 +25,8 @@ static bool claim(const struct gh_mqtt_connect *connect, struct gh_identity_clai
                   enum gh_session_refusal *refusal, const char **why)
 {
     struct gh_slice proof = connect->has_auth ? connect->auth_data : connect->password;
-    *out = (struct gh_identity_claim){.by = GH_IDENTITY_BY_TENANT_NAME,
-                                      .over = GH_IDENTITY_OVER_MQTT,
-                                      .policy = gh_jwt_native};
+    *out = (struct gh_identity_claim){
+        .by = GH_IDENTITY_BY_TENANT_NAME, .over = GH_IDENTITY_OVER_MQTT, .policy = gh_jwt_native};
     if (connect->has_auth && !gh_slice_equal_nocase(connect->auth_method, GH_SLICE("JWT"))) {
         *refusal = GH_SESSION_REFUSED_AUTH_METHOD;
         *why = "the authentication method is not JWT";

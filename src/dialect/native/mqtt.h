@@ -5,11 +5,12 @@
  * data, which can then be renewed on the live connection. The client id is free, within policy; an
  * empty one stands for the device's id.
  *
- * Topics are the tenant's own, as policy allows, and go to whoever subscribes. Those that begin with
+ * Topics are the tenant's own, as policy allows, and go to whoever subscribes. Those that begin
+ * with
  * `$` are not for devices, but for the platform's services:
- *   publish    $gatehouse/events, $gatehouse/events/CHANNEL (the registry's routes), $gatehouse/state
- *   subscribe  $gatehouse/config, $gatehouse/commands/#
- * Policy is asked for these too. Pure functions. Threads: any. */
+ *   publish    $gatehouse/events, $gatehouse/events/CHANNEL (the registry's routes),
+ * $gatehouse/state subscribe  $gatehouse/config, $gatehouse/commands/# Policy is asked for these
+ * too. Pure functions. Threads: any. */
 #ifndef GH_DIALECT_NATIVE_MQTT_H
 #define GH_DIALECT_NATIVE_MQTT_H
 
