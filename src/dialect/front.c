@@ -66,7 +66,7 @@ void link_settle(struct link *link)
     int64_t commands_ns = link_commands_deadline_ns(link);
     if (commands_ns < deadline_ns)
         deadline_ns = commands_ns;
-    if (link->serial != 0 && link->expires_ns < deadline_ns)
+    if (link->admitted && link->expires_ns < deadline_ns)
         deadline_ns = link->expires_ns;
     gh_conn_set_deadline(link->conn, deadline_ns == INT64_MAX ? 0
                                      : deadline_ns > 0        ? deadline_ns
@@ -161,8 +161,11 @@ static void leave(struct link *link, enum gh_session_end why, const char *detail
     gh_sessions_leave(services->sessions, link->device, link->serial);
     gh_map_remove(&link->port->links, key_of(&link->serial));
     link->serial = 0;
-    if (!link->admitted)
+    if (!link->admitted) { /* refusals were noted where they were decided */
+        if (why != GH_SESSION_END_REFUSED)
+            link_note(link, GH_TRAIL_REFUSAL, gh_session_end_name(why), gh_slice_text(detail));
         return;
+    }
     link->admitted = false;
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, -1);
     link_note(link, GH_TRAIL_DISCONNECT, gh_session_end_name(why), gh_slice_text(detail));
@@ -242,7 +245,7 @@ static void tick(void *state)
 {
     struct link *link = state;
     int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
-    if (link->serial != 0 && now_ns >= link->expires_ns)
+    if (link->admitted && now_ns >= link->expires_ns)
         link_end(link, GH_SESSION_END_TOKEN_EXPIRED, "the token's time is over");
     link_check_commands(link, now_ns);
     gh_session_tick(link->session, now_ns, gh_conn_out(link->conn));

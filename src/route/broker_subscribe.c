@@ -311,7 +311,8 @@ static int by_session(const void *a, const void *b)
 static size_t merge(struct collecting *found, struct target *list)
 {
     size_t count = 0;
-    qsort(found->list, found->count, sizeof *found->list, by_session);
+    if (found->count > 1)
+        qsort(found->list, found->count, sizeof *found->list, by_session);
     for (size_t i = 0; i < found->count; i++) {
         struct leaf *leaf = found->list[i];
         if (leaf->is_group) {
