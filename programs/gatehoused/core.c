@@ -175,6 +175,7 @@ static bool open_faces(struct core *core)
                                       .loops_count = core->loops_count,
                                       .limits = gh_session_limits_default,
                                       .utc_ms = gh_time_utc_ms};
+    front.limits.qos_max = 1; /* no dialect takes QoS 2 */
     front.limits.messages_per_second = (uint32_t)core->config->messages_per_second;
     struct gh_api_services api = {.store = core->store,
                                   .directory = core->directory,

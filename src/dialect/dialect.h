@@ -10,7 +10,7 @@
 
 #include "identity/device.h"
 #include "pubsub/message.h"
-#include "wire/mqtt/packet.h"
+#include "session/session.h"
 
 enum gh_operation_kind {
     GH_OPERATION_EVENT,    /* goes to the log */
@@ -51,12 +51,12 @@ struct gh_dialect {
     /* Whether this CONNECT is of this dialect; the first in the server's list that says so has it.
      */
     bool (*recognise)(const struct gh_mqtt_connect *connect);
-    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. Returns 0, or
-     * the CONNACK code to refuse with and then `*why` (static text). */
-    uint8_t (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
-                     const char **why);
-    /* The CONNACK code for a refusal that identity decided. */
-    uint8_t (*refusal)(enum gh_identity_reason reason);
+    /* Reads who the CONNECT says it is; identity/device.h decides whether that is so. False when it
+     * is to be refused at once, with `*refusal` and `*why` (static text). */
+    bool (*claim)(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
+                  enum gh_session_refusal *refusal, const char **why);
+    /* What the peer is told of a refusal that identity decided. */
+    enum gh_session_refusal (*refusal)(enum gh_identity_reason reason);
     /* The tenant by the dialect's own name for it. */
     struct gh_slice (*tenant_name)(const struct gh_registry *registry);
     struct gh_operation (*publish)(const struct gh_speaker *speaker,

@@ -41,7 +41,7 @@ void link_note(const struct link *link, enum gh_trail_kind kind, const char *rea
 void link_end(struct link *link, enum gh_session_end why, const char *detail)
 {
     if (link->conn != NULL)
-        gh_session_end(link->session, why, detail);
+        gh_session_end(link->session, why, detail, gh_conn_out(link->conn));
 }
 
 void link_settle(struct link *link)
@@ -90,19 +90,41 @@ static void on_publish(void *link, const struct gh_mqtt_publish *publish)
     link_publish(link, publish);
 }
 
-static uint8_t on_subscribe(void *link, struct gh_slice filter, uint8_t qos)
+static void on_subscribe(void *link, const struct gh_mqtt_filters *filters)
 {
-    return link_subscribe(link, filter, qos);
+    link_subscribe(link, filters);
 }
 
-static void on_subscribed(void *link, struct gh_slice filter, uint8_t granted)
+static void on_unsubscribe(void *link, const struct gh_mqtt_filters *filters)
 {
-    link_subscribed(link, filter, granted);
+    link_unsubscribe(link, filters);
 }
 
-static void on_unsubscribe(void *link, struct gh_slice filter)
+/* The dialects here have neither QoS 2 nor a sign-in by AUTH, so these do what the protocol asks
+ * for and nothing else. */
+
+static void on_reauthenticate(void *context, struct gh_slice data)
 {
-    link_unsubscribe(link, filter);
+    struct link *link = context;
+    (void)data;
+    gh_session_reauthenticated(link->session, false, gh_conn_out(link->conn));
+}
+
+static void on_release(void *context, uint16_t packet_id)
+{
+    struct link *link = context;
+    gh_session_complete(link->session, packet_id, gh_conn_out(link->conn));
+}
+
+static void on_received(void *context, uint64_t token)
+{
+    struct link *link = context;
+    gh_session_release(link->session, token, gh_conn_out(link->conn));
+}
+
+static void on_traced(void *link, bool inbound, struct gh_slice packet)
+{
+    (void)link, (void)inbound, (void)packet;
 }
 
 static void on_delivered(void *link, uint64_t token, bool acknowledged)
@@ -145,12 +167,15 @@ static void on_end(void *context, enum gh_session_end why, const char *detail)
 
 static const struct gh_session_host host = {
     .authenticate = on_authenticate,
+    .reauthenticate = on_reauthenticate,
     .publish = on_publish,
+    .release = on_release,
     .subscribe = on_subscribe,
-    .subscribed = on_subscribed,
     .unsubscribe = on_unsubscribe,
+    .received = on_received,
     .delivered = on_delivered,
     .heartbeat = on_heartbeat,
+    .traced = on_traced,
     .end = on_end,
 };
 
@@ -221,7 +246,7 @@ static void closed(void *state, const char *why)
     struct link *link = state;
     link->closing = true;
     if (!gh_session_ended(link->session))
-        gh_session_end(link->session, GH_SESSION_END_NETWORK, why);
+        gh_session_end(link->session, GH_SESSION_END_NETWORK, why, NULL);
     link->conn = NULL;
     link_release(link);
 }

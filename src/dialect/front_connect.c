@@ -32,10 +32,10 @@ static void note_refusal(const struct link *link, const struct gh_identity_claim
                       .address = gh_slice_text(peer)});
 }
 
-static void refuse(struct link *link, uint8_t connack_code)
+static void refuse(struct link *link, enum gh_session_refusal refusal)
 {
     if (link->conn != NULL)
-        gh_session_refuse(link->session, connack_code, gh_conn_out(link->conn));
+        gh_session_refuse(link->session, refusal, gh_conn_out(link->conn));
 }
 
 static void check_identity(struct task *task)
@@ -118,7 +118,7 @@ static void admit(struct link *link, int64_t now_ms)
     gh_metric_add(services->metrics, GH_METRIC_connects_accepted_total, 1);
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, 1);
     link_note(link, GH_TRAIL_CONNECT, link->dialect->name, link->credential);
-    gh_session_admit(link->session, gh_conn_out(link->conn));
+    gh_session_admit(link->session, &gh_session_admission_default, gh_conn_out(link->conn));
 }
 
 static void identity_checked(struct task *task);
@@ -166,7 +166,7 @@ static void decide(struct link *link, struct task *task)
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->expires_at_ms = verdict->valid_until_s * 1000;
     if (link->view == NULL || !keep_names(link, &verdict->principal) || !enter(link, now_ms)) {
-        refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
         return;
     }
     if (check_still_holds(link)) {
@@ -177,7 +177,7 @@ static void decide(struct link *link, struct task *task)
     if (++link->tries >= TRIES_MAX || !start_check(link, &task->identity.claim)) {
         note_refusal(link, &task->identity.claim, verdict, "UNAVAILABLE",
                      "the directory keeps changing");
-        refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }
 }
 
@@ -193,6 +193,7 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct gh_identity_claim claim = {0};
+    enum gh_session_refusal refusal = GH_SESSION_REFUSED_UNAVAILABLE;
     const char *why = "";
     for (size_t i = 0; i < GH_FRONT_DIALECTS_MAX && services->dialects[i] != NULL; i++) {
         if (!services->dialects[i]->recognise(connect))
@@ -203,18 +204,19 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
     if (link->dialect == NULL) {
         claim.device = connect->client_id;
         note_refusal(link, &claim, NULL, "CLIENT_ID", "no dialect knows a client id like this one");
-        refuse(link, GH_MQTT_REFUSED_CLIENT_ID);
+        refuse(link, GH_SESSION_REFUSED_CLIENT_ID);
         return;
     }
-    uint8_t code = link->dialect->claim(connect, &claim, &why);
-    if (code != GH_MQTT_ACCEPTED) {
+    if (!link->dialect->claim(connect, &claim, &refusal, &why)) {
         if (claim.device.size == 0)
             claim.device = connect->client_id;
         note_refusal(link, &claim, NULL,
-                     code == GH_MQTT_REFUSED_CLIENT_ID ? "CLIENT_ID" : "NO_TOKEN", why);
-        refuse(link, code);
+                     refusal == GH_SESSION_REFUSED_CREDENTIALS ? "NO_TOKEN"
+                                                               : gh_session_refusal_name(refusal),
+                     why);
+        refuse(link, refusal);
     } else if (!start_check(link, &claim)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");
-        refuse(link, GH_MQTT_REFUSED_UNAVAILABLE);
+        refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }
 }

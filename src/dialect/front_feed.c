@@ -21,7 +21,7 @@ static struct feed *feed_of(struct link *link, enum gh_feed feed)
     return feed == GH_FEED_CONFIG ? &link->config : &link->commands;
 }
 
-uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos)
+static uint8_t subscribe(struct link *link, struct gh_slice filter, uint8_t qos)
 {
     struct gh_speaker speaker = link_speaker(link);
     struct gh_grant grant = link->dialect->subscribe(&speaker, filter, qos);
@@ -37,7 +37,7 @@ uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos)
     return grant.qos;
 }
 
-void link_subscribed(struct link *link, struct gh_slice filter, uint8_t granted)
+static void subscribed(struct link *link, struct gh_slice filter, uint8_t granted)
 {
     struct gh_speaker speaker = link_speaker(link);
     if (granted != GH_MQTT_SUBACK_REFUSED &&
@@ -45,7 +45,23 @@ void link_subscribed(struct link *link, struct gh_slice filter, uint8_t granted)
         link_fetch_config(link);
 }
 
-void link_unsubscribe(struct link *link, struct gh_slice filter)
+/* What follows from a subscription is sent behind its SUBACK. */
+void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters)
+{
+    struct gh_mqtt_filters at = *filters;
+    struct gh_mqtt_filter filter;
+    uint8_t codes[GH_SESSION_FILTERS_MAX];
+    size_t count = 0;
+    while (gh_mqtt_filter_next(&at, &filter))
+        codes[count++] = subscribe(link, filter.filter, filter.qos);
+    gh_session_suback(link->session, codes, count, gh_conn_out(link->conn));
+    at = *filters;
+    for (size_t i = 0; gh_mqtt_filter_next(&at, &filter); i++)
+        if (link_is_live(link))
+            subscribed(link, filter.filter, codes[i]);
+}
+
+static void unsubscribe(struct link *link, struct gh_slice filter)
 {
     struct gh_speaker speaker = link_speaker(link);
     struct gh_grant grant = link->dialect->subscribe(&speaker, filter, 0);
@@ -56,6 +72,16 @@ void link_unsubscribe(struct link *link, struct gh_slice filter)
     *feed = (struct feed){0};
     if (grant.feed == GH_FEED_CONFIG && link->config_token != 0)
         gh_session_withdraw(link->session, link->config_token);
+}
+
+void link_unsubscribe(struct link *link, const struct gh_mqtt_filters *filters)
+{
+    struct gh_mqtt_filters at = *filters;
+    struct gh_mqtt_filter filter;
+    uint8_t codes[GH_SESSION_FILTERS_MAX] = {0};
+    while (gh_mqtt_filter_next(&at, &filter))
+        unsubscribe(link, filter.filter);
+    gh_session_unsuback(link->session, codes, filters->count, gh_conn_out(link->conn));
 }
 
 /* --- configuration */
@@ -79,9 +105,11 @@ static void send_config(struct link *link, int64_t version, struct gh_slice data
     if (link->config_token != 0 && link->config_token != config_token(version))
         gh_session_withdraw(link->session, link->config_token);
     link->config_token = config_token(version);
-    enum gh_session_sending sending = gh_session_publish(
-        link->session, gh_slice_text(link->config.base), data, link->config.qos, link->config_token,
-        gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
+    struct gh_session_message message = {
+        .topic = gh_slice_text(link->config.base), .payload = data, .qos = link->config.qos};
+    enum gh_session_sending sending =
+        gh_session_publish(link->session, &message, link->config_token,
+                           gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT) {
         link->config_token = 0;
         link->config_again = sending == GH_SESSION_FULL; /* when the output has drained */
@@ -197,9 +225,10 @@ static enum gh_command_outcome send_command(struct link *link, struct gh_command
                                   now_ns + GH_COMMAND_ANSWER_S_MAX * GH_SECOND_NS};
     link->sent = sent;
     link->sent_count++;
+    struct gh_session_message message = {
+        .topic = gh_buffer_slice(&topic), .payload = command->payload, .qos = link->commands.qos};
     enum gh_session_sending sending =
-        gh_session_publish(link->session, gh_buffer_slice(&topic), command->payload,
-                           link->commands.qos, token, now_ns, gh_conn_out(link->conn));
+        gh_session_publish(link->session, &message, token, now_ns, gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT)
         (void)take_sent(link, token);
     return outcomes[sending];

@@ -127,9 +127,8 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 void link_publish(struct link *link, const struct gh_mqtt_publish *publish);
 
 /* --- front_feed.c: configuration and commands, to the device */
-uint8_t link_subscribe(struct link *link, struct gh_slice filter, uint8_t qos);
-void link_subscribed(struct link *link, struct gh_slice filter, uint8_t granted);
-void link_unsubscribe(struct link *link, struct gh_slice filter);
+void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters);
+void link_unsubscribe(struct link *link, const struct gh_mqtt_filters *filters);
 void link_delivered(struct link *link, uint64_t token, bool acknowledged);
 void link_fetch_config(struct link *link);
 void link_command(struct link *link, struct gh_command *command);

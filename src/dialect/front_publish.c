@@ -30,7 +30,8 @@ static void posting_done(struct gh_letter *letter)
                           posting->publication.at_ms);
     if (link->conn != NULL && posting->packet_id != 0) {
         if (stored)
-            gh_session_puback(link->session, posting->packet_id, gh_conn_out(link->conn));
+            gh_session_acknowledge(link->session, posting->packet_id, GH_MQTT_REASON_SUCCESS,
+                                   gh_conn_out(link->conn));
         else /* without PUBACK the device keeps the message and sends it again */
             link_end(link, GH_SESSION_END_OVERLOAD, "the message log cannot take the message");
     }
@@ -136,7 +137,8 @@ static void state_stored(struct task *task)
     if (link->conn == NULL || task->qos == 0)
         return;
     if (task->code == GH_OK)
-        gh_session_puback(link->session, task->packet_id, gh_conn_out(link->conn));
+        gh_session_acknowledge(link->session, task->packet_id, GH_MQTT_REASON_SUCCESS,
+                               gh_conn_out(link->conn));
     else
         link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored");
 }

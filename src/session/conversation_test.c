@@ -45,7 +45,7 @@ static void authenticate(void *context, const struct gh_mqtt_connect *connect)
 {
     struct world *world = context;
     (void)connect;
-    gh_session_admit(world->session, &world->down);
+    gh_session_admit(world->session, &gh_session_admission_default, &world->down);
 }
 
 static void session_publish(void *context, const struct gh_mqtt_publish *publish)
@@ -56,22 +56,39 @@ static void session_publish(void *context, const struct gh_mqtt_publish *publish
     world->waiting[world->waiting_count++] = publish->packet_id;
 }
 
-static uint8_t session_subscribe(void *context, struct gh_slice filter, uint8_t qos)
-{
-    (void)context, (void)filter;
-    return qos;
-}
-
-static void session_subscribed(void *context, struct gh_slice filter, uint8_t granted)
+static void session_subscribe(void *context, const struct gh_mqtt_filters *filters)
 {
     struct world *world = context;
-    (void)filter;
-    world->subscribed = granted == 1;
+    struct gh_mqtt_filters at = *filters;
+    struct gh_mqtt_filter filter;
+    CHECK("one filter", gh_mqtt_filter_next(&at, &filter));
+    world->subscribed = filter.qos == 1;
+    gh_session_suback(world->session, &filter.qos, 1, &world->down);
 }
 
-static void session_unsubscribe(void *context, struct gh_slice filter)
+static void session_unsubscribe(void *context, const struct gh_mqtt_filters *filters)
 {
-    (void)context, (void)filter;
+    (void)context, (void)filters;
+}
+
+static void session_reauthenticate(void *context, struct gh_slice data)
+{
+    (void)context, (void)data;
+}
+
+static void session_release(void *context, uint16_t packet_id)
+{
+    (void)context, (void)packet_id;
+}
+
+static void session_received(void *context, uint64_t token)
+{
+    (void)context, (void)token;
+}
+
+static void session_traced(void *context, bool inbound, struct gh_slice packet)
+{
+    (void)context, (void)inbound, (void)packet;
 }
 
 static void session_delivered(void *context, uint64_t token, bool acknowledged)
@@ -94,8 +111,18 @@ static void session_end(void *context, enum gh_session_end why, const char *deta
 }
 
 static const struct gh_session_host session_host = {
-    authenticate,        session_publish,   session_subscribe, session_subscribed,
-    session_unsubscribe, session_delivered, session_heartbeat, session_end};
+    .authenticate = authenticate,
+    .reauthenticate = session_reauthenticate,
+    .publish = session_publish,
+    .release = session_release,
+    .subscribe = session_subscribe,
+    .unsubscribe = session_unsubscribe,
+    .received = session_received,
+    .delivered = session_delivered,
+    .heartbeat = session_heartbeat,
+    .traced = session_traced,
+    .end = session_end,
+};
 
 /* The client's host. */
 
@@ -156,6 +183,7 @@ static const struct gh_session_limits limits = {
     .inflight_in_max = WAITING_MAX,
     .inflight_out_max = 4,
     .inflight_out_bytes_max = 64,
+    .qos_max = 2,
     .messages_per_second = 50,
     .messages_burst = 5,
     .connect_ns = 60 * GH_SECOND_NS,
@@ -178,7 +206,7 @@ static void carry(struct world *world, struct gh_buffer *from, struct gh_buffer 
 static void session_turn(struct world *world)
 {
     if (world->waiting_count != 0 && next_random(world) % 2 == 0) {
-        gh_session_puback(world->session, world->waiting[0], &world->down);
+        gh_session_acknowledge(world->session, world->waiting[0], 0, &world->down);
         world->waiting_count--;
         for (size_t i = 0; i < world->waiting_count; i++)
             world->waiting[i] = world->waiting[i + 1];
@@ -190,9 +218,11 @@ static void session_turn(struct world *world)
     gh_buffer_drop(&world->at_session, consumed);
     char text[16];
     int size = snprintf(text, sizeof text, "%u", world->down_next);
+    struct gh_session_message message = {
+        .topic = GH_SLICE("down"), .payload = gh_slice(text, (size_t)size), .qos = 1};
     if (world->subscribed && world->down_next < MESSAGES &&
-        gh_session_publish(world->session, GH_SLICE("down"), gh_slice(text, (size_t)size), 1,
-                           world->down_next, world->now_ns, &world->down) == GH_SESSION_SENT)
+        gh_session_publish(world->session, &message, world->down_next, world->now_ns,
+                           &world->down) == GH_SESSION_SENT)
         world->down_next++;
 }
 

@@ -1,136 +1,123 @@
-/* Messages to the peer: QoS 0 goes into the output queue and is forgotten, QoS 1 is kept as the
- * bytes that were sent until its PUBACK comes, it is withdrawn, or the session ends. */
+/* Messages to the peer. QoS 0 goes into the output queue and is forgotten; QoS 1 and 2 are kept as
+ * their id and token until the peer's last word:
+ *
+ *   QoS 1   PUBLISH -> OUT_QOS1 -> PUBACK
+ *   QoS 2   PUBLISH -> OUT_QOS2 -> PUBREC -> OUT_RECEIVED -> host releases -> PUBREL
+ *           -> OUT_RELEASED -> PUBCOMP
+ *
+ * Where the limits ask for repetition their bytes are kept too. */
 #include "session/session_internal.h"
-#include <assert.h>
+#include "wire/mqtt/property.h"
 #include <stdlib.h>
 #include <string.h>
 
+/* What is in flight. */
+
 size_t gh_session_inflight_out(const struct gh_session *session)
 {
-    return session->out_count;
+    size_t count = 0;
+    for (size_t i = 0; i < session->out_count; i++)
+        count += !session->out[i].withdrawn;
+    return count;
 }
 
-static size_t find(const struct gh_session *session, uint16_t packet_id)
+static struct gh_session_outbound *find(const struct gh_session *session, uint16_t packet_id)
 {
-    size_t i = 0;
-    while (i < session->out_count && session->out[i].packet_id != packet_id)
-        i++;
-    return i;
+    for (size_t i = 0; i < session->out_count; i++)
+        if (session->out[i].packet_id == packet_id)
+            return &session->out[i];
+    return NULL;
+}
+
+static struct gh_session_outbound *find_token(const struct gh_session *session, uint64_t token)
+{
+    for (size_t i = 0; i < session->out_count; i++)
+        if (session->out[i].token == token && !session->out[i].withdrawn)
+            return &session->out[i];
+    return NULL;
 }
 
 static uint16_t next_id(struct gh_session *session)
 {
     do {
         session->last_id++;
-    } while (session->last_id == 0 || find(session, session->last_id) < session->out_count);
-    return session->last_id;
+    } while (session->last_id == 0 || find(session, session->last_id) != NULL);
+    return session->last_id; /* [MQTT-2.3.1-4 / MQTT-2.2.1-4] */
+}
+
+static bool repeats(const struct gh_session *session)
+{
+    return session->limits->repeat_ns != 0 && !gh_session_speaks_5(session);
 }
 
 static bool full(const struct gh_session *session, size_t size)
 {
     const struct gh_session_limits *limits = session->limits;
     return session->out_count >= limits->inflight_out_max ||
-           (session->out_count != 0 && limits->repeat_ns != 0 &&
+           session->out_counted >= session->receive_max || /* [/ MQTT-3.3.4-9, MQTT-4.9.0-2] */
+           (session->out_count != 0 && repeats(session) &&
             session->out_bytes + size > limits->inflight_out_bytes_max);
 }
 
-/* Keeps what a repetition needs, as it goes over the wire. False when there is no memory. */
-static bool add(struct gh_session *session, const struct gh_mqtt_publish *publish, size_t size,
-                uint64_t token, int64_t now_ns)
+static bool add(struct gh_session *session, struct gh_session_outbound added)
 {
-    struct gh_session_outbound added = {
-        .token = token, .sent_ns = now_ns, .packet_id = publish->packet_id};
     struct gh_session_outbound *list = gh_session_list_grow(
         session->out, session->out_count, &session->out_capacity, sizeof *session->out);
-
     if (list == NULL)
         return false;
     session->out = list;
-    if (session->limits->repeat_ns != 0) {
+    list[session->out_count++] = added;
+    session->out_bytes += added.size;
+    session->out_counted += added.counted;
+    return true;
+}
+
+/* Adds it, with what a repetition needs as it goes over the wire. False when there is no memory. */
+static bool add_publish(struct gh_session *session, const struct gh_mqtt_publish *publish,
+                        size_t size, uint64_t token, int64_t now_ns)
+{
+    struct gh_session_outbound added = {
+        .token = token,
+        .sent_ns = now_ns,
+        .packet_id = publish->packet_id,
+        .state = publish->qos == 1 ? GH_SESSION_OUT_QOS1 : GH_SESSION_OUT_QOS2,
+        .counted = true,
+    };
+
+    if (repeats(session)) {
         added.packet = malloc(size);
         if (added.packet == NULL)
             return false;
         struct gh_buffer copy = gh_buffer_fixed(added.packet, size);
-        gh_mqtt_write_publish(GH_MQTT_V311, publish, &copy);
+        gh_mqtt_write_publish(gh_session_version(session), publish, &copy);
         assert(copy.size == size && !copy.overflow);
-        added.size = size;
+        added.size = (uint32_t)size;
     }
-    session->out_bytes += added.size;
-    list[session->out_count++] = added;
-    return true;
-}
-
-static void remove_entry(struct gh_session *session, size_t i)
-{
-    free(session->out[i].packet);
-    session->out_bytes -= session->out[i].size;
-    session->out_count--;
-    memmove(session->out + i, session->out + i + 1,
-            (session->out_count - i) * sizeof *session->out);
-    if (session->out_count == 0)
-        gh_session_outbound_free(session);
-}
-
-enum gh_session_sending gh_session_publish(struct gh_session *session, struct gh_slice topic,
-                                           struct gh_slice payload, uint8_t qos, uint64_t token,
-                                           int64_t now_ns, struct gh_buffer *out)
-{
-    struct gh_mqtt_publish publish = {.topic = topic, .payload = payload, .qos = qos};
-    size_t size = gh_mqtt_publish_size(GH_MQTT_V311, &publish);
-
-    assert(qos <= 1);
-    if (!gh_session_connected(session))
-        return GH_SESSION_GONE;
-    if (topic.size > UINT16_MAX || size > GH_MQTT_BODY_BYTES_MAX ||
-        size + gh_session_headroom(session) > out->size_max)
-        return GH_SESSION_TOO_LARGE;
-    if (size + gh_session_headroom(session) > gh_session_room(out) ||
-        (qos == 1 && full(session, size)))
-        return GH_SESSION_FULL;
-    if (gh_buffer_reserve(out, size) ==
-        NULL) { /* before it is in flight: `delivered` stays silent */
-        gh_session_check_written(session, out);
-        return GH_SESSION_GONE;
-    }
-    if (qos == 1) {
-        publish.packet_id = next_id(session);
-        if (!add(session, &publish, size, token, now_ns))
-            return GH_SESSION_FULL;
-    }
-    session->out_ns = now_ns;
-    gh_mqtt_write_publish(GH_MQTT_V311, &publish, out);
-    if (qos == 0)
-        session->host->delivered(session->context, token, true);
-    return GH_SESSION_SENT;
-}
-
-bool gh_session_withdraw(struct gh_session *session, uint64_t token)
-{
-    for (size_t i = 0; i < session->out_count; i++) {
-        if (session->out[i].token != token)
-            continue;
-        remove_entry(session, i);
-        session->host->delivered(session->context, token, false);
+    if (add(session, added))
         return true;
-    }
+    free(added.packet);
     return false;
 }
 
-void gh_session_outbound_acknowledged(struct gh_session *session, uint16_t packet_id)
+static void forget_packet(struct gh_session *session, struct gh_session_outbound *outbound)
 {
-    size_t i = find(session, packet_id);
-
-    if (i == session->out_count)
-        return; /* of a message withdrawn, or a second PUBACK after a repetition */
-    uint64_t token = session->out[i].token;
-    remove_entry(session, i);
-    session->host->delivered(session->context, token, true);
+    free(outbound->packet);
+    session->out_bytes -= outbound->size;
+    outbound->packet = NULL;
+    outbound->size = 0;
 }
 
-void gh_session_outbound_drop(struct gh_session *session)
+static void remove_entry(struct gh_session *session, struct gh_session_outbound *outbound)
 {
-    while (session->out_count != 0)
-        gh_session_withdraw(session, session->out[0].token);
+    size_t i = (size_t)(outbound - session->out);
+    forget_packet(session, outbound);
+    session->out_counted -= outbound->counted;
+    if (outbound->state == GH_SESSION_OUT_RECEIVED)
+        session->out_due--;
+    session->out_count--;
+    memmove(outbound, outbound + 1, (session->out_count - i) * sizeof *outbound);
+    if (session->out_count == 0)
+        gh_session_outbound_free(session);
 }
 
 void gh_session_outbound_free(struct gh_session *session)
@@ -139,37 +126,327 @@ void gh_session_outbound_free(struct gh_session *session)
         free(session->out[i].packet);
     free(session->out);
     session->out = NULL;
-    session->out_count = session->out_capacity = 0;
+    session->out_count = session->out_capacity = session->out_counted = session->out_due = 0;
     session->out_bytes = 0;
 }
+
+/* Sending. */
+
+static size_t properties_bytes(const struct gh_session_message *message)
+{
+    enum { ALIAS_BYTES = 3, EXPIRY_BYTES = 5, IDENTIFIER_BYTES = 5 };
+    return ALIAS_BYTES + EXPIRY_BYTES + message->identifiers_count * IDENTIFIER_BYTES +
+           message->properties.size;
+}
+
+/* The block of a PUBLISH of MQTT 5: what the session and the subscription add, then what the
+ * message brought. */
+static void put_properties(const struct gh_session_message *message, uint16_t alias,
+                           struct gh_buffer *block)
+{
+    if (alias != 0)
+        gh_mqtt_property_put_number(block, GH_MQTT_PROPERTY_TOPIC_ALIAS, alias);
+    if (message->has_expiry) /* [/ MQTT-3.3.2-6] */
+        gh_mqtt_property_put_number(block, GH_MQTT_PROPERTY_MESSAGE_EXPIRY, message->expiry_s);
+    for (size_t i = 0; i < message->identifiers_count; i++) /* [/ MQTT-3.3.4-3, -4] */
+        gh_mqtt_property_put_number(block, GH_MQTT_PROPERTY_SUBSCRIPTION_ID,
+                                    message->identifiers[i]);
+    gh_buffer_put(block, message->properties);
+}
+
+/* Whether a PUBLISH of `size` bytes goes out now. */
+static enum gh_session_sending admits(const struct gh_session *session,
+                                      const struct gh_mqtt_publish *publish, size_t size,
+                                      const struct gh_buffer *out)
+{
+    size_t needed = size + gh_session_headroom(session);
+
+    if (size > GH_MQTT_BODY_BYTES_MAX || needed > out->size_max ||
+        (session->peer_bytes != 0 && size > session->peer_bytes)) /* [/ MQTT-3.1.2-24, -25] */
+        return GH_SESSION_TOO_LARGE;
+    if (needed > gh_session_room(out) || (publish->qos != 0 && full(session, size)))
+        return GH_SESSION_FULL;
+    return GH_SESSION_SENT;
+}
+
+static enum gh_session_sending send_publish(struct gh_session *session,
+                                            struct gh_mqtt_publish *publish, uint64_t token,
+                                            int64_t now_ns, struct gh_buffer *out)
+{
+    size_t size = gh_mqtt_publish_size(gh_session_version(session), publish), begin = out->size;
+    enum gh_session_sending sending = admits(session, publish, size, out);
+
+    if (sending != GH_SESSION_SENT)
+        return sending;
+    if (gh_buffer_reserve(out, size) ==
+        NULL) { /* before it is in flight: `delivered` stays silent */
+        gh_session_written(session, begin, out);
+        return GH_SESSION_GONE;
+    }
+    if (publish->qos != 0) {
+        if (publish->packet_id == 0)
+            publish->packet_id = next_id(session);
+        if (!add_publish(session, publish, size, token, now_ns))
+            return GH_SESSION_FULL;
+    }
+    session->out_ns = now_ns;
+    gh_mqtt_write_publish(gh_session_version(session), publish, out);
+    gh_session_written(session, begin, out);
+    return GH_SESSION_SENT;
+}
+
+/* To a peer of MQTT 5: with its alias and its own properties. */
+static enum gh_session_sending send_publish_5(struct gh_session *session,
+                                              const struct gh_session_message *message,
+                                              struct gh_mqtt_publish *publish, uint64_t token,
+                                              int64_t now_ns, struct gh_buffer *out)
+{
+    uint8_t space[256];
+    bool alias_is_new, is_small = properties_bytes(message) <= sizeof space;
+    struct gh_buffer block = gh_buffer_fixed(space, sizeof space);
+    uint16_t alias = gh_session_alias_choose(session, message->topic, &alias_is_new);
+
+    if (!is_small)
+        gh_buffer_init(&block, properties_bytes(message));
+    put_properties(message, alias, &block);
+    publish->properties = gh_buffer_slice(&block);
+    publish->topic_alias = alias;
+    if (alias != 0 && !alias_is_new)
+        publish->topic = (struct gh_slice){0};
+    enum gh_session_sending sending = block.overflow
+                                          ? GH_SESSION_FULL /* no memory */
+                                          : send_publish(session, publish, token, now_ns, out);
+    if (alias_is_new && sending != GH_SESSION_SENT)
+        gh_session_alias_undo(session);
+    gh_buffer_deinit(&block);
+    return sending;
+}
+
+enum gh_session_sending gh_session_publish(struct gh_session *session,
+                                           const struct gh_session_message *message, uint64_t token,
+                                           int64_t now_ns, struct gh_buffer *out)
+{
+    struct gh_mqtt_publish publish = {.topic = message->topic,
+                                      .payload = message->payload,
+                                      .qos = message->qos,
+                                      .dup = message->dup && message->qos != 0, /* [MQTT-3.3.1-2] */
+                                      .retain = message->retain,
+                                      .packet_id = message->qos != 0 ? message->packet_id : 0};
+    enum gh_session_sending sending;
+
+    assert(message->qos <= 2);
+    if (!gh_session_connected(session))
+        return GH_SESSION_GONE; /* [/ MQTT-3.2.0-1] */
+    assert(publish.packet_id == 0 || find(session, publish.packet_id) == NULL);
+    if (message->topic.size > UINT16_MAX)
+        return GH_SESSION_TOO_LARGE;
+    if (gh_session_speaks_5(session))
+        sending = send_publish_5(session, message, &publish, token, now_ns, out);
+    else
+        sending = send_publish(session, &publish, token, now_ns, out);
+    if (sending == GH_SESSION_SENT && message->qos == 0 && !gh_session_ended(session))
+        session->host->delivered(session->context, token, true);
+    return sending;
+}
+
+static void write_pubrel(struct gh_session *session, uint16_t packet_id, uint8_t reason,
+                         struct gh_buffer *out)
+{
+    size_t begin = out->size;
+    gh_mqtt_write_ack(gh_session_version(session), GH_MQTT_PUBREL,
+                      (struct gh_mqtt_ack){.packet_id = packet_id, .reason = reason}, out);
+    gh_session_written(session, begin, out);
+}
+
+static void release(struct gh_session *session, struct gh_session_outbound *outbound,
+                    struct gh_buffer *out)
+{
+    if (outbound->state == GH_SESSION_OUT_RECEIVED)
+        session->out_due--;
+    outbound->state = GH_SESSION_OUT_RELEASED;
+    outbound->sent_ns = session->in_ns;
+    write_pubrel(session, outbound->packet_id, GH_MQTT_REASON_SUCCESS,
+                 out); /* [MQTT-4.3.3-1 / MQTT-4.3.3-4] */
+}
+
+void gh_session_release(struct gh_session *session, uint64_t token, struct gh_buffer *out)
+{
+    struct gh_session_outbound *outbound = find_token(session, token);
+
+    if (outbound != NULL && outbound->state == GH_SESSION_OUT_RECEIVED)
+        release(session, outbound, out);
+}
+
+enum gh_session_sending gh_session_resume_release(struct gh_session *session, uint16_t packet_id,
+                                                  uint64_t token, struct gh_buffer *out)
+{
+    /* Not against the Receive Maximum: the peer counts publishes of this connection (5.0 4.9). */
+    struct gh_session_outbound added = {.token = token,
+                                        .packet_id = packet_id,
+                                        .sent_ns = session->in_ns,
+                                        .state = GH_SESSION_OUT_RELEASED};
+
+    if (!gh_session_connected(session))
+        return GH_SESSION_GONE;
+    assert(packet_id != 0 && find(session, packet_id) == NULL);
+    if (session->out_count >= session->limits->inflight_out_max ||
+        GH_SESSION_ACK_BYTES + gh_session_headroom(session) > gh_session_room(out) ||
+        !add(session, added))
+        return GH_SESSION_FULL;
+    write_pubrel(session, packet_id, GH_MQTT_REASON_SUCCESS, out); /* [MQTT-4.4.0-1] */
+    return GH_SESSION_SENT;
+}
+
+bool gh_session_withdraw(struct gh_session *session, uint64_t token)
+{
+    struct gh_session_outbound *outbound = find_token(session, token);
+
+    if (outbound == NULL || outbound->state > GH_SESSION_OUT_QOS2)
+        return false;
+    if (outbound->state == GH_SESSION_OUT_QOS1 && !gh_session_speaks_5(session)) {
+        remove_entry(session, outbound);
+    } else {
+        outbound->withdrawn = true;
+        forget_packet(session, outbound);
+    }
+    session->host->delivered(session->context, token, false);
+    return true;
+}
+
+/* Answers of the peer. */
+
+static void finish(struct gh_session *session, struct gh_session_outbound *outbound)
+{
+    uint64_t token = outbound->token;
+    bool withdrawn = outbound->withdrawn;
+    remove_entry(session, outbound);
+    if (!withdrawn)
+        session->host->delivered(session->context, token, true);
+}
+
+/* [/ MQTT-4.4.0-2]: a refusal is an answer like any other. */
+void gh_session_handle_puback(struct gh_session *session, struct gh_mqtt_packet *packet,
+                              struct gh_buffer *out)
+{
+    struct gh_session_outbound *outbound = find(session, packet->ack.packet_id);
+
+    if (outbound == NULL)
+        return; /* of a message withdrawn, or a second PUBACK after a repetition */
+    if (outbound->state == GH_SESSION_OUT_QOS1)
+        finish(session, outbound);
+    else
+        gh_session_break(session, "PUBACK for QoS 2 [MQTT-4.3.3-2 / MQTT-4.3.3-8]", out);
+}
+
+static bool lacks_qos2(struct gh_session *session, const struct gh_session_outbound *outbound,
+                       struct gh_buffer *out)
+{
+    if (outbound != NULL || session->limits->qos_max == 2)
+        return false;
+    gh_session_break(session, "an acknowledgement of QoS 2 for no message", out);
+    return true;
+}
+
+void gh_session_handle_pubrec(struct gh_session *session, struct gh_mqtt_packet *packet,
+                              struct gh_buffer *out)
+{
+    uint16_t packet_id = packet->ack.packet_id;
+    struct gh_session_outbound *outbound = find(session, packet_id);
+
+    if (lacks_qos2(session, outbound, out))
+        return;
+    if (outbound == NULL) {
+        if (packet->ack.reason < 0x80)
+            write_pubrel(session, packet_id, GH_MQTT_REASON_PACKET_ID_NOT_FOUND, out);
+    } else if (outbound->state == GH_SESSION_OUT_QOS1) {
+        gh_session_break(session, "PUBREC for QoS 1 [MQTT-4.3.2-2 / MQTT-4.3.2-4]", out);
+    } else if (outbound->state == GH_SESSION_OUT_RELEASED) {
+        write_pubrel(session, packet_id, GH_MQTT_REASON_SUCCESS, out);
+    } else if (outbound->state == GH_SESSION_OUT_RECEIVED) {
+        return; /* the PUBREL that the host owes answers both */
+    } else if (packet->ack.reason >= 0x80) {
+        finish(session, outbound);
+    } else {
+        forget_packet(session, outbound); /* never again [/ MQTT-4.3.3-6] */
+        outbound->state = GH_SESSION_OUT_RECEIVED;
+        session->out_due++;
+        if (outbound->withdrawn)
+            release(session, outbound, out);
+        else
+            session->host->received(session->context, outbound->token);
+    }
+}
+
+void gh_session_handle_pubcomp(struct gh_session *session, struct gh_mqtt_packet *packet,
+                               struct gh_buffer *out)
+{
+    struct gh_session_outbound *outbound = find(session, packet->ack.packet_id);
+
+    if (lacks_qos2(session, outbound, out) || outbound == NULL)
+        return; /* a second PUBCOMP after a repetition, or of a PUBREL for nothing */
+    if (outbound->state == GH_SESSION_OUT_RELEASED)
+        finish(session, outbound);
+    else
+        gh_session_break(session, "PUBCOMP before PUBREL [MQTT-4.3.3-2 / MQTT-4.3.3-11]", out);
+}
+
+void gh_session_outbound_drop(struct gh_session *session)
+{
+    while (session->out_count != 0) {
+        uint64_t token = session->out[0].token;
+        bool withdrawn = session->out[0].withdrawn;
+        remove_entry(session, &session->out[0]);
+        if (!withdrawn)
+            session->host->delivered(session->context, token, false);
+    }
+}
+
+/* Repetition in 3.1.1. */
 
 static int64_t repeat_due_ns(const struct gh_session *session,
                              const struct gh_session_outbound *outbound)
 {
-    if (outbound->packet == NULL)
+    if (outbound->packet == NULL && outbound->state != GH_SESSION_OUT_RELEASED)
         return INT64_MAX;
     return gh_session_after(outbound->sent_ns, session->limits->repeat_ns);
 }
 
+static void repeat(struct gh_session *session, struct gh_session_outbound *outbound,
+                   struct gh_buffer *out)
+{
+    size_t begin = out->size;
+
+    if (outbound->state == GH_SESSION_OUT_RELEASED) {
+        write_pubrel(session, outbound->packet_id, GH_MQTT_REASON_SUCCESS, out);
+        return;
+    }
+    outbound->packet[0] |= 0x08; /* DUP [MQTT-3.3.1-1] */
+    gh_buffer_put(out, gh_slice(outbound->packet, outbound->size));
+    gh_session_written(session, begin, out);
+}
+
 void gh_session_outbound_repeat(struct gh_session *session, int64_t now_ns, struct gh_buffer *out)
 {
+    if (!repeats(session))
+        return;
     for (size_t i = 0; i < session->out_count; i++) {
         struct gh_session_outbound *outbound = &session->out[i];
         if (repeat_due_ns(session, outbound) > now_ns)
             continue;
         outbound->sent_ns = now_ns; /* also when there is no room: the next turn is soon enough */
-        if (outbound->size + gh_session_headroom(session) > gh_session_room(out))
+        if (GH_SESSION_ACK_BYTES + outbound->size + gh_session_headroom(session) >
+            gh_session_room(out))
             continue;
-        outbound->packet[0] |= 0x08; /* DUP [MQTT-3.3.1-1] */
-        gh_buffer_put(out, gh_slice(outbound->packet, outbound->size));
         session->out_ns = now_ns;
+        repeat(session, outbound, out);
     }
-    gh_session_check_written(session, out);
 }
 
 int64_t gh_session_outbound_deadline_ns(const struct gh_session *session)
 {
     int64_t at_ns = INT64_MAX;
+    if (!repeats(session))
+        return at_ns;
     for (size_t i = 0; i < session->out_count; i++) {
         int64_t due_ns = repeat_due_ns(session, &session->out[i]);
         at_ns = due_ns < at_ns ? due_ns : at_ns;

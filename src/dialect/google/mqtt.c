@@ -26,36 +26,43 @@ static bool read_device_path(struct gh_slice path, struct gh_identity_claim *out
     return true;
 }
 
-static uint8_t claim(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
-                     const char **why)
+static bool claim(const struct gh_mqtt_connect *connect, struct gh_identity_claim *out,
+                  enum gh_session_refusal *refusal, const char **why)
 {
     *out = (struct gh_identity_claim){.by = GH_IDENTITY_BY_GOOGLE_PROJECT,
                                       .over = GH_IDENTITY_OVER_MQTT,
                                       .policy = gh_jwt_google};
-    if (!read_device_path(connect->client_id, out)) {
-        *why = "the client id is not projects/P/locations/L/registries/R/devices/D";
-        return GH_MQTT_REFUSED_CLIENT_ID;
+    if (connect->version != GH_MQTT_V311) {
+        *refusal = GH_SESSION_REFUSED_LEVEL;
+        *why = "this dialect speaks MQTT 3.1.1 only";
+        return false;
     }
+    if (!read_device_path(connect->client_id, out)) {
+        *refusal = GH_SESSION_REFUSED_CLIENT_ID;
+        *why = "the client id is not projects/P/locations/L/registries/R/devices/D";
+        return false;
+    }
+    *refusal = GH_SESSION_REFUSED_CREDENTIALS;
     if (!connect->has_password || connect->password.size == 0) {
         *why = "there is no password; it must be the token";
-        return GH_MQTT_REFUSED_CREDENTIALS;
+        return false;
     }
     if (connect->password.size > GH_GOOGLE_PASSWORD_BYTES_MAX) {
         *why = "the password is longer than 4,096 bytes";
-        return GH_MQTT_REFUSED_CREDENTIALS;
+        return false;
     }
     out->token = connect->password;
     out->policy.audience = out->tenant;
-    return 0;
+    return true;
 }
 
 /* Section 1.2: a token that is none at all is told apart, everything else is not. */
-static uint8_t refusal(enum gh_identity_reason reason)
+static enum gh_session_refusal refusal(enum gh_identity_reason reason)
 {
     if (reason == GH_IDENTITY_TOKEN_MALFORMED)
-        return GH_MQTT_REFUSED_CREDENTIALS;
-    return reason == GH_IDENTITY_UNAVAILABLE ? GH_MQTT_REFUSED_UNAVAILABLE
-                                             : GH_MQTT_REFUSED_UNAUTHORISED;
+        return GH_SESSION_REFUSED_CREDENTIALS;
+    return reason == GH_IDENTITY_UNAVAILABLE ? GH_SESSION_REFUSED_UNAVAILABLE
+                                             : GH_SESSION_REFUSED_UNAUTHORISED;
 }
 
 static struct gh_slice tenant_name(const struct gh_registry *registry)

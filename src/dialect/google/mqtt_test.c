@@ -1,21 +1,35 @@
 #include "dialect/google/mqtt.h"
 #include "tests/check.h"
 
+enum { TAKEN = -1 };
+
 /* Client ids, topics and filters of docs/protocols/google.md 1.2 and 1.5. */
 static const struct {
     const char *claim, *client_id, *password;
-    uint8_t code;
+    int refusal;                  /* enum gh_session_refusal, or TAKEN */
+    enum gh_mqtt_version version; /* 0: 3.1.1 */
 } connects[] = {
-    {"the device path", "projects/p/locations/l/registries/r/devices/d", "a.b.c", 0},
-    {"no password", "projects/p/locations/l/registries/r/devices/d", NULL, 4},
-    {"an empty password", "projects/p/locations/l/registries/r/devices/d", "", 4},
-    {"seven segments", "projects/p/locations/l/registries/r/devices", "a.b.c", 2},
-    {"an empty device", "projects/p/locations/l/registries/r/devices/", "a.b.c", 2},
-    {"nine segments", "projects/p/locations/l/registries/r/devices/d/x", "a.b.c", 2},
-    {"a slash at the end", "projects/p/locations/l/registries/r/devices/d/", "a.b.c", 2},
-    {"another word", "projects/p/regions/l/registries/r/devices/d", "a.b.c", 2},
-    {"words in capitals", "projects/p/Locations/l/registries/r/devices/d", "a.b.c", 2},
-    {"an empty project", "projects//locations/l/registries/r/devices/d", "a.b.c", 2},
+    {"the device path", "projects/p/locations/l/registries/r/devices/d", "a.b.c", TAKEN, 0},
+    {"MQTT 5", "projects/p/locations/l/registries/r/devices/d", "a.b.c", GH_SESSION_REFUSED_LEVEL,
+     GH_MQTT_V5},
+    {"no password", "projects/p/locations/l/registries/r/devices/d", NULL,
+     GH_SESSION_REFUSED_CREDENTIALS, 0},
+    {"an empty password", "projects/p/locations/l/registries/r/devices/d", "",
+     GH_SESSION_REFUSED_CREDENTIALS, 0},
+    {"seven segments", "projects/p/locations/l/registries/r/devices", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
+    {"an empty device", "projects/p/locations/l/registries/r/devices/", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
+    {"nine segments", "projects/p/locations/l/registries/r/devices/d/x", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
+    {"a slash at the end", "projects/p/locations/l/registries/r/devices/d/", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
+    {"another word", "projects/p/regions/l/registries/r/devices/d", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
+    {"words in capitals", "projects/p/Locations/l/registries/r/devices/d", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
+    {"an empty project", "projects//locations/l/registries/r/devices/d", "a.b.c",
+     GH_SESSION_REFUSED_CLIENT_ID, 0},
 };
 
 static const struct {
@@ -72,12 +86,17 @@ int main(void)
     for (size_t i = 0; i < GH_COUNT(connects); i++) {
         struct gh_identity_claim claim;
         const char *why = "";
-        struct gh_mqtt_connect connect = {.client_id = gh_slice_text(connects[i].client_id),
-                                          .password = gh_slice_text(connects[i].password),
-                                          .has_password = connects[i].password != NULL};
+        enum gh_session_refusal refusal = GH_SESSION_REFUSED_COUNT;
+        struct gh_mqtt_connect connect = {
+            .version = connects[i].version == GH_MQTT_V5 ? GH_MQTT_V5 : GH_MQTT_V311,
+            .client_id = gh_slice_text(connects[i].client_id),
+            .password = gh_slice_text(connects[i].password),
+            .has_password = connects[i].password != NULL};
         CHECK(connects[i].claim, google->recognise(&connect));
-        CHECK(connects[i].claim, google->claim(&connect, &claim, &why) == connects[i].code);
-        if (connects[i].code == 0)
+        bool taken = google->claim(&connect, &claim, &refusal, &why);
+        CHECK(connects[i].claim, taken == (connects[i].refusal == TAKEN));
+        CHECK(connects[i].claim, taken || (int)refusal == connects[i].refusal);
+        if (taken)
             CHECK(connects[i].claim, gh_slice_equal(claim.device, GH_SLICE("d")) &&
                                          gh_slice_equal(claim.tenant, GH_SLICE("p")));
     }
