@@ -156,6 +156,10 @@ static const struct step alias_with_duplicate[] = {
     BOTH("\x3c\x09\0\x01u\0\x01\x03\x23\0\x01", "\x50\x02\0\x01", NULL),
     TOLD("\x30\x06\0\0\x03\x23\0\x01", "publish u= q0 id0;"),
 };
+static const struct step alias_zero[] = {
+    UP_ALIAS,
+    BOTH("\x30\x08\0\x01t\x03\x23\0\0y", "\xe0\x01\x94", "end TOPIC_ALIAS;"), /* 3.3.2-8 */
+};
 static const struct step alias_unknown[] = {
     UP_ALIAS,
     BOTH("\x30\x07\0\0\x03\x23\0\x01y", "\xe0\x01\x82", "end PROTOCOL;"),
@@ -483,6 +487,7 @@ static const struct script scripts[] = {
     {"a CONNACK over Maximum Packet Size", &limits, SCRIPT(connack_too_large)},
     {"aliases of the peer", &aliases, SCRIPT(alias_in)},
     {"an alias in a message that comes again", &aliases, SCRIPT(alias_with_duplicate)},
+    {"an alias of 0", &aliases, SCRIPT(alias_zero)},
     {"an alias that stands for nothing", &aliases, SCRIPT(alias_unknown)},
     {"an alias where none is allowed", &limits, SCRIPT(alias_refused)},
     {"aliases towards the peer", &aliases, SCRIPT(alias_out)},
