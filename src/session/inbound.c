@@ -351,23 +351,30 @@ static struct gh_slice method_of(const struct gh_session *session)
                                   : gh_slice(session->extra->method, session->extra->method_size);
 }
 
+/* Empty when the block has none. */
+static struct gh_slice text_of(struct gh_slice properties, enum gh_mqtt_property id)
+{
+    struct gh_mqtt_property_value value;
+    bool found = gh_mqtt_property_find(properties, id, &value);
+    return found ? value.text : (struct gh_slice){0};
+}
+
 static void handle_auth(struct gh_session *session, struct gh_mqtt_packet *packet,
                         struct gh_buffer *out)
 {
     struct gh_slice properties = packet->reason.properties, method = method_of(session);
-    struct gh_mqtt_property_value told = {0}, data = {0};
+    struct gh_slice told = text_of(properties, GH_MQTT_PROPERTY_AUTH_METHOD);
 
-    (void)gh_mqtt_property_find(properties, GH_MQTT_PROPERTY_AUTH_METHOD, &told);
-    (void)gh_mqtt_property_find(properties, GH_MQTT_PROPERTY_AUTH_DATA, &data);
     if (method.size == 0) {
         gh_session_break(session, "AUTH without a method in CONNECT [/ MQTT-4.12.0-7]", out);
-    } else if (!gh_slice_equal(told.text, method)) {
+    } else if (!gh_slice_equal(told, method)) {
         gh_session_break(session, "AUTH with another method [/ MQTT-4.12.1-1]", out);
     } else if (packet->reason.reason != GH_MQTT_REASON_REAUTHENTICATE) {
         gh_session_break(session, "AUTH that continues nothing [/ MQTT-4.12.0-3]", out);
     } else {
         session->due = GH_SESSION_DUE_REAUTHENTICATION;
-        session->host->reauthenticate(session->context, data.text);
+        session->host->reauthenticate(session->context,
+                                      text_of(properties, GH_MQTT_PROPERTY_AUTH_DATA));
     }
 }
 

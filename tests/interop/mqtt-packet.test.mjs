@@ -315,8 +315,9 @@ const laxer = {
     (p, { side }) => names(p).some(([place, name]) => !(allowed[place][side] ?? []).includes(name) &&
       (allowed[place][otherSide[side]] ?? []).includes(name))],
   PROPERTY_VALUE: ['3.1.2.11, 3.2.2.3, 3.3.2.3: ranges of numbers; it reads any byte but 0 as true', (p, row) => unfaithful(p, row) ||
-    ['receiveMaximum', 'maximumPacketSize', 'topicAlias', 'subscriptionIdentifier'].some((name) => numbers(p, name).includes(0)) ||
+    ['receiveMaximum', 'maximumPacketSize', 'subscriptionIdentifier'].some((name) => numbers(p, name).includes(0)) ||
     numbers(p, 'maximumQoS').some((qos) => qos > 1)],
+  TOPIC_ALIAS: ['MQTT-3.3.2-8: an alias of 0', (p, row) => unfaithful(p, row) || numbers(p, 'topicAlias').includes(0)],
   AUTH_METHOD: ['3.1.2.11.10, 3.15.2.2.2: data and AUTH need a method', (p) => blocks(p).some(([place, block]) =>
     (place === 'auth' || block.authenticationData !== undefined) && block.authenticationMethod === undefined)],
   UTF8: ['MQTT-1.5.4-1, MQTT-1.5.4-2: strict UTF-8 without U+0000; it replaces what is not',

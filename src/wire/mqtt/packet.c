@@ -101,6 +101,8 @@ static const struct {
                                       "a property that comes twice (- / 2.2.2.2)"},
     [GH_MQTT_FAULT_PROPERTY_VALUE] = {"PROPERTY_VALUE", ERROR,
                                       "a property with a value out of its range (- / 3.1.2.11)"},
+    [GH_MQTT_FAULT_TOPIC_ALIAS] = {"TOPIC_ALIAS", GH_MQTT_REASON_TOPIC_ALIAS_INVALID,
+                                   "a topic alias of 0 [- / MQTT-3.3.2-8]"},
     [GH_MQTT_FAULT_AUTH_METHOD] = {"AUTH_METHOD", ERROR,
                                    "authentication without its method (- / 3.1.2.11.10, "
                                    "3.15.2.2.2)"},

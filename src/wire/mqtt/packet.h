@@ -169,6 +169,7 @@ enum gh_mqtt_fault {
     GH_MQTT_FAULT_PROPERTY_DIRECTION, /* one that only the other side may send in this packet */
     GH_MQTT_FAULT_PROPERTY_TWICE,
     GH_MQTT_FAULT_PROPERTY_VALUE, /* a number out of its range */
+    GH_MQTT_FAULT_TOPIC_ALIAS,    /* 0 */
     GH_MQTT_FAULT_AUTH_METHOD,    /* authentication data, or an AUTH packet, without a method */
     GH_MQTT_FAULT_COUNT,
 };

@@ -186,7 +186,7 @@ static const struct testbed_case cases[] = {
     {"PUBLISH, alias 0 [MQTT-3.3.2-8]", GH_MQTT_SERVER,
      GH_SLICE_INIT("0\x07\0\x01"
                    "a\x03#\0\0"),
-     GH_MQTT_FAULT_PROPERTY_VALUE, 0},
+     GH_MQTT_FAULT_TOPIC_ALIAS, 0},
     {"PUBLISH, two aliases", GH_MQTT_SERVER,
      GH_SLICE_INIT("0\x0a\0\x01"
                    "a\x06#\0\x01#\0\x01"),
@@ -616,7 +616,8 @@ static void faults(void)
         {GH_MQTT_FAULT_TOPIC, 0x90},          {GH_MQTT_FAULT_FILTER, 0x8f},
         {GH_MQTT_FAULT_PROPERTY, 0x81},       {GH_MQTT_FAULT_PROPERTY_TWICE, 0x82},
         {GH_MQTT_FAULT_PROPERTY_VALUE, 0x82}, {GH_MQTT_FAULT_OPTIONS, 0x81},
-        {GH_MQTT_FAULT_NO_LOCAL, 0x82},       {GH_MQTT_FAULT_CLIENT_ID, 0x85},
+        {GH_MQTT_FAULT_TOPIC_ALIAS, 0x94},    {GH_MQTT_FAULT_NO_LOCAL, 0x82},
+        {GH_MQTT_FAULT_CLIENT_ID, 0x85},
     };
     for (size_t i = 0; i < GH_COUNT(reasons); i++)
         CHECK(gh_mqtt_fault_name(reasons[i].fault),

@@ -181,10 +181,11 @@ static enum gh_mqtt_fault place_fault(const struct rule *rule, unsigned bit,
 static enum gh_mqtt_fault content_fault(const struct rule *rule,
                                         const struct gh_mqtt_property_value *value)
 {
+    if (rule->kind <= KIND_INTEGER && value->number >= rule->min && value->number <= rule->max)
+        return GH_MQTT_FAULT_NONE;
     if (rule->kind <= KIND_INTEGER)
-        return value->number >= rule->min && value->number <= rule->max
-                   ? GH_MQTT_FAULT_NONE
-                   : GH_MQTT_FAULT_PROPERTY_VALUE;
+        return value->id == GH_MQTT_PROPERTY_TOPIC_ALIAS ? GH_MQTT_FAULT_TOPIC_ALIAS
+                                                         : GH_MQTT_FAULT_PROPERTY_VALUE;
     if (rule->kind == KIND_BYTES)
         return GH_MQTT_FAULT_NONE;
     if (!gh_utf8_valid_mqtt(value->text) || !gh_utf8_valid_mqtt(value->value))

@@ -140,7 +140,7 @@ static const struct row {
      GH_MQTT_FAULT_PROPERTY_VALUE},
     {"topic alias maximum", 0x22, "c", "k", "", GH_SLICE_INIT("\0\0"), GH_SLICE_INIT(""), 0},
     {"topic alias", 0x23, "p", "p", "", GH_SLICE_INIT("\xff\xff"), GH_SLICE_INIT("\0\0"),
-     GH_MQTT_FAULT_PROPERTY_VALUE},
+     GH_MQTT_FAULT_TOPIC_ALIAS},
     {"maximum QoS", 0x24, "", "k", "", GH_SLICE_INIT("\x01"), GH_SLICE_INIT("\x02"),
      GH_MQTT_FAULT_PROPERTY_VALUE},
     {"retain available", 0x25, "", "k", "", GH_SLICE_INIT("\0"), GH_SLICE_INIT("\x02"),
