@@ -4,6 +4,7 @@
 #include "crypto/password.h"
 #include "identity/operator.h"
 #include "programs/gatehouse/cli.h"
+#include "registry/password.h"
 #include "store/store.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -96,6 +97,14 @@ static bool make_authority(struct cli *cli, const char *data)
     return made;
 }
 
+/* The key under which the secrets of devices are stored. */
+static bool make_password_key(struct cli *cli, const char *data)
+{
+    struct gh_device_passwords *passwords = gh_device_passwords_open(data, &cli->error);
+    gh_device_passwords_close(passwords);
+    return passwords != NULL;
+}
+
 static bool write_configuration(struct cli *cli, const char *data)
 {
     struct gh_buffer text;
@@ -143,7 +152,8 @@ bool init_folder(struct cli *cli, const char *data, const char *operator_name, c
     gh_password_make(password);
     /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
     return make_folder(cli, data) && write_configuration(cli, data) &&
-           make_operator(cli, data, operator_name, password) && make_authority(cli, data);
+           make_operator(cli, data, operator_name, password) && make_password_key(cli, data) &&
+           make_authority(cli, data);
 }
 
 int run_init(struct cli *cli)

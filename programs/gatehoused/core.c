@@ -17,6 +17,7 @@
 #include "programs/gatehoused/keys.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
+#include "registry/password.h"
 #include "route/sessions.h"
 #include <limits.h>
 #include <malloc.h>
@@ -45,6 +46,7 @@ struct core {
     int keys;
     struct gh_metrics metrics;
     struct gh_store *store;
+    struct gh_device_passwords *passwords;
     struct gh_directory *directory;
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
@@ -94,9 +96,13 @@ static bool open_memory(struct core *core)
     core->store = gh_store_open(core->config->data, GH_STORE_EXISTING, &core->error);
     if (core->store == NULL)
         return false;
+    core->passwords = gh_device_passwords_open(core->config->data, &core->error);
+    if (core->passwords == NULL)
+        return false;
     core->directory = gh_directory_open(core->store, &watch, core, &core->error);
     if (core->directory == NULL)
         return false;
+    gh_directory_use_passwords(core->directory, core->passwords);
     struct gh_pubsub_options pubsub = {
         .folder = core->config->data,
         .store = core->store,
@@ -362,6 +368,7 @@ static void core_close(struct core *core)
         gh_trail_close(core->trail);
     if (core->directory != NULL)
         gh_directory_close(core->directory);
+    gh_device_passwords_close(core->passwords);
     if (core->store != NULL)
         gh_store_close(core->store);
 }

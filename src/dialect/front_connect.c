@@ -134,7 +134,8 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
         !gh_arena_copy(&task->arena, claim->registry, &copy->registry) ||
         !gh_arena_copy(&task->arena, claim->location, &copy->location) ||
         !gh_arena_copy(&task->arena, claim->device, &copy->device) ||
-        !gh_arena_copy(&task->arena, claim->token, &copy->token)) {
+        !gh_arena_copy(&task->arena, claim->token, &copy->token) ||
+        !gh_arena_copy(&task->arena, claim->secret, &copy->secret)) {
         task_close(task);
         return false;
     }
@@ -183,10 +184,12 @@ static void decide(struct link *link, struct task *task)
 
 static void identity_checked(struct task *task)
 {
-    struct gh_slice token = task->identity.claim.token;
+    struct gh_slice token = task->identity.claim.token, secret = task->identity.claim.secret;
     decide(task->link, task);
     if (token.size > 0) /* the copy in the task's own arena */
         gh_secret_wipe((void *)(uintptr_t)token.data, token.size);
+    if (secret.size > 0)
+        gh_secret_wipe((void *)(uintptr_t)secret.data, secret.size);
 }
 
 void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "identity/detail_internal.h"
+#include "registry/password.h"
 #include <assert.h>
 #include <string.h>
 
@@ -180,11 +181,14 @@ static enum gh_identity_reason check_allowed(struct decision *d)
     return GH_IDENTITY_ACCEPTED;
 }
 
+/* Empty for a credential that signs nothing. */
 static struct gh_slice algorithm_of(enum gh_credential_format format)
 {
-    return format == GH_CREDENTIAL_ES256_PEM || format == GH_CREDENTIAL_ES256_X509_PEM
-               ? GH_SLICE("ES256")
-               : GH_SLICE("RS256");
+    static const char *const algorithms[] = {[GH_CREDENTIAL_RSA_X509_PEM] = "RS256",
+                                             [GH_CREDENTIAL_ES256_PEM] = "ES256",
+                                             [GH_CREDENTIAL_RSA_PEM] = "RS256",
+                                             [GH_CREDENTIAL_ES256_X509_PEM] = "ES256"};
+    return gh_slice_text((size_t)format < GH_COUNT(algorithms) ? algorithms[format] : NULL);
 }
 
 static bool has_expired(const struct gh_credential *credential, int64_t now_ms)
@@ -207,8 +211,9 @@ static void keys_add(struct decision *d, struct keys *keys, bool expired)
     for (size_t i = 0; i < device->credentials_count; i++) {
         const struct gh_credential *credential = &device->credentials[i];
         struct gh_error error = {0};
-        if (has_expired(credential, d->now_ms) != expired ||
-            !gh_slice_equal(algorithm_of(credential->format), d->jose.algorithm))
+        struct gh_slice algorithm = algorithm_of(credential->format);
+        if (has_expired(credential, d->now_ms) != expired || algorithm.size == 0 ||
+            !gh_slice_equal(algorithm, d->jose.algorithm))
             continue;
         struct gh_key *key = gh_key_open(credential->pem, &error);
         if (key == NULL) {
@@ -305,7 +310,68 @@ static enum gh_identity_reason locate(struct decision *d)
     return find_device(d, &tenant);
 }
 
-static enum gh_identity_reason decide_all(struct decision *d)
+/* --- secrets --- */
+
+/* Compares with every password of the device, expired ones too, so that the operator reads why.
+ * `mine` false: the work of it, for nothing. */
+static enum gh_identity_reason check_secret(struct decision *d, bool mine)
+{
+    const struct gh_device *device = d->out->device;
+    struct gh_device_passwords *passwords = gh_directory_passwords(d->directory);
+    struct gh_slice stored[GH_DEVICE_CREDENTIALS_MAX];
+    const struct gh_credential *of[GH_DEVICE_CREDENTIALS_MAX];
+    char expired_at[GH_TIME_TEXT_MAX];
+    size_t count = 0, which = 0;
+
+    if (passwords == NULL)
+        return decide(d, GH_IDENTITY_UNAVAILABLE, "this server keeps no device passwords");
+    for (size_t i = 0; mine && i < device->credentials_count; i++) {
+        if (device->credentials[i].format != GH_CREDENTIAL_PASSWORD)
+            continue;
+        of[count] = &device->credentials[i];
+        stored[count++] = device->credentials[i].pem;
+    }
+    bool right = gh_device_password_verify(passwords, d->claim->secret, stored, count, &which);
+    if (count == 0)
+        return decide(d, GH_IDENTITY_NO_CREDENTIAL, "the device has no password");
+    if (!right)
+        return decide(d, GH_IDENTITY_SECRET, "the secret is none of the device's %zu password%s",
+                      count, count == 1 ? "" : "s");
+    if (has_expired(of[which], d->now_ms))
+        return decide(d, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
+                      GH_PRINT(of[which]->id), gh_time_print(of[which]->expires_at_ms, expired_at));
+    d->out->principal.credential_id = of[which]->id;
+    d->out->valid_until_s =
+        of[which]->expires_at_ms != 0 ? of[which]->expires_at_ms / 1000 : GH_IDENTITY_FOR_EVER_S;
+    return decide(d, GH_IDENTITY_ACCEPTED, "accepted");
+}
+
+static enum gh_identity_reason decide_secret(struct decision *d)
+{
+    enum gh_identity_reason reason = locate(d);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_allowed(d);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        return check_secret(d, true);
+    if (reason == GH_IDENTITY_UNAVAILABLE)
+        return reason;
+    char detail[GH_IDENTITY_DETAIL_MAX];
+    memcpy(detail, d->out->detail, sizeof detail);
+    (void)check_secret(d, false);
+    return decide(d, reason, "%s", detail); /* whatever the comparison said, the refusal stands */
+}
+
+bool gh_identity_is_token(struct gh_slice password)
+{
+    struct gh_slice rest = password;
+    gh_slice_split(&rest, '.');
+    bool first = rest.size > 0;
+    gh_slice_split(&rest, '.');
+    return first && rest.size > 0 && gh_slice_starts(password, GH_SLICE("eyJ")) &&
+           gh_slice_find(rest, '.') == rest.size;
+}
+
+static enum gh_identity_reason decide_by_token(struct decision *d)
 {
     struct gh_jwt_outcome form;
     enum gh_jwt_verdict verdict =
@@ -339,5 +405,5 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
     *out = (struct gh_identity_verdict){0};
     if (d.policy.audience.size == 0)
         d.policy.audience = claim->tenant;
-    return decide_all(&d);
+    return claim->secret.size > 0 ? decide_secret(&d) : decide_by_token(&d);
 }

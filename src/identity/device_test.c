@@ -1,5 +1,6 @@
 /* Devices against a real directory in a temporary folder; the clock is an argument. */
 #include "identity/device.h"
+#include "registry/password.h"
 #include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
@@ -23,9 +24,12 @@ static void signer_open(struct signer *signer, enum gh_key_kind kind)
     signer->pem = gh_buffer_slice(&pem);
 }
 
+#define LONG_SECRET "q8Zt0bWc5vYk2nLr7xHd"
+
 static struct world {
     struct gh_store *store;
     struct gh_directory *directory;
+    struct gh_device_passwords *passwords;
     struct gh_arena arena;
     struct signer ec, rsa, old, stranger;
     int64_t tenant;
@@ -90,6 +94,28 @@ static void world_open(void)
     (void)add_device(open, "bare", false, NULL, 0);
     (void)add_device(open, "rsa-only", false, &three[1], 1);
     (void)add_device(add_registry("silent", false, false), "hall-1", false, &three[2], 1);
+
+    const struct gh_credential passwords[] =
+        {
+            {.format = GH_CREDENTIAL_PASSWORD, .secret = GH_SLICE(LONG_SECRET)},
+            {.format = GH_CREDENTIAL_PASSWORD,
+             .secret = GH_SLICE(LONG_SECRET "-old"),
+             .expires_at_ms = NOW_MS},
+            {.format = GH_CREDENTIAL_ES256_PEM, .pem = world.ec.pem},
+        },
+                               short_ones[] = {
+                                   {.format = GH_CREDENTIAL_PASSWORD,
+                                    .secret = GH_SLICE("password"),
+                                    .expires_at_ms = NOW_MS + 5000},
+                                   {.format = GH_CREDENTIAL_PASSWORD,
+                                    .secret = GH_SLICE("password-2")},
+                               };
+    world.passwords = gh_device_passwords_with(GH_SLICE("a key of 32 bytes for this test.."));
+    REQUIRE("passwords", world.passwords != NULL);
+    gh_directory_use_passwords(world.directory, world.passwords);
+    (void)add_device(open, "pump-1", false, passwords, 3);
+    (void)add_device(open, "pump-2", false, short_ones, 2);
+    (void)add_device(open, "pump-3", true, short_ones, 2);
 }
 
 static void world_close(void)
@@ -99,6 +125,7 @@ static void world_close(void)
     gh_private_key_close(world.old.key);
     gh_private_key_close(world.stranger.key);
     gh_directory_close(world.directory);
+    gh_device_passwords_close(world.passwords);
     gh_store_close(world.store);
     gh_arena_deinit(&world.arena);
 }
@@ -293,6 +320,84 @@ static void malformed(void)
     }
 }
 
+/* Secrets: who is asked for, what is shown. */
+static const struct {
+    const char *claim, *device, *secret;
+    enum gh_identity_reason reason;
+    const char *detail;
+    int64_t valid_until_s;
+} secret_cases[] = {
+    {"a long one", "pump-1", LONG_SECRET, GH_IDENTITY_ACCEPTED, "accepted", GH_IDENTITY_FOR_EVER_S},
+    {"the expired one beside it", "pump-1", LONG_SECRET "-old", GH_IDENTITY_CREDENTIAL_EXPIRED,
+     "expired at 2023-11-14T22:13:20.000Z", 0},
+    {"none of them", "pump-1", LONG_SECRET "-new", GH_IDENTITY_SECRET,
+     "none of the device's 2 passwords", 0},
+    {"a short one until its expiry", "pump-2", "password", GH_IDENTITY_ACCEPTED, "accepted",
+     NOW_S + 5},
+    {"the second generation", "pump-2", "password-2", GH_IDENTITY_ACCEPTED, "accepted",
+     GH_IDENTITY_FOR_EVER_S},
+    {"another short one", "pump-2", "password-3", GH_IDENTITY_SECRET, "none of", 0},
+    {"another device's", "pump-2", LONG_SECRET, GH_IDENTITY_SECRET, "none of", 0},
+    {"a blocked device with the right one", "pump-3", "password", GH_IDENTITY_BLOCKED, "blocked",
+     0},
+    {"a device with keys only", "hall-1", LONG_SECRET, GH_IDENTITY_NO_CREDENTIAL, "no password", 0},
+    {"a device with nothing", "bare", LONG_SECRET, GH_IDENTITY_NO_CREDENTIAL, "no credential", 0},
+    {"no such device", "pump-9", LONG_SECRET, GH_IDENTITY_UNKNOWN_DEVICE, "there is no device", 0},
+    {"no such device, a short one", "pump-9", "password", GH_IDENTITY_UNKNOWN_DEVICE,
+     "there is no device", 0},
+};
+
+static void judge_secrets(void)
+{
+    struct gh_identity_verdict verdict;
+    struct gh_buffer block;
+
+    for (size_t i = 0; i < GH_COUNT(secret_cases); i++) {
+        struct gh_identity_claim claim =
+            claim_of("warehouse", secret_cases[i].device, (struct gh_slice){0});
+        claim.secret = gh_slice_text(secret_cases[i].secret);
+        CHECK(secret_cases[i].claim, ask(claim, &verdict) == secret_cases[i].reason);
+        CHECK(verdict.detail, strstr(verdict.detail, secret_cases[i].detail) != NULL);
+        CHECK("the secret is not in the detail",
+              strstr(verdict.detail, secret_cases[i].secret) == NULL ||
+                  strcmp(secret_cases[i].secret, "password") == 0);
+        CHECK(secret_cases[i].claim, verdict.valid_until_s == secret_cases[i].valid_until_s);
+        CHECK("which credential it was", (verdict.principal.credential_id.size > 0) ==
+                                             (secret_cases[i].reason == GH_IDENTITY_ACCEPTED));
+    }
+    gh_buffer_init(&block, TOKEN_MAX);
+    struct gh_identity_claim claim =
+        claim_of("warehouse", "pump-1", sign(&world.ec, "demo-project", 0, &block));
+    CHECK("a token beside passwords", ask(claim, &verdict) == GH_IDENTITY_ACCEPTED);
+    claim.device = GH_SLICE("pump-2");
+    CHECK("a token of a device that has only passwords",
+          ask(claim, &verdict) == GH_IDENTITY_ALGORITHM);
+    gh_directory_use_passwords(world.directory, NULL);
+    claim.secret = GH_SLICE(LONG_SECRET);
+    CHECK("a server without passwords decides nothing",
+          ask(claim, &verdict) == GH_IDENTITY_UNAVAILABLE);
+    gh_directory_use_passwords(world.directory, world.passwords);
+    gh_buffer_deinit(&block);
+}
+
+static void tokens_told_apart(void)
+{
+    static const struct {
+        const char *password;
+        bool is_token;
+    } rows[] = {{"eyJhbGciOiJFUzI1NiJ9.e30.c2ln", true},
+                {"eyJ.e30.c", true},
+                {"eyJhbGciOiJFUzI1NiJ9.e30", false},
+                {"eyJ.a.b.c", false},
+                {"", false},
+                {LONG_SECRET, false},
+                {"a.b.c", false},
+                {"eyJ..", false}};
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].password,
+              gh_identity_is_token(gh_slice_text(rows[i].password)) == rows[i].is_token);
+}
+
 static void names(void)
 {
     for (int reason = 0; reason < GH_IDENTITY_REASON_COUNT; reason++)
@@ -330,6 +435,8 @@ int main(void)
     accepted();
     over_http();
     malformed();
+    judge_secrets();
+    tokens_told_apart();
     names();
     changes();
     world_close();

@@ -40,7 +40,8 @@ static enum gh_error_code fields_check(const struct gh_device *device, unsigned 
 
 /* --- creating --- */
 
-static enum gh_error_code create_check(struct gh_device *device, const struct gh_registry *registry,
+static enum gh_error_code create_check(const struct gh_directory *directory,
+                                       struct gh_device *device, const struct gh_registry *registry,
                                        int64_t now_ms, struct gh_arena *arena,
                                        struct gh_error *error)
 {
@@ -55,8 +56,8 @@ static enum gh_error_code create_check(struct gh_device *device, const struct gh
                             GH_CONFIG_BYTES_MAX);
     enum gh_error_code code = fields_check(device, FIELDS_ALL, error);
     if (code == GH_OK)
-        code = gh_credentials_check(device->credentials, device->credentials_count, registry, NULL,
-                                    now_ms, arena, error);
+        code = gh_credentials_check(directory, device->credentials, device->credentials_count,
+                                    registry, NULL, now_ms, arena, error);
     device->created_at_ms = now_ms;
     return code;
 }
@@ -76,7 +77,7 @@ static enum gh_error_code create_check_all(struct gh_directory *directory,
             code = gh_store_registry_get(directory->store, devices[i].registry, arena, &registry,
                                          error);
         if (code == GH_OK)
-            code = create_check(&devices[i], &registry, now_ms, arena, error);
+            code = create_check(directory, &devices[i], &registry, now_ms, arena, error);
     }
     return code;
 }
@@ -239,8 +240,8 @@ static enum gh_error_code credentials_prepare(struct gh_directory *directory, ui
     if (code == GH_OK)
         code = gh_store_registry_get(directory->store, before.registry, arena, &registry, error);
     if (code == GH_OK)
-        code = gh_credentials_check(checked->credentials, checked->credentials_count, &registry,
-                                    &before, gh_time_utc_ms(), arena, error);
+        code = gh_credentials_check(directory, checked->credentials, checked->credentials_count,
+                                    &registry, &before, gh_time_utc_ms(), arena, error);
     return code;
 }
 
@@ -275,6 +276,8 @@ enum gh_error_code gh_directory_device_update(struct gh_directory *directory, ui
     if (code != GH_OK)
         return code;
     tell_update(directory, number, fields, change->blocked);
+    if (fields & GH_DEVICE_ATTRIBUTES)
+        gh_directory_tell_policies(directory, 0, 0, number);
     return out == NULL ? GH_OK : gh_directory_device_get(directory, number, arena, out, error);
 }
 

@@ -48,6 +48,24 @@ void gh_directory_tell_registry(struct gh_directory *directory, int64_t registry
         directory->watch.registry_changed(directory->watch_context, registry);
 }
 
+void gh_directory_tell_policies(struct gh_directory *directory, int64_t tenant, int64_t registry,
+                                uint64_t device)
+{
+    if (directory->watch.policies_changed != NULL)
+        directory->watch.policies_changed(directory->watch_context, tenant, registry, device);
+}
+
+void gh_directory_use_passwords(struct gh_directory *directory,
+                                struct gh_device_passwords *passwords)
+{
+    directory->passwords = passwords;
+}
+
+struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory)
+{
+    return directory->passwords;
+}
+
 /* --- tenants --- */
 
 /* A name in a dialect that was not given is the tenant's own. */

@@ -50,16 +50,21 @@ struct gh_directory {
     struct gh_store *store;
     struct gh_directory_watch watch;
     void *watch_context;
+    struct gh_device_passwords *passwords; /* NULL: password credentials are refused */
     struct gh_activity_table activity;
 };
 
 void gh_directory_tell_device(struct gh_directory *directory, uint64_t device,
                               enum gh_device_change what);
 void gh_directory_tell_registry(struct gh_directory *directory, int64_t registry);
+void gh_directory_tell_policies(struct gh_directory *directory, int64_t tenant, int64_t registry,
+                                uint64_t device);
 
 /* Checks format, PEM and signature of each credential and fills fingerprint, id and created_at_ms
- * (in the arena); those of `before` (may be NULL) whose PEM stays keep id and creation time. */
-GH_MUST_USE enum gh_error_code gh_credentials_check(struct gh_credential *credentials, size_t count,
+ * (in the arena); those of `before` (may be NULL) whose PEM stays keep id and creation time. A
+ * password's secret becomes the text that is stored. */
+GH_MUST_USE enum gh_error_code gh_credentials_check(const struct gh_directory *directory,
+                                                    struct gh_credential *credentials, size_t count,
                                                     const struct gh_registry *registry,
                                                     const struct gh_device *before, int64_t now_ms,
                                                     struct gh_arena *arena, struct gh_error *error);

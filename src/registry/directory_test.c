@@ -2,6 +2,7 @@
 #include "crypto/authority.h"
 #include "crypto/key.h"
 #include "registry/directory.h"
+#include "registry/password.h"
 #include "tests/check.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -427,7 +428,11 @@ static void checks_credentials(void)
          1,
          GH_ERROR_INVALID},
         {"no format", {.pem = p256}, 1, GH_ERROR_INVALID},
-        {"an unknown format", {.format = 5, .pem = p256}, 1, GH_ERROR_INVALID},
+        {"an unknown format", {.format = 6, .pem = p256}, 1, GH_ERROR_INVALID},
+        {"a password where none are kept",
+         {.format = GH_CREDENTIAL_PASSWORD, .secret = GH_SLICE("0123456789abcdef0123")},
+         1,
+         GH_ERROR_PRECONDITION},
         {"half a key",
          {.format = GH_CREDENTIAL_ES256_PEM, .pem = gh_slice(p256.data, p256.size / 2)},
          1,
@@ -449,6 +454,72 @@ static void checks_credentials(void)
     }
     struct gh_device four = {.registry = registry, .id = GH_SLICE("four"), .credentials_count = 4};
     CHECK("four", device_code(four) == GH_ERROR_INVALID);
+}
+
+static bool is_password(const struct gh_credential *credential, const char *id)
+{
+    return credential->format == GH_CREDENTIAL_PASSWORD && credential->secret.size == 0 &&
+           credential->fingerprint.size == 0 && gh_slice_starts(credential->id, GH_SLICE("pw-")) &&
+           gh_slice_starts(credential->pem, GH_SLICE("$hmac-sha256$")) &&
+           (id == NULL || same(credential->id, id));
+}
+
+static void keeps_passwords(void)
+{
+    static const char secret[] = "0123456789abcdef0123", other[] = "0123456789abcdef0124";
+    struct gh_device_passwords *kept = gh_device_passwords_with(GH_SLICE("key of a test"));
+    struct gh_device device = {.registry = registry_make(tenant_make("pw-tenant"), "passwords"),
+                               .id = GH_SLICE("pump"),
+                               .credentials_count = 1,
+                               .credentials = {{.format = GH_CREDENTIAL_PASSWORD,
+                                                .secret = gh_slice_text(secret),
+                                                .expires_at_ms = 7}}};
+    struct gh_device change = {0}, after;
+    REQUIRE("passwords", kept != NULL);
+    gh_directory_use_passwords(directory, kept);
+    REQUIRE("a device with a password",
+            gh_directory_device_create(directory, &device, &arena, &error) == GH_OK);
+    REQUIRE("it is read",
+            gh_directory_device_get(directory, device.number, &arena, &after, &error) == GH_OK);
+    CHECK("the secret is stored as a digest", after.credentials_count == 1 &&
+                                                  is_password(&after.credentials[0], NULL) &&
+                                                  after.credentials[0].expires_at_ms == 7);
+    const char *id = gh_arena_text(&arena, after.credentials[0].id);
+
+    change.credentials[0] = after.credentials[0];
+    change.credentials[0].expires_at_ms = 9;
+    change.credentials[1] =
+        (struct gh_credential){.format = GH_CREDENTIAL_PASSWORD, .secret = gh_slice_text(other)};
+    change.credentials_count = 2;
+    REQUIRE("a second generation",
+            gh_directory_device_update(directory, device.number, GH_DEVICE_CREDENTIALS, &change,
+                                       &arena, &after, &error) == GH_OK);
+    CHECK("the first stays what it was",
+          after.credentials_count == 2 && is_password(&after.credentials[0], id) &&
+              after.credentials[0].expires_at_ms == 9 &&
+              after.credentials[0].created_at_ms == device.created_at_ms &&
+              is_password(&after.credentials[1], NULL) && !same(after.credentials[1].id, id));
+
+    const struct {
+        const char *claim;
+        struct gh_credential credential;
+    } wrong[] = {
+        {"a stored text that was never made here",
+         {.format = GH_CREDENTIAL_PASSWORD,
+          .pem = GH_SLICE("$hmac-sha256$v=1$00112233445566778899aabbccddeeff$00")}},
+        {"neither secret nor text", {.format = GH_CREDENTIAL_PASSWORD}},
+        {"a secret that is too short",
+         {.format = GH_CREDENTIAL_PASSWORD, .secret = GH_SLICE("1234567")}},
+    };
+    for (size_t i = 0; i < GH_COUNT(wrong); i++) {
+        change.credentials[0] = wrong[i].credential;
+        change.credentials_count = 1;
+        CHECK(wrong[i].claim,
+              gh_directory_device_update(directory, device.number, GH_DEVICE_CREDENTIALS, &change,
+                                         &arena, NULL, &error) == GH_ERROR_INVALID);
+    }
+    gh_directory_use_passwords(directory, NULL);
+    gh_device_passwords_close(kept);
 }
 
 /* A registry with a certificate takes only devices with certificates that it signed. */
@@ -740,6 +811,7 @@ int main(void)
     keeps_devices();
     updates_devices();
     checks_credentials();
+    keeps_passwords();
     checks_signed_certificates();
     keeps_documents();
     binds_gateways();

@@ -86,6 +86,22 @@ enum gh_error_code google_device_get(struct google_call *call)
     return GH_OK;
 }
 
+/* A client replaces the keys that it can see; the passwords, which it cannot, stay. */
+static enum gh_error_code keep_passwords(struct google_call *call, const struct gh_device *before,
+                                         struct gh_device *change)
+{
+    for (size_t i = 0; i < before->credentials_count; i++) {
+        if (before->credentials[i].format != GH_CREDENTIAL_PASSWORD)
+            continue;
+        if (change->credentials_count == GH_DEVICE_CREDENTIALS_MAX)
+            return google_fail(call, GH_ERROR_INVALID,
+                               "credentials: at most %d, the device's passwords among them",
+                               GH_DEVICE_CREDENTIALS_MAX);
+        change->credentials[change->credentials_count++] = before->credentials[i];
+    }
+    return GH_OK;
+}
+
 enum gh_error_code google_device_update(struct google_call *call)
 {
     struct gh_device before, change = {0}, after;
@@ -101,6 +117,9 @@ enum gh_error_code google_device_update(struct google_call *call)
     if ((change.id.size != 0 && !gh_slice_equal(change.id, before.id)) ||
         (change.number != 0 && change.number != before.number))
         return google_fail(call, GH_ERROR_INVALID, "id: it cannot be changed");
+    if ((fields & GH_DEVICE_CREDENTIALS) &&
+        (code = keep_passwords(call, &before, &change)) != GH_OK)
+        return code;
     code = gh_directory_device_update(call->services->directory, before.number, fields, &change,
                                       call->arena, &after, &call->error);
     if (code != GH_OK)
