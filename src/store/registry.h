@@ -108,6 +108,45 @@ GH_MUST_USE enum gh_error_code gh_store_gateway_bound(struct gh_store *store, ui
                                                       uint64_t device, bool *bound,
                                                       struct gh_error *error);
 
+/* --- policies --- */
+/* Creates (version 1) or replaces `row` by its tenant and name. CONFLICT when `etag_before` is not
+ * empty and not the current one ("*": any), LIMIT for one more than `policies_max`, NOT_FOUND
+ * without the tenant. */
+GH_MUST_USE enum gh_error_code gh_store_policy_put(struct gh_store *store,
+                                                   const struct gh_policy_row *row,
+                                                   struct gh_slice etag_before, size_t policies_max,
+                                                   struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_policy_get(struct gh_store *store, int64_t tenant,
+                                                   struct gh_slice name, struct gh_arena *arena,
+                                                   struct gh_policy_row *out,
+                                                   struct gh_error *error);
+/* By name, without documents. */
+GH_MUST_USE enum gh_error_code gh_store_policy_list(struct gh_store *store, int64_t tenant,
+                                                    struct gh_arena *arena,
+                                                    struct gh_policy_row **out, size_t *count,
+                                                    struct gh_error *error);
+/* PRECONDITION while it is attached. */
+GH_MUST_USE enum gh_error_code gh_store_policy_delete(struct gh_store *store, int64_t tenant,
+                                                      struct gh_slice name, struct gh_error *error);
+/* LIMIT for one more than `attached_max` at the target. */
+GH_MUST_USE enum gh_error_code gh_store_policy_attach(struct gh_store *store, struct gh_slice name,
+                                                      const struct gh_policy_target *target,
+                                                      size_t attached_max, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_policy_detach(struct gh_store *store, struct gh_slice name,
+                                                      const struct gh_policy_target *target,
+                                                      struct gh_error *error);
+/* The tenant first, then registries, then devices, by names. */
+GH_MUST_USE enum gh_error_code gh_store_policy_targets(struct gh_store *store, int64_t tenant,
+                                                       struct gh_slice name, struct gh_arena *arena,
+                                                       struct gh_policy_target **out, size_t *count,
+                                                       struct gh_error *error);
+/* Each once, by name. */
+GH_MUST_USE enum gh_error_code gh_store_policy_effective(struct gh_store *store,
+                                                         const struct gh_policy_target *target,
+                                                         struct gh_arena *arena,
+                                                         struct gh_policy_row **out, size_t *count,
+                                                         struct gh_error *error);
+
 /* --- documents of devices --- */
 GH_MUST_USE enum gh_error_code gh_store_config_set(struct gh_store *store, uint64_t device,
                                                    struct gh_slice data, int64_t if_version,

@@ -129,7 +129,7 @@ static void damage_newer_schema(const char *db)
     sqlite3 *other;
     REQUIRE("newer",
             sqlite3_open(db, &other) == SQLITE_OK &&
-                sqlite3_exec(other, "PRAGMA user_version=2", NULL, NULL, NULL) == SQLITE_OK);
+                sqlite3_exec(other, "PRAGMA user_version=99", NULL, NULL, NULL) == SQLITE_OK);
     sqlite3_close(other);
 }
 
@@ -186,7 +186,7 @@ static void refuses_newer_after_crash(void)
     if (child == 0) {
         struct gh_error error;
         struct gh_store *store = gh_store_open(folder, GH_STORE_EXISTING, &error);
-        if (store == NULL || gh_link_run(&store->writer, "PRAGMA user_version=2", &error) != GH_OK)
+        if (store == NULL || gh_link_run(&store->writer, "PRAGMA user_version=99", &error) != GH_OK)
             _exit(1);
         _exit(0); /* without close: the version stands in the write-ahead log only */
     }
@@ -291,9 +291,72 @@ static void is_set_up_safely(void)
     gh_store_close(store);
 }
 
+/* A folder that version 1 left: what version 2 added is not there yet. */
+static void comes_from_version_1(void)
+{
+    const char *folder = check_folder();
+    struct gh_error error = {0};
+    struct gh_arena arena;
+    struct gh_tenant tenant = {.name = GH_SLICE("old"),
+                               .google_project = GH_SLICE("old"),
+                               .azure_hub = GH_SLICE("old"),
+                               .aws_account = GH_SLICE("old")};
+    struct gh_tenant got;
+    struct gh_registry registry = {.name = GH_SLICE("things")};
+    struct gh_device device = {.number = 7, .id = GH_SLICE("pump"), .credentials_count = 1};
+    struct gh_device found;
+    size_t failed, count;
+    bool taken;
+    gh_arena_init(&arena, 1 << 20);
+    struct gh_store *store = gh_store_open(folder, GH_STORE_CREATE, &error);
+    REQUIRE("a database", store != NULL);
+    REQUIRE("a tenant", gh_store_tenant_create(store, &tenant, &error) == GH_OK);
+    registry.tenant = tenant.number;
+    REQUIRE("a registry", gh_store_registry_create(store, &registry, &error) == GH_OK);
+    device.registry = registry.number;
+    device.credentials[0] = (struct gh_credential){
+        .id = GH_SLICE("k"), .format = GH_CREDENTIAL_ES256_PEM, .pem = GH_SLICE("PEM")};
+    REQUIRE("a device",
+            gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
+    REQUIRE("taken back to version 1",
+            gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
+                gh_link_run(&store->writer, "PRAGMA user_version=1", &error) == GH_OK);
+    gh_store_close(store);
+
+    store = gh_store_open(folder, GH_STORE_EXISTING, &error);
+    REQUIRE(error.text, store != NULL);
+    CHECK("its tenant is there",
+          gh_store_tenant_find(store, GH_SLICE("old"), &arena, &got, &error) == GH_OK &&
+              got.number == tenant.number);
+    CHECK("its device is there", gh_store_device_get(store, 7, &arena, &found, &error) == GH_OK &&
+                                     found.credentials_count == 1 &&
+                                     gh_slice_equal(found.credentials[0].pem, GH_SLICE("PEM")));
+    struct gh_policy_row row = {.tenant = tenant.number,
+                                .name = GH_SLICE("p"),
+                                .document = GH_SLICE("{}")},
+                         *rows;
+    CHECK("and takes policies",
+          gh_store_policy_put(store, &row, (struct gh_slice){0}, 10, &error) == GH_OK &&
+              gh_store_policy_attach(store, row.name,
+                                     &(struct gh_policy_target){tenant.number, 0, 7, {0}, {0}}, 10,
+                                     &error) == GH_OK &&
+              gh_store_policy_list(store, tenant.number, &arena, &rows, &count, &error) == GH_OK &&
+              count == 1 && rows[0].attachments == 1);
+    gh_store_close(store);
+    store = gh_store_open(folder, GH_STORE_EXISTING, &error);
+    CHECK("and opens again",
+          store != NULL &&
+              gh_store_policy_list(store, tenant.number, &arena, &rows, &count, &error) == GH_OK &&
+              count == 1);
+    gh_store_close(store);
+    gh_arena_deinit(&arena);
+}
+
 int main(void)
 {
     opens_and_creates();
+    comes_from_version_1();
     refuses_damage();
     refuses_newer_after_crash();
     needs_a_writable_folder();

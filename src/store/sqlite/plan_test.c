@@ -28,6 +28,8 @@ static const struct {
     {"json_each", "TEMP B-TREE", "the ids that were given"},
     {"FROM trail WHERE ?1 = 0 AND ?2 = ''", "SCAN trail", "backwards by key, ends at the limit"},
     {"LIMIT ?1)", "SCAN trail", "forwards by key, ends at the limit"},
+    {"FROM policy_attachments a", "TEMP B-TREE", "of one policy"},
+    {"FROM policies WHERE number IN", "TEMP B-TREE", "those of one device"},
     {"", "SCAN CONSTANT ROW", "no table at all"},
 };
 
@@ -128,6 +130,18 @@ static void run_writes(int64_t *tenant_out, int64_t *registry_out)
     struct gh_document_row document = {.tenant = tenant.number, .kind = one, .name = one};
     code = gh_store_document_put(store, &document, &error);
     code = gh_store_document_delete(store, tenant.number, one, one, &error);
+    struct gh_policy_row policy = {.tenant = tenant.number, .name = one};
+    code = gh_store_policy_put(store, &policy, (struct gh_slice){0}, 9, &error);
+    struct gh_policy_target targets[] = {{.tenant = tenant.number},
+                                         {.tenant = tenant.number, .registry = registry.number},
+                                         {.tenant = tenant.number, .device = 2}};
+    for (size_t i = 0; i < GH_COUNT(targets); i++) {
+        code = gh_store_policy_attach(store, one, &targets[i], 9, &error);
+        REQUIRE("attached", code == GH_OK);
+        code = gh_store_policy_detach(store, one, &targets[i], &error);
+        REQUIRE("detached", code == GH_OK);
+    }
+    code = gh_store_policy_delete(store, tenant.number, one, &error);
     struct gh_trail_entry entry = {.sequence = 1, .kind = GH_TRAIL_CONNECT};
     code = gh_store_trail_append(store, &entry, 1, &error);
     code = gh_store_blocks_put(store, &(struct gh_block_row){.device = 2}, 1, 1, &error);
@@ -187,6 +201,8 @@ static void run_reads(int64_t tenant)
     struct gh_topic_row *topics;
     struct gh_subscription_row *subscriptions;
     struct gh_document_row document, *documents;
+    struct gh_policy_row policy, *policies;
+    struct gh_policy_target *targets;
     struct gh_trail_entry *entries;
     int64_t sequence;
     size_t count;
@@ -209,6 +225,13 @@ static void run_reads(int64_t tenant)
     code = gh_store_document_get(store, tenant, one, one, &arena, &document, &error);
     code = gh_store_document_list(store, tenant, one, &arena, &documents, &count, &error);
     code = gh_store_meta_get(store, one, &arena, &value, &error);
+    code = gh_store_policy_get(store, tenant, one, &arena, &policy, &error);
+    code = gh_store_policy_list(store, tenant, &arena, &policies, &count, &error);
+    code = gh_store_policy_put(store, &(struct gh_policy_row){.tenant = tenant, .name = one},
+                               (struct gh_slice){0}, 9, &error);
+    code = gh_store_policy_targets(store, tenant, one, &arena, &targets, &count, &error);
+    code = gh_store_policy_effective(store, &(struct gh_policy_target){.tenant = tenant}, &arena,
+                                     &policies, &count, &error);
     const struct gh_trail_filter filters[] = {{.limit = 1},
                                               {.limit = 1, .device = 1},
                                               {.limit = 1, .tenant = one},

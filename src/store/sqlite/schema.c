@@ -182,6 +182,34 @@ static const char history_1[] =
     "CREATE INDEX blocks_of_device ON blocks(device, last_ms, first_ms);"
     "CREATE INDEX blocks_by_end ON blocks(last_ms);";
 
+static const char policies_2[] =
+    "CREATE TABLE policies("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  name TEXT NOT NULL,"
+    "  document TEXT NOT NULL,"
+    "  etag TEXT NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  updated_at_ms INTEGER NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    /* Of registry and device one is set, or none: then it is the whole tenant. What is deleted
+     * takes its attachments along; a policy does not. */
+    "CREATE TABLE policy_attachments("
+    "  number INTEGER PRIMARY KEY,"
+    "  policy INTEGER NOT NULL REFERENCES policies,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  registry INTEGER REFERENCES registries ON DELETE CASCADE,"
+    "  device INTEGER REFERENCES devices ON DELETE CASCADE) STRICT;"
+    "CREATE INDEX attachments_of_policy ON policy_attachments(policy);"
+    "CREATE INDEX attachments_in_tenant ON policy_attachments(tenant);"
+    "CREATE UNIQUE INDEX attachments_of_tenant ON policy_attachments(tenant, policy) "
+    "  WHERE registry IS NULL AND device IS NULL;"
+    "CREATE UNIQUE INDEX attachments_of_registry ON policy_attachments(registry, policy) "
+    "  WHERE registry IS NOT NULL;"
+    "CREATE UNIQUE INDEX attachments_of_device ON policy_attachments(device, policy) "
+    "  WHERE device IS NOT NULL;";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -189,9 +217,10 @@ static const struct {
     {1, directory_1},
     {1, services_1},
     {1, history_1},
+    {2, policies_2},
 };
 
-enum { VERSION = 1 }; /* of the last row */
+enum { VERSION = 2 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
