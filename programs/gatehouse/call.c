@@ -9,8 +9,7 @@
 /* Commands that are one call of the API: the row says the method, the path and the columns; here
  * stand the bodies. */
 
-/* Calls the command's row with `body` (given, may be NULL) and prints the answer. */
-static int call_with(struct cli *cli, json_t *body)
+int cli_call(struct cli *cli, json_t *body)
 {
     struct client *client = client_open(cli);
     json_t *answer = NULL;
@@ -26,7 +25,7 @@ static int call_with(struct cli *cli, json_t *body)
 
 int run_call(struct cli *cli)
 {
-    return call_with(cli, NULL);
+    return cli_call(cli, NULL);
 }
 
 static void set_option(struct cli *cli, json_t *body, const char *option, const char *key)
@@ -42,7 +41,7 @@ int run_tenant_create(struct cli *cli)
     set_option(cli, body, "google-project", "google_project");
     set_option(cli, body, "azure-hub", "azure_hub");
     set_option(cli, body, "aws-account", "aws_account");
-    return call_with(cli, body);
+    return cli_call(cli, body);
 }
 
 /* The last part of TENANT/REGISTRY[/DEVICE], as it is. */
@@ -70,7 +69,7 @@ int run_registry_create(struct cli *cli)
     json_t *body = json_pack("{s:s, s:o}", "name", name, "routes", routes);
     set_option(cli, body, "location", "location");
     set_option(cli, body, "state-topic", "state_topic");
-    return call_with(cli, body);
+    return cli_call(cli, body);
 }
 
 static bool add_credentials(struct cli *cli, json_t *list, const char *option)
@@ -88,6 +87,31 @@ static bool add_credentials(struct cli *cli, json_t *list, const char *option)
     return true;
 }
 
+/* The first line of each file is a password. */
+static bool add_passwords(struct cli *cli, json_t *list)
+{
+    const char *path, *expires = cli_option(cli, "expires");
+    struct gh_slice text;
+    for (size_t i = 0; (path = cli_option_nth(cli, "password-file", i)) != NULL; i++) {
+        if (!file_load(cli, path, &text))
+            return false;
+        struct gh_slice rest = text, line = gh_slice_split(&rest, '\n');
+        if (gh_slice_ends(line, GH_SLICE("\r")))
+            line.size--;
+        json_t *credential = json_pack("{s:o}", "password", gh_json_new_text(line));
+        if (text.size > 0)
+            gh_secret_wipe((void *)(uintptr_t)text.data, text.size); /* our copy of the file */
+        if (credential == NULL) {
+            gh_error_set(&cli->error, GH_ERROR_INVALID, "%s: the password is not UTF-8", path);
+            return false;
+        }
+        if (expires != NULL)
+            json_object_set_new(credential, "expires_at", json_string(expires));
+        json_array_append_new(list, credential);
+    }
+    return true;
+}
+
 int run_device_create(struct cli *cli)
 {
     const char *name = last_part(cli->arguments[0], 2), *pair;
@@ -97,7 +121,7 @@ int run_device_create(struct cli *cli)
     json_t *body = json_pack("{s:s, s:o, s:o}", "id", name, "credentials", credentials,
                              "attributes", attributes);
     if (!add_credentials(cli, credentials, "public-key") ||
-        !add_credentials(cli, credentials, "certificate")) {
+        !add_credentials(cli, credentials, "certificate") || !add_passwords(cli, credentials)) {
         json_decref(body);
         return cli_fail(cli);
     }
@@ -105,12 +129,12 @@ int run_device_create(struct cli *cli)
         struct gh_slice rest = gh_slice_text(pair), key = gh_slice_split(&rest, '=');
         json_object_set_new(attributes, gh_arena_text(&cli->arena, key), gh_json_new_text(rest));
     }
-    return call_with(cli, body);
+    return cli_call(cli, body);
 }
 
 int run_device_update(struct cli *cli)
 {
-    return call_with(cli, json_pack("{s:b}", "blocked", strcmp(cli->command->verb, "block") == 0));
+    return cli_call(cli, json_pack("{s:b}", "blocked", strcmp(cli->command->verb, "block") == 0));
 }
 
 /* The file as it is: JSON as `data`, anything else as `data_base64`. */
@@ -136,7 +160,7 @@ int run_device_config(struct cli *cli)
         return cli_fail(cli);
     if (version != NULL)
         json_object_set_new(body, "if_version", json_integer(atoll(version)));
-    return call_with(cli, body);
+    return cli_call(cli, body);
 }
 
 int run_device_command(struct cli *cli)
@@ -145,69 +169,7 @@ int run_device_command(struct cli *cli)
     if (body == NULL)
         return cli_fail(cli);
     set_option(cli, body, "channel", "channel");
-    return call_with(cli, body);
-}
-
-/* One line of the import file: {tenant, registry, id, public_key | certificate, attributes}. */
-static bool import_line(struct cli *cli, struct client *client, struct gh_slice line)
-{
-    static const char *const keys[] = {"public_key", "certificate"};
-    struct gh_slice tenant = {0}, registry = {0}, pem;
-    json_t *row = gh_json_read(line, &cli->error), *credentials = json_array();
-    bool good = row != NULL &&
-                gh_json_get_text(row, "tenant", GH_JSON_REQUIRED, &tenant, &cli->error) &&
-                gh_json_get_text(row, "registry", GH_JSON_REQUIRED, &registry, &cli->error);
-    if (good && (json_object_get(row, "password") != NULL ||
-                 json_object_get(row, "symmetric_key") != NULL)) {
-        gh_error_set(&cli->error, GH_ERROR_INVALID,
-                     "password and symmetric_key are not served yet");
-        good = false;
-    }
-    if (good) {
-        for (size_t i = 0; i < GH_COUNT(keys); i++)
-            if (gh_json_text(row, keys[i], &pem))
-                json_array_append_new(credentials,
-                                      json_pack("{s:o}", "pem", gh_json_new_text(pem)));
-        json_t *attributes = json_object_get(row, "attributes");
-        json_t *body = json_pack("{s:O*, s:O, s:O*}", "id", json_object_get(row, "id"),
-                                 "credentials", credentials, "attributes", attributes);
-        const char *path = gh_arena_print(&cli->arena, "/api/v1/tenants/%s/registries/%s/devices",
-                                          cli_part(cli, gh_arena_text(&cli->arena, tenant), 0),
-                                          cli_part(cli, gh_arena_text(&cli->arena, registry), 0));
-        good = client_call(client, "POST", path, body, NULL);
-        json_decref(body);
-    }
-    json_decref(credentials);
-    json_decref(row);
-    return good;
-}
-
-int run_device_import(struct cli *cli)
-{
-    struct client *client = client_open(cli);
-    struct gh_slice rest;
-    char line_text[GH_ERROR_LINE_MAX];
-    size_t line = 0, done = 0, refused = 0;
-    if (client == NULL || !file_load(cli, cli->arguments[0], &rest)) {
-        client_close(client);
-        return cli_fail(cli);
-    }
-    while (rest.size > 0) {
-        struct gh_slice text = gh_slice_split(&rest, '\n');
-        line++;
-        if (text.size == 0)
-            continue;
-        if (import_line(cli, client, text)) {
-            done++;
-            continue;
-        }
-        refused++;
-        fprintf(stderr, "%s:%zu: %s\n", cli->arguments[0], line,
-                gh_error_line(&cli->error, line_text));
-    }
-    client_close(client);
-    printf("%zu devices added, %zu refused\n", done, refused);
-    return refused == 0 ? EXIT_SUCCESS : CLI_FAILED;
+    return cli_call(cli, body);
 }
 
 /* "90s", "15m", "1h", "30d" or seconds; 0 when it is none. */

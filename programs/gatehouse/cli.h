@@ -73,16 +73,24 @@ const char *cli_part(struct cli *cli, const char *name, size_t index);
 /* The command's path with its parts filled in. */
 const char *cli_path(struct cli *cli);
 
+/* Calls the command's row with `body` (given, may be NULL), prints the answer, returns the exit
+ * code. */
+int cli_call(struct cli *cli, json_t *body);
+
 /* --- the commands */
 int run_call(struct cli *cli);          /* call.c: method, path, list, columns */
 int run_tenant_create(struct cli *cli); /* call.c */
 int run_registry_create(struct cli *cli);
 int run_device_create(struct cli *cli);
-int run_device_import(struct cli *cli);
+int run_device_import(struct cli *cli); /* import.c */
 int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
+int run_policy_put(struct cli *cli); /* policy.c */
+int run_policy_check(struct cli *cli);
+int run_policy_target(struct cli *cli); /* attach and detach */
+int run_policy_explain(struct cli *cli);
 int run_init(struct cli *cli);       /* init.c */
 int run_up(struct cli *cli);         /* up.c */
 int run_completion(struct cli *cli); /* completion.c */

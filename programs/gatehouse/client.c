@@ -121,6 +121,8 @@ bool client_call(struct client *client, const char *method, const char *path, co
     if (code == GH_OK)
         value = gh_json_read(gh_buffer_slice(&in), NULL);
     gh_buffer_deinit(&in);
+    if (out.data != NULL)
+        gh_secret_wipe(out.data, out.size); /* it may have carried a password */
     gh_buffer_deinit(&out);
     bool good = code == GH_OK && status / 100 == 2;
     if (code == GH_OK && !good)

@@ -3,6 +3,7 @@
 #define TENANT "/api/v1/tenants/{0}"
 #define REGISTRY TENANT "/registries/{1}"
 #define DEVICE REGISTRY "/devices/{2}"
+#define POLICY TENANT "/policies/{1}"
 
 const struct cli_command cli_commands[] = {
     {"init", NULL, "", 0, "data host operator", "make a data folder: CA, keys, first operator",
@@ -41,9 +42,10 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
-    {"device", "create", "TENANT/REGISTRY/DEVICE", 1, "… public-key certificate expires attribute",
-     "add a device with its keys; --attribute KEY=VALUE, repeatable", run_device_create, "POST",
-     REGISTRY "/devices", NULL, "id number credentials created_at"},
+    {"device", "create", "TENANT/REGISTRY/DEVICE", 1,
+     "… public-key certificate password-file expires attribute",
+     "add a device with its keys or password; --attribute KEY=VALUE, repeatable", run_device_create,
+     "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
     {"device", "list", "TENANT/REGISTRY", 1, "… filter state page_size page_token",
@@ -79,6 +81,25 @@ const struct cli_command cli_commands[] = {
     {"device", "command", "TENANT/REGISTRY/DEVICE", 1, "… file channel",
      "send --file (- is standard input) to the connected device", run_device_command, "POST",
      DEVICE "/commands", NULL, ""},
+
+    {"policy", "put", "TENANT/NAME FILE", 2, "… if-etag", "create or replace a device policy",
+     run_policy_put, "PUT", POLICY, NULL, "name version etag attachments updated_at"},
+    {"policy", "get", "TENANT/NAME", 1, "…", "show a policy and where it is attached", run_call,
+     "GET", POLICY, NULL, "name version etag targets document created_at updated_at"},
+    {"policy", "list", "TENANT", 1, "…", "list the device policies of a tenant", run_call, "GET",
+     TENANT "/policies", "policies", "name version attachments updated_at"},
+    {"policy", "delete", "TENANT/NAME", 1, "…", "delete a policy that is attached nowhere",
+     run_call, "DELETE", POLICY, NULL, ""},
+    {"policy", "attach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "…",
+     "let a policy hold for a device, a registry or the tenant", run_policy_target, "POST",
+     POLICY "/attach", NULL, ""},
+    {"policy", "detach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "…", "take a policy off",
+     run_policy_target, "POST", POLICY "/detach", NULL, ""},
+    {"policy", "check", "FILE", 1, "", "check a policy document here, without a server",
+     run_policy_check, NULL, NULL, NULL, NULL},
+    {"policy", "explain", "TENANT/REGISTRY/DEVICE ACTION RESOURCE", 3, "… client",
+     "whether a device may do that, and which statement says so", run_policy_explain, "POST",
+     DEVICE "/explain", NULL, "outcome policy statement sid unresolved"},
 
     {"fleet", NULL, "", 0, "… filter state tenant registry page_size page_token",
      "devices of all registries", run_call, "GET", "/api/v1/devices", "devices",

@@ -1,22 +1,33 @@
 #include "api/call_internal.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "crypto/certificate.h"
+#include "identity/device.h"
 #include "observe/trail.h"
 #include "route/sessions.h"
 
-enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000, IMPORT_MAX = 1000 };
 
 static json_t *credential_to_json(const struct gh_credential *credential)
 {
-    bool is_rsa = credential->format == GH_CREDENTIAL_RSA_PEM ||
-                  credential->format == GH_CREDENTIAL_RSA_X509_PEM;
-    bool is_certificate = credential->format == GH_CREDENTIAL_RSA_X509_PEM ||
-                          credential->format == GH_CREDENTIAL_ES256_X509_PEM;
-    return json_pack(
-        "{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id), "kind",
-        is_rsa ? "RS256" : "ES256", "form", is_certificate ? "certificate" : "public_key",
-        "fingerprint", json_slice(credential->fingerprint), "expires_at",
-        json_time(credential->expires_at_ms), "created_at", json_time(credential->created_at_ms));
+    static const struct {
+        const char *kind, *form;
+    } shown[] = {
+        [GH_CREDENTIAL_RSA_X509_PEM] = {"RS256", "certificate"},
+        [GH_CREDENTIAL_ES256_PEM] = {"ES256", "public_key"},
+        [GH_CREDENTIAL_RSA_PEM] = {"RS256", "public_key"},
+        [GH_CREDENTIAL_ES256_X509_PEM] = {"ES256", "certificate"},
+        [GH_CREDENTIAL_PASSWORD] = {"password", "password"},
+    };
+    bool known =
+        (size_t)credential->format < GH_COUNT(shown) && shown[credential->format].kind != NULL;
+    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id), "kind",
+                     known ? shown[credential->format].kind : "", "form",
+                     known ? shown[credential->format].form : "", "fingerprint",
+                     credential->fingerprint.size > 0 ? json_slice(credential->fingerprint)
+                                                      : json_null(),
+                     "expires_at", json_time(credential->expires_at_ms), "created_at",
+                     json_time(credential->created_at_ms));
 }
 
 static json_t *connection_to_json(struct call *call, uint64_t device)
@@ -27,7 +38,9 @@ static json_t *connection_to_json(struct call *call, uint64_t device)
     return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "state", "connected", "since",
                      json_time(presence.since_ms), "address", presence.peer, "dialect",
                      presence.dialect, "credential", presence.credential, "expires_at",
-                     json_time(presence.expires_at_ms));
+                     presence.expires_at_ms >= GH_IDENTITY_FOR_EVER_S * 1000
+                         ? json_null()
+                         : json_time(presence.expires_at_ms));
 }
 
 static json_t *last_refusal_to_json(struct call *call, uint64_t device)
@@ -173,47 +186,83 @@ static enum gh_credential_format format_of(const struct gh_credential_facts *fac
     return is_certificate ? GH_CREDENTIAL_ES256_X509_PEM : GH_CREDENTIAL_ES256_PEM;
 }
 
-/* "credentials": [{"pem", "expires_at"?}]; the format is read out of the PEM. */
-static enum gh_error_code read_credentials(struct call *call, const struct gh_registry *registry,
-                                           struct gh_device *device)
+static const struct gh_credential *credential_of(const struct gh_device *device, struct gh_slice id)
 {
-    static const char *const keys[] = {"pem", "expires_at"};
+    for (size_t i = 0; device != NULL && i < device->credentials_count; i++)
+        if (gh_slice_equal(device->credentials[i].id, id))
+            return &device->credentials[i];
+    return NULL;
+}
+
+/* One of {"pem"}, {"password"} and {"id"} (one that the device has, to stay), with "expires_at". */
+static enum gh_error_code read_credential(struct call *call, const json_t *item,
+                                          const struct gh_registry *registry,
+                                          const struct gh_device *before,
+                                          struct gh_credential *credential)
+{
+    static const char *const keys[] = {"pem", "password", "id", "expires_at"};
+    struct gh_slice expires = {0}, id = {0};
+    if (!gh_json_only(item, keys, GH_COUNT(keys), &call->error) ||
+        !gh_json_get_text(item, "pem", 0, &credential->pem, &call->error) ||
+        !gh_json_get_text(item, "password", 0, &credential->secret, &call->error) ||
+        !gh_json_get_text(item, "id", 0, &id, &call->error) ||
+        !gh_json_get_text(item, "expires_at", 0, &expires, &call->error))
+        return call->error.code;
+    bool has_pem = json_object_get(item, "pem") != NULL,
+         has_password = json_object_get(item, "password") != NULL,
+         has_id = json_object_get(item, "id") != NULL;
+    if (has_pem + has_password + has_id != 1)
+        return call_fail(call, GH_ERROR_INVALID, "a credential is one of pem, password and id");
+    if (has_id) {
+        const struct gh_credential *kept = credential_of(before, id);
+        if (kept == NULL)
+            return call_fail(call, GH_ERROR_INVALID, "the device has no credential %.*s",
+                             GH_PRINT(gh_slice_sub(id, 0, 64)));
+        *credential = *kept;
+    }
+    if (expires.size > 0 && !gh_time_parse(expires, &credential->expires_at_ms))
+        return call_fail(call, GH_ERROR_INVALID,
+                         "expires_at is not a time like 2033-05-18T03:33:20Z");
+    if (has_password)
+        credential->format = GH_CREDENTIAL_PASSWORD;
+    if (!has_pem)
+        return GH_OK;
+    struct gh_credential_facts facts;
+    struct gh_credential_offer offer = {.pem = credential->pem,
+                                        .registry_certificates = registry->certificates,
+                                        .registry_certificates_count =
+                                            registry->certificates_count};
+    enum gh_error_code code =
+        gh_key_check_credential(&offer, call->now_ms / 1000, &facts, &call->error);
+    credential->format = code == GH_OK ? format_of(&facts) : credential->format;
+    return code;
+}
+
+/* "credentials" of `body`; the format of a key is read out of its PEM. `before` is NULL for a new
+ * device. */
+static enum gh_error_code read_credentials(struct call *call, const json_t *body,
+                                           const struct gh_registry *registry,
+                                           const struct gh_device *before, struct gh_device *device)
+{
     json_t *list = NULL;
-    if (!gh_json_get_array(call->body, "credentials", 0, &list, &call->error))
+    enum gh_error_code code = GH_OK;
+    if (!gh_json_get_array(body, "credentials", 0, &list, &call->error))
         return call->error.code;
     if (json_array_size(list) > GH_DEVICE_CREDENTIALS_MAX)
         return call_fail(call, GH_ERROR_INVALID, "a device has at most %d credentials",
                          GH_DEVICE_CREDENTIALS_MAX);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct gh_credential *credential = &device->credentials[device->credentials_count++];
-        const json_t *item = json_array_get(list, i);
-        struct gh_slice expires = {0};
-        if (!gh_json_only(item, keys, GH_COUNT(keys), &call->error) ||
-            !gh_json_get_text(item, "pem", GH_JSON_REQUIRED, &credential->pem, &call->error) ||
-            !gh_json_get_text(item, "expires_at", 0, &expires, &call->error))
-            return call->error.code;
-        if (expires.size > 0 && !gh_time_parse(expires, &credential->expires_at_ms))
-            return call_fail(call, GH_ERROR_INVALID,
-                             "expires_at is not a time like 2033-05-18T03:33:20Z");
-        struct gh_credential_facts facts;
-        struct gh_credential_offer offer = {.pem = credential->pem,
-                                            .registry_certificates = registry->certificates,
-                                            .registry_certificates_count =
-                                                registry->certificates_count};
-        enum gh_error_code code =
-            gh_key_check_credential(&offer, call->now_ms / 1000, &facts, &call->error);
-        if (code != GH_OK)
-            return code;
-        credential->format = format_of(&facts);
-    }
-    return GH_OK;
+    for (size_t i = 0; code == GH_OK && i < json_array_size(list); i++)
+        code = read_credential(call, json_array_get(list, i), registry, before,
+                               &device->credentials[device->credentials_count++]);
+    return code;
 }
 
-static enum gh_error_code read_attributes(struct call *call, struct gh_device *device)
+static enum gh_error_code read_attributes(struct call *call, const json_t *body,
+                                          struct gh_device *device)
 {
     json_t *object = NULL, *value;
     const char *key;
-    if (!gh_json_get_object(call->body, "attributes", 0, &object, &call->error))
+    if (!gh_json_get_object(body, "attributes", 0, &object, &call->error))
         return call->error.code;
     device->attributes =
         gh_arena_array(call->arena, json_object_size(object) + 1, sizeof *device->attributes);
@@ -243,30 +292,96 @@ static void note_change(struct call *call, const struct gh_device *device, const
                                            .address = gh_slice_text(call->request->peer)});
 }
 
-enum gh_error_code api_device_create(struct call *call)
+/* The passwords of a device as a request wrote it, and the request's own text, are of no use any
+ * more. */
+static void forget_passwords(struct call *call, const json_t *body)
+{
+    const json_t *list = json_object_get(body, "credentials");
+    bool any = false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct gh_slice text = {0};
+        if (!gh_json_text(json_array_get(list, i), "password", &text) || text.size == 0)
+            continue;
+        gh_secret_wipe((void *)(uintptr_t)text.data, text.size); /* this call's own copy */
+        any = true;
+    }
+    if (any && call->request->body.size > 0)
+        gh_secret_wipe((void *)(uintptr_t)call->request->body.data, call->request->body.size);
+}
+
+/* A device as a request writes it. */
+static enum gh_error_code read_device(struct call *call, const json_t *body,
+                                      const struct gh_registry *registry, struct gh_device *device)
 {
     static const char *const keys[] = {"id", "credentials", "attributes", "blocked"};
+    *device = (struct gh_device){.registry = registry->number};
+    if (!gh_json_only(body, keys, GH_COUNT(keys), &call->error) ||
+        !gh_json_get_text(body, "id", GH_JSON_REQUIRED, &device->id, &call->error) ||
+        !gh_json_get_bool(body, "blocked", 0, &device->blocked, &call->error))
+        return call->error.code;
+    enum gh_error_code code = read_credentials(call, body, registry, NULL, device);
+    return code == GH_OK ? read_attributes(call, body, device) : code;
+}
+
+enum gh_error_code api_device_create(struct call *call)
+{
     struct gh_directory *directory = call->api->services.directory;
-    struct gh_device device = {0};
+    struct gh_device device;
     struct gh_registry registry;
     enum gh_error_code code = call_registry(call, &registry);
-    if (code != GH_OK)
-        return code;
-    device.registry = registry.number;
-    if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
-        !gh_json_get_text(call->body, "id", GH_JSON_REQUIRED, &device.id, &call->error) ||
-        !gh_json_get_bool(call->body, "blocked", 0, &device.blocked, &call->error))
-        return call->error.code;
-    if ((code = read_credentials(call, &registry, &device)) != GH_OK ||
-        (code = read_attributes(call, &device)) != GH_OK ||
-        (code = gh_directory_device_create(directory, &device, call->arena, &call->error)) !=
-            GH_OK ||
-        (code = gh_directory_device_get(directory, device.number, call->arena, &device,
-                                        &call->error)) != GH_OK)
+    if (code == GH_OK)
+        code = read_device(call, call->body, &registry, &device);
+    if (code == GH_OK)
+        code = gh_directory_device_create(directory, &device, call->arena, &call->error);
+    forget_passwords(call, call->body);
+    if (code != GH_OK || (code = gh_directory_device_get(directory, device.number, call->arena,
+                                                         &device, &call->error)) != GH_OK)
         return code;
     note_change(call, &device, "CREATED");
     call->status = 201;
     call->answer = device_to_json(call, &device);
+    return GH_OK;
+}
+
+/* Many at once: {"devices":[…]}; all are created, or none and the first that is wrong is named. */
+enum gh_error_code api_device_import(struct call *call)
+{
+    static const char *const keys[] = {"devices"};
+    struct gh_registry registry;
+    json_t *list = NULL;
+    size_t count, at = 0;
+    enum gh_error_code code = call_registry(call, &registry);
+    if (code != GH_OK)
+        return code;
+    if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
+        !gh_json_get_array(call->body, "devices", GH_JSON_REQUIRED, &list, &call->error))
+        return call->error.code;
+    count = json_array_size(list);
+    if (count == 0 || count > IMPORT_MAX)
+        return call_fail(call, GH_ERROR_RANGE, "devices: 1 to %d", IMPORT_MAX);
+    struct gh_device *devices = gh_arena_array(call->arena, count, sizeof *devices);
+    if (devices == NULL)
+        return call_fail(call, GH_ERROR_MEMORY, "devices");
+    for (size_t i = 0; code == GH_OK && i < count; i++) {
+        at = i;
+        code = read_device(call, json_array_get(list, i), &registry, &devices[i]);
+    }
+    if (code == GH_OK)
+        code = gh_directory_device_create_all(call->api->services.directory, devices, count,
+                                              call->arena, &at, &call->error);
+    for (size_t i = 0; i < count; i++)
+        forget_passwords(call, json_array_get(list, i));
+    if (code != GH_OK) {
+        struct gh_error why = call->error;
+        return call_fail(call, code, "devices[%zu]: %.400s", at, why.text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        devices[i].tenant_name = call->tenant.name;
+        devices[i].registry_name = registry.name;
+        note_change(call, &devices[i], "CREATED");
+    }
+    call->status = 201;
+    call->answer = json_pack("{s:I}", "created", (json_int_t)count);
     return GH_OK;
 }
 
@@ -300,10 +415,13 @@ enum gh_error_code api_device_update(struct call *call)
             fields |= bits[i];
     if (fields == 0)
         return call_fail(call, GH_ERROR_INVALID, "the body changes nothing");
-    if ((code = read_credentials(call, &registry, &change)) != GH_OK ||
-        (code = read_attributes(call, &change)) != GH_OK ||
-        (code = gh_directory_device_update(directory, device.number, fields, &change, call->arena,
-                                           &device, &call->error)) != GH_OK)
+    if ((code = read_credentials(call, call->body, &registry, &device, &change)) != GH_OK ||
+        (code = read_attributes(call, call->body, &change)) != GH_OK)
+        return code;
+    code = gh_directory_device_update(directory, device.number, fields, &change, call->arena,
+                                      &device, &call->error);
+    forget_passwords(call, call->body);
+    if (code != GH_OK)
         return code;
     note_change(call, &device,
                 fields == GH_DEVICE_BLOCKED ? (device.blocked ? "BLOCKED" : "UNBLOCKED")

@@ -20,6 +20,7 @@ struct route {
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
 #define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
+#define POLICIES "/api/v1/tenants/{t}/policies"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
@@ -43,6 +44,7 @@ static const struct route routes[] = {
     {"DELETE", REGISTRY, api_registry_delete, P(REGISTRIES_DELETE), TENANT},
     {"GET", REGISTRY "/devices", api_device_list, P(DEVICES_LIST), TENANT},
     {"POST", REGISTRY "/devices", api_device_create, P(DEVICES_CREATE), TENANT | BODY},
+    {"POST", REGISTRY "/import", api_device_import, P(DEVICES_CREATE), TENANT | BODY},
     {"GET", DEVICE, api_device_get, P(DEVICES_GET), TENANT},
     {"PATCH", DEVICE, api_device_update, P(DEVICES_UPDATE), TENANT | BODY},
     {"DELETE", DEVICE, api_device_delete, P(DEVICES_DELETE), TENANT},
@@ -52,6 +54,14 @@ static const struct route routes[] = {
     {"POST", DEVICE "/commands", api_command_send, P(DEVICES_SEND_COMMAND), TENANT | BODY},
     {"GET", DEVICE "/log", api_device_log, P(TRAIL_READ), TENANT},
     {"GET", DEVICE "/telemetry", api_telemetry, P(TELEMETRY_READ), TENANT},
+    {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
+    {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY},
+    {"GET", POLICIES, api_policy_list, P(POLICIES_LIST), TENANT},
+    {"GET", POLICIES "/{p}", api_policy_get, P(POLICIES_GET), TENANT},
+    {"PUT", POLICIES "/{p}", api_policy_put, P(POLICIES_PUT), TENANT | BODY},
+    {"DELETE", POLICIES "/{p}", api_policy_delete, P(POLICIES_DELETE), TENANT},
+    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY},
     {"GET", "/api/v1/devices", api_fleet, P(DEVICES_LIST), LIST},
     {"GET", "/api/v1/refusals", api_refusals, P(TRAIL_READ), LIST},
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},

@@ -36,7 +36,7 @@ export interface Credential {
   id: string;
   kind: string;
   form: string;
-  fingerprint: string;
+  fingerprint: string | null;
   expires_at: string | null;
   created_at: string | null;
 }
