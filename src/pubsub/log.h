@@ -63,6 +63,8 @@ struct gh_log_options {
     size_t queue_bytes_max;    /* their bytes; 0: 64 MiB. Past either, gh_log_append refuses */
     int64_t age_max_ms;        /* whole segments go when older and nobody holds them; 0: 7 days */
     uint64_t bytes_max;        /* and, held or not, when all segments are larger; 0: 64 GiB */
+    bool keeps_unheld;         /* nothing goes by age while nobody holds anything: what is alive is
+                                  known to a holder alone, who comes after open and goes before close */
     int64_t retry_ms;          /* how often a full log tries again without appends; 0: 1,000 */
     struct gh_log_clock clock;
     struct gh_log_watch watch;

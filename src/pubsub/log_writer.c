@@ -428,6 +428,8 @@ static uint64_t held_from(struct gh_log *log, char name[64])
 {
     uint64_t lowest = UINT64_MAX;
     pthread_mutex_lock(&log->lock);
+    if (log->options.keeps_unheld && log->holds == NULL)
+        lowest = 0;
     for (const struct gh_log_hold *hold = log->holds; hold != NULL; hold = hold->next)
         if (atomic_load(&hold->from) < lowest) {
             lowest = atomic_load(&hold->from);

@@ -33,6 +33,25 @@ int64_t broker_now_ms(const struct gh_broker *broker)
     return broker->options.utc_ms();
 }
 
+void port_send(struct port *port, struct gh_letter *letter)
+{
+    if (atomic_load(&port->broker->stopped))
+        letter->open(letter);
+    else
+        gh_loop_send(port->loop, letter);
+}
+
+void broker_live(const struct session *session, size_t bytes, int sign)
+{
+    if (session->stored)
+        atomic_fetch_add(&session->broker->live_bytes, sign * (int64_t)bytes);
+}
+
+size_t session_live_bytes(const struct session *session)
+{
+    return session->client_id.size + LIVE_OVERHEAD_BYTES;
+}
+
 /* --- spaces */
 
 static struct space *space_new(struct gh_broker *broker, int64_t tenant)
@@ -151,6 +170,7 @@ static struct gh_log *open_log(const struct gh_broker_options *options, struct g
     snprintf(folder, sizeof folder, "%s/sessions", options->folder);
     log.folder = folder;
     log.age_max_ms = 1;
+    log.keeps_unheld = true; /* before the hold is there, and at close after it */
     log.bytes_max = UINT64_MAX;
     if (log.segment_bytes == 0)
         log.segment_bytes = 16u << 20;

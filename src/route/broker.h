@@ -58,6 +58,8 @@ struct gh_broker_options {
     const char *folder;        /* the data folder; the journal goes to folder/sessions */
     struct gh_log_options log; /* without folder, watch, age_max_ms, bytes_max */
     struct gh_broker_limits limits;
+    int64_t clean_slack_bytes; /* of dead records in the journal that are left alone; 0: 64 MiB */
+    int64_t clean_period_ms;   /* how often the journal is looked at; 0: 1,000 */
     struct gh_loop *const *loops;
     size_t loops_count;
     struct gh_workers *workers;

@@ -70,15 +70,22 @@ static void keep(struct port *port, struct batch *batch)
         gh_timer_set(port->loop, &port->retry, gh_time_monotonic_ns() + RETRY_NS, retry);
 }
 
+static void flush_soon(struct port *port);
+
+/* What follows a batch that failed is written again behind it, although it is stored: the order of
+ * changes is the order of the last time that they were written. */
 static void settled(struct gh_letter *letter)
 {
     struct batch *batch = (struct batch *)letter;
-    bool stored = batch->append.result == GH_OK;
-    batch->port->batches_flying--;
+    struct port *port = batch->port;
+    bool stored = batch->append.result == GH_OK && port->kept.size == 0;
+    port->batches_flying--;
     if (!stored)
-        keep(batch->port, batch);
+        keep(port, batch);
     call_waiters(batch, stored);
     free_batch(batch);
+    if (port->batches_flying == 0 && port->kept.size > 0 && port->batch != NULL)
+        flush_soon(port);
 }
 
 static void send_to_loop(void *context, struct gh_letter *done)
@@ -96,6 +103,8 @@ static void give_up(struct port *port, struct batch *batch)
 void port_flush(struct port *port)
 {
     struct batch *batch = port->batch;
+    if (port->kept.size > 0 && port->batches_flying > 0)
+        return; /* what still flies is older; its end comes back here */
     if (port->kept.size > 0 && (batch != NULL || (batch = open_batch(port)) != NULL)) {
         struct gh_buffer later = batch->changes; /* what is older comes first */
         batch->changes = port->kept;
@@ -150,7 +159,7 @@ void port_change(struct port *port, const struct gh_journal_change *change)
 void port_wait(struct port *port, struct waiter *waiter)
 {
     waiter->next = NULL;
-    if (port->batch == NULL && port->batches_flying == 0) {
+    if (port->batch == NULL && port->batches_flying == 0 && port->kept.size == 0) {
         waiter->call(waiter, true);
         return;
     }

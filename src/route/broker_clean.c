@@ -13,11 +13,11 @@
 #include <time.h>
 
 enum {
-    PERIOD_MS = 1000,
     STEP_BYTES = 16 << 20, /* of old records in one go */
     FLYING_MAX = 1024,     /* copies under way */
 };
-#define SLACK_BYTES (INT64_C(64) << 20) /* of dead records that are left alone */
+#define PERIOD_MS INT64_C(1000)
+#define SLACK_BYTES (INT64_C(64) << 20)
 
 struct copy {
     struct gh_append append; /* first */
@@ -36,8 +36,11 @@ struct cleaner {
     bool stops;
     size_t flying;
     struct copy *landed; /* to be looked at again */
-    bool failed;
-    uint64_t pass;
+    atomic_bool failed;
+    uint64_t pass, from; /* what stands before `from` counts no more */
+    int64_t copied;      /* bytes in this pass */
+    int64_t rests_to;    /* nothing is done before the journal has so many bytes */
+    int64_t slack_bytes, period_ms;
 };
 
 /* --- copies */
@@ -86,6 +89,7 @@ static void send_copy(struct copy *copy)
     pthread_mutex_lock(&cleaner->lock);
     cleaner->flying++;
     pthread_mutex_unlock(&cleaner->lock);
+    cleaner->copied += (int64_t)copy->append.body.size;
     if (gh_log_append(cleaner->broker->log, &copy->append))
         return;
     pthread_mutex_lock(&cleaner->lock);
@@ -185,15 +189,24 @@ static void clean_change(struct cleaner *cleaner, const struct gh_journal_change
     session_unref(session);
 }
 
-static bool target_counts(struct gh_broker *broker, const struct gh_route_target *target,
-                          uint64_t offset)
+enum counts { COUNTS_NOT, COUNTS, COUNTS_UNKNOWN /* its queue has not heard of the record yet */ };
+
+/* Of a session that ends, the entries count until they have been passed on. */
+static enum counts target_counts(struct gh_broker *broker, struct gh_route_target *target,
+                                 uint64_t offset)
 {
+    enum counts counts = COUNTS_NOT;
     struct session *session = session_by_number(broker, target->session);
     if (session == NULL)
-        return false;
+        return COUNTS_NOT;
     pthread_mutex_lock(&session->lock);
     const struct gh_queue_entry *entry = gh_queue_entry(&session->queue, target->sequence);
-    bool counts = !session->gone && entry != NULL && entry->offset == offset;
+    if (entry != NULL && entry->offset == offset)
+        counts = COUNTS;
+    else if (entry != NULL && entry->offset == 0)
+        counts = COUNTS_UNKNOWN;
+    if (counts == COUNTS && (entry->state >= GH_QUEUE_SENT || (entry->flags & ENTRY_DUP) != 0))
+        target->flags |= GH_TARGET_SENT;
     pthread_mutex_unlock(&session->lock);
     session_unref(session);
     return counts;
@@ -212,7 +225,7 @@ static void clean_publisher(struct cleaner *cleaner, const struct gh_route_messa
     session_unref(session);
 }
 
-static struct gh_route_message *copy_message(const struct gh_route_message *old, bool retained)
+static struct gh_route_message *copy_message(const struct gh_route_message *old)
 {
     return gh_route_message_new(
         &(struct gh_route_draft){.tenant = old->tenant,
@@ -220,46 +233,78 @@ static struct gh_route_message *copy_message(const struct gh_route_message *old,
                                  .properties = old->properties,
                                  .payload = old->payload,
                                  .qos = old->qos,
-                                 .retained = retained,
+                                 .retained = old->retained,
                                  .published_at_ms = old->published_at_ms,
                                  .expires_at_ms = old->expires_at_ms,
                                  .targets_max = gh_route_targets_count(old)});
 }
 
-/* The record again with those targets that count; as the retained message if it still is. */
-static void clean_message(struct cleaner *cleaner, const struct gh_log_record *record)
+/* The record again with those targets that count; NULL when it has to wait or there is no memory.
+ */
+static struct copy *copy_record(struct cleaner *cleaner, const struct gh_route_message *old,
+                                uint64_t offset)
+{
+    struct gh_route_target target;
+    struct copy *copy = copy_new(cleaner, offset);
+    if (copy == NULL)
+        return NULL;
+    copy->message = copy_message(old);
+    bool good = copy->message != NULL;
+    for (struct gh_slice at = old->targets; good && gh_route_target_next(&at, &target);) {
+        enum counts counts = target_counts(cleaner->broker, &target, offset);
+        if (counts == COUNTS)
+            gh_route_message_add(copy->message, &target);
+        good = counts != COUNTS_UNKNOWN;
+    }
+    if (good)
+        return copy;
+    free_copy(copy);
+    return NULL;
+}
+
+/* Sends the copy if it is still the topic's retained message. Any later one is appended under the
+ * same lock, and so behind it. */
+static enum counts send_retained(struct cleaner *cleaner, struct copy *copy)
+{
+    enum counts counts = COUNTS_NOT;
+    struct space *space = space_of(cleaner->broker, copy->message->tenant);
+    if (space == NULL)
+        return COUNTS_UNKNOWN;
+    pthread_mutex_lock(&space->retained_lock);
+    const struct retained *there = gh_retained_tree_get(&space->retained, copy->message->topic);
+    if (there != NULL && there->offset == copy->old_offset)
+        counts = COUNTS;
+    else if (there != NULL && there->offset == 0)
+        counts = COUNTS_UNKNOWN;
+    if (counts == COUNTS)
+        send_copy(copy);
+    pthread_mutex_unlock(&space->retained_lock);
+    return counts;
+}
+
+/* False: the step ends before this record. */
+static bool clean_message(struct cleaner *cleaner, const struct gh_log_record *record)
 {
     struct gh_route_message old;
-    struct gh_route_target target;
     if (!gh_route_message_read(record->body, &old))
-        return;
-    clean_publisher(cleaner, &old);
-    struct space *space = old.retained ? space_of(cleaner->broker, old.tenant) : NULL;
-    if (space != NULL)
-        pthread_mutex_lock(&space->retained_lock);
-    const struct retained *there =
-        space == NULL ? NULL : gh_retained_tree_get(&space->retained, old.topic);
-    bool retained = there != NULL && there->offset == record->offset;
-    if (space != NULL && !retained) {
-        pthread_mutex_unlock(&space->retained_lock);
-        space = NULL;
-    }
-    struct copy *copy = copy_new(cleaner, record->offset);
-    if (copy != NULL)
-        copy->message = copy_message(&old, retained);
-    for (struct gh_slice at = old.targets;
-         copy != NULL && copy->message != NULL && gh_route_target_next(&at, &target);)
-        if (target_counts(cleaner->broker, &target, record->offset))
-            gh_route_message_add(copy->message, &target);
-    if (copy == NULL || copy->message == NULL)
-        cleaner->failed = true;
-    if (copy != NULL &&
-        (copy->message == NULL || (!retained && gh_route_targets_count(copy->message) == 0)))
+        return true;
+    struct copy *copy = copy_record(cleaner, &old, record->offset);
+    if (copy == NULL)
+        return false;
+    enum counts retained = old.retained ? send_retained(cleaner, copy) : COUNTS_NOT;
+    if (retained == COUNTS_UNKNOWN) {
         free_copy(copy);
-    else if (copy != NULL)
+        return false;
+    }
+    clean_publisher(cleaner, &old);
+    if (retained == COUNTS)
+        return true;
+    gh_route_message_no_longer_retained(copy->message);
+    if (gh_route_targets_count(copy->message) > 0)
         send_copy(copy);
-    if (space != NULL)
-        pthread_mutex_unlock(&space->retained_lock);
+    else
+        free_copy(copy);
+    return true;
 }
 
 /* --- when copies are safe */
@@ -333,52 +378,91 @@ static void drain(struct cleaner *cleaner, size_t flying_max)
 
 /* --- passes */
 
-static void clean_record(struct cleaner *cleaner, const struct gh_log_record *record)
+static bool clean_record(struct cleaner *cleaner, const struct gh_log_record *record)
 {
     struct gh_slice at = record->body;
     struct gh_journal_change change;
     if (record->tag == GH_JOURNAL_MESSAGE)
-        clean_message(cleaner, record);
-    else if (record->tag == GH_JOURNAL_CHANGES)
+        return clean_message(cleaner, record);
+    if (record->tag == GH_JOURNAL_CHANGES)
         while (gh_journal_next(&at, &change) == GH_JOURNAL_CHANGE)
             clean_change(cleaner, &change);
+    return true;
 }
 
-static void clean_step(struct cleaner *cleaner)
+/* What made a record count no more may itself be on its way to the disk: it is waited for, in that
+ * an empty record behind it is. */
+static void wait_for_all(struct cleaner *cleaner)
 {
-    struct gh_log *log = cleaner->broker->log;
-    struct gh_log_reader *reader = gh_log_reader_open(log);
+    struct copy *last = copy_new(cleaner, 0);
+    if (last == NULL)
+        cleaner->failed = true;
+    else
+        send_copy(last);
+    drain(cleaner, 0);
+}
+
+/* Looks at records from where the last step ended; the copies themselves are not looked at. */
+static size_t clean_some(struct cleaner *cleaner, struct gh_log_reader *reader, uint64_t *from)
+{
     struct gh_log_record record;
     size_t bytes = 0;
-    if (reader == NULL)
-        return;
-    cleaner->pass++;
-    cleaner->failed = false;
-    gh_log_reader_seek(reader, 0);
-    uint64_t end = gh_log_next(log); /* the copies themselves are not looked at */
+    uint64_t end = gh_log_next(cleaner->broker->log);
+    gh_log_reader_seek(reader, cleaner->from);
+    *from = cleaner->from;
     while (bytes < STEP_BYTES && !cleaner->failed && gh_log_reader_offset(reader) < end) {
         enum gh_log_read read = gh_log_reader_next(reader, GH_LOG_ANY_TAG, &record);
         if (read == GH_LOG_READ_PAUSE)
             continue;
-        if (read != GH_LOG_READ_RECORD)
+        if (read != GH_LOG_READ_RECORD || !clean_record(cleaner, &record))
             break;
+        *from = gh_log_reader_offset(reader);
         bytes += record.body.size;
-        clean_record(cleaner, &record);
         drain(cleaner, FLYING_MAX);
     }
-    drain(cleaner, 0);
-    if (!cleaner->failed) {
-        gh_log_hold_move(cleaner->broker->hold, gh_log_reader_offset(reader));
-        gh_log_tidy(log);
-    }
+    return bytes;
+}
+
+/* False: nothing was gained. */
+static bool clean_step(struct cleaner *cleaner)
+{
+    struct gh_log *log = cleaner->broker->log;
+    struct gh_log_reader *reader = gh_log_reader_open(log);
+    uint64_t from;
+    if (reader == NULL)
+        return false;
+    cleaner->pass++;
+    cleaner->copied = 0;
+    cleaner->failed = false;
+    size_t bytes = clean_some(cleaner, reader, &from);
     gh_log_reader_close(reader);
+    wait_for_all(cleaner);
+    if (cleaner->failed || from == cleaner->from)
+        return false;
+    cleaner->from = from;
+    gh_log_hold_move(cleaner->broker->hold, from);
+    gh_log_tidy(log);
+    if (cleaner->copied > (int64_t)bytes / 2) /* most of it is alive, whatever the estimate says */
+        cleaner->rests_to = (int64_t)gh_log_status(log).bytes + cleaner->slack_bytes / 4;
+    return true;
 }
 
 static bool worth_it(const struct cleaner *cleaner)
 {
     struct gh_broker *broker = cleaner->broker;
     int64_t bytes = (int64_t)gh_log_status(broker->log).bytes;
-    return bytes > 2 * atomic_load(&broker->live_bytes) + SLACK_BYTES;
+    return bytes > 2 * atomic_load(&broker->live_bytes) + cleaner->slack_bytes &&
+           bytes >= cleaner->rests_to;
+}
+
+static void wait_a_while(struct cleaner *cleaner)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t at_ns = until.tv_nsec + cleaner->period_ms * GH_MS_NS;
+    until.tv_sec += (time_t)(at_ns / GH_SECOND_NS);
+    until.tv_nsec = (long)(at_ns % GH_SECOND_NS);
+    pthread_cond_timedwait(&cleaner->moved, &cleaner->lock, &until);
 }
 
 static void *run(void *context)
@@ -386,16 +470,12 @@ static void *run(void *context)
     struct cleaner *cleaner = context;
     pthread_mutex_lock(&cleaner->lock);
     while (!cleaner->stops) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += PERIOD_MS / 1000;
-        pthread_cond_timedwait(&cleaner->moved, &cleaner->lock, &until);
-        while (!cleaner->stops && worth_it(cleaner)) {
+        bool gains = true;
+        wait_a_while(cleaner);
+        while (gains && !cleaner->stops && worth_it(cleaner)) {
             pthread_mutex_unlock(&cleaner->lock);
-            clean_step(cleaner);
+            gains = clean_step(cleaner);
             pthread_mutex_lock(&cleaner->lock);
-            if (cleaner->failed)
-                break;
         }
     }
     pthread_mutex_unlock(&cleaner->lock);
@@ -404,11 +484,16 @@ static void *run(void *context)
 
 struct cleaner *cleaner_open(struct gh_broker *broker)
 {
+    const struct gh_broker_options *options = &broker->options;
     struct cleaner *cleaner = calloc(1, sizeof *cleaner);
     pthread_condattr_t clock;
     if (cleaner == NULL)
         return NULL;
     cleaner->broker = broker;
+    cleaner->from = gh_log_status(broker->log).first;
+    cleaner->slack_bytes =
+        options->clean_slack_bytes > 0 ? options->clean_slack_bytes : SLACK_BYTES;
+    cleaner->period_ms = options->clean_period_ms > 0 ? options->clean_period_ms : PERIOD_MS;
     pthread_mutex_init(&cleaner->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);

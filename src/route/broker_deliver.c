@@ -83,7 +83,7 @@ static void lend(struct gh_attachment *attachment, struct gh_route_message *mess
     out->qos = flags & GH_TARGET_QOS;
     out->retain = (flags & GH_TARGET_RETAIN) != 0;
     out->has_expiry = message->expires_at_ms != 0;
-    if (out->has_expiry) /* what is left, rounded up [MQTT-3.3.2-6] */
+    if (out->has_expiry && message->expires_at_ms > now_ms) /* rounded up [MQTT-3.3.2-6] */
         out->expiry_s = (uint32_t)((message->expires_at_ms - now_ms + 999) / 1000);
     if (attachment->session->identifiers)
         find_identifiers(attachment, out);
@@ -92,8 +92,12 @@ static void lend(struct gh_attachment *attachment, struct gh_route_message *mess
 /* The same packet id is still out with an older message. */
 static bool id_is_taken(const struct session *session, uint64_t sequence)
 {
-    return sequence > BROKER_PACKET_IDS &&
-           gh_queue_entry(&session->queue, sequence - BROKER_PACKET_IDS) != NULL;
+    while (sequence > BROKER_PACKET_IDS && sequence - BROKER_PACKET_IDS >= session->queue.head) {
+        sequence -= BROKER_PACKET_IDS;
+        if (gh_queue_entry(&session->queue, sequence) != NULL)
+            return true;
+    }
+    return false;
 }
 
 enum found { FOUND_ONE, FOUND_NOTHING, FOUND_ON_DISK };
@@ -339,7 +343,8 @@ uint8_t gh_attachment_subscribe(struct gh_attachment *attachment,
 {
     struct session *session = attachment->session;
     bool existed;
-    uint8_t code = session_subscribe(session, filter, &existed);
+    uint8_t code =
+        session_subscribe(session, filter, session->broker->limits.subscriptions_max, &existed);
     if (code > 2)
         return code;
     const struct subscription *subscription = session->subscriptions;

@@ -1,10 +1,12 @@
 /* Bodies back from disk: a worker reads the messages that a session is about to send. */
 #include "base/log.h"
+#include "base/time.h"
 #include "route/broker_internal.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
 enum { FETCH_MAX = 64 };
+#define AGAIN_NS (20 * GH_MS_NS)
 
 struct item {
     uint64_t sequence, offset;
@@ -17,7 +19,7 @@ struct fetch {
     struct gh_job job;
     struct gh_letter letter;
     struct session *session; /* a reference */
-    struct gh_loop *loop;
+    struct port *port;
     size_t count;
     struct item items[FETCH_MAX];
 };
@@ -42,7 +44,7 @@ static void work(struct gh_job *job)
     for (size_t i = 0; i < fetch->count && !atomic_load(&broker->stopped); i++)
         read_item(broker->log, &fetch->items[i], &into);
     gh_buffer_deinit(&into);
-    gh_loop_send(fetch->loop, &fetch->letter);
+    gh_loop_send(fetch->port->loop, &fetch->letter);
 }
 
 /* The lock is held. */
@@ -64,22 +66,46 @@ static void arrive(struct session *session, struct item *item)
     }
 }
 
+static void again(struct gh_timer *timer)
+{
+    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
+    pthread_mutex_lock(&session->lock);
+    session_notify(session);
+    pthread_mutex_unlock(&session->lock);
+}
+
+/* The workers or the disk are not able to just now. While a connection holds the session its timer
+ * is free for this. */
+static void try_later(struct session *session)
+{
+    if (session->attachment != NULL)
+        gh_timer_set(session->home->loop, &session->timer, gh_time_monotonic_ns() + AGAIN_NS,
+                     again);
+}
+
 static void fetched(struct gh_letter *letter)
 {
     struct fetch *fetch = (struct fetch *)((char *)letter - offsetof(struct fetch, letter));
     struct session *session = fetch->session;
+    bool failed = false;
     pthread_mutex_lock(&session->lock);
-    if (session->home->loop != fetch->loop) { /* it moved: home must do this */
-        fetch->loop = session->home->loop;
-        gh_loop_send(fetch->loop, letter);
+    struct port *home = session->home;
+    if (home != fetch->port) { /* it moved: home must do this */
         pthread_mutex_unlock(&session->lock);
+        fetch->port = home;
+        port_send(home, letter);
         return;
     }
-    for (size_t i = 0; i < fetch->count; i++)
+    for (size_t i = 0; i < fetch->count; i++) {
+        failed |= fetch->items[i].message == NULL && !fetch->items[i].gone;
         arrive(session, &fetch->items[i]);
+    }
     session->fetching = false;
-    session_notify(session);
+    if (!failed)
+        session_notify(session);
     pthread_mutex_unlock(&session->lock);
+    if (failed)
+        try_later(session);
     session_unref(session);
     free(fetch);
 }
@@ -100,18 +126,22 @@ void session_fetch(struct session *session)
     if (session->fetching)
         return;
     struct fetch *fetch = calloc(1, sizeof *fetch);
-    if (fetch == NULL)
-        return; /* the next turn of its connection asks again */
+    if (fetch == NULL) {
+        try_later(session);
+        return;
+    }
     fetch->job.run = work;
     fetch->letter.open = fetched;
     fetch->session = session_ref(session);
-    fetch->loop = session->home->loop;
+    fetch->port = session->home;
     pthread_mutex_lock(&session->lock);
     collect(session, fetch);
     pthread_mutex_unlock(&session->lock);
     session->fetching =
         fetch->count > 0 && gh_workers_submit(session->broker->options.workers, &fetch->job);
     if (!session->fetching) {
+        if (fetch->count > 0)
+            try_later(session);
         session_unref(session);
         free(fetch);
     }

@@ -29,9 +29,9 @@ enum {
     /* Packet ids follow from sequence numbers; those above are the connection's own. */
     BROKER_PACKET_IDS = 60000,
     /* Flags of queue entries beside GH_TARGET_…: */
-    ENTRY_DUP = 0x10,          /* was sent in an earlier connection */
-    ENTRY_RESUME = 0x20,       /* its PUBREL must be sent in this one */
-    LIVE_OVERHEAD_BYTES = 100, /* of a record, for the estimate of what is alive */
+    ENTRY_DUP = GH_TARGET_SENT, /* was sent in an earlier connection */
+    ENTRY_RESUME = 0x20,        /* its PUBREL must be sent in this one */
+    LIVE_OVERHEAD_BYTES = 100,  /* of a record, for the estimate of what is alive */
 };
 
 struct gh_broker {
@@ -168,7 +168,7 @@ struct session {
     struct gh_journal_will *will; /* one block with its slices */
     int64_t will_at_ms;           /* UTC; 0: not waiting */
     struct walk *walks;
-    bool fetching;
+    bool fetching, arriving; /* arriving: granted to a connection that has not heard of it yet */
 
     pthread_mutex_t lock; /* of all below */
     struct port *home;
@@ -214,9 +214,10 @@ struct gh_attachment {
     size_t received_capacity;
 };
 
+#define RETAINED_NOWHERE UINT64_MAX
 struct retained {
     struct gh_route_message *message;
-    uint64_t offset; /* 0: not durable yet */
+    uint64_t offset; /* 0: not durable yet; RETAINED_NOWHERE: it could not be written */
     uint32_t position;
 };
 
@@ -224,6 +225,11 @@ struct retained {
 struct port *port_of(struct gh_broker *broker, const struct gh_loop *loop);
 struct space *space_of(struct gh_broker *broker, int64_t tenant); /* NULL: no memory */
 int64_t broker_now_ms(const struct gh_broker *broker);
+/* Sends; once the broker has stopped, when there are no threads any more, opens the letter here. */
+void port_send(struct port *port, struct gh_letter *letter);
+/* Counts what a stored session has in the journal: an estimate, for the cleaner. */
+void broker_live(const struct session *session, size_t bytes, int sign);
+size_t session_live_bytes(const struct session *session);
 
 /* --- broker_batch.c */
 struct waiter {
@@ -254,7 +260,7 @@ void session_ready(struct gh_letter *letter);
 
 /* --- broker_subscribe.c */
 uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
-                          bool *existed);
+                          size_t subscriptions_max, bool *existed);
 bool session_unsubscribe(struct session *session, struct gh_slice filter);
 void session_unsubscribe_all(struct session *session);
 uint8_t subscription_options(const struct subscription *subscription);
@@ -301,6 +307,7 @@ void retained_free(struct space *space);
 void session_walk(struct session *session);
 void session_add_walk(struct session *session, const struct subscription *subscription);
 void session_free_walks(struct session *session);
+void session_end_walk(struct session *session, struct gh_slice filter);
 
 /* --- broker_load.c */
 enum gh_error_code broker_load(struct gh_broker *broker, struct gh_error *error);

@@ -28,6 +28,7 @@ struct found_filter {
 struct found {
     uint64_t number;
     bool there, gone; /* a SESSION, a SESSION_GONE was read */
+    bool superseded;  /* by a newer one with its key */
     struct session *session;
     uint64_t sequence_next;
     bool connected;
@@ -39,9 +40,12 @@ struct found {
     size_t taken_count;
 };
 
+enum { QUEUE_SPAN_MAX = 1 << 30 };
+
 struct loading {
     struct gh_broker *broker;
     struct gh_map sessions; /* by number */
+    struct gh_map newest;   /* found ones that are there, by their keys */
     bool failed;            /* no memory */
     uint64_t malformed;
 };
@@ -321,6 +325,8 @@ static void restore_queue(struct loading *loading, struct found *found)
 {
     bool sorted = true;
     uint64_t next = found->sequence_next;
+    struct gh_queue *queue = &found->session->queue;
+    queue->span_max = QUEUE_SPAN_MAX; /* the bound may have been a higher one */
     for (size_t i = 1; i < found->marks_count && sorted; i++)
         sorted = by_sequence(&found->marks[i - 1], &found->marks[i]) <= 0;
     if (!sorted)
@@ -332,8 +338,9 @@ static void restore_queue(struct loading *loading, struct found *found)
         restore_entry(loading, found, from, to);
         next = sequence + 1 > next ? sequence + 1 : next;
     }
-    if (!gh_queue_resume(&found->session->queue, next))
+    if (!gh_queue_resume(queue, next))
         loading->failed = true;
+    queue->span_max = loading->broker->limits.queue_messages_max;
 }
 
 static void restore_filters(struct loading *loading, struct found *found)
@@ -348,7 +355,7 @@ static void restore_filters(struct loading *loading, struct found *found)
                                              .retain_as_published =
                                                  (filter->options & AS_PUBLISHED) != 0,
                                              .identifier = filter->identifier};
-        if (session_subscribe(found->session, &subscribe, &existed) > 2)
+        if (session_subscribe(found->session, &subscribe, SIZE_MAX, &existed) > 2)
             loading->failed = true;
     }
 }
@@ -379,12 +386,44 @@ static void restore_session(struct loading *loading, struct found *found)
         loading->failed = true;
         return;
     }
-    found->session = NULL; /* the map's now */
+    session_ref(session); /* the map's */
     atomic_fetch_add(&broker->sessions, 1);
     atomic_fetch_add(&session->space->sessions, 1);
-    struct found with = *found;
-    with.session = session;
-    restore_filters(loading, &with);
+    broker_live(session, session_live_bytes(session), 1);
+    restore_filters(loading, found);
+}
+
+/* Of two sessions with one key the newer one counts: the end of the older was not written, being
+ * another loop's to write. */
+static void find_newest(struct loading *loading, struct found *found)
+{
+    void *before = NULL;
+    if (!found->there || found->gone)
+        return;
+    if (!gh_map_put(&loading->newest, found->session->key, found, &before)) {
+        loading->failed = true;
+        return;
+    }
+    struct found *other = before;
+    if (other == NULL)
+        return;
+    if (other->number > found->number &&
+        !gh_map_put(&loading->newest, found->session->key, other, NULL))
+        loading->failed = true;
+    struct found *older = other->number < found->number ? other : found;
+    older->gone = older->superseded = true;
+}
+
+/* The time begins for what was loaded. */
+static void begin(struct gh_broker *broker, const struct found *found)
+{
+    struct session *session = found->session;
+    if (found->superseded) {
+        struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE, .session = found->number};
+        port_change(&broker->ports[0], &gone);
+    }
+    if (!found->there || found->gone)
+        return;
     if (session->detached_at_ms == 0)
         detach_now(session, broker_now_ms(broker));
     else if (session->will != NULL)
@@ -431,21 +470,43 @@ static enum gh_error_code read_all(struct loading *loading, struct gh_error *err
                                       : GH_OK;
 }
 
+static void restore_all(struct loading *loading)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *found; gh_map_next(&loading->sessions, &at, &key, &found);)
+        find_newest(loading, found);
+    at = 0;
+    for (void *value; !loading->failed && gh_map_next(&loading->sessions, &at, &key, &value);) {
+        struct found *found = value;
+        if (found->there && !found->gone)
+            restore_session(loading, found);
+    }
+    at = 0;
+    for (void *found; !loading->failed && gh_map_next(&loading->sessions, &at, &key, &found);)
+        begin(loading->broker, found);
+}
+
+static void free_loading(struct loading *loading)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *found; gh_map_next(&loading->sessions, &at, &key, &found);)
+        free_found(found);
+    gh_map_deinit(&loading->sessions);
+    gh_map_deinit(&loading->newest);
+}
+
 enum gh_error_code broker_load(struct gh_broker *broker, struct gh_error *error)
 {
     struct loading loading = {.broker = broker};
     int64_t began_ns = gh_time_monotonic_ns();
-    struct gh_slice key;
-    size_t at = 0;
     gh_map_init(&loading.sessions);
+    gh_map_init(&loading.newest);
     enum gh_error_code code = read_all(&loading, error);
-    for (void *value; gh_map_next(&loading.sessions, &at, &key, &value);) {
-        struct found *found = value;
-        if (code == GH_OK && !loading.failed && found->there && !found->gone)
-            restore_session(&loading, found);
-        free_found(found);
-    }
-    gh_map_deinit(&loading.sessions);
+    if (code == GH_OK)
+        restore_all(&loading);
+    free_loading(&loading);
     if (code != GH_OK)
         return code;
     if (loading.failed)

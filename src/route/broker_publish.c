@@ -178,7 +178,7 @@ static void place_stored(const struct post *post, const struct place *place)
     struct session *session = place->session;
     pthread_mutex_lock(&session->lock);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
-    if (entry != NULL) {
+    if (entry != NULL && !session->gone) { /* of one that ends, the queue is walked right now */
         entry->offset = post->append.offset;
         entry->position = post->append.position;
         if (entry->state == GH_QUEUE_WAITING) {
@@ -196,7 +196,7 @@ static void place_failed(const struct place *place)
     struct session *session = place->session;
     pthread_mutex_lock(&session->lock);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
-    if (entry != NULL && entry->state == GH_QUEUE_WAITING) {
+    if (entry != NULL && entry->state == GH_QUEUE_WAITING && !session->gone) {
         session->queue_bytes -= entry->size;
         session_drop_body(session, entry);
         gh_queue_done(&session->queue, place->sequence, NULL);
@@ -230,8 +230,11 @@ static void finish(struct post *post, bool stored)
         if (post->message->retained)
             retained_located(post->space, post->message, post->append.offset,
                              post->append.position);
-    } else if (post->from != NULL && post->packet_id != 0) {
-        session_remove_taken(post->from, post->packet_id);
+    } else {
+        if (post->message->retained) /* it stays, but it is nowhere in the journal */
+            retained_located(post->space, post->message, RETAINED_NOWHERE, 0);
+        if (post->from != NULL && post->durable)
+            session_remove_taken(post->from, post->packet_id);
     }
     if (post->call.done != NULL && post->durable)
         post->call.done(post->call.context, post->packet_id, stored, post->matched);

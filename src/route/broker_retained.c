@@ -20,6 +20,8 @@ static void free_retained(struct space *space, struct retained *retained)
     if (retained == NULL)
         return;
     space->retained_bytes -= bytes_of(retained->message);
+    atomic_fetch_sub(&space->broker->live_bytes,
+                     (int64_t)bytes_of(retained->message) + LIVE_OVERHEAD_BYTES);
     atomic_fetch_sub(&space->broker->retained, 1);
     gh_route_message_unref(retained->message);
     free(retained);
@@ -59,6 +61,7 @@ bool retained_set(struct space *space, struct gh_route_message *message, uint64_
         return false;
     }
     space->retained_bytes += bytes_of(message);
+    atomic_fetch_add(&space->broker->live_bytes, (int64_t)bytes_of(message) + LIVE_OVERHEAD_BYTES);
     atomic_fetch_add(&space->broker->retained, 1);
     free_retained(space, before);
     return true;
@@ -90,6 +93,7 @@ void session_add_walk(struct session *session, const struct subscription *subscr
     struct walk *walk = calloc(1, sizeof *walk + subscription->inner.size), **last;
     if (walk == NULL)
         return;
+    session_end_walk(session, subscription->inner); /* it begins again */
     memcpy(walk->text, subscription->inner.data, subscription->inner.size);
     walk->filter = gh_slice(walk->text, subscription->inner.size);
     walk->qos = subscription->qos;
@@ -98,18 +102,27 @@ void session_add_walk(struct session *session, const struct subscription *subscr
     *last = walk;
 }
 
-static void free_first_walk(struct session *session)
+static void free_walk(struct walk **link)
 {
-    struct walk *walk = session->walks;
-    session->walks = walk->next;
+    struct walk *walk = *link;
+    *link = walk->next;
     free((void *)(uintptr_t)walk->after.data);
     free(walk);
+}
+
+void session_end_walk(struct session *session, struct gh_slice filter)
+{
+    struct walk **link = &session->walks;
+    while (*link != NULL && !gh_slice_equal((*link)->filter, filter))
+        link = &(*link)->next;
+    if (*link != NULL)
+        free_walk(link);
 }
 
 void session_free_walks(struct session *session)
 {
     while (session->walks != NULL)
-        free_first_walk(session);
+        free_walk(&session->walks);
 }
 
 struct step {
@@ -168,7 +181,7 @@ void session_walk(struct session *session)
         gh_route_message_unref(message);
     }
     if (!more)
-        free_first_walk(session);
+        free_walk(&session->walks);
     if (session->walks != NULL && step.count == 0) { /* nothing will come to ask again */
         pthread_mutex_lock(&session->lock);
         session_notify(session);

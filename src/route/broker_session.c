@@ -63,6 +63,7 @@ static void drop_queue(struct session *session)
     gh_queue_deinit(&session->queue);
     gh_queue_init(&session->queue, session->broker->limits.queue_messages_max);
     session->queue_bytes = session->inflight = 0;
+    lane_clear(session);
 }
 
 void session_unref(struct session *session)
@@ -71,8 +72,6 @@ void session_unref(struct session *session)
         return;
     assert(session->subscriptions == NULL);
     drop_queue(session);
-    gh_queue_deinit(&session->queue);
-    lane_clear(session);
     session_free_walks(session);
     free(session->taken);
     free(session->will);
@@ -120,7 +119,7 @@ struct gh_journal_change session_change(const struct session *session)
 
 void session_notify(struct session *session)
 {
-    if (!session->live || session->ready_posted)
+    if (!session->live || session->ready_posted || atomic_load(&session->broker->stopped))
         return;
     session->ready_posted = true;
     session->ready_at = session->home;
@@ -199,6 +198,7 @@ static struct session *enter_new(struct gh_broker *broker, struct space *space,
     session->number = ++broker->number_last;
     session->home = attachment->port;
     session->stored = connect->expiry_s > 0;
+    broker_live(session, session_live_bytes(session), 1);
     struct gh_slice number = gh_slice(&session->number, sizeof session->number);
     if (!gh_map_put(&broker->by_number, number, session, NULL)) {
         session_unref(session);
@@ -264,6 +264,12 @@ static void journal_attached(struct gh_attachment *attachment, struct session *s
     port_wait(attachment->port, &attaching->waiter);
 }
 
+static uint32_t within_expiry_max(const struct session *session, uint32_t expiry_s)
+{
+    uint32_t max_s = session->broker->limits.expiry_max_s;
+    return expiry_s < max_s ? expiry_s : max_s;
+}
+
 /* The session is at home here and nobody holds it. */
 static void attach(struct gh_attachment *attachment, struct session *session, bool present)
 {
@@ -275,7 +281,7 @@ static void attach(struct gh_attachment *attachment, struct session *session, bo
     pthread_mutex_lock(&session->lock);
     session->attachment = attachment;
     session->live = session->connected = true;
-    session->expiry_s = connect->expiry_s;
+    session->expiry_s = within_expiry_max(session, connect->expiry_s);
     rewind_queue(session);
     free(session->will);
     session->will = NULL;
@@ -323,23 +329,44 @@ static void look_up(struct gh_attachment *attachment)
         claim(attachment);
 }
 
-/* The session has come to the attachment's port, or was there. */
-static void granted(struct gh_attachment *attachment)
+static void grant(struct session *session);
+static void give_back(struct gh_attachment *attachment, enum gh_error_code result);
+
+/* A session begins anew [MQTT-3.1.4-4], 3.1.1: [MQTT-3.1.2-6]. */
+static void start_clean(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
-    if (attachment->state == ATTACHMENT_LEFT) { /* it gave up meanwhile: the session waits here */
-        session_set_timer(session);
-        free_attachment(attachment);
-        return;
-    }
-    if (!attachment->connect.clean_start) {
-        attach(attachment, session, true);
-        return;
-    }
-    session_end(session); /* [MQTT-3.1.4-4], 3.1.1: [MQTT-3.1.2-6] */
+    struct gh_attachment *next = session->claimant;
+    session->claimant = NULL;
+    session_end(session);
     attachment->session = NULL;
     session_unref(session);
     look_up(attachment);
+    if (next != NULL) /* finds the new one */
+        give_back(next, GH_OK);
+}
+
+/* The session has come to the attachment's port, or was there. Somebody else may have claimed it
+ * here while it was on its way. */
+static void granted(struct gh_attachment *attachment)
+{
+    struct session *session = attachment->session;
+    session->arriving = false;
+    if (attachment->state == ATTACHMENT_LEFT) { /* it gave up meanwhile: the session waits here */
+        if (session->claimant != NULL)
+            grant(session);
+        else
+            session_set_timer(session);
+        free_attachment(attachment);
+    } else if (attachment->connect.clean_start) {
+        start_clean(attachment);
+    } else {
+        session_ref(session);
+        attach(attachment, session, true);
+        if (session->claimant != NULL && session->attachment != NULL)
+            session->attachment->host->leave(session->attachment->context);
+        session_unref(session);
+    }
 }
 
 static struct gh_attachment *of_letter(struct gh_letter *letter)
@@ -377,7 +404,7 @@ static void open_returned(struct gh_letter *letter)
 static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
 {
     attachment->letter.open = open;
-    gh_loop_send(attachment->port->loop, &attachment->letter);
+    port_send(attachment->port, &attachment->letter);
 }
 
 /* At home: hands the session over to who claimed it. */
@@ -392,6 +419,7 @@ static void grant(struct session *session)
         granted(attachment);
         return;
     }
+    session->arriving = true;
     port_flush(home); /* what was changed here stands before what will be changed there */
     pthread_mutex_lock(&session->lock);
     session->home = attachment->port;
@@ -416,6 +444,8 @@ static void claim_here(struct gh_attachment *attachment)
     if (session->claimant != NULL)
         give_back(session->claimant, GH_ERROR_CONFLICT);
     session->claimant = attachment;
+    if (session->arriving) /* then it goes on from there */
+        return;
     if (session->attachment == NULL)
         grant(session);
     else /* its detach grants */
@@ -440,7 +470,7 @@ static void open_claim(struct gh_letter *letter)
         return;
     }
     attachment->asked = home;
-    gh_loop_send(home->loop, &attachment->letter);
+    port_send(home, &attachment->letter);
 }
 
 static void claim(struct gh_attachment *attachment)
@@ -453,7 +483,7 @@ static void claim(struct gh_attachment *attachment)
     }
     attachment->asked = home;
     attachment->letter.open = open_claim;
-    gh_loop_send(home->loop, &attachment->letter);
+    port_send(home, &attachment->letter);
 }
 
 struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop *loop,
@@ -603,6 +633,10 @@ void session_end(struct session *session)
         pass_on(session, groups, count);
     for (size_t i = 0; i < count; i++)
         leaf_unref(&groups[i]->leaf);
+    pthread_mutex_lock(&session->lock);
+    drop_queue(session); /* who still has a reference does not keep what was queued */
+    pthread_mutex_unlock(&session->lock);
+    broker_live(session, session_live_bytes(session), -1);
     if (session->stored) {
         struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE,
                                          .session = session->number};
@@ -621,13 +655,9 @@ void session_end(struct session *session)
 
 static void journal_detached(struct session *session)
 {
-    struct gh_journal_change change = {
-        .kind = GH_JOURNAL_DETACHED, .session = session->number, .at_ms = session->detached_at_ms};
-    if (!session->stored)
-        return;
-    if (session->will_at_ms == 0) /* the will is over, one way or the other */
-        change = session_change(session);
-    port_change(session->home, &change);
+    struct gh_journal_change change = session_change(session); /* its will and expiry changed too */
+    if (session->stored)
+        port_change(session->home, &change);
 }
 
 static void settle_will(struct session *session, bool wanted, int64_t now_ms)
@@ -656,10 +686,9 @@ static void release(struct gh_attachment *attachment, const struct gh_detach *de
     session->live = session->connected = false;
     session->detached_at_ms = now_ms;
     if (detach->has_expiry)
-        session->expiry_s = detach->expiry_s;
+        session->expiry_s = within_expiry_max(session, detach->expiry_s);
     lane_clear(session);
     pthread_mutex_unlock(&session->lock);
-    session_free_walks(session);
     atomic_fetch_sub(&session->broker->connected, 1);
     settle_will(session, detach->will, now_ms);
     bool ends = session->expiry_s == 0;
@@ -716,9 +745,10 @@ static void open_forget(struct gh_letter *letter)
     struct forgetting *forgetting = (struct forgetting *)letter;
     struct session *session = forgetting->session;
     struct port *home = home_of(session);
-    if (home != forgetting->asked) {
+    bool arriving = session->arriving && !atomic_load(&session->broker->stopped);
+    if (home != forgetting->asked || arriving) { /* who it arrives for is told first */
         forgetting->asked = home;
-        gh_loop_send(home->loop, letter);
+        port_send(home, letter);
         return;
     }
     if (!session->gone && session->attachment == NULL && session->claimant == NULL)

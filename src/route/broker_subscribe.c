@@ -158,6 +158,28 @@ static void set_options(struct subscription *subscription, const struct gh_broke
     subscription->identifier = filter->identifier;
 }
 
+static void count_identifiers(struct session *session)
+{
+    session->identifiers = false;
+    for (const struct subscription *s = session->subscriptions; s != NULL; s = s->next)
+        session->identifiers |= s->identifier != 0;
+}
+
+/* The space is locked for writing; matching, choosing a member and the session's views read them.
+ */
+static void change_options(struct subscription *subscription, const struct gh_broker_filter *filter)
+{
+    struct group *group = subscription->group;
+    if (group != NULL)
+        pthread_mutex_lock(&group->lock);
+    pthread_mutex_lock(&subscription->session->lock);
+    set_options(subscription, filter);
+    count_identifiers(subscription->session);
+    pthread_mutex_unlock(&subscription->session->lock);
+    if (group != NULL)
+        pthread_mutex_unlock(&group->lock);
+}
+
 /* Into the tree or its group; the space is locked for writing. */
 static bool enter_tree(struct space *space, struct subscription *made)
 {
@@ -181,17 +203,11 @@ static void leave_tree(struct space *space, struct subscription *gone)
         gh_topic_tree_remove(&space->tree, gone->inner, &gone->leaf.entry);
 }
 
-static void count_identifiers(struct session *session)
-{
-    session->identifiers = false;
-    for (const struct subscription *s = session->subscriptions; s != NULL; s = s->next)
-        session->identifiers |= s->identifier != 0;
-}
-
-static uint8_t add(struct session *session, const struct gh_broker_filter *filter)
+static uint8_t add(struct session *session, const struct gh_broker_filter *filter,
+                   size_t subscriptions_max)
 {
     struct space *space = session->space;
-    if (session->subscriptions_count >= session->broker->limits.subscriptions_max)
+    if (session->subscriptions_count >= subscriptions_max)
         return GH_MQTT_REASON_QUOTA_EXCEEDED;
     struct subscription *made = subscription_new(session, filter->filter);
     if (made == NULL)
@@ -212,24 +228,22 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
     session->identifiers |= made->identifier != 0;
     pthread_mutex_unlock(&session->lock);
     atomic_fetch_add(&session->broker->subscriptions, 1);
+    broker_live(session, made->filter.size + LIVE_OVERHEAD_BYTES, 1);
     return filter->qos;
 }
 
 uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
-                          bool *existed)
+                          size_t subscriptions_max, bool *existed)
 {
     struct space *space = session->space;
     struct subscription *there = find(session, filter->filter, NULL);
     *existed = there != NULL;
     if (there == NULL)
-        return add(session, filter);
+        return add(session, filter, subscriptions_max);
     pthread_rwlock_wrlock(&space->lock); /* [MQTT-3.8.4-3]: replaced, the flow is not interrupted */
-    set_options(there, filter);
+    change_options(there, filter);
     atomic_fetch_add(&space->generation, 1);
     pthread_rwlock_unlock(&space->lock);
-    pthread_mutex_lock(&session->lock);
-    count_identifiers(session);
-    pthread_mutex_unlock(&session->lock);
     return filter->qos;
 }
 
@@ -246,6 +260,7 @@ static void take_out(struct session *session, struct subscription **link)
     atomic_fetch_add(&space->generation, 1);
     pthread_rwlock_unlock(&space->lock);
     atomic_fetch_sub(&session->broker->subscriptions, 1);
+    broker_live(session, gone->filter.size + LIVE_OVERHEAD_BYTES, -1);
     leaf_unref(&gone->leaf);
 }
 
@@ -254,6 +269,7 @@ bool session_unsubscribe(struct session *session, struct gh_slice filter)
     struct subscription **link;
     if (find(session, filter, &link) == NULL)
         return false;
+    session_end_walk(session, filter); /* [MQTT-3.10.4-2] */
     take_out(session, link);
     pthread_mutex_lock(&session->lock);
     count_identifiers(session);

@@ -81,6 +81,12 @@ void gh_route_message_add(struct gh_route_message *message, const struct gh_rout
     gh_buffer_u32(&count, (uint32_t)gh_route_targets_count(message));
 }
 
+void gh_route_message_no_longer_retained(struct gh_route_message *message)
+{
+    message->retained = false;
+    message->record[1] = (uint8_t)(message->record[1] & ~FLAG_RETAINED);
+}
+
 size_t gh_route_targets_count(const struct gh_route_message *message)
 {
     return message->targets.size / TARGET_BYTES;

@@ -8,7 +8,8 @@
  *   | topic u16+ | properties u32+ | payload u32+ | targets u32 | each: session u64, sequence u64,
  *     flags u8
  * Flags of the message: QoS (bits 0-1), bit 2: it is the topic's retained message. Flags of a
- * target: QoS (bits 0-1), bit 2: sent with RETAIN set, bit 3: by a shared subscription.
+ * target: QoS (bits 0-1), bit 2: sent with RETAIN set, bit 3: by a shared subscription, bit 4: it
+ * had been sent when this record was written (a later copy of an older one).
  *
  * Memory: one block, freed with the last reference. Threads: any; building is one thread's. */
 #ifndef GH_ROUTE_MESSAGE_H
@@ -21,6 +22,7 @@ enum {
     GH_TARGET_QOS = 0x03,
     GH_TARGET_RETAIN = 0x04,
     GH_TARGET_SHARED = 0x08,
+    GH_TARGET_SENT = 0x10,
 };
 
 struct gh_route_message {
@@ -54,6 +56,8 @@ struct gh_route_draft {
     size_t targets_max; /* room for so many gh_route_message_add */
 };
 
+/* Before it is shared. */
+void gh_route_message_no_longer_retained(struct gh_route_message *message);
 /* One reference, or NULL when there is no memory. */
 GH_MUST_USE struct gh_route_message *gh_route_message_new(const struct gh_route_draft *draft);
 /* Adds a target to the record; at most `targets_max` of them, before it is shared. */
