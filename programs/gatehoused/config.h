@@ -18,6 +18,9 @@ struct config {
     char listen_plain[CONFIG_TEXT_MAX]; /* [server] listen_plain, --listen-plain; empty: none */
     char names[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [tls] name: in the server's certificate */
     size_t names_count;
+    char origins[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] websocket_origin: whose pages may
+                                                        open a WebSocket, beside our own */
+    size_t origins_count;
     long loops;               /* [server] loops; 0: one per CPU core */
     long workers;             /* [server] workers */
     long connections_max;     /* [server] connections_max, of all listeners */
@@ -30,7 +33,7 @@ struct config {
 };
 
 /* The defaults, then the file (when it is there; a file named by --config must be), then what
- * `argv` said, which is kept apart until then. `listen` of the command line replaces the file's. */
+ * `argv` said, which is kept apart until then. A list on the command line replaces the file's. */
 GH_MUST_USE enum gh_error_code config_load(int argc, char **argv, struct config *out,
                                            struct gh_error *error);
 /* What --help prints. */

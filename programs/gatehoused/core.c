@@ -59,6 +59,8 @@ struct core {
     struct gh_api *api;
     struct gh_api_door door, local_door;
     struct gh_http_server *http, *local_http;
+    struct gh_websocket_config websocket;
+    const char *origins[CONFIG_NAMES_MAX];
     struct gh_tls_context *tls;
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
@@ -201,10 +203,31 @@ static bool open_faces(struct core *core)
     return core->api != NULL;
 }
 
-static struct gh_http_server *open_http(struct core *core, struct gh_api_door *door)
+/* Where MQTT is spoken over WebSocket, and by which names (IANA's registry of subprotocols). */
+static const char *const websocket_paths[] = {"/mqtt", "/"};
+static const char *const websocket_subprotocols[] = {"mqtt", "mqttv3.1"};
+
+static const struct gh_websocket_config *set_websocket(struct core *core)
+{
+    for (size_t i = 0; i < core->config->origins_count; i++)
+        core->origins[i] = core->config->origins[i];
+    core->websocket =
+        (struct gh_websocket_config){.protocol = &gh_front_protocol,
+                                     .context = core->front,
+                                     .paths = websocket_paths,
+                                     .paths_count = GH_COUNT(websocket_paths),
+                                     .subprotocols = websocket_subprotocols,
+                                     .subprotocols_count = GH_COUNT(websocket_subprotocols),
+                                     .origins = core->origins,
+                                     .origins_count = core->config->origins_count};
+    return &core->websocket;
+}
+
+static struct gh_http_server *open_http(struct core *core, struct gh_api_door *door,
+                                        const struct gh_websocket_config *websocket)
 {
     struct gh_http_server_config http = {
-        .handler = gh_api_http, .context = door, .body_max = BODY_MAX};
+        .handler = gh_api_http, .context = door, .body_max = BODY_MAX, .websocket = websocket};
     http.headers = gh_api_headers(&http.headers_count);
     return gh_http_server_open(&http, &core->error);
 }
@@ -259,8 +282,8 @@ static bool open_listeners(struct core *core)
     char admin[PATH_MAX];
     core->door = (struct gh_api_door){.api = core->api};
     core->local_door = (struct gh_api_door){.api = core->api, .local = true};
-    core->http = open_http(core, &core->door);
-    core->local_http = open_http(core, &core->local_door);
+    core->http = open_http(core, &core->door, set_websocket(core));
+    core->local_http = open_http(core, &core->local_door, NULL);
     if (core->http == NULL || core->local_http == NULL || !make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},

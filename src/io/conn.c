@@ -46,12 +46,14 @@ struct gh_conn {
     const char *why;
     struct stream stream;
     struct gh_buffer in, out;
+    struct gh_framing *framing; /* NULL: the stream's bytes are the protocol's */
     enum phase phase : 8;
     bool is_pending : 1;
     bool again : 1;   /* work is left for the next turn */
     bool resumed : 1; /* offer the held input */
     bool told_end : 1;
-    char peer[]; /* NUL-terminated */
+    bool is_fresh : 1; /* upgraded, and no byte of the protocol has come yet */
+    char peer[];       /* NUL-terminated */
 };
 
 static const struct gh_conn_limits limits_default = {.handshake_ms = 10 * 1000,
@@ -67,6 +69,7 @@ static struct conn_origin origin_dialled = {.limits = {.handshake_ms = 10 * 1000
 
 static void on_event(struct gh_source *source, uint32_t events);
 static void on_time(struct gh_timer *timer);
+static void end_input(struct gh_conn *conn);
 static void open_protocol(struct gh_conn *conn, const struct gh_listener_protocol *chosen);
 
 struct gh_conn_limits conn_limits_whole(struct gh_conn_limits limits)
@@ -240,13 +243,22 @@ struct gh_conn *gh_conn_connect(struct gh_loop *loop, const char *host, uint16_t
     return conn;
 }
 
+static size_t input_max_of(const struct gh_protocol *protocol)
+{
+    return protocol->input_max != 0 ? protocol->input_max : GH_CONN_INPUT_MAX;
+}
+
+static size_t output_max_of(const struct gh_protocol *protocol)
+{
+    return protocol->output_max != 0 ? protocol->output_max : GH_CONN_OUTPUT_MAX;
+}
+
 static void open_protocol(struct gh_conn *conn, const struct gh_listener_protocol *chosen)
 {
     const struct gh_protocol *protocol = chosen->protocol;
 
-    gh_buffer_init(&conn->in, protocol->input_max != 0 ? protocol->input_max : GH_CONN_INPUT_MAX);
-    gh_buffer_init(&conn->out,
-                   protocol->output_max != 0 ? protocol->output_max : GH_CONN_OUTPUT_MAX);
+    gh_buffer_init(&conn->in, input_max_of(protocol));
+    gh_buffer_init(&conn->out, output_max_of(protocol));
     assert(conn->in.size_max >= FIRST_BYTES);
     conn->protocol = protocol;
     if (conn->phase == FIRST_BYTE)
@@ -276,7 +288,7 @@ static const char *limit_text(const struct gh_conn *conn)
         [CLOSING] = "the peer did not read its last bytes",
         [LINGERING] = "the peer did not close",
     };
-    return texts[conn->phase];
+    return conn->is_fresh && conn->phase == OPEN ? texts[FIRST_BYTE] : texts[conn->phase];
 }
 
 static void on_time(struct gh_timer *timer)
@@ -303,13 +315,55 @@ static void on_time(struct gh_timer *timer)
 
 /* ---- reading */
 
+/* The protocol's input has returned after gh_conn_upgrade; `left` bytes were not consumed. */
+static void switch_protocol(struct gh_conn *conn, size_t left)
+{
+    struct gh_framing *framing = conn->framing;
+    const struct gh_protocol *next = framing->next;
+    void *state = conn->state;
+
+    framing->next = NULL;
+    conn->state = NULL;
+    conn->deadline_ns = 0;
+    conn->protocol->closed(state, "upgraded");
+    if (conn->phase != OPEN)
+        return;
+    if (left > 0) {
+        gh_conn_abort(conn, "bytes before the upgrade was answered");
+        return;
+    }
+    gh_buffer_release(&conn->in);
+    conn->in.size_max = input_max_of(next);
+    /* What the framing adds does not count against the protocol's limit. */
+    conn->out.size_max = conn->out.size + output_max_of(next) + GH_FRAMING_HEAD_MAX;
+    framing->framed = conn->out.size;
+    conn->protocol = next;
+    conn->is_fresh = true;
+    set_limit(conn, conn->origin->limits.first_byte_ms);
+    conn->state = next->open(framing->next_context, conn);
+    if (conn->state == NULL)
+        gh_conn_abort(conn, "refused by the protocol");
+}
+
+/* Hands `bytes` to the protocol; how many of them it consumed. */
+static size_t call_input(struct gh_conn *conn, struct gh_slice bytes)
+{
+    size_t consumed = conn->protocol->input(conn->state, bytes);
+
+    assert(consumed <= bytes.size || conn->phase != OPEN);
+    if (conn->phase == OPEN && conn->framing != NULL && conn->framing->next != NULL) {
+        switch_protocol(conn, bytes.size - consumed);
+        return bytes.size;
+    }
+    return consumed;
+}
+
 /* Keeps what the protocol did not consume. */
 static void offer(struct gh_conn *conn)
 {
-    size_t consumed = conn->protocol->input(conn->state, gh_buffer_slice(&conn->in));
+    size_t consumed = call_input(conn, gh_buffer_slice(&conn->in));
 
-    assert(consumed <= conn->in.size || conn->phase != OPEN);
-    if (conn->phase != OPEN)
+    if (conn->phase != OPEN || conn->is_fresh)
         return;
     gh_buffer_drop(&conn->in, consumed);
     if (consumed > 0)
@@ -321,7 +375,7 @@ static void offer(struct gh_conn *conn)
 static void deliver(struct gh_conn *conn, struct gh_slice bytes)
 {
     if (conn->in.size == 0) { /* straight from the loop's buffer */
-        size_t consumed = conn->protocol->input(conn->state, bytes);
+        size_t consumed = call_input(conn, bytes);
         assert(consumed <= bytes.size);
         bytes = gh_slice_sub(bytes, consumed, bytes.size);
         if (conn->phase == OPEN && bytes.size > 0 && !gh_buffer_put(&conn->in, bytes))
@@ -332,6 +386,43 @@ static void deliver(struct gh_conn *conn, struct gh_slice bytes)
         offer(conn);
     else
         gh_conn_abort(conn, "no memory for input");
+}
+
+static bool may_begin(struct gh_conn *conn, uint8_t first_byte)
+{
+    if (!conn->is_fresh)
+        return true;
+    conn->is_fresh = false;
+    conn->limit_ns = 0;
+    return conn->protocol->claims == NULL || conn->protocol->claims(first_byte);
+}
+
+static void refuse_framed(struct gh_conn *conn, const char *why)
+{
+    gh_metric_add(conn->origin->metrics, GH_METRIC_packets_malformed_total, 1);
+    gh_log(GH_LOG_DEBUG, "io", "%s: %s: %s", conn->peer, conn->framing->kind->name, why);
+    gh_conn_close_why(conn, why);
+}
+
+/* What has arrived, on a connection with a framing. */
+static void unframe(struct gh_conn *conn, uint8_t *bytes, size_t size)
+{
+    struct gh_framing *framing = conn->framing;
+    enum gh_framing_status status = framing->kind->read(framing, bytes, &size, &conn->out);
+
+    if (size > 0 && !may_begin(conn, bytes[0])) {
+        gh_framing_finish(framing, GH_FRAMING_UNACCEPTABLE, &conn->out);
+        refuse_framed(conn, "unknown protocol");
+        return;
+    }
+    if (size > 0)
+        deliver(conn, gh_slice(bytes, size));
+    if (conn->phase != OPEN)
+        return;
+    if (status == GH_FRAMING_BROKEN)
+        refuse_framed(conn, framing->why);
+    if (status == GH_FRAMING_ENDED)
+        end_input(conn);
 }
 
 static void choose_protocol(struct gh_conn *conn, uint8_t first_byte)
@@ -361,9 +452,9 @@ static size_t room_of(struct gh_conn *conn)
     return room < READ_BYTES_PER_TURN ? room : READ_BYTES_PER_TURN;
 }
 
-static void handle_end(struct gh_conn *conn)
+static void end_input(struct gh_conn *conn)
 {
-    if (!conn->stream.ended || conn->told_end)
+    if (conn->told_end)
         return;
     conn->told_end = true;
     if (conn->phase == OPEN && conn->protocol->ended != NULL)
@@ -385,12 +476,15 @@ static void read_some(struct gh_conn *conn)
     gh_metric_add(conn->origin->metrics, GH_METRIC_bytes_received_total, (int64_t)got);
     if (got > 0 && conn->phase == FIRST_BYTE)
         choose_protocol(conn, scratch[0]);
-    if (got > 0 && conn->phase == OPEN)
+    if (got > 0 && conn->phase == OPEN && conn->framing != NULL)
+        unframe(conn, scratch, got);
+    else if (got > 0 && conn->phase == OPEN)
         deliver(conn, gh_slice(scratch, got));
     if (!is_sound && conn->phase < CLOSING)
         gh_conn_abort(conn, "the connection was lost");
     if (conn->phase < CLOSING) {
-        handle_end(conn);
+        if (conn->stream.ended)
+            end_input(conn);
         conn->again |= conn->stream.readable && !conn->stream.ended && room_of(conn) > 0;
     }
 }
@@ -481,19 +575,46 @@ static void work(struct gh_conn *conn)
 
 /* ---- writing and ending */
 
-static void write_out(struct gh_conn *conn)
+/* How much of the output may be written as it is. With a framing: what has been framed before,
+ * else all that there is becomes one frame. A slow peer's output so becomes few large frames. */
+static size_t writable_bytes(struct gh_conn *conn)
+{
+    if (conn->framing == NULL)
+        return conn->out.size;
+    if (conn->framing->framed == 0)
+        gh_framing_wrap(conn->framing, &conn->out);
+    return conn->framing->framed;
+}
+
+static bool write_some(struct gh_conn *conn)
 {
     size_t sent;
+    struct gh_slice bytes = gh_slice(conn->out.data, writable_bytes(conn));
+    bool is_sound = stream_write(&conn->stream, bytes, &sent);
 
+    gh_metric_add(conn->origin->metrics, GH_METRIC_bytes_sent_total, (int64_t)sent);
+    gh_buffer_drop(&conn->out, sent);
+    if (conn->framing != NULL)
+        conn->framing->framed -= sent;
+    return is_sound;
+}
+
+static void write_out(struct gh_conn *conn)
+{
+    bool is_sound = true;
+
+    if (conn->phase == CLOSING && conn->framing != NULL)
+        gh_framing_finish(conn->framing,
+                          conn->loop->draining ? GH_FRAMING_GOING_AWAY : GH_FRAMING_NORMAL,
+                          &conn->out);
+    if (conn->out.size == 0 && !conn->out.overflow)
+        return;
+    while (is_sound && !conn->out.overflow && conn->out.size > 0 && conn->stream.writable)
+        is_sound = write_some(conn);
     if (conn->out.overflow) {
         gh_conn_abort(conn, "the peer does not read: its output queue is full");
         return;
     }
-    if (conn->out.size == 0 || !conn->stream.writable)
-        return;
-    bool is_sound = stream_write(&conn->stream, gh_buffer_slice(&conn->out), &sent);
-    gh_metric_add(conn->origin->metrics, GH_METRIC_bytes_sent_total, (int64_t)sent);
-    gh_buffer_drop(&conn->out, sent);
     if (!is_sound) {
         gh_conn_abort(conn, "the connection was lost");
         return;
@@ -523,6 +644,8 @@ static void destroy(struct gh_conn *conn)
     conn->is_pending = true; /* whatever `closed` calls does not queue what is about to be freed */
     end_protocol(conn);
     gh_timer_cancel(conn->loop, &conn->timer);
+    if (conn->framing != NULL)
+        conn->framing->kind->close(conn->framing);
     stream_close(&conn->stream);
     *conn->link = conn->next;
     if (conn->next != NULL)
@@ -638,6 +761,16 @@ void gh_conn_set_deadline(struct gh_conn *conn, int64_t at_ns)
 {
     conn->deadline_ns = conn->phase < CLOSING ? at_ns : 0;
     arm_timer(conn);
+}
+
+void gh_conn_upgrade(struct gh_conn *conn, struct gh_framing *framing,
+                     const struct gh_protocol *protocol, void *context)
+{
+    assert(conn->framing == NULL && conn->state != NULL);
+    assert(input_max_of(protocol) >= FIRST_BYTES);
+    framing->next = protocol;
+    framing->next_context = context;
+    conn->framing = framing;
 }
 
 const char *gh_conn_peer(const struct gh_conn *conn)
