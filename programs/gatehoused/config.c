@@ -71,6 +71,9 @@ static const struct list_key lists[] = {
     {"server", "websocket_origin", "websocket-origin", offsetof(struct config, origins),
      offsetof(struct config, origins_count), CONFIG_NAMES_MAX,
      "pages of https://HOST[:PORT] may open a WebSocket, beside the server's own; \"*\": any"},
+    {"server", "proxy_from", "proxy-from", offsetof(struct config, proxy_from),
+     offsetof(struct config, proxy_from_count), CONFIG_NAMES_MAX,
+     "network (10.0.0.0/8, 2001:db8::1) of load balancers that speak the PROXY protocol"},
     {"tls", "name", NULL, offsetof(struct config, names), offsetof(struct config, names_count),
      CONFIG_NAMES_MAX, NULL},
 };

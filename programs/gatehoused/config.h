@@ -16,6 +16,9 @@ struct config {
     char listen[CONFIG_LISTENERS_MAX][CONFIG_TEXT_MAX]; /* [server] listen, --listen */
     size_t listen_count;
     char listen_plain[CONFIG_TEXT_MAX]; /* [server] listen_plain, --listen-plain; empty: none */
+    /* A listener whose text ends in ",proxy" expects the PROXY protocol, from these networks. */
+    char proxy_from[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] proxy_from */
+    size_t proxy_from_count;
     char names[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [tls] name: in the server's certificate */
     size_t names_count;
     char origins[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] websocket_origin: whose pages may

@@ -61,6 +61,7 @@ struct core {
     struct gh_http_server *http, *local_http;
     struct gh_websocket_config websocket;
     const char *origins[CONFIG_NAMES_MAX];
+    struct gh_network proxy_from[CONFIG_NAMES_MAX];
     struct gh_tls_context *tls;
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
@@ -259,12 +260,45 @@ static bool make_tls(struct core *core, struct gh_tls_context **out)
     return made;
 }
 
-static bool open_listener(struct core *core, const char *address, struct gh_tls_context *tls,
+static bool read_networks(struct core *core)
+{
+    for (size_t i = 0; i < core->config->proxy_from_count; i++)
+        if (!gh_network_parse(core->config->proxy_from[i], &core->proxy_from[i])) {
+            gh_error_set(&core->error, GH_ERROR_CONFIG,
+                         "proxy_from %s: not a network (10.0.0.0/8, 2001:db8::/32, 192.0.2.1)",
+                         core->config->proxy_from[i]);
+            return false;
+        }
+    return true;
+}
+
+/* Cuts ",proxy" off the end of `address`; whether it was there. */
+static bool take_proxy_mark(char *address)
+{
+    struct gh_slice text = gh_slice_text(address), mark = GH_SLICE(",proxy");
+    if (!gh_slice_ends(text, mark))
+        return false;
+    address[text.size - mark.size] = '\0';
+    return true;
+}
+
+static bool open_listener(struct core *core, const char *text, struct gh_tls_context *tls,
                           const struct gh_listener_protocol *protocols, size_t count)
 {
+    char address[PATH_MAX];
+    snprintf(address, sizeof address, "%s", text);
+    bool expects_proxy = take_proxy_mark(address);
+    if (expects_proxy && address[0] != '/' && core->config->proxy_from_count == 0) {
+        gh_error_set(&core->error, GH_ERROR_CONFIG,
+                     "%s: a listener that expects the PROXY protocol needs proxy_from", text);
+        return false;
+    }
     struct gh_listener_config listener = {.loops = core->loops,
                                           .loops_count = core->loops_count,
                                           .address = address,
+                                          .expects_proxy = expects_proxy,
+                                          .proxy_from = core->proxy_from,
+                                          .proxy_from_count = core->config->proxy_from_count,
                                           .tls = tls,
                                           .protocols = protocols,
                                           .protocols_count = count,
@@ -284,7 +318,8 @@ static bool open_listeners(struct core *core)
     core->local_door = (struct gh_api_door){.api = core->api, .local = true};
     core->http = open_http(core, &core->door, set_websocket(core));
     core->local_http = open_http(core, &core->local_door, NULL);
-    if (core->http == NULL || core->local_http == NULL || !make_tls(core, &core->tls))
+    if (core->http == NULL || core->local_http == NULL || !read_networks(core) ||
+        !make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
                                           {&gh_http_protocol, core->http}};

@@ -3,7 +3,9 @@
 #include "base/time.h"
 #include "io/conn_internal.h"
 #include "io/loop_internal.h"
+#include "io/network.h"
 #include "io/stream_internal.h"
+#include "wire/proxy.h"
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -23,7 +25,9 @@ enum {
 /* Each phase has one time limit of its own (limit_ns), beside the protocol's deadline. */
 enum phase {
     CONNECTING, /* dialled: limit handshake_ms */
-    HANDSHAKE,  /* the same limit */
+    PREFACE,    /* accepted, the balancer's header first: the same limit */
+    HANDSHAKE,  /* the same limit; what was accepted gets its TLS with the first byte, so that a
+                   peer that says nothing costs no more than a descriptor */
     FIRST_BYTE, /* accepted, no protocol yet: limit first_byte_ms */
     OPEN,       /* limit stuck_ms while a full input is not taken */
     CLOSING,    /* writes what is queued: limit close_ms */
@@ -70,6 +74,7 @@ static struct conn_origin origin_dialled = {.limits = {.handshake_ms = 10 * 1000
 static void on_event(struct gh_source *source, uint32_t events);
 static void on_time(struct gh_timer *timer);
 static void end_input(struct gh_conn *conn);
+static void work(struct gh_conn *conn);
 static void open_protocol(struct gh_conn *conn, const struct gh_listener_protocol *chosen);
 
 struct gh_conn_limits conn_limits_whole(struct gh_conn_limits limits)
@@ -132,8 +137,11 @@ static void set_phase(struct gh_conn *conn, enum phase phase, int limit_ms)
 static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin *origin,
                                 const struct gh_address *peer)
 {
-    char text[GH_ADDRESS_TEXT_MAX];
+    char text[GH_ADDRESS_TEXT_MAX] = {0};
     size_t size = strlen(gh_address_print(peer, text)) + 1;
+
+    if (origin->expects_proxy) /* another address will take its place */
+        size = sizeof text;
     struct gh_conn *conn = calloc(1, sizeof *conn + size);
 
     if (conn == NULL)
@@ -176,8 +184,17 @@ static void begin(struct gh_conn *conn)
         open_protocol(conn, first);
 }
 
+/* The client's own bytes are next. */
+static void begin_stream(struct gh_conn *conn)
+{
+    if (conn->origin->is_secure)
+        conn->phase = HANDSHAKE; /* under the limit that is set */
+    else
+        begin(conn);
+}
+
 void conn_accept(struct gh_loop *loop, int fd, struct conn_origin *origin,
-                 struct gh_tls_context *tls, const struct gh_address *peer)
+                 const struct gh_address *peer)
 {
     struct gh_conn *conn = loop->draining ? NULL : conn_new(loop, fd, origin, peer);
 
@@ -187,14 +204,9 @@ void conn_accept(struct gh_loop *loop, int fd, struct conn_origin *origin,
         return;
     }
     gh_metric_add(origin->metrics, GH_METRIC_connections_opened_total, 1);
-    if (tls == NULL) {
-        begin(conn);
-        return;
-    }
-    set_phase(conn, HANDSHAKE, origin->limits.handshake_ms);
-    conn->stream.tls = gh_tls_open(tls, fd, NULL);
-    if (conn->stream.tls == NULL)
-        gh_conn_abort(conn, "no memory for TLS");
+    set_phase(conn, PREFACE, origin->limits.handshake_ms);
+    if (!origin->expects_proxy)
+        begin_stream(conn);
 }
 
 static bool numeric_address(const char *host, uint16_t port, struct gh_address *out)
@@ -282,6 +294,7 @@ static const char *limit_text(const struct gh_conn *conn)
 {
     static const char *const texts[] = {
         [CONNECTING] = "connecting took too long",
+        [PREFACE] = "no header of the PROXY protocol in time",
         [HANDSHAKE] = "the TLS handshake took too long",
         [FIRST_BYTE] = "no first byte in time",
         [OPEN] = "the input was full for too long",
@@ -302,6 +315,8 @@ static void on_time(struct gh_timer *timer)
     if (conn->limit_ns != 0 && conn->limit_ns <= now_ns) {
         if (conn->phase == HANDSHAKE)
             gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_failed_total, 1);
+        if (conn->phase == PREFACE)
+            gh_metric_add(conn->origin->metrics, GH_METRIC_proxy_headers_refused_total, 1);
         gh_conn_abort(conn, limit_text(conn));
         return;
     }
@@ -500,6 +515,14 @@ static void read_open(struct gh_conn *conn)
         read_some(conn);
 }
 
+static bool open_tls(struct gh_conn *conn)
+{
+    struct gh_tls_context *tls = conn->origin->tls(conn->origin);
+    conn->stream.tls = gh_tls_open(tls, conn->stream.fd, NULL);
+    gh_tls_context_unref(tls);
+    return conn->stream.tls != NULL;
+}
+
 static void shake(struct gh_conn *conn)
 {
     struct gh_error error = {0};
@@ -511,6 +534,10 @@ static void shake(struct gh_conn *conn)
         return;
     }
     conn->loop->handshakes_left--;
+    if (conn->stream.tls == NULL && !open_tls(conn)) {
+        gh_conn_abort(conn, "no memory for TLS");
+        return;
+    }
     switch (stream_handshake(&conn->stream, &error)) {
     case GH_TLS_OK:
         gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_total, 1);
@@ -547,12 +574,56 @@ static void finish_connecting(struct gh_conn *conn)
     shake(conn);
 }
 
+static bool set_peer(struct gh_conn *conn, const struct gh_proxy_header *header)
+{
+    struct gh_address address = {.name.any.sa_family = AF_UNIX};
+
+    if (header->family == GH_PROXY_UNKNOWN)
+        return true;
+    if (header->family != GH_PROXY_UNIX && !gh_address_set(header->address, header->port, &address))
+        return false;
+    gh_address_print(&address, conn->peer);
+    return true;
+}
+
+/* Looks at what has come without taking it: what follows the header is TLS's, or the protocol's. */
+static void read_preface(struct gh_conn *conn)
+{
+    uint8_t *scratch = conn->loop->scratch;
+    struct gh_proxy_header header;
+    size_t got;
+
+    if (!conn->stream.readable)
+        return;
+    if (!stream_peek(&conn->stream, scratch, GH_PROXY_HEADER_MAX, &got)) {
+        gh_conn_abort(conn, "closed before the first byte");
+        return;
+    }
+    enum gh_proxy_status status =
+        gh_proxy_read(gh_slice(scratch, got), GH_PROXY_HEADER_MAX, &header);
+    if (status == GH_PROXY_MORE && !conn->stream.hung_up) {
+        conn->stream.readable = false;
+    } else if (status == GH_PROXY_OK && set_peer(conn, &header) &&
+               stream_skip(&conn->stream, scratch, header.size)) {
+        begin_stream(conn);
+        work(conn);
+    } else {
+        gh_metric_add(conn->origin->metrics, GH_METRIC_proxy_headers_refused_total, 1);
+        gh_log(GH_LOG_WARN, "io", "%s: PROXY protocol: %s", conn->peer,
+               status == GH_PROXY_REFUSED ? header.why : "closed within the header");
+        gh_conn_abort(conn, "no valid header of the PROXY protocol");
+    }
+}
+
 /* The first half of a turn for one connection. */
 static void work(struct gh_conn *conn)
 {
     switch (conn->phase) {
     case CONNECTING:
         finish_connecting(conn);
+        break;
+    case PREFACE:
+        read_preface(conn);
         break;
     case HANDSHAKE:
         shake(conn);

@@ -22,6 +22,8 @@ struct gh_listener {
     struct conn_origin origin;
     struct gh_loop *home; /* accepts here, deals out to all */
     struct gh_loop **loops;
+    struct gh_network *proxy_from;
+    size_t proxy_from_count;
     size_t loops_count, next_loop, connections_max;
     int fd; /* -1 once closed; home's */
     struct gh_timer pause;
@@ -51,6 +53,7 @@ static void listener_unref(struct gh_listener *listener)
     gh_tls_context_unref(listener->tls);
     pthread_mutex_destroy(&listener->tls_lock);
     free(listener->loops);
+    free(listener->proxy_from);
     free(listener);
 }
 
@@ -64,26 +67,20 @@ static void on_gone(struct conn_origin *origin)
 
 /* ---- accepting */
 
-static struct gh_tls_context *current_tls(struct gh_listener *listener)
+static struct gh_tls_context *current_tls(struct conn_origin *origin)
 {
+    struct gh_listener *listener =
+        (struct gh_listener *)(void *)((char *)origin - offsetof(struct gh_listener, origin));
     pthread_mutex_lock(&listener->tls_lock);
     struct gh_tls_context *tls = listener->tls == NULL ? NULL : gh_tls_context_ref(listener->tls);
     pthread_mutex_unlock(&listener->tls_lock);
     return tls;
 }
 
-static void settle_in(struct gh_listener *listener, struct gh_loop *loop, int fd,
-                      const struct gh_address *peer)
-{
-    struct gh_tls_context *tls = current_tls(listener);
-    conn_accept(loop, fd, &listener->origin, tls, peer);
-    gh_tls_context_unref(tls);
-}
-
 static void open_arrival(struct gh_letter *letter)
 {
     struct arrival *arrival = (struct arrival *)(void *)letter;
-    settle_in(arrival->listener, arrival->loop, arrival->fd, &arrival->peer);
+    conn_accept(arrival->loop, arrival->fd, &arrival->listener->origin, &arrival->peer);
     free(arrival);
 }
 
@@ -103,7 +100,7 @@ static void deal(struct gh_listener *listener, int fd, const struct gh_address *
         gh_loop_send(loop, &arrival->letter);
         return;
     }
-    settle_in(listener, listener->home, fd, peer); /* ours, or no memory for the way */
+    conn_accept(listener->home, fd, &listener->origin, peer); /* ours, or no memory for the way */
 }
 
 static void start_listening(struct gh_timer *timer)
@@ -124,6 +121,43 @@ static void take_a_pause(struct gh_listener *listener)
                  gh_loop_now_ns(listener->home) + PAUSE_MS * GH_MS_NS, start_listening);
 }
 
+/* Whether a balancer may stand there. */
+static bool may_speak_for_others(const struct gh_listener *listener, const struct gh_address *peer)
+{
+    if (peer->name.any.sa_family == AF_UNIX)
+        return true; /* the mode of its file has decided */
+    for (size_t i = 0; i < listener->proxy_from_count; i++)
+        if (gh_network_has(&listener->proxy_from[i], peer))
+            return true;
+    return false;
+}
+
+/* The metric under which the connection is refused, and why; NULL when it may come. */
+static const char *refusal_of(struct gh_listener *listener, const struct gh_address *peer,
+                              enum gh_metric *metric)
+{
+    if (atomic_load_explicit(&listener->connections, memory_order_relaxed) >=
+        listener->connections_max) {
+        *metric = GH_METRIC_connections_refused_total;
+        return "too many connections";
+    }
+    if (listener->origin.expects_proxy && !may_speak_for_others(listener, peer)) {
+        *metric = GH_METRIC_proxy_headers_refused_total;
+        return "not among the addresses that may speak the PROXY protocol";
+    }
+    return NULL;
+}
+
+static void refuse(struct gh_listener *listener, int fd, const struct gh_address *peer,
+                   enum gh_metric metric, const char *why)
+{
+    char text[GH_ADDRESS_TEXT_MAX];
+    gh_metric_add(listener->origin.metrics, metric, 1);
+    gh_log(GH_LOG_DEBUG, "io", "%s: refused %s: %s", listener->text, gh_address_print(peer, text),
+           why);
+    close(fd);
+}
+
 static void on_arrivals(struct gh_source *source, uint32_t events)
 {
     struct gh_listener *listener =
@@ -140,10 +174,10 @@ static void on_arrivals(struct gh_source *source, uint32_t events)
                 continue;
             return;
         }
-        if (atomic_load_explicit(&listener->connections, memory_order_relaxed) >=
-            listener->connections_max) {
-            gh_metric_add(listener->origin.metrics, GH_METRIC_connections_refused_total, 1);
-            close(fd);
+        enum gh_metric metric;
+        const char *why = refusal_of(listener, &peer, &metric);
+        if (why != NULL) {
+            refuse(listener, fd, &peer, metric, why);
             continue;
         }
         if (peer.name.any.sa_family != AF_UNIX)
@@ -196,22 +230,31 @@ static struct gh_listener *listener_new(const struct gh_listener_config *config)
 {
     struct gh_listener *listener = calloc(1, sizeof *listener);
     struct gh_loop **loops = calloc(config->loops_count, sizeof *loops);
+    struct gh_network *from = calloc(config->proxy_from_count + 1, sizeof *from);
 
-    if (listener == NULL || loops == NULL) {
+    if (listener == NULL || loops == NULL || from == NULL) {
         free(listener);
         free(loops);
+        free(from);
         return NULL;
     }
+    for (size_t i = 0; i < config->proxy_from_count; i++)
+        from[i] = config->proxy_from[i];
     memcpy(loops, config->loops, config->loops_count * sizeof *loops);
     *listener = (struct gh_listener){
         .source.ready = on_arrivals,
         .origin = {.limits = conn_limits_whole(config->limits),
                    .metrics = config->metrics,
                    .protocols_count = config->protocols_count,
+                   .is_secure = config->tls != NULL,
+                   .expects_proxy = config->expects_proxy,
+                   .tls = current_tls,
                    .gone = on_gone},
         .home = loops[0],
         .loops = loops,
         .loops_count = config->loops_count,
+        .proxy_from = from,
+        .proxy_from_count = config->proxy_from_count,
         .connections_max =
             config->connections_max != 0 ? config->connections_max : GH_LISTENER_CONNECTIONS_MAX,
         .closing.open = close_on_home,

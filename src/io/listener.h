@@ -3,11 +3,17 @@
  * per turn, and connections have a ceiling: past it a new one is closed at once and counted.
  *
  * Plain listeners (no TLS) are for proxies on the same host: any address but a loopback one or a
- * Unix socket is refused. Threads: any, except where said. */
+ * Unix socket is refused. A listener behind a load balancer may expect the PROXY protocol
+ * (wire/proxy.h): then every connection has to come from one of `proxy_from` (or over a Unix
+ * socket) and to begin with its header, before TLS; gh_conn_peer is the client that it names.
+ *
+ * "[::]:8883" listens on IPv6 alone: IPv4 has its own listener, so that an address is written in
+ * one way only. Threads: any, except where said. */
 #ifndef GH_IO_LISTENER_H
 #define GH_IO_LISTENER_H
 
 #include "io/conn.h"
+#include "io/network.h"
 
 struct gh_listener;
 
@@ -29,6 +35,9 @@ struct gh_listener_config {
     struct gh_tls_context *tls; /* the listener takes its own reference; NULL: plain */
     const struct gh_listener_protocol *protocols; /* asked in this order; copied */
     size_t protocols_count;
+    bool expects_proxy;
+    const struct gh_network *proxy_from; /* copied */
+    size_t proxy_from_count;
     struct gh_conn_limits limits;
     size_t connections_max;     /* 0: the default */
     struct gh_metrics *metrics; /* may be NULL; outlives the loops */
@@ -41,7 +50,7 @@ GH_MUST_USE struct gh_listener *gh_listener_open(const struct gh_listener_config
 /* Accepts no more; its connections live on. Before its loops are closed. A Unix socket's path is
  * removed. */
 void gh_listener_close(struct gh_listener *listener);
-/* Connections accepted from now on use it; takes its own reference. */
+/* Handshakes that begin from now on use it; takes its own reference. */
 void gh_listener_set_tls(struct gh_listener *listener, struct gh_tls_context *tls);
 /* The port that was bound; 0 for a Unix socket. */
 uint16_t gh_listener_port(const struct gh_listener *listener);
