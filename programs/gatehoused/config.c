@@ -1,4 +1,5 @@
 #include "programs/gatehoused/config.h"
+#include "programs/gatehoused/sockets.h"
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
@@ -203,7 +204,9 @@ enum gh_error_code config_load(int argc, char **argv, struct config *out, struct
         return gh_error_set(error, GH_ERROR_CONFIG, "%s: cannot be read", out->file);
     if (read_options(argc, argv, false, out, error) != GH_OK)
         return error->code;
-    if (out->listen_count == 0) {
+    if (sockets_take(out, error) != GH_OK)
+        return error->code;
+    if (out->listen_count == 0 && out->sockets_count == 0) {
         (void)add_text(out, &lists[0], "127.0.0.1:8883");
         (void)add_text(out, &lists[0], "127.0.0.1:8443");
     }

@@ -7,14 +7,23 @@
 
 #include "base/error.h"
 #include <limits.h>
+#include <stdbool.h>
 
 enum { CONFIG_LISTENERS_MAX = 16, CONFIG_NAMES_MAX = 32, CONFIG_TEXT_MAX = 256 };
+
+/* A listening socket that the service manager gave (programs/gatehoused/sockets.h). */
+struct config_socket {
+    int fd;
+    bool is_plain, expects_proxy;
+};
 
 struct config {
     char data[PATH_MAX];                                /* --data */
     char file[PATH_MAX];                                /* --config; DIR/gatehouse.conf */
     char listen[CONFIG_LISTENERS_MAX][CONFIG_TEXT_MAX]; /* [server] listen, --listen */
     size_t listen_count;
+    struct config_socket sockets[CONFIG_LISTENERS_MAX];
+    size_t sockets_count;
     char listen_plain[CONFIG_TEXT_MAX]; /* [server] listen_plain, --listen-plain; empty: none */
     /* A listener whose text ends in ",proxy" expects the PROXY protocol, from these networks. */
     char proxy_from[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] proxy_from */

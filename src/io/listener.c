@@ -25,7 +25,8 @@ struct gh_listener {
     struct gh_network *proxy_from;
     size_t proxy_from_count;
     size_t loops_count, next_loop, connections_max;
-    int fd; /* -1 once closed; home's */
+    int fd;            /* -1 once closed; home's */
+    bool is_inherited; /* its maker removes the path */
     struct gh_timer pause;
     struct gh_letter closing, opening;
     struct gh_address address;
@@ -174,6 +175,12 @@ static void on_arrivals(struct gh_source *source, uint32_t events)
                 continue;
             return;
         }
+        /* A socket that the service manager opened may take both families: an IPv4 peer is shown
+         * and counted as what it is. */
+        if (peer.name.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer.name.ip6.sin6_addr)) {
+            struct gh_address mapped = peer;
+            (void)!gh_address_set(gh_address_bytes(&mapped), gh_address_port(&mapped), &peer);
+        }
         enum gh_metric metric;
         const char *why = refusal_of(listener, &peer, &metric);
         if (why != NULL) {
@@ -204,7 +211,7 @@ static void close_on_home(struct gh_letter *letter)
     gh_timer_cancel(listener->home, &listener->pause);
     close(listener->fd);
     listener->fd = -1;
-    if (listener->address.name.any.sa_family == AF_UNIX)
+    if (listener->address.name.any.sa_family == AF_UNIX && !listener->is_inherited)
         unlink(listener->address.name.local.sun_path);
     listener_unref(listener);
 }
@@ -212,7 +219,16 @@ static void close_on_home(struct gh_letter *letter)
 static bool address_is_allowed(const struct gh_listener_config *config, struct gh_address *out,
                                struct gh_error *error)
 {
-    if (!gh_address_parse(config->address, out)) {
+    char text[GH_ADDRESS_TEXT_MAX];
+
+    if (config->socket != 0) {
+        *out = (struct gh_address){.size = sizeof out->name};
+        if (getsockname(config->socket, &out->name.any, &out->size) != 0) {
+            gh_error_set(error, GH_ERROR_LISTEN, "descriptor %d: %s", config->socket,
+                         strerror(errno));
+            return false;
+        }
+    } else if (!gh_address_parse(config->address, out)) {
         gh_error_set(error, GH_ERROR_LISTEN,
                      "%s: not an address (127.0.0.1:8883, [::1]:8883 or a path)", config->address);
         return false;
@@ -220,7 +236,7 @@ static bool address_is_allowed(const struct gh_listener_config *config, struct g
     if (config->tls == NULL && !gh_address_is_loopback(out)) {
         gh_error_set(error, GH_ERROR_LISTEN,
                      "%s: without TLS only loopback addresses and Unix sockets are listened on",
-                     config->address);
+                     gh_address_print(out, text));
         return false;
     }
     return true;
@@ -268,6 +284,19 @@ static struct gh_listener *listener_new(const struct gh_listener_config *config)
     return listener;
 }
 
+/* The socket that was given, or one of our own; -1. */
+static int listening_socket(const struct gh_listener_config *config, struct gh_address *address,
+                            struct gh_error *error)
+{
+    bool allowed = address_is_allowed(config, address, error);
+
+    if (allowed)
+        return config->socket != 0 ? config->socket : gh_socket_listen(address, error);
+    if (config->socket != 0)
+        close(config->socket);
+    return -1;
+}
+
 struct gh_listener *gh_listener_open(const struct gh_listener_config *config,
                                      struct gh_error *error)
 {
@@ -275,18 +304,17 @@ struct gh_listener *gh_listener_open(const struct gh_listener_config *config,
 
     assert(config->loops_count > 0);
     assert(config->protocols_count > 0 && config->protocols_count <= GH_LISTENER_PROTOCOLS_MAX);
-    if (!address_is_allowed(config, &address, error))
+    int fd = listening_socket(config, &address, error);
+    if (fd < 0)
         return NULL;
     struct gh_listener *listener = listener_new(config);
     if (listener == NULL) {
-        gh_error_set(error, GH_ERROR_MEMORY, "listener %s", config->address);
+        close(fd);
+        gh_error_set(error, GH_ERROR_MEMORY, "a listener");
         return NULL;
     }
-    listener->fd = gh_socket_listen(&address, error);
-    if (listener->fd < 0) {
-        listener_unref(listener);
-        return NULL;
-    }
+    listener->fd = fd;
+    listener->is_inherited = config->socket != 0;
     listener->address = address;
     if (address.name.any.sa_family != AF_UNIX)
         (void)getsockname(listener->fd, &listener->address.name.any, &listener->address.size);

@@ -30,6 +30,8 @@ struct gh_listener_protocol {
 struct gh_listener_config {
     struct gh_loop *const *loops;
     size_t loops_count;
+    int socket; /* a listening, non-blocking stream socket of somebody else's making, which is given
+                   (also when opening fails): `address` is then not used; 0: none */
     const char *address; /* "127.0.0.1:8883", "[::1]:0", "0.0.0.0:8883", or a path: a Unix socket,
                             mode 0600 */
     struct gh_tls_context *tls; /* the listener takes its own reference; NULL: plain */
