@@ -62,6 +62,7 @@ struct core {
     struct gh_websocket_config websocket;
     const char *origins[CONFIG_NAMES_MAX];
     struct gh_network proxy_from[CONFIG_NAMES_MAX];
+    struct gh_crowd *crowd;
     struct gh_tls_context *tls;
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
@@ -294,6 +295,8 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
                                        .proxy_from = core->proxy_from,
                                        .proxy_from_count = core->config->proxy_from_count,
                                        .connections_max = (size_t)core->config->connections_max,
+                                       .handshakes_max = (size_t)core->config->handshakes_max,
+                                       .crowd = core->crowd,
                                        .metrics = &core->metrics};
 }
 
@@ -342,8 +345,9 @@ static bool open_listeners(struct core *core)
     core->local_door = (struct gh_api_door){.api = core->api, .local = true};
     core->http = open_http(core, &core->door, set_websocket(core));
     core->local_http = open_http(core, &core->local_door, NULL);
-    if (core->http == NULL || core->local_http == NULL || !read_networks(core) ||
-        !make_tls(core, &core->tls))
+    core->crowd = gh_crowd_open((size_t)core->config->address_connections_max, &core->error);
+    if (core->http == NULL || core->local_http == NULL || core->crowd == NULL ||
+        !read_networks(core) || !make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
                                           {&gh_http_protocol, core->http}};
@@ -436,6 +440,7 @@ static void core_close(struct core *core)
     if (core->local_http != NULL)
         gh_http_server_close(core->local_http);
     gh_tls_context_unref(core->tls);
+    gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
     gh_sessions_close(core->sessions);
