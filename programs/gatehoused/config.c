@@ -1,4 +1,5 @@
 #include "programs/gatehoused/config.h"
+#include "programs/gatehoused/sockets.h"
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
@@ -23,6 +24,11 @@ static const struct number_key numbers[] = {
      "threads for blocking work"},
     {"server", "connections_max", "connections-max", offsetof(struct config, connections_max),
      100000, 1, 10000000, "connections open at a time, all listeners"},
+    {"server", "address_connections_max", "address-connections-max",
+     offsetof(struct config, address_connections_max), 10000, 1, 10000000,
+     "of them from one address (IPv6: one /64); loopback is not counted"},
+    {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 8192,
+     16, 1000000, "handshakes under way at a time on one listener"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",
@@ -58,10 +64,36 @@ static bool copy_text(char *to, size_t size, const char *from)
     return length > 0 && (size_t)length < size;
 }
 
-static bool add_listener(struct config *config, const char *text)
+/* A key that may come several times. */
+struct list_key {
+    const char *section, *name, *option; /* the option may be NULL */
+    size_t offset, count_offset, max;
+    const char *help;
+};
+
+static const struct list_key lists[] = {
+    {"server", "listen", "listen", offsetof(struct config, listen),
+     offsetof(struct config, listen_count), CONFIG_LISTENERS_MAX, NULL},
+    {"server", "websocket_origin", "websocket-origin", offsetof(struct config, origins),
+     offsetof(struct config, origins_count), CONFIG_NAMES_MAX,
+     "pages of https://HOST[:PORT] may open a WebSocket, beside the server's own; \"*\": any"},
+    {"server", "proxy_from", "proxy-from", offsetof(struct config, proxy_from),
+     offsetof(struct config, proxy_from_count), CONFIG_NAMES_MAX,
+     "network (10.0.0.0/8, 2001:db8::1) of load balancers that speak the PROXY protocol"},
+    {"tls", "name", NULL, offsetof(struct config, names), offsetof(struct config, names_count),
+     CONFIG_NAMES_MAX, NULL},
+};
+
+static size_t *count_at(struct config *config, const struct list_key *key)
 {
-    return config->listen_count < CONFIG_LISTENERS_MAX &&
-           copy_text(config->listen[config->listen_count++], CONFIG_TEXT_MAX, text);
+    return (size_t *)(void *)((char *)config + key->count_offset);
+}
+
+static bool add_text(struct config *config, const struct list_key *key, const char *text)
+{
+    char(*items)[CONFIG_TEXT_MAX] = (char(*)[CONFIG_TEXT_MAX])((char *)config + key->offset);
+    size_t *count = count_at(config, key);
+    return *count < key->max && copy_text(items[(*count)++], CONFIG_TEXT_MAX, text);
 }
 
 static bool read_level(struct config *config, const char *text)
@@ -80,42 +112,53 @@ static int read_line(void *context, const char *section, const char *name, const
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         if (strcmp(section, numbers[i].section) == 0 && strcmp(name, numbers[i].name) == 0)
             return read_number(config, &numbers[i], value);
-    if (strcmp(section, "server") == 0 && strcmp(name, "listen") == 0)
-        return add_listener(config, value);
+    for (size_t i = 0; i < GH_COUNT(lists); i++)
+        if (strcmp(section, lists[i].section) == 0 && strcmp(name, lists[i].name) == 0)
+            return add_text(config, &lists[i], value);
     if (strcmp(section, "server") == 0 && strcmp(name, "listen_plain") == 0)
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
         return read_level(config, value);
-    if (strcmp(section, "tls") == 0 && strcmp(name, "name") == 0)
-        return config->names_count < CONFIG_NAMES_MAX &&
-               copy_text(config->names[config->names_count++], CONFIG_TEXT_MAX, value);
     return 0;
 }
 
 enum {
     OPTION_DATA = 1000,
     OPTION_CONFIG,
-    OPTION_LISTEN,
     OPTION_PLAIN,
     OPTION_LEVEL,
-    OPTION_NUMBER
+    OPTION_LIST,
+    OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
 };
+
+/* The first of a list on the command line takes the place of all that the file said. */
+static bool read_list(struct config *config, size_t index, bool seen[], const char *text)
+{
+    if (!seen[index])
+        *count_at(config, &lists[index]) = 0;
+    seen[index] = true;
+    return add_text(config, &lists[index], text);
+}
 
 /* Applies the options; with `before_file` only those that say where the file is. */
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[GH_COUNT(numbers) + 6] = {
+    struct option options[4 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
-        {"listen", required_argument, NULL, OPTION_LISTEN},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
         {"log-level", required_argument, NULL, OPTION_LEVEL},
     };
+    size_t count = 4;
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
-        options[5 + i] =
+        options[count++] =
             (struct option){numbers[i].option, required_argument, NULL, OPTION_NUMBER + (int)i};
-    bool good = true, listen_seen = false;
+    for (size_t i = 0; i < GH_COUNT(lists); i++)
+        if (lists[i].option != NULL)
+            options[count++] =
+                (struct option){lists[i].option, required_argument, NULL, OPTION_LIST + (int)i};
+    bool good = true, seen[GH_COUNT(lists)] = {false};
     optind = 1;
     opterr = 0;
     for (int option; good && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -127,14 +170,12 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = false;
         else if (before_file)
             continue;
-        else if (option == OPTION_LISTEN) {
-            config->listen_count = listen_seen ? config->listen_count : 0;
-            listen_seen = true;
-            good = add_listener(config, optarg);
-        } else if (option == OPTION_PLAIN)
+        else if (option == OPTION_PLAIN)
             good = copy_text(config->listen_plain, CONFIG_TEXT_MAX, optarg);
         else if (option == OPTION_LEVEL)
             good = read_level(config, optarg);
+        else if (option < OPTION_NUMBER)
+            good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
         else
             good = read_number(config, &numbers[option - OPTION_NUMBER], optarg);
     }
@@ -168,9 +209,11 @@ enum gh_error_code config_load(int argc, char **argv, struct config *out, struct
         return gh_error_set(error, GH_ERROR_CONFIG, "%s: cannot be read", out->file);
     if (read_options(argc, argv, false, out, error) != GH_OK)
         return error->code;
-    if (out->listen_count == 0) {
-        add_listener(out, "127.0.0.1:8883");
-        add_listener(out, "127.0.0.1:8443");
+    if (sockets_take(out, error) != GH_OK)
+        return error->code;
+    if (out->listen_count == 0 && out->sockets_count == 0) {
+        (void)add_text(out, &lists[0], "127.0.0.1:8883");
+        (void)add_text(out, &lists[0], "127.0.0.1:8443");
     }
     return GH_OK;
 }
@@ -179,9 +222,10 @@ void config_help(void)
 {
     puts("usage: gatehoused --data DIR [--config FILE] [--listen ADDR:PORT]… [options]\n"
          "\n"
-         "The Gatehouse server. DIR is made by `gatehouse init`. Each listener serves MQTT and "
-         "HTTPS;\n"
-         "the first byte decides. Prints `ready` on standard output when it serves.\n"
+         "The Gatehouse server. DIR is made by `gatehouse init`. Each listener serves MQTT, HTTPS "
+         "and MQTT\n"
+         "over WebSocket; the first byte decides. Prints `ready` on standard output when it "
+         "serves.\n"
          "\n"
          "  --data DIR             the data folder\n"
          "  --config FILE          default DIR/gatehouse.conf\n"
@@ -193,8 +237,11 @@ void config_help(void)
          "[::1]:PORT or a\n"
          "                         path of a Unix socket; anything else is refused\n"
          "  --log-level LEVEL      error, warn, info (default) or debug");
+    for (size_t i = 0; i < GH_COUNT(lists); i++)
+        if (lists[i].help != NULL)
+            printf("  --%-25s %s\n", lists[i].option, lists[i].help);
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
-        printf("  --%-20s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
+        printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts(
         "\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
         "[tls] name,\n"

@@ -7,30 +7,47 @@
 
 #include "base/error.h"
 #include <limits.h>
+#include <stdbool.h>
 
 enum { CONFIG_LISTENERS_MAX = 16, CONFIG_NAMES_MAX = 32, CONFIG_TEXT_MAX = 256 };
+
+/* A listening socket that the service manager gave (programs/gatehoused/sockets.h). */
+struct config_socket {
+    int fd;
+    bool is_plain, expects_proxy;
+};
 
 struct config {
     char data[PATH_MAX];                                /* --data */
     char file[PATH_MAX];                                /* --config; DIR/gatehouse.conf */
     char listen[CONFIG_LISTENERS_MAX][CONFIG_TEXT_MAX]; /* [server] listen, --listen */
     size_t listen_count;
+    struct config_socket sockets[CONFIG_LISTENERS_MAX];
+    size_t sockets_count;
     char listen_plain[CONFIG_TEXT_MAX]; /* [server] listen_plain, --listen-plain; empty: none */
+    /* A listener whose text ends in ",proxy" expects the PROXY protocol, from these networks. */
+    char proxy_from[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] proxy_from */
+    size_t proxy_from_count;
     char names[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [tls] name: in the server's certificate */
     size_t names_count;
-    long loops;               /* [server] loops; 0: one per CPU core */
-    long workers;             /* [server] workers */
-    long connections_max;     /* [server] connections_max, of all listeners */
-    long metrics_open;        /* [server] metrics_open: /metrics without a token */
-    long messages_per_second; /* [session] messages_per_second, of one device; 0: no limit */
-    long log_bytes_max;       /* [log] bytes_max */
-    long log_age_days;        /* [log] age_days */
-    long leaf_days;           /* [tls] leaf_days: life of the server's certificate */
-    char log_level[16];       /* [server] log_level: error, warn, info, debug */
+    char origins[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] websocket_origin: whose pages may
+                                                        open a WebSocket, beside our own */
+    size_t origins_count;
+    long loops;                   /* [server] loops; 0: one per CPU core */
+    long workers;                 /* [server] workers */
+    long connections_max;         /* [server] connections_max, of all listeners */
+    long address_connections_max; /* [server] address_connections_max, of one peer address */
+    long handshakes_max;          /* [server] handshakes_max, under way at a time */
+    long metrics_open;            /* [server] metrics_open: /metrics without a token */
+    long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
+    long log_bytes_max;           /* [log] bytes_max */
+    long log_age_days;            /* [log] age_days */
+    long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
+    char log_level[16];           /* [server] log_level: error, warn, info, debug */
 };
 
 /* The defaults, then the file (when it is there; a file named by --config must be), then what
- * `argv` said, which is kept apart until then. `listen` of the command line replaces the file's. */
+ * `argv` said, which is kept apart until then. A list on the command line replaces the file's. */
 GH_MUST_USE enum gh_error_code config_load(int argc, char **argv, struct config *out,
                                            struct gh_error *error);
 /* What --help prints. */

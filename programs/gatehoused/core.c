@@ -37,7 +37,7 @@
 
 enum {
     LOOPS_MAX = 256,
-    LISTENERS_MAX = CONFIG_LISTENERS_MAX + 2,
+    LISTENERS_MAX = 2 * CONFIG_LISTENERS_MAX + 2,
     JOBS_MAX = 8192,
     BODY_MAX = 2 * 1024 * 1024,
     PEM_MAX = 64 * 1024,
@@ -66,11 +66,16 @@ struct core {
     struct gh_api *api;
     struct gh_api_door door, local_door;
     struct gh_http_server *http, *local_http;
+    struct gh_websocket_config websocket;
+    const char *origins[CONFIG_NAMES_MAX];
+    struct gh_network proxy_from[CONFIG_NAMES_MAX];
+    struct gh_crowd *crowd;
     struct gh_tls_context *tls;
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
     size_t loops_count, threads_count;
     struct gh_listener *listeners[LISTENERS_MAX];
+    const char *kinds[LISTENERS_MAX]; /* "tls", "plain", "admin" */
     size_t listeners_count;
     struct gh_error error;
 };
@@ -251,10 +256,31 @@ static bool open_faces(struct core *core)
     return core->api != NULL;
 }
 
-static struct gh_http_server *open_http(struct core *core, struct gh_api_door *door)
+/* Where MQTT is spoken over WebSocket, and by which names (IANA's registry of subprotocols). */
+static const char *const websocket_paths[] = {"/mqtt", "/"};
+static const char *const websocket_subprotocols[] = {"mqtt", "mqttv3.1"};
+
+static const struct gh_websocket_config *set_websocket(struct core *core)
+{
+    for (size_t i = 0; i < core->config->origins_count; i++)
+        core->origins[i] = core->config->origins[i];
+    core->websocket =
+        (struct gh_websocket_config){.protocol = &gh_front_protocol,
+                                     .context = core->front,
+                                     .paths = websocket_paths,
+                                     .paths_count = GH_COUNT(websocket_paths),
+                                     .subprotocols = websocket_subprotocols,
+                                     .subprotocols_count = GH_COUNT(websocket_subprotocols),
+                                     .origins = core->origins,
+                                     .origins_count = core->config->origins_count};
+    return &core->websocket;
+}
+
+static struct gh_http_server *open_http(struct core *core, struct gh_api_door *door,
+                                        const struct gh_websocket_config *websocket)
 {
     struct gh_http_server_config http = {
-        .handler = gh_api_http, .context = door, .body_max = BODY_MAX};
+        .handler = gh_api_http, .context = door, .body_max = BODY_MAX, .websocket = websocket};
     http.headers = gh_api_headers(&http.headers_count);
     return gh_http_server_open(&http, &core->error);
 }
@@ -286,22 +312,80 @@ static bool make_tls(struct core *core, struct gh_tls_context **out)
     return made;
 }
 
-static bool open_listener(struct core *core, const char *address, struct gh_tls_context *tls,
-                          const struct gh_listener_protocol *protocols, size_t count)
+static bool read_networks(struct core *core)
 {
-    struct gh_listener_config listener = {.loops = core->loops,
-                                          .loops_count = core->loops_count,
-                                          .address = address,
-                                          .tls = tls,
-                                          .protocols = protocols,
-                                          .protocols_count = count,
-                                          .connections_max = (size_t)core->config->connections_max,
-                                          .metrics = &core->metrics};
-    struct gh_listener *opened = gh_listener_open(&listener, &core->error);
+    for (size_t i = 0; i < core->config->proxy_from_count; i++)
+        if (!gh_network_parse(core->config->proxy_from[i], &core->proxy_from[i])) {
+            gh_error_set(&core->error, GH_ERROR_CONFIG,
+                         "proxy_from %s: not a network (10.0.0.0/8, 2001:db8::/32, 192.0.2.1)",
+                         core->config->proxy_from[i]);
+            return false;
+        }
+    return true;
+}
+
+/* Cuts ",proxy" off the end of `address`; whether it was there. */
+static bool take_proxy_mark(char *address)
+{
+    struct gh_slice text = gh_slice_text(address), mark = GH_SLICE(",proxy");
+    if (!gh_slice_ends(text, mark))
+        return false;
+    address[text.size - mark.size] = '\0';
+    return true;
+}
+
+/* What is common to all. */
+static struct gh_listener_config
+listener_config(struct core *core, const struct gh_listener_protocol *protocols, size_t count)
+{
+    return (struct gh_listener_config){.loops = core->loops,
+                                       .loops_count = core->loops_count,
+                                       .protocols = protocols,
+                                       .protocols_count = count,
+                                       .proxy_from = core->proxy_from,
+                                       .proxy_from_count = core->config->proxy_from_count,
+                                       .connections_max = (size_t)core->config->connections_max,
+                                       .handshakes_max = (size_t)core->config->handshakes_max,
+                                       .crowd = core->crowd,
+                                       .metrics = &core->metrics};
+}
+
+static bool open_listener(struct core *core, const char *kind,
+                          const struct gh_listener_config *config)
+{
+    struct gh_listener *opened = gh_listener_open(config, &core->error);
     if (opened == NULL)
         return false;
+    core->kinds[core->listeners_count] = kind;
     core->listeners[core->listeners_count++] = opened;
     return true;
+}
+
+/* An address of the configuration. */
+static bool open_address(struct core *core, const char *text, struct gh_tls_context *tls,
+                         struct gh_listener_config config)
+{
+    char address[CONFIG_TEXT_MAX];
+    snprintf(address, sizeof address, "%s", text);
+    config.address = address;
+    config.tls = tls;
+    config.expects_proxy = take_proxy_mark(address);
+    if (config.expects_proxy && address[0] != '/' && config.proxy_from_count == 0) {
+        gh_error_set(&core->error, GH_ERROR_CONFIG,
+                     "%s: a listener that expects the PROXY protocol needs proxy_from", text);
+        return false;
+    }
+    return open_listener(core, tls != NULL ? "tls" : "plain", &config);
+}
+
+/* A socket of the service manager's. */
+static bool open_inherited(struct core *core, const struct config_socket *socket,
+                           struct gh_listener_config config)
+{
+    config.socket = socket->fd;
+    config.tls = socket->is_plain ? NULL : core->tls;
+    config.expects_proxy = socket->expects_proxy;
+    return open_listener(core, socket->is_plain ? "plain" : "tls", &config);
 }
 
 static bool open_listeners(struct core *core)
@@ -309,21 +393,29 @@ static bool open_listeners(struct core *core)
     char admin[PATH_MAX];
     core->door = (struct gh_api_door){.api = core->api};
     core->local_door = (struct gh_api_door){.api = core->api, .local = true};
-    core->http = open_http(core, &core->door);
-    core->local_http = open_http(core, &core->local_door);
-    if (core->http == NULL || core->local_http == NULL || !make_tls(core, &core->tls))
+    core->http = open_http(core, &core->door, set_websocket(core));
+    core->local_http = open_http(core, &core->local_door, NULL);
+    core->crowd = gh_crowd_open((size_t)core->config->address_connections_max, &core->error);
+    if (core->http == NULL || core->local_http == NULL || core->crowd == NULL ||
+        !read_networks(core) || !make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
                                           {&gh_http_protocol, core->http}};
     struct gh_listener_protocol local[] = {{&gh_http_protocol, core->local_http}};
+    struct gh_listener_config open = listener_config(core, both, GH_COUNT(both));
     for (size_t i = 0; i < core->config->listen_count; i++)
-        if (!open_listener(core, core->config->listen[i], core->tls, both, GH_COUNT(both)))
+        if (!open_address(core, core->config->listen[i], core->tls, open))
+            return false;
+    for (size_t i = 0; i < core->config->sockets_count; i++)
+        if (!open_inherited(core, &core->config->sockets[i], open))
             return false;
     if (core->config->listen_plain[0] != '\0' &&
-        !open_listener(core, core->config->listen_plain, NULL, both, GH_COUNT(both)))
+        !open_address(core, core->config->listen_plain, NULL, open))
         return false;
     snprintf(admin, sizeof admin, "%.*s/admin.sock", PATH_MAX - 16, core->config->data);
-    return open_listener(core, admin, NULL, local, GH_COUNT(local));
+    struct gh_listener_config door = listener_config(core, local, GH_COUNT(local));
+    door.address = admin;
+    return open_listener(core, "admin", &door);
 }
 
 /* DIR/listeners: what is really bound, for whoever let the kernel choose the port. */
@@ -334,15 +426,9 @@ static bool write_listeners(struct core *core)
     snprintf(draft, sizeof draft, "%.*s/listeners.new", PATH_MAX - 32, core->config->data);
     FILE *file = fopen(draft, "we");
     bool good = file != NULL;
-    for (size_t i = 0; good && i < core->listeners_count; i++) {
-        bool tls = i < core->config->listen_count;
-        bool admin = i + 1 == core->listeners_count;
-        good = fprintf(file, "%s %s\n",
-                       tls     ? "tls"
-                       : admin ? "admin"
-                               : "plain",
-                       gh_listener_address(core->listeners[i])) > 0;
-    }
+    for (size_t i = 0; good && i < core->listeners_count; i++)
+        good =
+            fprintf(file, "%s %s\n", core->kinds[i], gh_listener_address(core->listeners[i])) > 0;
     good = file != NULL && fclose(file) == 0 && good && rename(draft, path) == 0;
     if (!good)
         gh_error_set(&core->error, GH_ERROR_FILE, "cannot write %s", path);
@@ -406,6 +492,7 @@ static void core_close(struct core *core)
     if (core->local_http != NULL)
         gh_http_server_close(core->local_http);
     gh_tls_context_unref(core->tls);
+    gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
     gh_sessions_close(core->sessions);
@@ -429,8 +516,9 @@ static bool renew_tls(struct core *core)
                gh_error_line(&core->error, line));
         return false;
     }
-    for (size_t i = 0; i < core->config->listen_count; i++)
-        gh_listener_set_tls(core->listeners[i], tls);
+    for (size_t i = 0; i < core->listeners_count; i++)
+        if (strcmp(core->kinds[i], "tls") == 0)
+            gh_listener_set_tls(core->listeners[i], tls);
     gh_tls_context_unref(core->tls);
     core->tls = tls;
     gh_log(GH_LOG_INFO, "core", "the server's certificate was renewed");

@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "programs/gatehoused/core.h"
 #include "programs/gatehoused/keys.h"
+#include "programs/gatehoused/sockets.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -85,6 +86,7 @@ static bool start(struct family *family)
         close(pair[0]);
         close(ready[0]);
         close(ready[1]);
+        sockets_close(family->config);
         sigprocmask(SIG_UNBLOCK, &family->signals, NULL);
         _exit(keys_run(family->config, pair[1]));
     }

@@ -7,7 +7,7 @@
 static void must(bool done)
 {
     if (!done) {
-        (void)fputs("gatehouse: OpenSSL cannot compute SHA-256\n", stderr);
+        (void)fputs("gatehouse: OpenSSL cannot compute a digest\n", stderr);
         abort();
     }
 }
@@ -29,6 +29,11 @@ char *gh_sha256_hex(struct gh_slice bytes, char out[GH_SHA256_HEX_MAX])
     }
     out[2 * sizeof digest] = '\0';
     return out;
+}
+
+void gh_sha1(struct gh_slice bytes, uint8_t out[GH_SHA1_BYTES])
+{
+    must(EVP_Digest(bytes.data, bytes.size, out, NULL, EVP_sha1(), NULL) == 1);
 }
 
 void gh_hmac_sha256(struct gh_slice key, struct gh_slice bytes, uint8_t out[GH_SHA256_BYTES])

@@ -19,6 +19,7 @@
 #include "base/buffer.h"
 #include "base/metric.h"
 #include "crypto/tls.h"
+#include "io/framing.h"
 #include "io/loop.h"
 
 struct gh_conn;
@@ -76,6 +77,14 @@ void gh_conn_resume(struct gh_conn *conn);
 /* One deadline per connection; `tick` comes at or shortly after it. 0 clears it. Cheap: may be
  * moved at every packet. */
 void gh_conn_set_deadline(struct gh_conn *conn, int64_t at_ns);
+
+/* Within `input` only: when it has returned, the protocol is told `closed` ("upgraded"), and the
+ * connection speaks `protocol` through `framing` (given, also when the new protocol refuses).
+ * What was appended to the output before is sent as it is. The bytes of the stream that `input`
+ * leaves unconsumed end the connection: the peer was to wait for the answer. `protocol` is opened
+ * at once; its first byte has to come within first_byte_ms and has to be one that it claims. */
+void gh_conn_upgrade(struct gh_conn *conn, struct gh_framing *framing,
+                     const struct gh_protocol *protocol, void *context);
 
 /* "127.0.0.1:4242", "[::1]:4242" or "unix"; lives as long as the connection. */
 const char *gh_conn_peer(const struct gh_conn *conn);

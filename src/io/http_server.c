@@ -27,6 +27,7 @@ enum step {
     ANSWER, /* the handler has it: answer_ms */
     STREAM, /* an answer in pieces: idle_ms without progress while something waits to be written */
     FINISHED, /* the connection is closing */
+    UPGRADED, /* it speaks something else from now on */
 };
 
 /* One connection. */
@@ -105,12 +106,9 @@ static void on_closed(void *state, const char *why)
 
 /* Answers a request that no handler sees, and closes: where the next one would begin is not known.
  */
-static void refuse(struct http_conn *http, int status, const char *why)
+static void refuse_with(struct http_conn *http, struct gh_http_answer answer, const char *why)
 {
-    char text[64];
-    snprintf(text, sizeof text, "%s\n", gh_http_reason(status));
-    struct gh_http_answer answer = {
-        .status = status, .content_type = "text/plain", .body = gh_slice_text(text)};
+    int status = answer.status;
 
     gh_log(GH_LOG_DEBUG, "http", "%s: %d %s", gh_conn_peer(http->conn), status, why);
     gh_metric_add(gh_conn_metrics(http->conn), GH_METRIC_http_requests_total, 1);
@@ -123,6 +121,16 @@ static void refuse(struct http_conn *http, int status, const char *why)
     }
     set_step(http, FINISHED, 0);
     gh_conn_close_why(http->conn, why);
+}
+
+static void refuse(struct http_conn *http, int status, const char *why)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s\n", gh_http_reason(status));
+    refuse_with(http,
+                (struct gh_http_answer){
+                    .status = status, .content_type = "text/plain", .body = gh_slice_text(text)},
+                why);
 }
 
 /* ---- answering */
@@ -208,13 +216,53 @@ static void begin_exchange(struct http_conn *http, const struct gh_http_head *he
     }
 }
 
+/* The reason goes to the peer as well: it tells nothing but what stands in RFC 6455 and in the
+ * documentation, and who connects a library needs it. */
+static void refuse_upgrade(struct http_conn *http, struct gh_websocket_refusal refusal)
+{
+    static const struct gh_http_header version[] = {
+        {GH_SLICE_INIT("sec-websocket-version"), GH_SLICE_INIT("13")},
+        {GH_SLICE_INIT("upgrade"), GH_SLICE_INIT("websocket")},
+    };
+    char text[128];
+
+    snprintf(text, sizeof text, "%s: %s\n", gh_http_reason(refusal.status), refusal.why);
+    gh_metric_add(gh_conn_metrics(http->conn), GH_METRIC_websocket_refused_total, 1);
+    refuse_with(
+        http,
+        (struct gh_http_answer){.status = refusal.status,
+                                .content_type = "text/plain",
+                                .body = gh_slice_text(text),
+                                .headers = version,
+                                .headers_count = refusal.status == 426 ? GH_COUNT(version) : 0},
+        refusal.why);
+}
+
+static void upgrade(struct http_conn *http, const struct gh_http_head *head)
+{
+    struct gh_websocket_refusal refusal =
+        gh_websocket_upgrade(http->conn, http->config->websocket, head);
+
+    if (refusal.status != 0) {
+        refuse_upgrade(http, refusal);
+        return;
+    }
+    gh_metric_add(gh_conn_metrics(http->conn), GH_METRIC_http_requests_total, 1);
+    gh_metric_add(gh_conn_metrics(http->conn), GH_METRIC_websocket_upgrades_total, 1);
+    set_step(http, UPGRADED, 0);
+    gh_conn_dirty(http->conn);
+}
+
 static size_t read_head(struct http_conn *http, struct gh_slice bytes)
 {
     struct gh_http_head head;
 
     switch (gh_http_head_read(bytes, GH_HTTP_REQUEST, http->config->head_max, &head)) {
     case GH_HTTP_OK:
-        begin_exchange(http, &head, gh_slice_sub(bytes, 0, head.size));
+        if (http->config->websocket != NULL && gh_websocket_is_asked(&head))
+            upgrade(http, &head);
+        else
+            begin_exchange(http, &head, gh_slice_sub(bytes, 0, head.size));
         return head.size;
     case GH_HTTP_MORE:
         if (http->step == IDLE && bytes.size > 0)
@@ -325,6 +373,7 @@ static void on_tick(void *state)
             tick_again(http);
         break;
     case FINISHED:
+    case UPGRADED:
         break;
     }
 }

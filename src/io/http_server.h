@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "io/conn.h"
+#include "io/websocket.h"
 #include "wire/http/head.h"
 
 enum {
@@ -38,6 +39,10 @@ struct gh_http_server_config {
     const struct gh_http_header
         *headers; /* added to every answer (security headers); borrowed, outlives the server */
     size_t headers_count;
+    /* Requests that ask for a WebSocket are upgraded or refused (400, 403, 404, 426). NULL: the
+     * wish is ignored, as every other upgrade is (RFC 9110 §7.8), and the handler sees the request.
+     */
+    const struct gh_websocket_config *websocket;
     int head_ms;   /* 0: 10 s from the first byte of a request to its empty line */
     int body_ms;   /* 0: 30 s from there to the end of the body */
     int idle_ms;   /* 0: 60 s between requests */

@@ -58,7 +58,7 @@ static inline void rig_close(struct rig *rig)
         gh_loop_close(rig->loops[i]);
 }
 
-/* A root, and a server's certificate for localhost and 127.0.0.1. */
+/* A root, and a server's certificate for localhost, 127.0.0.1 and ::1. */
 struct rig_pki {
     struct gh_buffer ca, certificate, key;
     struct gh_tls_context *server, *client;
@@ -66,7 +66,7 @@ struct rig_pki {
 
 static inline void rig_pki_open(struct rig_pki *pki)
 {
-    struct gh_slice names[] = {GH_SLICE("localhost"), GH_SLICE("127.0.0.1")};
+    struct gh_slice names[] = {GH_SLICE("localhost"), GH_SLICE("127.0.0.1"), GH_SLICE("::1")};
     int64_t now_s = gh_time_utc_ms() / 1000;
     struct gh_validity validity = {now_s - 3600, now_s + 24 * 3600};
     struct gh_buffer ca_key, public_key;
@@ -133,14 +133,19 @@ static inline bool peer_shake(struct peer *peer, struct gh_tls_context *tls, str
     }
 }
 
-static inline struct peer peer_open(uint16_t port, struct gh_tls_context *tls)
+static inline struct peer peer_open_at(const char *host, uint16_t port, struct gh_tls_context *tls)
 {
-    struct peer peer = {.fd = gh_connect_tcp("127.0.0.1", port, PATIENCE_MS, NULL)};
+    struct peer peer = {.fd = gh_connect_tcp(host, port, PATIENCE_MS, NULL)};
     REQUIRE("connected", peer.fd >= 0);
     fcntl(peer.fd, F_SETFL, fcntl(peer.fd, F_GETFL) | O_NONBLOCK);
     if (tls != NULL)
         REQUIRE("handshake", peer_shake(&peer, tls, NULL));
     return peer;
+}
+
+static inline struct peer peer_open(uint16_t port, struct gh_tls_context *tls)
+{
+    return peer_open_at("127.0.0.1", port, tls);
 }
 
 static inline void peer_close(struct peer *peer)

@@ -85,6 +85,23 @@ bool stream_read(struct stream *stream, uint8_t *block, size_t size, size_t *got
     return true;
 }
 
+bool stream_peek(struct stream *stream, uint8_t *block, size_t size, size_t *got)
+{
+    ssize_t count;
+
+    do
+        count = recv(stream->fd, block, size, MSG_PEEK);
+    while (count < 0 && errno == EINTR);
+    *got = count > 0 ? (size_t)count : 0;
+    return count > 0 || (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+}
+
+bool stream_skip(struct stream *stream, uint8_t *block, size_t size)
+{
+    size_t got;
+    return read_plain(stream->fd, block, size, &got) == GH_TLS_OK && got == size;
+}
+
 bool stream_write(struct stream *stream, struct gh_slice bytes, size_t *sent)
 {
     *sent = 0;
