@@ -67,12 +67,16 @@ bool client_call(struct client *client, const char *method, const char *path, co
 
 /* Prints the answer: as JSON with --json, else as a table of the command's columns. */
 void output_answer(const struct cli *cli, const json_t *answer);
+/* One thing as lines of name and value, of the command's columns. */
+void output_thing(const struct cli *cli, const json_t *thing);
 /* The part `index` of "TENANT/REGISTRY/DEVICE", percent-encoded for a path; "" when it is not
  * there. */
 const char *cli_part(struct cli *cli, const char *name, size_t index);
 /* The command's path with its parts filled in. */
 const char *cli_path(struct cli *cli);
 
+/* "90s", "15m", "1h", "30d" or seconds; 0 when it is none. */
+long cli_seconds(const char *text);
 /* Calls the command's row with `body` (given, may be NULL), prints the answer, returns the exit
  * code. */
 int cli_call(struct cli *cli, json_t *body);
@@ -87,6 +91,8 @@ int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
+int run_connection_show(struct cli *cli); /* operate.c */
+int run_device_ban(struct cli *cli);
 int run_policy_put(struct cli *cli); /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */

@@ -238,6 +238,7 @@ static bool open_faces(struct core *core)
                                   .telemetry = core->telemetry,
                                   .trail = core->trail,
                                   .sessions = core->sessions,
+                                  .broker = core->broker,
                                   .workers = core->workers,
                                   .metrics = &core->metrics,
                                   .loop = core->loops[0],

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 struct gh_api;
+struct gh_broker;
 struct gh_directory;
 struct gh_exchange;
 struct gh_log;
@@ -44,6 +45,7 @@ struct gh_api_services {
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
     struct gh_sessions *sessions;
+    struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */

@@ -294,6 +294,7 @@ static const struct {
     [GH_ORDER_BLOCKED] = {GH_SESSION_END_BLOCKED, "the device was blocked"},
     [GH_ORDER_DELETED] = {GH_SESSION_END_DELETED, "the device was deleted"},
     [GH_ORDER_KICKED] = {GH_SESSION_END_KICKED, "an operator ended it"},
+    [GH_ORDER_BANNED] = {GH_SESSION_END_BANNED, "an operator banned the device"},
 };
 
 /* For a session that is admitted. */
@@ -373,6 +374,7 @@ void gh_front_device_changed(void *context, uint64_t device, enum gh_device_chan
         [GH_DEVICE_CHANGE_DELETED] = GH_ORDER_DELETED,
         [GH_DEVICE_CHANGE_CREDENTIALS] = GH_ORDER_CREDENTIALS,
         [GH_DEVICE_CHANGE_CONFIG] = GH_ORDER_CONFIG,
+        [GH_DEVICE_CHANGE_BANNED] = GH_ORDER_BANNED,
     };
     struct gh_front *front = context;
     if ((size_t)what < GH_COUNT(orders) && orders[what] != GH_ORDER_COMMAND)
@@ -395,9 +397,4 @@ void gh_front_policies_changed(void *context, int64_t tenant, int64_t registry, 
         gh_sessions_order_registry(sessions, registry, GH_ORDER_POLICY);
     else
         gh_sessions_order_tenant(sessions, tenant, GH_ORDER_POLICY);
-}
-
-bool gh_front_kick(struct gh_front *front, uint64_t device)
-{
-    return gh_sessions_order(front->services.sessions, device, GH_ORDER_KICKED);
 }

@@ -1,4 +1,3 @@
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
@@ -84,10 +83,7 @@ static void copy_text(char *to, size_t size, struct gh_slice from)
 
 static uint64_t client_key(const struct link *link)
 {
-    static const uint8_t key[16] = {0};
-    if (link->routed == NULL)
-        return 0;
-    return gh_hash_sip(key, link->routed->connect.client_id) | 1;
+    return link->routed == NULL ? 0 : gh_presence_client_key(link->routed->connect.client_id);
 }
 
 static void leave(struct link *link)
@@ -107,6 +103,7 @@ static bool enter(struct link *link, int64_t now_ms)
                                    .since_ms = now_ms,
                                    .expires_at_ms = link->expires_at_ms,
                                    .dialect = link->dialect->name,
+                                   .transport = gh_conn_is_secure(link->conn) ? "tls" : "plain",
                                    .client_key = client_key(link),
                                    .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));

@@ -1,4 +1,5 @@
 #include "route/sessions.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include <assert.h>
 #include <pthread.h>
@@ -34,6 +35,12 @@ static struct gh_slice key_of(const uint64_t *device)
 static struct shard *shard_of(struct gh_sessions *sessions, uint64_t device)
 {
     return &sessions->shards[device % SHARDS];
+}
+
+uint64_t gh_presence_client_key(struct gh_slice client_id)
+{
+    static const uint8_t key[16] = {0};
+    return gh_hash_sip(key, client_id) | 1;
 }
 
 struct gh_sessions *gh_sessions_open(void)

@@ -31,6 +31,7 @@ enum gh_order_kind {
     GH_ORDER_REGISTRY,    /* the registry no longer takes MQTT */
     GH_ORDER_POLICY,      /* what it may do has changed: read it again */
     GH_ORDER_KICKED,      /* an operator ends it */
+    GH_ORDER_BANNED,
 };
 
 struct gh_order {
@@ -57,12 +58,16 @@ struct gh_presence {
     uint64_t device, serial;
     int64_t registry, tenant;
     int64_t since_ms, expires_at_ms;
-    const char *dialect; /* static */
-    uint64_t client_key; /* of the client id; 0 where a device has one session only */
+    const char *dialect;   /* static */
+    const char *transport; /* "tls" or "plain"; static */
+    uint64_t client_key;   /* of the client id; 0 where a device has one session only */
     char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, cut */
     int version;                         /* of MQTT: 4 or 5 */
     char peer[GH_PRESENCE_PEER_MAX], credential[GH_PRESENCE_CREDENTIAL_MAX];
 };
+
+/* What `client_key` is for a client id. */
+uint64_t gh_presence_client_key(struct gh_slice client_id);
 
 /* NULL when there is no memory. */
 struct gh_sessions *gh_sessions_open(void);

@@ -1,0 +1,39 @@
+/* Commands for whoever runs the fleet: what is connected, and what is done about it. */
+#include "programs/gatehouse/cli.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+int run_connection_show(struct cli *cli)
+{
+    struct client *client = client_open(cli);
+    json_t *answer = NULL;
+    bool good =
+        client != NULL && client_call(client, cli->command->method, cli_path(cli), NULL, &answer);
+    client_close(client);
+    if (!good)
+        return cli_fail(cli);
+    const json_t *list = json_object_get(answer, cli->command->list);
+    if (cli_option(cli, "json") != NULL) {
+        output_answer(cli, answer);
+    } else if (json_array_size(list) == 0) {
+        puts("no connection, and no session is kept");
+    } else {
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            if (i > 0)
+                puts("");
+            output_thing(cli, json_array_get(list, i));
+        }
+    }
+    json_decref(answer);
+    return EXIT_SUCCESS;
+}
+
+int run_device_ban(struct cli *cli)
+{
+    const char *text = cli_option(cli, "for");
+    long for_s = text == NULL ? 0 : cli_seconds(text);
+    if (text != NULL && for_s == 0)
+        return cli_usage(cli, "--for is a number with s, m, h or d behind it");
+    return cli_call(cli,
+                    for_s > 0 ? json_pack("{s:I}", "for_s", (json_int_t)for_s) : json_object());
+}

@@ -1,0 +1,167 @@
+// What an operator sees of connections and does about them: lists, kick, ban, counters, the live trace, ceilings and
+// relaxed durability; against MQTT.js in both versions.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import https from 'node:https';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import mqtt from 'mqtt';
+import { bin, eventually, Server } from '../lib/server.mjs';
+
+let server, token;
+const tenant = '/api/v1/tenants/acme', plant = `${tenant}/registries/plant`;
+const secret = 'a-password-of-some-length';
+const call = (method, path, body, as = token) => server.call(method, path, { token: as, body });
+const get = async (path) => {
+  const answer = await call('GET', path);
+  assert.equal(answer.status, 200, answer.text);
+  return answer.body;
+};
+
+before(async () => {
+  server = await (await Server.create()).start();
+  await server.cli('tenant', 'create', 'acme');
+  await server.cli('registry', 'create', 'acme/plant');
+  await server.cli('registry', 'create', 'acme/office');
+  token = await server.token();
+  const everything = { Version: '2012-10-17', Statement: [{ Effect: 'Allow',
+    Action: ['connect', 'publish', 'subscribe', 'receive', 'retain'], Resource: ['client/*', 'topic/free/*', 'filter/free/*'] }] };
+  assert.equal((await call('PUT', `${tenant}/policies/everything`, { document: everything })).status, 201);
+  await server.cli('policy', 'attach', 'acme/everything', 'acme');
+  for (const [registry, id] of [['plant', 'pump'], ['plant', 'valve'], ['plant', 'fan'], ['office', 'lamp']]) {
+    const made = await call('POST', `${tenant}/registries/${registry}/devices`, { id, credentials: [{ password: secret }] });
+    assert.equal(made.status, 201, made.text);
+  }
+});
+after(() => server?.close());
+
+// A client that does not come back by itself; `closed` resolves when it has ended, with the DISCONNECT if one came.
+async function connect(id, options = {}, registry = 'plant') {
+  const client = mqtt.connect({ host: '127.0.0.1', port: server.port, protocol: 'mqtts', ca: server.ca,
+    username: `acme/${registry}/${id}`, password: secret, clientId: `${id}-1`, reconnectPeriod: 0, protocolVersion: 5, ...options });
+  client.on('error', () => {});
+  let disconnect;
+  client.on('disconnect', (packet) => { disconnect = packet; });
+  client.closed = new Promise((done) => client.once('close', () => done(disconnect)));
+  await new Promise((done, fail) => {
+    client.once('connect', done);
+    client.once('error', fail);
+    client.once('close', () => fail(new Error('closed')));
+  });
+  return client;
+}
+const refusal = (id, options) => connect(id, options).then((client) => { client.end(true); return 'accepted'; }, (error) => error.code);
+const rows = async (path) => (await get(path)).connections;
+
+test('a connection says who, from where, since when, by what, and what it has', async () => {
+  const since = Date.now();
+  const client = await connect('pump', { properties: { sessionExpiryInterval: 600 }, clean: false });
+  await client.subscribeAsync('free/a/#', { qos: 1, properties: { subscriptionIdentifier: 7 }, rap: true });
+  const [row, ...more] = await rows(`${plant}/devices/pump/connections`);
+  assert.equal(more.length, 0);
+  assert.equal(row.tenant, 'acme');
+  assert.equal(row.registry, 'plant');
+  assert.equal(row.device, 'pump');
+  assert.equal(row.client_id, 'pump-1');
+  assert.equal(row.state, 'connected');
+  assert.match(row.address, /^127\.0\.0\.1:\d+$/);
+  assert.ok(Math.abs(Date.parse(row.since) - since) < 30_000);
+  assert.equal(row.mqtt, '5.0');
+  assert.equal(row.dialect, 'native');
+  assert.equal(row.transport, 'tls');
+  assert.ok(row.credential);
+  assert.equal(row.expires_at, null, 'a password without an end');
+  assert.equal(row.stored, true);
+  assert.equal(row.session_expiry_s, 600);
+  assert.deepEqual(row.subscriptions, [{ filter: 'free/a/#', qos: 1, retain_as_published: true, identifier: 7 }]);
+  assert.equal(row.last_refusal, null);
+
+  client.end(true);
+  const away = await eventually(async () => (await rows(`${plant}/devices/pump/connections`)).find(({ state }) => state === 'offline'));
+  assert.equal(away.client_id, 'pump-1');
+  assert.ok(away.away_since);
+  const other = await connect('valve');
+  await other.publishAsync('free/a/b', 'x'.repeat(100), { qos: 1 });
+  const queued = await eventually(async () => (await rows(`${plant}/devices/pump/connections`)).find((it) => it.queued === 1));
+  assert.ok(queued.queued_bytes >= 100);
+  await other.endAsync();
+});
+
+test('the list of a tenant is filtered and comes in pages', async () => {
+  const clients = [await connect('valve'), await connect('valve', { clientId: 'valve-2', protocolVersion: 4 }), await connect('lamp', {}, 'office')];
+  const names = (list) => list.map(({ device, client_id }) => `${device} ${client_id}`).sort();
+  assert.deepEqual(names(await rows(`${tenant}/connections`)), ['lamp lamp-1', 'pump pump-1', 'valve valve-1', 'valve valve-2']);
+  assert.deepEqual(names(await rows(`${tenant}/connections?state=connected`)), ['lamp lamp-1', 'valve valve-1', 'valve valve-2']);
+  assert.deepEqual(names(await rows(`${tenant}/connections?state=offline`)), ['pump pump-1']);
+  assert.deepEqual(names(await rows(`${tenant}/connections?registry=plant`)), ['pump pump-1', 'valve valve-1', 'valve valve-2']);
+  assert.deepEqual(names(await rows(`${tenant}/connections?registry=plant&device=valve`)), ['valve valve-1', 'valve valve-2']);
+  for (const limit of [1, 2, 3]) {
+    const all = [];
+    for (let next = '', pages = 0; pages < 6; pages++) {
+      const page = await get(`${tenant}/connections?limit=${limit}&registry=plant${next && `&page_token=${next}`}`);
+      assert.ok(page.connections.length <= limit);
+      all.push(...page.connections);
+      next = page.next_page_token;
+      if (!next) break;
+    }
+    assert.deepEqual(names(all), ['pump pump-1', 'valve valve-1', 'valve valve-2'], `pages of ${limit}`);
+  }
+  for (const bad of ['limit=0', 'limit=501', 'state=away', 'page_token=zz', 'device=valve', `page_token=${'g'.repeat(32)}`]) {
+    assert.equal((await call('GET', `${tenant}/connections?${bad}`)).status, 400, bad);
+  }
+  assert.equal((await call('GET', `${tenant}/connections?registry=none`)).status, 404);
+  const table = await server.cli('connection', 'list', 'acme', '--registry', 'plant');
+  assert.match(table, /valve +valve-2 +connected +127\.0\.0\.1:\d+ .* 3\.1\.1 +native +tls/);
+  const shown = await server.cli('connection', 'show', 'acme/plant/valve');
+  assert.match(shown, /client_id +valve-1/);
+  assert.match(shown, /client_id +valve-2/);
+  assert.equal(JSON.parse(await server.cli('connection', 'show', 'acme/plant/valve', '--json')).connections.length, 2);
+  assert.match(await server.cli('connection', 'show', 'acme/plant/fan'), /no connection/);
+  for (const client of clients) client.end(true);
+});
+
+test('a kick ends every connection of the device, and is in its log', async () => {
+  const clients = [await connect('valve'), await connect('valve', { clientId: 'valve-2' })];
+  const [kick, ...ends] = await Promise.all([call('POST', `${plant}/devices/valve/kick`), ...clients.map((client) => client.closed)]);
+  assert.equal(kick.status, 200, kick.text);
+  assert.equal(kick.body.connections, 2);
+  for (const end of ends) assert.equal(end.reasonCode, 0x98);
+  await eventually(async () => (await rows(`${plant}/devices/valve/connections`)).length === 0);
+  const { entries } = await get(`${plant}/devices/valve/log`);
+  assert.ok(entries.some(({ kind, reason }) => kind === 'operator' && reason === 'KICKED'));
+  assert.equal(entries.filter(({ kind, reason }) => kind === 'disconnect' && reason === 'KICKED').length, 2);
+  assert.equal((await call('POST', `${plant}/devices/valve/kick`)).status, 400, 'nobody is there');
+  const viewer = await server.token('viewer'), controller = await server.token('device-controller');
+  assert.equal((await call('POST', `${plant}/devices/valve/kick`, undefined, viewer)).status, 403);
+  assert.equal((await call('POST', `${plant}/devices/valve/ban`, {}, controller)).status, 403);
+  assert.equal((await call('GET', `${plant}/devices/valve/connections`, undefined, viewer)).status, 200);
+  const again = await connect('valve');
+  await server.cli('device', 'kick', 'acme/plant/valve');
+  await again.closed;
+});
+
+test('a ban ends the connection, refuses the device until it is over, and is lifted', async () => {
+  const client = await connect('fan');
+  assert.match(await server.cli('device', 'ban', 'acme/plant/fan', '--for', '10m'), /ban +\{"until":"/);
+  assert.equal((await client.closed).reasonCode, 0x98);
+  assert.equal(await refusal('fan'), 0x8A);
+  assert.equal(await refusal('fan', { protocolVersion: 4 }), 5);
+  const wrong = await refusal('fan', { password: 'not-the-password-at-all' });
+  assert.notEqual(wrong, 0x8A, 'a stranger learns nothing of the ban');
+  const device = await get(`${plant}/devices/fan`);
+  assert.ok(Date.parse(device.ban.until) > Date.now());
+  assert.equal(device.blocked, false);
+  const { entries } = await get(`${plant}/devices/fan/log`);
+  assert.ok(entries.some(({ kind, reason, detail }) => kind === 'refusal' && reason === 'BANNED' && /until 20/.test(detail)));
+  assert.ok(entries.some(({ kind, reason, detail }) => kind === 'operator' && reason === 'BANNED' && /for 600 s/.test(detail)));
+  await server.cli('device', 'unban', 'acme/plant/fan');
+  assert.equal((await get(`${plant}/devices/fan`)).ban, null);
+  assert.equal(await refusal('fan'), 'accepted');
+  for (const body of [{ for_s: 0 }, { for_s: -1 }, { for_s: 1e12 }, { until: 'x' }]) {
+    assert.equal((await call('POST', `${plant}/devices/fan/ban`, body)).status, 400, JSON.stringify(body));
+  }
+  const forever = await call('POST', `${plant}/devices/fan/ban`, {});
+  assert.deepEqual(forever.body.ban, { until: null });
+  assert.equal(await refusal('fan'), 0x8A);
+  assert.equal((await call('DELETE', `${plant}/devices/fan/ban`)).status, 200);
+});
