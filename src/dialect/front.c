@@ -29,6 +29,7 @@ struct gh_speaker link_speaker(const struct link *link)
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
                struct gh_slice detail)
 {
+    front_count(link->port->front, kind, reason);
     gh_trail_note(
         link->port->front->services.trail,
         &(struct gh_trail_entry){
@@ -340,6 +341,7 @@ struct gh_front *gh_front_open(const struct gh_front_services *services)
     if (front == NULL)
         return NULL;
     front->services = *services;
+    front_count_open(front);
     front->ports = calloc(services->loops_count, sizeof *front->ports);
     if (front->ports == NULL) {
         free(front);

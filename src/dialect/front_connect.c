@@ -16,7 +16,7 @@ static void note_refusal(const struct link *link, const struct gh_identity_claim
     const struct gh_front_services *services = &link->port->front->services;
     const char *peer = link->conn != NULL ? gh_conn_peer(link->conn) : "";
     bool known = verdict != NULL && verdict->device != NULL;
-    gh_metric_add(services->metrics, GH_METRIC_connects_refused_total, 1);
+    front_count(link->port->front, GH_TRAIL_REFUSAL, reason);
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s from %s: %s, %s", GH_PRINT(claim->tenant),
            GH_PRINT(claim->registry), GH_PRINT(claim->device), peer, reason, detail);
     gh_trail_note(services->trail,
@@ -136,8 +136,6 @@ void link_admit(struct link *link, const struct gh_session_admission *admission)
 void link_refuse(struct link *link, enum gh_session_refusal refusal, const char *reason,
                  const char *detail)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    gh_metric_add(services->metrics, GH_METRIC_connects_refused_total, 1);
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s: %s, %s",
            GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name), GH_PRINT(link->device_id),
            reason, detail);

@@ -142,6 +142,11 @@ void link_note(const struct link *link, enum gh_trail_kind kind, const char *rea
                struct gh_slice detail);
 void link_end(struct link *link, enum gh_session_end why, const char *detail);
 
+/* --- front_count.c: the counters by reason */
+void front_count_open(struct gh_front *front);
+/* `reason` is static. Kinds without a counter are passed over. */
+void front_count(struct gh_front *front, enum gh_trail_kind kind, const char *reason);
+
 /* --- front_task.c: NULL when there is no memory. task_start frees the task and says false when the
  * queue is full. */
 struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct task *),

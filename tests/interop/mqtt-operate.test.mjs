@@ -165,3 +165,32 @@ test('a ban ends the connection, refuses the device until it is over, and is lif
   assert.equal(await refusal('fan'), 0x8A);
   assert.equal((await call('DELETE', `${plant}/devices/fan/ban`)).status, 200);
 });
+
+test('/metrics counts refusals, disconnects and denied publishes by their reasons, and the broker', async () => {
+  const values = async () => Object.fromEntries([...(await call('GET', '/metrics')).text.matchAll(/^gatehouse_(\S+) (\d+)$/gm)]
+    .map(([, name, value]) => [name, Number(value)]));
+  const before = await values();
+  for (const name of ['connects_refused_total{reason="TOKEN_EXPIRED"}', 'disconnects_total{reason="KEEPALIVE"}',
+    'publishes_denied_total{reason="POLICY"}', 'subscribes_denied_total{reason="POLICY"}']) assert.ok(name in before, name);
+  assert.equal(await refusal('fan', { password: 'not-the-password-at-all' }), 0x87);
+  const client = await connect('fan');
+  await assert.rejects(client.publishAsync('elsewhere', 'x', { qos: 1 }));
+  assert.equal((await client.subscribeAsync('elsewhere').catch((error) => [error]))[0].qos ?? 0x87, 0x87);
+  await client.subscribeAsync('free/kept');
+  await client.publishAsync('free/kept', 'x', { qos: 1, retain: true });
+  const during = await values();
+  assert.ok(during.broker_sessions_connected >= 1);
+  assert.ok(during.broker_sessions >= during.broker_sessions_connected + 1, 'the pump is away');
+  assert.ok(during.broker_subscriptions >= 2);
+  assert.ok(during.broker_retained_messages >= 1);
+  assert.ok(during.broker_journal_bytes > 0);
+  await client.endAsync();
+  const after = await eventually(async () => {
+    const now = await values();
+    return now['disconnects_total{reason="CLIENT_CLOSED"}'] > before['disconnects_total{reason="CLIENT_CLOSED"}'] && now;
+  });
+  const more = (name) => after[name] - before[name];
+  assert.equal(more('connects_refused_total{reason="SECRET"}'), 1);
+  assert.equal(more('publishes_denied_total{reason="POLICY"}'), 1);
+  assert.equal(more('subscribes_denied_total{reason="POLICY"}'), 1);
+});
