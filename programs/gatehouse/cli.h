@@ -63,7 +63,15 @@ void client_authorize(struct client *client, const char *token);
 bool client_call(struct client *client, const char *method, const char *path, const json_t *body,
                  json_t **answer);
 
+/* A stream of events: `take` gets its pieces as they come and says false to end it. False with
+ * cli->error set when it was refused or broke. */
+bool client_follow(struct client *client, const char *path,
+                   bool (*take)(void *context, struct gh_slice piece), void *context);
+
 /* --- output.c */
+
+/* A terminal never sees what a device may have put into a text. */
+void output_text(const char *text);
 
 /* Prints the answer: as JSON with --json, else as a table of the command's columns. */
 void output_answer(const struct cli *cli, const json_t *answer);
@@ -93,7 +101,8 @@ int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
 int run_connection_show(struct cli *cli); /* operate.c */
 int run_device_ban(struct cli *cli);
-int run_policy_put(struct cli *cli); /* policy.c */
+int run_device_trace(struct cli *cli); /* trace.c */
+int run_policy_put(struct cli *cli);   /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */
 int run_policy_explain(struct cli *cli);

@@ -49,6 +49,11 @@ static void print_cell(const char *text, int width)
         putchar(' ');
 }
 
+void output_text(const char *text)
+{
+    print_cell(text, 0);
+}
+
 static size_t split_columns(const char *columns, struct gh_slice out[COLUMNS_MAX])
 {
     struct gh_slice rest = gh_slice_text(columns);

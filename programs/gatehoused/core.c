@@ -16,6 +16,7 @@
 #include "io/listener.h"
 #include "io/worker.h"
 #include "observe/telemetry.h"
+#include "observe/trace.h"
 #include "observe/trail.h"
 #include "programs/gatehoused/keys.h"
 #include "pubsub/pubsub.h"
@@ -59,6 +60,7 @@ struct core {
     struct gh_operators *operators;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
+    struct gh_traces *traces;
     struct gh_front *front;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google *google;
@@ -207,11 +209,13 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
 static bool open_faces(struct core *core)
 {
     core->sessions = gh_sessions_open();
+    core->traces = gh_traces_open();
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
     struct gh_front_services front = {.directory = core->directory,
                                       .pubsub = core->pubsub,
                                       .trail = core->trail,
                                       .sessions = core->sessions,
+                                      .traces = core->traces,
                                       .workers = core->workers,
                                       .metrics = &core->metrics,
                                       .loops = core->loops,
@@ -239,12 +243,14 @@ static bool open_faces(struct core *core)
                                   .trail = core->trail,
                                   .sessions = core->sessions,
                                   .broker = core->broker,
+                                  .traces = core->traces,
                                   .workers = core->workers,
                                   .metrics = &core->metrics,
                                   .loop = core->loops[0],
                                   .utc_ms = gh_time_utc_ms,
                                   .metrics_open = core->config->metrics_open != 0};
-    if (core->sessions == NULL || core->operators == NULL || !open_dialects(core, &front, &api)) {
+    if (core->sessions == NULL || core->traces == NULL || core->operators == NULL ||
+        !open_dialects(core, &front, &api)) {
         gh_error_set(&core->error, GH_ERROR_MEMORY, "sessions, operators or dialects");
         return false;
     }
@@ -496,6 +502,7 @@ static void core_close(struct core *core)
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
+    gh_traces_close(core->traces);
     gh_sessions_close(core->sessions);
     if (core->trail != NULL)
         gh_trail_close(core->trail);

@@ -26,6 +26,7 @@ struct gh_pubsub;
 struct gh_sessions;
 struct gh_store;
 struct gh_telemetry;
+struct gh_traces;
 struct gh_trail;
 struct gh_workers;
 
@@ -46,6 +47,7 @@ struct gh_api_services {
     struct gh_trail *trail;
     struct gh_sessions *sessions;
     struct gh_broker *broker; /* NULL: no dialect routes */
+    struct gh_traces *traces;
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */

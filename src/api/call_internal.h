@@ -21,6 +21,7 @@ struct gh_api {
     struct tenant_names *tenants;
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
+    struct trace_streams *trace_streams;
     int64_t started_ms;
 };
 
@@ -95,6 +96,7 @@ handler api_device_log, api_refusals, api_telemetry;                       /* hi
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
 handler api_connection_list, api_device_connections; /* connections.c */
 handler api_kick, api_ban, api_unban;                /* bans.c */
+handler api_trace;                                   /* trace.c */
 handler api_stream;                                  /* stream.c */
 
 /* The device as the API shows it; new reference, NULL without memory. */

@@ -57,6 +57,7 @@ static const struct route routes[] = {
     {"POST", DEVICE "/kick", api_kick, P(DEVICES_KICK), TENANT},
     {"POST", DEVICE "/ban", api_ban, P(DEVICES_BAN), TENANT | BODY},
     {"DELETE", DEVICE "/ban", api_unban, P(DEVICES_BAN), TENANT},
+    {"GET", DEVICE "/trace", api_trace, P(DEVICES_TRACE), TENANT},
     {"GET", DEVICE "/connections", api_device_connections, P(DEVICES_GET), TENANT},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},

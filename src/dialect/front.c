@@ -84,6 +84,7 @@ void link_release(struct link *link)
     free(link->config.base);
     free(link->commands.base);
     free(link->names);
+    free(link->held);
     free(link);
 }
 
@@ -134,7 +135,7 @@ static void on_received(void *context, uint64_t token)
 
 static void on_traced(void *link, bool inbound, struct gh_slice packet)
 {
-    (void)link, (void)inbound, (void)packet;
+    link_trace_packet(link, inbound, packet);
 }
 
 static void on_delivered(void *context, uint64_t token, bool acknowledged)
@@ -228,6 +229,7 @@ static void *open_link(void *context, struct gh_conn *conn)
         free(link);
         return NULL;
     }
+    link_trace_open(link);
     return link;
 }
 
@@ -312,7 +314,7 @@ static void obey(struct link *link, const struct gh_order *order)
     else if (order->kind == GH_ORDER_POLICY)
         route_reload_policy(link);
     else if (order->kind == GH_ORDER_TRACE)
-        gh_session_trace(link->session, order->traced);
+        link_trace_known(link, link->device);
 }
 
 static void deliver(struct gh_port *port, struct gh_order *order)
@@ -322,7 +324,7 @@ static void deliver(struct gh_port *port, struct gh_order *order)
     bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
                   closing_orders[order->kind].detail != NULL;
     bool live = link != NULL && link_is_live(link);
-    if (live && !closes)
+    if (link != NULL && (live || order->kind == GH_ORDER_TRACE) && !closes)
         obey(link, order);
     else if (link != NULL && closes) /* also while it waits for its session */
         link_end(link, closing_orders[order->kind].why, closing_orders[order->kind].detail);

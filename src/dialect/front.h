@@ -21,6 +21,7 @@
 struct gh_broker;
 struct gh_front;
 struct gh_sessions;
+struct gh_traces;
 struct gh_trail;
 struct gh_workers;
 struct gh_pubsub;
@@ -36,6 +37,7 @@ struct gh_front_services {
     struct gh_pubsub *pubsub;
     struct gh_trail *trail;
     struct gh_sessions *sessions;
+    struct gh_traces *traces; /* NULL: nobody reads packets */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *const *loops;

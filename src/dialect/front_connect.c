@@ -115,8 +115,10 @@ static bool enter(struct link *link, int64_t now_ms)
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
         return false;
     link->serial = presence.serial;
-    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL))
+    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL)) {
+        link_trace_known(link, link->device); /* a reader who came before finds it by order */
         return true;
+    }
     leave(link);
     return false;
 }
@@ -244,6 +246,8 @@ static void decide(struct link *link, struct task *task)
     const char *why = NULL;
     if (link->conn == NULL || gh_session_ended(link->session))
         return;
+    if (verdict->device != NULL)
+        link_trace_known(link, verdict->device->number);
     if (verdict->reason != GH_IDENTITY_ACCEPTED) {
         note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
                      verdict->detail);

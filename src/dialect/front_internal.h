@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "dialect/front.h"
 #include "io/worker.h"
+#include "observe/trace.h"
 #include "observe/trail.h"
 #include "policy/statement.h"
 #include "pubsub/pubsub.h"
@@ -89,6 +90,8 @@ struct link {
     size_t sent_count;
     uint64_t token_last;
     struct routed *routed; /* NULL: a dialect that does not route */
+    uint64_t traced;       /* the device whose readers are told its packets; 0: none */
+    char *held;            /* the line of CONNECT, until it is known whose it is */
 };
 
 /* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link
@@ -141,6 +144,12 @@ struct gh_speaker link_speaker(const struct link *link);
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
                struct gh_slice detail);
 void link_end(struct link *link, enum gh_session_end why, const char *detail);
+
+/* --- front_trace.c: who reads the packets of this connection */
+void link_trace_open(struct link *link);
+void link_trace_packet(struct link *link, bool inbound, struct gh_slice bytes);
+/* It is that device's; also asks again whether somebody reads it. */
+void link_trace_known(struct link *link, uint64_t device);
 
 /* --- front_count.c: the counters by reason */
 void front_count_open(struct gh_front *front);

@@ -23,7 +23,7 @@ struct gh_sessions;
 enum gh_order_kind {
     GH_ORDER_COMMAND,    /* deliver `command` and complete it */
     GH_ORDER_CONFIG,     /* the configuration changed: send the newest */
-    GH_ORDER_TRACE,      /* `traced`: the packets are told from now on, or no more */
+    GH_ORDER_TRACE,      /* somebody began or ended to read its packets */
     GH_ORDER_TAKEN_OVER, /* the rest are reasons to close */
     GH_ORDER_BLOCKED,
     GH_ORDER_DELETED,
@@ -40,7 +40,6 @@ struct gh_order {
     enum gh_order_kind kind;
     uint64_t device, serial;
     struct gh_command *command; /* of COMMAND: the receiver completes it */
-    bool traced;                /* of TRACE */
 };
 
 /* A loop that has sessions. The owner keeps it as long as the table. */
@@ -108,8 +107,6 @@ void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
 /* The same to every session of a tenant. */
 void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
                               enum gh_order_kind kind);
-/* Tells the device's sessions whether their packets are traced. */
-bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced);
 /* Sends a command to its device's newest session, which completes it; completes it with
  * NOT_CONNECTED at once when there is none. Takes the command. */
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);

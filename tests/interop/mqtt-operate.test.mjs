@@ -33,7 +33,11 @@ before(async () => {
     assert.equal(made.status, 201, made.text);
   }
 });
-after(() => server?.close());
+after(async () => {
+  const end = await server?.stop();
+  assert.deepEqual(end, { code: 0, signal: null }, server?.log.slice(-4000)); // nothing leaked, nothing raced
+  await server?.close();
+});
 
 // A client that does not come back by itself; `closed` resolves when it has ended, with the DISCONNECT if one came.
 async function connect(id, options = {}, registry = 'plant') {
@@ -193,4 +197,106 @@ test('/metrics counts refusals, disconnects and denied publishes by their reason
   assert.equal(more('connects_refused_total{reason="SECRET"}'), 1);
   assert.equal(more('publishes_denied_total{reason="POLICY"}'), 1);
   assert.equal(more('subscribes_denied_total{reason="POLICY"}'), 1);
+});
+
+// Reads a device's trace: `lines` grows as packets come; `close` ends it.
+async function trace(id, query = '') {
+  const reader = { lines: [] };
+  reader.request = https.get(`${server.url}${plant}/devices/${id}/trace${query}`, { ca: server.ca, headers: { authorization: `Bearer ${token}` } });
+  reader.request.on('error', () => {});
+  await new Promise((ready) => reader.request.on('response', (response) => {
+    assert.equal(response.statusCode, 200);
+    assert.match(response.headers['content-type'], /^text\/event-stream/);
+    let rest = '';
+    response.setEncoding('utf8').on('data', (chunk) => {
+      rest += chunk;
+      for (let end; (end = rest.indexOf('\n\n')) >= 0; rest = rest.slice(end + 2)) {
+        const data = /^event: packet\ndata: (.*)$/.exec(rest.slice(0, end));
+        if (data) reader.lines.push(JSON.parse(data[1]));
+      }
+      ready();
+    });
+    response.on('error', () => {});
+  }));
+  reader.close = () => reader.request.destroy();
+  reader.types = () => reader.lines.map(({ direction, type }) => `${direction} ${type}`);
+  return reader;
+}
+
+test('a trace shows both directions from CONNECT on, without payloads and secrets', async () => {
+  const [plain, full, other] = [await trace('fan'), await trace('fan', '?payloads=true'), await trace('valve')];
+  const client = await connect('fan', { will: { topic: 'free/will', payload: 'gone', qos: 1, retain: false } });
+  await client.subscribeAsync('free/t/#', { qos: 2, nl: true });
+  await client.publishAsync('free/x', 'the payload', { qos: 1 });
+  await client.publishAsync('free/x', Buffer.from([0xff, 0xfe]), { qos: 2 });
+  await client.unsubscribeAsync('free/t/#');
+  await client.endAsync();
+  const expected = ['in CONNECT', 'out CONNACK', 'in SUBSCRIBE', 'out SUBACK', 'in PUBLISH', 'out PUBACK', 'in PUBLISH', 'out PUBREC',
+    'in PUBREL', 'out PUBCOMP', 'in UNSUBSCRIBE', 'out UNSUBACK', 'in DISCONNECT'];
+  await eventually(() => plain.lines.length >= expected.length && full.lines.length >= expected.length, 10000, 'the packets');
+  assert.deepEqual(plain.types(), expected);
+  assert.deepEqual(full.types(), expected);
+  assert.equal(other.lines.length, 0, 'another device');
+  const [hello, welcome, subscribe, suback, first] = plain.lines;
+  assert.equal(hello.client_id, 'fan-1');
+  assert.equal(hello.user_name, 'acme/plant/fan');
+  assert.equal(hello.has_password, true);
+  assert.deepEqual(hello.will, { topic: 'free/will', qos: 1, payload_size: 4 });
+  assert.equal(welcome.reason, '0x00');
+  assert.deepEqual(subscribe.filters, [{ filter: 'free/t/#', qos: 2, no_local: true }]);
+  assert.deepEqual(suback.codes, ['0x02']);
+  assert.equal(first.topic, 'free/x');
+  assert.equal(first.qos, 1);
+  assert.ok(first.packet_id > 0 && first.size > 11);
+  assert.equal(first.payload_size, 11);
+  assert.equal(first.payload, undefined);
+  assert.equal(full.lines[4].payload, 'the payload');
+  assert.equal(full.lines[6].payload_base64, '//4=');
+  assert.ok(!JSON.stringify([plain.lines, full.lines]).includes(secret));
+  assert.ok(!JSON.stringify(plain.lines).includes('the payload'));
+
+  // A refusal of a known device is traced too; and a reader who comes to a live connection sees it from then on.
+  assert.equal(await refusal('fan', { password: 'not-the-password-at-all' }), 0x87);
+  await eventually(() => plain.lines.some(({ type, reason }) => type === 'CONNACK' && reason === '0x87'), 5000, 'the refusal');
+  assert.ok(!JSON.stringify(plain.lines).includes('not-the-password'));
+  plain.close();
+  full.close();
+  const live = await connect('valve');
+  await eventually(() => other.types().includes('out CONNACK'));
+  other.close();
+  const late = await trace('valve');
+  await live.publishAsync('free/x', 'y', { qos: 0 });
+  await live.publishAsync('free/x', 'y', { qos: 1 });
+  await eventually(() => late.types().includes('out PUBACK'));
+  late.close();
+  await live.endAsync();
+  const notes = await eventually(async () => {
+    const { entries } = await get(`${plant}/devices/fan/log`);
+    const found = entries.filter(({ kind, reason }) => kind === 'operator' && reason.startsWith('TRACE_'));
+    return found.length === 4 && found;
+  }, 10000, 'both beginnings and ends in the log');
+  assert.equal(notes.filter(({ reason }) => reason === 'TRACE_BEGAN').length, 2);
+  assert.equal(notes.filter(({ detail }) => /with payloads/.test(detail)).length, 2);
+});
+
+test('a trace needs its permission, and the command line prints it', async () => {
+  for (const role of ['viewer', 'device-controller', 'auditor', 'provisioner']) {
+    assert.equal((await call('GET', `${plant}/devices/fan/trace`, undefined, await server.token(role))).status, 403, role);
+  }
+  assert.equal((await call('GET', `${plant}/devices/none/trace`)).status, 404);
+  assert.equal((await call('GET', `${plant}/devices/fan/trace?payloads=yes`)).status, 400);
+  const child = spawn(join(bin, 'gatehouse'), ['device', 'trace', 'acme/plant/fan', '--count', '4', '--data', server.data]);
+  let out = '';
+  child.stdout.on('data', (piece) => { out += piece; });
+  const ended = new Promise((done) => child.once('exit', done));
+  await eventually(async () => (await get(`${plant}/devices/fan/log?limit=1`)).entries[0].reason === 'TRACE_BEGAN');
+  const client = await connect('fan');
+  await client.publishAsync('free/x', 'the payload', { qos: 1 });
+  assert.equal(await ended, 0);
+  assert.match(out, /^\d\d:\d\d:\d\d\.\d{3} in  CONNECT .*client_id=fan-1/m);
+  assert.match(out, /out CONNACK .*reason=0x00/);
+  assert.match(out, /in  PUBLISH .*topic=free\/x qos=1 packet_id=\d+ payload_size=11/);
+  assert.match(out, /out PUBACK /);
+  await client.endAsync();
+  assert.equal((await server.tryCli(['device', 'trace', 'acme/plant/none'])).code, 1);
 });
