@@ -113,8 +113,7 @@ static bool enter(struct link *link, int64_t now_ms)
     copy_text(presence.credential, sizeof presence.credential, link->credential);
     if (link->routed != NULL)
         copy_text(presence.client, sizeof presence.client,
-                  link->routed->connect.client_id.size > 0 ? link->routed->connect.client_id
-                                                           : link->device_id);
+                  link->routed->connect.client_id);
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
         return false;
     link->serial = presence.serial;
@@ -238,7 +237,8 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->expires_at_ms = verdict->valid_until_s * 1000;
-    return link->view != NULL && keep_names(link, &verdict->principal);
+    return link->view != NULL && keep_names(link, &verdict->principal) &&
+           (link->routed == NULL || route_assign(link));
 }
 
 static void decide(struct link *link, struct task *task)

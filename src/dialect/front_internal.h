@@ -54,6 +54,7 @@ struct routed {
     struct gh_statements *statements; /* what it may do */
     struct gh_broker_connect connect; /* what CONNECT asked for, until it is admitted; slices in */
     uint8_t *block;                   /* this block */
+    uint8_t *made_id;                 /* or this one: an assigned client id */
     bool attached;                    /* the session is ours */
     bool early, early_present;        /* the broker answered before it returned */
     enum gh_error_code early_result;
@@ -180,6 +181,8 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
 struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
                                        const struct gh_device *device, struct gh_slice client_id,
                                        struct gh_arena *arena, struct gh_error *error);
+/* Gives the connection a client id when it has none; false when there is no memory. */
+bool route_assign(struct link *link);
 /* What policy says of the CONNECT: NULL, or why it is refused (static text). */
 const char *route_refuses(const struct link *link);
 /* Asks the broker for the session; the link is admitted or refused by and by. */

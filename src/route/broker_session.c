@@ -780,3 +780,12 @@ void gh_broker_forget(struct gh_broker *broker, uint64_t device)
             forget(session);
     pthread_mutex_unlock(&broker->lock);
 }
+
+bool gh_broker_has(struct gh_broker *broker, uint64_t device, struct gh_slice client_id)
+{
+    uint8_t key[sizeof device + UINT16_MAX];
+    pthread_mutex_lock(&broker->lock);
+    bool has = gh_map_get(&broker->by_key, session_key(key, device, client_id)) != NULL;
+    pthread_mutex_unlock(&broker->lock);
+    return has;
+}
