@@ -7,11 +7,12 @@
  * broker is what it was before, word for word.
  *
  * Environment: GH_BROKER_SEEDS (how many histories), GH_BROKER_SEED (only this one). */
+#include "base/log.h"
 #include "route/broker_dump_internal.h"
 #include "route/broker_rig_internal.h"
 
 enum {
-    SEEDS = 60,
+    SEEDS = 240,
     FIRST_SEED = 1000,
     LIVES = 3,
     OPERATIONS = 120,
@@ -544,8 +545,9 @@ static void finish(struct history *history)
     check_taken(history);
 }
 
-static void run_history(uint64_t seed, bool power)
+static void run_history(const char *folders, uint64_t seed, bool power)
 {
+    char folder[256];
     struct history *history = calloc(1, sizeof *history);
     REQUIRE("memory", history != NULL);
     history->seed = seed;
@@ -553,7 +555,9 @@ static void run_history(uint64_t seed, bool power)
     history->power = power;
     snprintf(history->claim, sizeof history->claim, "seed %" PRIu64 "%s", seed,
              power ? ", power is lost" : "");
-    rig_init(&history->rig, check_folder(), seed);
+    snprintf(folder, sizeof folder, "%s/%" PRIu64, folders, seed);
+    REQUIRE("a folder", mkdir(folder, 0700) == 0);
+    rig_init(&history->rig, folder, seed);
     history->rig.disk.remembers = power;
     history->rig.options.log.segment_bytes = 8 * 1024;
     history->rig.options.clean_slack_bytes = 1;
@@ -580,8 +584,10 @@ int main(void)
 {
     uint64_t seeds = number_of("GH_BROKER_SEEDS", SEEDS), one = number_of("GH_BROKER_SEED", 0);
     uint64_t first = one > 0 ? one : FIRST_SEED;
+    const char *folders = check_folder();
+    gh_log_set_level(GH_LOG_ERROR);
     for (uint64_t seed = first; seed < first + (one > 0 ? 1 : seeds); seed++) {
-        run_history(seed, seed % 4 != 0);
+        run_history(folders, seed, seed % 4 != 0);
     }
     return check_report();
 }

@@ -103,12 +103,12 @@ static inline void rig_stop(struct rig *rig)
         pthread_join(rig->threads[i], NULL);
     gh_workers_close(rig->workers);
     gh_broker_stop(rig->broker);
+    for (size_t i = 0; i < RIG_LOOPS; i++)
+        gh_loop_close(rig->loops[i]);
 }
 
 static inline void rig_free(struct rig *rig)
 {
-    for (size_t i = 0; i < RIG_LOOPS; i++)
-        gh_loop_close(rig->loops[i]);
     gh_broker_close(rig->broker);
     rig->broker = NULL;
 }
