@@ -480,6 +480,16 @@ static inline enum gh_broker_posted client_put(struct client *client,
     return client->failed > failed ? GH_BROKER_FAILED : GH_BROKER_POSTED;
 }
 
+/* Every QoS 2 publish that was taken is released. */
+static inline void client_run_release(void *context)
+{
+    struct client *client = context;
+    size_t count;
+    const uint16_t *list = gh_attachment_received(client->attachment, &count);
+    while (count-- > 0)
+        gh_attachment_release(client->attachment, list[count], client_synced, client);
+}
+
 static inline struct gh_broker_publish rig_publish(const char *topic, const char *payload,
                                                    uint8_t qos)
 {
