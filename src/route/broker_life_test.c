@@ -290,6 +290,7 @@ static void test_views(void)
     CHECK("sent", client_publish(&alice, "t/1", "12345", 1) == GH_BROKER_POSTED);
     CHECK("sent", client_publish(&alice, "t/1", "123", 1) == GH_BROKER_POSTED);
     RIG_AWAIT(&rig, "one goes out", bob.seen_count == 1);
+    rig_settle(&rig);
     gh_broker_each(rig.broker, 2, note_view, text);
     CHECK("all of it", strcmp(text, "bob:11 q2+8 f1 l0 s1=t/#;") == 0);
     text[0] = '\0';

@@ -158,16 +158,16 @@ struct client {
     const char *name;
     size_t loop;
     struct gh_broker_connect connect;
-    bool stays; /* does not go when it is asked to leave */
-    bool idle;  /* takes nothing */
-    bool keeps; /* acknowledges nothing by itself */
-    size_t window;
+    atomic_bool stays; /* does not go when it is asked to leave */
+    atomic_bool idle;  /* takes nothing */
+    atomic_bool keeps; /* acknowledges nothing by itself */
+    atomic_size_t window;
     /* Instead of noting and acknowledging, after gh_attachment_sent. */
     void (*takes)(struct client *client, const struct gh_delivery *delivery);
 
     /* Of its loop. */
-    struct gh_attachment *attachment;
-    bool attached;
+    _Atomic(struct gh_attachment *) attachment;
+    atomic_bool attached;
     size_t inflight;
     atomic_uint connection; /* counts them: what an older one was told does not count */
 
