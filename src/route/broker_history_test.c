@@ -524,6 +524,34 @@ static bool all_received(struct history *history)
     return true;
 }
 
+/* Shows what is left when it does not come to its end. */
+static void await_empty(struct history *history)
+{
+    struct gh_buffer text;
+    struct gh_broker *broker = history->rig.broker;
+    int64_t end_ns = gh_time_monotonic_ns() + RIG_PATIENCE_MS * GH_MS_NS;
+    while (gh_broker_status(broker).queued > 0 && gh_time_monotonic_ns() < end_ns)
+        rig_settle(&history->rig);
+    if (CHECK(history->claim, gh_broker_status(broker).queued == 0))
+        return;
+    gh_buffer_init(&text, SIZE_MAX / 2);
+    broker_dump(broker, &text);
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        struct client *client = &history->subscribers[i].client;
+        struct session *session = client->attachment == NULL ? NULL : client->attachment->session;
+        gh_buffer_print(&text, "%s: attached %d, in flight %zu of %zu", client->name,
+                        client->attached, client->inflight,
+                        session == NULL ? 0 : session->inflight);
+        if (session != NULL)
+            gh_buffer_print(&text, ", cursor %" PRIu64 ", live %d, fetching %d, posted %d",
+                            session->cursor, session->live, session->fetching,
+                            session->ready_posted);
+        gh_buffer_print(&text, "\n");
+    }
+    fprintf(stderr, "%.*s", GH_PRINT(gh_buffer_slice(&text)));
+    gh_buffer_deinit(&text);
+}
+
 /* Nothing is lost any more: everything comes to its end. */
 static void finish(struct history *history)
 {
@@ -538,7 +566,7 @@ static void finish(struct history *history)
     for (size_t i = 0; i < PUBLISHERS; i++)
         resume(history, &history->publishers[i], false);
     RIG_AWAIT(&history->rig, history->claim, all_done(history));
-    RIG_AWAIT(&history->rig, history->claim, gh_broker_status(history->rig.broker).queued == 0);
+    await_empty(history);
     detach_all(history);
     rig_close(&history->rig);
     disk_power_returns(&history->rig.disk); /* frees what it remembers */
