@@ -224,7 +224,7 @@ export default [
   },
   {
     name: 'messages in flight are sent again in the order in which they were sent',
-    4: ['4.4.0-1', '4.6.0-6'], 5: ['4.4.0-1', '4.6.0-5'],
+    4: ['4.4.0-1', '4.6.0-1', '4.6.0-6'], 5: ['4.4.0-1', '4.6.0-5'],
     run: async (t) => {
       const clientId = t.clientId(), helper = await t.client();
       const first = await t.client({ stored: true, clientId, auto: false });

@@ -144,7 +144,7 @@ export default [
   },
   {
     name: 'a subscription identifier comes with each message of its subscription',
-    5: ['3.3.4-3', '3.3.4-4'],
+    5: ['3.3.4-3', '3.3.4-4', '1.5.5-1'],
     run: async (t) => {
       const peer = await t.client();
       for (const subscriptionId of [1, 127, 128, 268435455]) {
