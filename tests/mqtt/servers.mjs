@@ -20,8 +20,8 @@ const freePort = () => new Promise((done, fail) => {
 class Mosquitto {
   name = 'mosquitto';
   tls = false;
-  // It writes its store when it is asked to end, not before it acknowledges: only an orderly end keeps its promises.
-  durable = false;
+  // Seen with 2.0.11: members of a shared subscription get nothing more after a restart, though their sessions are there.
+  forgetsShared = true;
 
   static async create({ config = '' } = {}) {
     const server = new Mosquitto();
@@ -78,7 +78,6 @@ const tenant = 'suite', registry = 'bench', devices = 8;
 class Gatehouse {
   name = 'gatehouse';
   tls = true;
-  durable = true;
 
   static async create({ options = [] } = {}) {
     const server = new Gatehouse();

@@ -1,16 +1,15 @@
-/* One MQTT client of Eclipse Paho's C library, driven by lines on standard input: the test's stand-in for a device that
- * somebody else wrote. Fields are separated by tabs; topics, payloads and texts are hexadecimal, "-" where there is none.
+/* One MQTT client of Eclipse Paho's C library, driven by lines on standard input: the test's
+ * stand-in for a device that somebody else wrote. Fields are separated by tabs; topics, payloads
+ * and texts are hexadecimal, "-" where there is none.
  *
- *   connect URI CLIENT VERSION CLEAN EXPIRY KEEPALIVE USER PASSWORD CA FOLDER WILLTOPIC WILLPAYLOAD WILLQOS WILLRETAIN WILLDELAY
- *   subscribe FILTER QOS NOLOCAL
- *   unsubscribe FILTER
- *   publish TOPIC PAYLOAD QOS RETAIN RESPONSETOPIC CORRELATION CONTENTTYPE NAME VALUE EXPIRY
- *   begin TOPIC PAYLOAD QOS (does not wait for its acknowledgement)
- *   finish (waits for all of those)
- *   disconnect
+ *   connect URI CLIENT VERSION CLEAN EXPIRY KEEPALIVE USER PASSWORD CA FOLDER WILLTOPIC WILLPAYLOAD
+ * WILLQOS WILLRETAIN WILLDELAY subscribe FILTER QOS NOLOCAL unsubscribe FILTER publish TOPIC
+ * PAYLOAD QOS RETAIN RESPONSETOPIC CORRELATION CONTENTTYPE NAME VALUE EXPIRY begin TOPIC PAYLOAD
+ * QOS (does not wait for its acknowledgement) finish (waits for all of those) disconnect
  *
- * Each is answered by "ok …" or "error …"; a message that comes is a line "message TOPIC PAYLOAD QOS RETAIN RESPONSETOPIC
- * CORRELATION CONTENTTYPE NAME VALUE". FOLDER keeps what is in flight, so that a killed client goes on where it was. */
+ * Each is answered by "ok …" or "error …"; a message that comes is a line "message TOPIC PAYLOAD
+ * QOS RETAIN RESPONSETOPIC CORRELATION CONTENTTYPE NAME VALUE". FOLDER keeps what is in flight, so
+ * that a killed client goes on where it was. */
 #include <MQTTClient.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@ enum { FIELDS_MAX = 20, TIMEOUT_MS = 20000, BEGUN_MAX = 10 };
 
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 static MQTTClient client;
-static int version; /* 4 or 5 */
+static int version;                               /* 4 or 5 */
 static MQTTClient_deliveryToken begun[BEGUN_MAX]; /* oldest first */
 static int begun_count;
 
@@ -64,7 +63,9 @@ static char *unhex(char *field, int *size)
 
 static void print_text(MQTTProperties *properties, enum MQTTPropertyCodes code, int name)
 {
-    MQTTProperty *property = MQTTProperties_hasProperty(properties, code) ? MQTTProperties_getProperty(properties, code) : NULL;
+    MQTTProperty *property = MQTTProperties_hasProperty(properties, code)
+                                 ? MQTTProperties_getProperty(properties, code)
+                                 : NULL;
     if (property == NULL)
         print_hex("", 0);
     else if (name)
@@ -130,13 +131,15 @@ static void connect_client(char **f)
     MQTTClient_connectOptions v5 = MQTTClient_connectOptions_initializer5;
     MQTTClient_SSLOptions ssl = MQTTClient_SSLOptions_initializer;
     MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
-    MQTTProperties properties = MQTTProperties_initializer, will_properties = MQTTProperties_initializer;
+    MQTTProperties properties = MQTTProperties_initializer,
+                   will_properties = MQTTProperties_initializer;
     int clean = atoi(f[4]), code;
 
     version = atoi(f[3]);
     create.MQTTVersion = version == 5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
-    code = MQTTClient_createWithOptions(&client, unhex(f[1], NULL), unhex(f[2], NULL), MQTTCLIENT_PERSISTENCE_DEFAULT,
-                                        unhex(f[10], NULL), &create);
+    code =
+        MQTTClient_createWithOptions(&client, unhex(f[1], NULL), unhex(f[2], NULL),
+                                     MQTTCLIENT_PERSISTENCE_DEFAULT, unhex(f[10], NULL), &create);
     if (code == MQTTCLIENT_SUCCESS)
         code = MQTTClient_setCallbacks(client, NULL, lost, arrived, NULL);
     if (code != MQTTCLIENT_SUCCESS) {
@@ -168,7 +171,8 @@ static void connect_client(char **f)
     }
     if (version == 5) {
         add_number(&properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, f[5]);
-        MQTTResponse response = MQTTClient_connect5(client, options, &properties, options->will ? &will_properties : NULL);
+        MQTTResponse response = MQTTClient_connect5(client, options, &properties,
+                                                    options->will ? &will_properties : NULL);
         code = response.reasonCode;
         MQTTResponse_free(response);
     } else
@@ -187,7 +191,8 @@ static void subscribe(char **f)
     options.noLocal = (unsigned char)atoi(f[3]);
     if (version == 5) {
         MQTTResponse response = MQTTClient_subscribe5(client, filter, qos, &options, NULL);
-        code = response.reasonCode >= 0x80 || response.reasonCode < 0 ? response.reasonCode : MQTTCLIENT_SUCCESS;
+        code = response.reasonCode >= 0x80 || response.reasonCode < 0 ? response.reasonCode
+                                                                      : MQTTCLIENT_SUCCESS;
         MQTTResponse_free(response);
     } else
         code = MQTTClient_subscribe(client, filter, qos);
@@ -238,7 +243,8 @@ static void begin(char **f)
     char *topic = unhex(f[1], NULL), *payload = unhex(f[2], &size);
 
     if (code == MQTTCLIENT_SUCCESS && version == 5) {
-        MQTTResponse response = MQTTClient_publish5(client, topic, size, payload, atoi(f[3]), 0, NULL, &begun[begun_count]);
+        MQTTResponse response = MQTTClient_publish5(client, topic, size, payload, atoi(f[3]), 0,
+                                                    NULL, &begun[begun_count]);
         code = response.reasonCode;
         MQTTResponse_free(response);
     } else if (code == MQTTCLIENT_SUCCESS)
@@ -264,7 +270,8 @@ static void unsubscribe(char **f)
 
     if (version == 5) {
         MQTTResponse response = MQTTClient_unsubscribe5(client, filter, NULL);
-        code = response.reasonCode >= 0x80 || response.reasonCode < 0 ? response.reasonCode : MQTTCLIENT_SUCCESS;
+        code = response.reasonCode >= 0x80 || response.reasonCode < 0 ? response.reasonCode
+                                                                      : MQTTCLIENT_SUCCESS;
         MQTTResponse_free(response);
     } else
         code = MQTTClient_unsubscribe(client, filter);
@@ -274,7 +281,8 @@ static void unsubscribe(char **f)
 static void disconnect(char **f)
 {
     (void)f;
-    answer(version == 5 ? MQTTClient_disconnect5(client, 1000, MQTTREASONCODE_SUCCESS, NULL) : MQTTClient_disconnect(client, 1000),
+    answer(version == 5 ? MQTTClient_disconnect5(client, 1000, MQTTREASONCODE_SUCCESS, NULL)
+                        : MQTTClient_disconnect(client, 1000),
            "disconnect");
 }
 
@@ -283,8 +291,9 @@ static const struct {
     int fields;
     void (*run)(char **fields);
 } commands[] = {
-    {"connect", 16, connect_client}, {"subscribe", 4, subscribe}, {"unsubscribe", 2, unsubscribe}, {"publish", 11, publish},
-    {"begin", 4, begin},             {"finish", 1, finish},       {"disconnect", 1, disconnect},
+    {"connect", 16, connect_client}, {"subscribe", 4, subscribe}, {"unsubscribe", 2, unsubscribe},
+    {"publish", 11, publish},        {"begin", 4, begin},         {"finish", 1, finish},
+    {"disconnect", 1, disconnect},
 };
 
 int main(void)
