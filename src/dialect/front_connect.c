@@ -357,8 +357,11 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
     link->dialect = recognise(services, connect);
     if (link->dialect == NULL) {
         claim.device = connect->client_id;
-        note_refusal(link, &claim, NULL, "CLIENT_ID", "no dialect knows a client id like this one");
-        refuse(link, GH_SESSION_REFUSED_CLIENT_ID);
+        bool named = connect->has_user_name;
+        note_refusal(link, &claim, NULL, named ? "CLIENT_ID" : "NO_TOKEN",
+                     named ? "no dialect knows a client id and user name like these"
+                           : "there is no user name");
+        refuse(link, named ? GH_SESSION_REFUSED_CLIENT_ID : GH_SESSION_REFUSED_CREDENTIALS);
         return;
     }
     if (!link->dialect->claim(connect, &claim, &refusal, &why)) {

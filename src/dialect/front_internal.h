@@ -62,7 +62,7 @@ struct routed {
     bool pump;     /* there may be something to send */
     bool policy_loading, policy_again;
     uint32_t expiry_asked_s;
-    uint8_t codes[GH_SESSION_FILTERS_MAX]; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
+    uint8_t *codes; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
     size_t codes_count;
     struct gh_slice allowed_topic; /* the last one that it may publish to; malloc'd */
     int64_t active_ms;             /* when its activity was noted last */

@@ -329,6 +329,7 @@ void route_free(struct link *link)
     free((void *)(uintptr_t)routed->allowed_topic.data);
     free(routed->block);
     free(routed->made_id);
+    free(routed->codes);
     free(routed);
 }
 
@@ -499,6 +500,8 @@ static void answered(void *context, uint16_t tag, bool stored, bool ignored)
         gh_session_suback(link->session, routed->codes, routed->codes_count, out_of(link));
     else if (link->conn != NULL)
         gh_session_unsuback(link->session, routed->codes, routed->codes_count, out_of(link));
+    free(routed->codes);
+    routed->codes = NULL;
     routed->pump = true; /* retained messages, behind the SUBACK */
     link_settle(link);
     link_release(link);
@@ -507,6 +510,11 @@ static void answered(void *context, uint16_t tag, bool stored, bool ignored)
 void route_answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes)
 {
     struct routed *routed = link->routed;
+    routed->codes = malloc(count);
+    if (routed->codes == NULL) {
+        link_end(link, GH_SESSION_END_OVERLOAD, "no memory for the answer");
+        return;
+    }
     memcpy(routed->codes, codes, count);
     routed->codes_count = count;
     routed->pump = false;

@@ -40,7 +40,7 @@
 struct gh_session;
 
 enum {
-    GH_SESSION_FILTERS_MAX = 64,           /* in one SUBSCRIBE or UNSUBSCRIBE */
+    GH_SESSION_FILTERS_MAX = 1024,         /* in one SUBSCRIBE or UNSUBSCRIBE */
     GH_SESSION_ALIAS_BYTES_MAX = 64 << 10, /* topics known by an alias, for each direction */
     GH_SESSION_AUTH_METHOD_BYTES_MAX = 64, /* a longer method gets REFUSED_AUTH_METHOD */
 };

@@ -13,7 +13,7 @@
 
 enum {
     GH_SESSION_ACK_BYTES = 5,      /* PUBACK, PUBREC, PUBREL, PUBCOMP with a reason */
-    GH_SESSION_ANSWER_BYTES = 72,  /* SUBACK and UNSUBACK of 64 filters; AUTH with its method */
+    GH_SESSION_ANSWER_BYTES = 1032, /* SUBACK and UNSUBACK of 1024 filters; AUTH with its method */
     GH_SESSION_FAREWELL_BYTES = 4, /* DISCONNECT with a reason */
 };
 static_assert(GH_SESSION_ANSWER_BYTES >= 2 + 2 + 1 + GH_SESSION_FILTERS_MAX, "a SUBACK fits");
