@@ -24,6 +24,11 @@ static const struct number_key numbers[] = {
      "threads for blocking work"},
     {"server", "connections_max", "connections-max", offsetof(struct config, connections_max),
      100000, 1, 10000000, "connections open at a time, all listeners"},
+    {"server", "address_connections_max", "address-connections-max",
+     offsetof(struct config, address_connections_max), 10000, 1, 10000000,
+     "of them from one address (IPv6: one /64); loopback is not counted"},
+    {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 8192,
+     16, 1000000, "handshakes under way at a time on one listener"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",
@@ -234,9 +239,9 @@ void config_help(void)
          "  --log-level LEVEL      error, warn, info (default) or debug");
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (lists[i].help != NULL)
-            printf("  --%-20s %s\n", lists[i].option, lists[i].help);
+            printf("  --%-25s %s\n", lists[i].option, lists[i].help);
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
-        printf("  --%-20s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
+        printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts(
         "\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
         "[tls] name,\n"

@@ -33,15 +33,17 @@ struct config {
     char origins[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] websocket_origin: whose pages may
                                                         open a WebSocket, beside our own */
     size_t origins_count;
-    long loops;               /* [server] loops; 0: one per CPU core */
-    long workers;             /* [server] workers */
-    long connections_max;     /* [server] connections_max, of all listeners */
-    long metrics_open;        /* [server] metrics_open: /metrics without a token */
-    long messages_per_second; /* [session] messages_per_second, of one device; 0: no limit */
-    long log_bytes_max;       /* [log] bytes_max */
-    long log_age_days;        /* [log] age_days */
-    long leaf_days;           /* [tls] leaf_days: life of the server's certificate */
-    char log_level[16];       /* [server] log_level: error, warn, info, debug */
+    long loops;                   /* [server] loops; 0: one per CPU core */
+    long workers;                 /* [server] workers */
+    long connections_max;         /* [server] connections_max, of all listeners */
+    long address_connections_max; /* [server] address_connections_max, of one peer address */
+    long handshakes_max;          /* [server] handshakes_max, under way at a time */
+    long metrics_open;            /* [server] metrics_open: /metrics without a token */
+    long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
+    long log_bytes_max;           /* [log] bytes_max */
+    long log_age_days;            /* [log] age_days */
+    long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
+    char log_level[16];           /* [server] log_level: error, warn, info, debug */
 };
 
 /* The defaults, then the file (when it is there; a file named by --config must be), then what

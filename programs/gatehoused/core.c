@@ -37,6 +37,9 @@ enum {
     BODY_MAX = 2 * 1024 * 1024,
     PEM_MAX = 64 * 1024,
     TIDY_S = 3600,
+    CALM_S = 15,
+    CALM_HANDSHAKES_MAX = 64,
+    CROWD_MIN = 500,
     DAY_S = 86400,
 };
 
@@ -62,6 +65,7 @@ struct core {
     struct gh_websocket_config websocket;
     const char *origins[CONFIG_NAMES_MAX];
     struct gh_network proxy_from[CONFIG_NAMES_MAX];
+    struct gh_crowd *crowd;
     struct gh_tls_context *tls;
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
@@ -294,6 +298,8 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
                                        .proxy_from = core->proxy_from,
                                        .proxy_from_count = core->config->proxy_from_count,
                                        .connections_max = (size_t)core->config->connections_max,
+                                       .handshakes_max = (size_t)core->config->handshakes_max,
+                                       .crowd = core->crowd,
                                        .metrics = &core->metrics};
 }
 
@@ -342,8 +348,9 @@ static bool open_listeners(struct core *core)
     core->local_door = (struct gh_api_door){.api = core->api, .local = true};
     core->http = open_http(core, &core->door, set_websocket(core));
     core->local_http = open_http(core, &core->local_door, NULL);
-    if (core->http == NULL || core->local_http == NULL || !read_networks(core) ||
-        !make_tls(core, &core->tls))
+    core->crowd = gh_crowd_open((size_t)core->config->address_connections_max, &core->error);
+    if (core->http == NULL || core->local_http == NULL || core->crowd == NULL ||
+        !read_networks(core) || !make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
                                           {&gh_http_protocol, core->http}};
@@ -436,6 +443,7 @@ static void core_close(struct core *core)
     if (core->local_http != NULL)
         gh_http_server_close(core->local_http);
     gh_tls_context_unref(core->tls);
+    gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
     gh_sessions_close(core->sessions);
@@ -478,16 +486,33 @@ static void expire(struct core *core)
                gh_error_line(&core->error, line));
 }
 
+/* Gives the memory that a crowd of connections took back to the system, once it is over: freed
+ * blocks lie between others, and the allocator keeps their pages of itself. */
+static void give_back(struct core *core, int64_t *opened_before)
+{
+    int64_t opened = gh_metric_get(&core->metrics, GH_METRIC_connections_opened_total);
+    if (opened - *opened_before < CROWD_MIN ||
+        gh_metric_get(&core->metrics, GH_METRIC_handshakes_open) > CALM_HANDSHAKES_MAX)
+        return;
+    *opened_before = opened;
+    malloc_trim(0);
+}
+
 /* Until SIGTERM or SIGINT; tidies every hour, renews the certificate at two thirds of its life and,
  * when that failed, with the next tidying. */
 static void serve(struct core *core, const sigset_t *stop)
 {
     int64_t life_ns = core->config->leaf_days * DAY_S * GH_SECOND_NS;
     int64_t renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
+    int64_t tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS, opened = 0;
     for (;;) {
-        const struct timespec until = {.tv_sec = TIDY_S};
+        const struct timespec until = {.tv_sec = CALM_S};
         if (sigtimedwait(stop, NULL, &until) > 0)
             return;
+        give_back(core, &opened);
+        if (gh_time_monotonic_ns() < tidy_ns)
+            continue;
+        tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;
         expire(core);
         if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))
             renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;

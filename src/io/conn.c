@@ -40,7 +40,7 @@ enum phase {
 struct gh_conn {
     struct gh_source source;
     struct gh_loop *loop;
-    struct gh_conn *next, **link;  /* the loop's list of all */
+    struct gh_conn *next, **link;  /* one of the loop's two lists */
     struct gh_conn *pending_next;  /* the loop's queue */
     struct gh_timer timer;         /* for the earlier of the two times below, or before it */
     int64_t deadline_ns, limit_ns; /* the protocol's, the phase's; 0: none */
@@ -56,8 +56,10 @@ struct gh_conn {
     bool again : 1;   /* work is left for the next turn */
     bool resumed : 1; /* offer the held input */
     bool told_end : 1;
-    bool is_fresh : 1; /* upgraded, and no byte of the protocol has come yet */
-    char peer[];       /* NUL-terminated */
+    bool is_shaking : 1; /* in that list */
+    bool is_counted : 1; /* by the origin's crowd */
+    bool is_fresh : 1;   /* upgraded, and no byte of the protocol has come yet */
+    char peer[];         /* NUL-terminated */
 };
 
 static const struct gh_conn_limits limits_default = {.handshake_ms = 10 * 1000,
@@ -134,6 +136,38 @@ static void set_phase(struct gh_conn *conn, enum phase phase, int limit_ms)
 
 /* ---- beginning */
 
+static void list_add(struct conn_list *list, struct gh_conn *conn)
+{
+    conn->next = NULL;
+    conn->link = list->end;
+    *list->end = conn;
+    list->end = &conn->next;
+}
+
+static void list_remove(struct conn_list *list, struct gh_conn *conn)
+{
+    *conn->link = conn->next;
+    if (conn->next != NULL)
+        conn->next->link = conn->link;
+    else
+        list->end = conn->link;
+}
+
+/* Moves an accepted connection between the list of those that are on their way and that of the
+ * open ones. */
+static void set_shaking(struct gh_conn *conn, bool is_shaking)
+{
+    struct gh_loop *loop = conn->loop;
+
+    if (conn->is_shaking == is_shaking)
+        return;
+    list_remove(conn->is_shaking ? &loop->shaking : &loop->conns, conn);
+    list_add(is_shaking ? &loop->shaking : &loop->conns, conn);
+    loop->shaking_count += is_shaking ? 1 : (size_t)-1;
+    gh_metric_add(conn->origin->metrics, GH_METRIC_handshakes_open, is_shaking ? 1 : -1);
+    conn->is_shaking = is_shaking;
+}
+
 static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin *origin,
                                 const struct gh_address *peer)
 {
@@ -157,11 +191,7 @@ static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin
         free(conn);
         return NULL;
     }
-    conn->next = loop->conns;
-    conn->link = &loop->conns;
-    if (conn->next != NULL)
-        conn->next->link = &conn->next;
-    loop->conns = conn;
+    list_add(&loop->conns, conn);
     loop->conns_count++;
     gh_metric_add(origin->metrics, GH_METRIC_connections_open, 1);
     set_pending(conn);
@@ -173,6 +203,7 @@ static void begin(struct gh_conn *conn)
 {
     const struct gh_listener_protocol *first = conn->origin->protocols;
 
+    set_shaking(conn, false);
     if (conn->protocol != NULL) { /* dialled */
         set_phase(conn, OPEN, 0);
         if (conn->protocol->established != NULL)
@@ -182,6 +213,50 @@ static void begin(struct gh_conn *conn)
     set_phase(conn, FIRST_BYTE, conn->origin->limits.first_byte_ms);
     if (conn->origin->protocols_count > 0 && first->protocol->claims == NULL)
         open_protocol(conn, first);
+}
+
+/* The peer is known: whether its address has room left. */
+static bool enter_crowd(struct gh_conn *conn, const struct gh_address *peer)
+{
+    enum gh_crowd_verdict verdict =
+        conn->origin->crowd == NULL ? GH_CROWD_FREE : gh_crowd_enter(conn->origin->crowd, peer);
+
+    conn->is_counted = verdict == GH_CROWD_COUNTED;
+    if (verdict != GH_CROWD_FULL)
+        return true;
+    gh_metric_add(conn->origin->metrics, GH_METRIC_connections_address_refused_total, 1);
+    gh_log(GH_LOG_DEBUG, "io", "%s: too many connections of this address", conn->peer);
+    gh_conn_abort(conn, "too many connections of this address");
+    return false;
+}
+
+/* What was counted has an address that reads back from its text. */
+static void leave_crowd(struct gh_conn *conn)
+{
+    struct gh_address peer;
+
+    if (!conn->is_counted)
+        return;
+    bool is_read = gh_address_parse(conn->peer, &peer);
+    assert(is_read);
+    (void)is_read;
+    gh_crowd_leave(conn->origin->crowd, &peer);
+}
+
+/* Makes room when too many are on their way: the one goes that has made its peer's step wait for
+ * longest. Those that wait for this loop stay, they are next; there are few of them, because the
+ * listener holds new ones back. */
+static void evict_oldest(struct gh_loop *loop, size_t max)
+{
+    if (loop->shaking_count <= max)
+        return;
+    for (struct gh_conn *conn = loop->shaking.first; conn != NULL; conn = conn->next) {
+        if (conn->is_pending || conn->phase == DEAD)
+            continue;
+        gh_metric_add(conn->origin->metrics, GH_METRIC_handshakes_evicted_total, 1);
+        gh_conn_abort(conn, "too many handshakes, and this one waited longest for its peer");
+        return;
+    }
 }
 
 /* The client's own bytes are next. */
@@ -205,7 +280,9 @@ void conn_accept(struct gh_loop *loop, int fd, struct conn_origin *origin,
     }
     gh_metric_add(origin->metrics, GH_METRIC_connections_opened_total, 1);
     set_phase(conn, PREFACE, origin->limits.handshake_ms);
-    if (!origin->expects_proxy)
+    set_shaking(conn, true);
+    evict_oldest(loop, origin->handshakes_max);
+    if (!origin->expects_proxy && enter_crowd(conn, peer))
         begin_stream(conn);
 }
 
@@ -523,17 +600,10 @@ static bool open_tls(struct gh_conn *conn)
     return conn->stream.tls != NULL;
 }
 
-static void shake(struct gh_conn *conn)
+static void take_step(struct gh_conn *conn)
 {
     struct gh_error error = {0};
 
-    if (!(conn->stream.shake_writes ? conn->stream.writable : conn->stream.readable))
-        return;
-    if (conn->loop->handshakes_left == 0) {
-        conn->again = true;
-        return;
-    }
-    conn->loop->handshakes_left--;
     if (conn->stream.tls == NULL && !open_tls(conn)) {
         gh_conn_abort(conn, "no memory for TLS");
         return;
@@ -542,7 +612,6 @@ static void shake(struct gh_conn *conn)
     case GH_TLS_OK:
         gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_total, 1);
         begin(conn);
-        read_open(conn);
         break;
     case GH_TLS_FAILED:
         gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_failed_total, 1);
@@ -552,6 +621,23 @@ static void shake(struct gh_conn *conn)
     default:
         break;
     }
+}
+
+/* One step of a handshake, when this turn has time for it left. */
+static void shake(struct gh_conn *conn)
+{
+    if (!(conn->stream.shake_writes ? conn->stream.writable : conn->stream.readable))
+        return;
+    if (conn->loop->handshake_ns_left <= 0) {
+        conn->loop->handshakes_deferred++;
+        conn->again = true;
+        return;
+    }
+    int64_t before_ns = gh_time_monotonic_ns();
+    take_step(conn);
+    conn->loop->handshake_ns_left -= gh_time_monotonic_ns() - before_ns;
+    if (conn->phase == FIRST_BYTE || conn->phase == OPEN)
+        read_open(conn);
 }
 
 static void finish_connecting(struct gh_conn *conn)
@@ -574,16 +660,30 @@ static void finish_connecting(struct gh_conn *conn)
     shake(conn);
 }
 
-static bool set_peer(struct gh_conn *conn, const struct gh_proxy_header *header)
+/* The client that the header names; the balancer itself is not counted. */
+static void set_peer(struct gh_conn *conn, const struct gh_proxy_header *header)
 {
     struct gh_address address = {.name.any.sa_family = AF_UNIX};
 
     if (header->family == GH_PROXY_UNKNOWN)
-        return true;
-    if (header->family != GH_PROXY_UNIX && !gh_address_set(header->address, header->port, &address))
-        return false;
+        return;
+    if (header->family != GH_PROXY_UNIX) {
+        bool is_set = gh_address_set(header->address, header->port, &address);
+        assert(is_set); /* the reader hands out 4 or 16 bytes */
+        (void)is_set;
+    }
     gh_address_print(&address, conn->peer);
-    return true;
+    (void)enter_crowd(conn, &address);
+}
+
+static void begin_behind(struct gh_conn *conn, size_t header_size)
+{
+    if (!stream_skip(&conn->stream, conn->loop->scratch, header_size)) {
+        gh_conn_abort(conn, "the connection was lost");
+        return;
+    }
+    begin_stream(conn);
+    work(conn);
 }
 
 /* Looks at what has come without taking it: what follows the header is TLS's, or the protocol's. */
@@ -603,10 +703,10 @@ static void read_preface(struct gh_conn *conn)
         gh_proxy_read(gh_slice(scratch, got), GH_PROXY_HEADER_MAX, &header);
     if (status == GH_PROXY_MORE && !conn->stream.hung_up) {
         conn->stream.readable = false;
-    } else if (status == GH_PROXY_OK && set_peer(conn, &header) &&
-               stream_skip(&conn->stream, scratch, header.size)) {
-        begin_stream(conn);
-        work(conn);
+    } else if (status == GH_PROXY_OK) {
+        set_peer(conn, &header);
+        if (conn->phase == PREFACE)
+            begin_behind(conn, header.size);
     } else {
         gh_metric_add(conn->origin->metrics, GH_METRIC_proxy_headers_refused_total, 1);
         gh_log(GH_LOG_WARN, "io", "%s: PROXY protocol: %s", conn->peer,
@@ -718,9 +818,9 @@ static void destroy(struct gh_conn *conn)
     if (conn->framing != NULL)
         conn->framing->kind->close(conn->framing);
     stream_close(&conn->stream);
-    *conn->link = conn->next;
-    if (conn->next != NULL)
-        conn->next->link = conn->link;
+    leave_crowd(conn);
+    set_shaking(conn, false);
+    list_remove(&conn->loop->conns, conn);
     conn->loop->conns_count--;
     gh_metric_add(origin->metrics, GH_METRIC_connections_open, -1);
     free(conn);
@@ -756,10 +856,13 @@ static void settle(struct gh_conn *conn)
 
 void conns_turn(struct gh_loop *loop)
 {
-    loop->handshakes_left = LOOP_HANDSHAKES_PER_TURN;
+    loop->handshake_ns_left = LOOP_HANDSHAKE_NS_PER_TURN;
+    loop->handshakes_deferred = 0;
     for (struct gh_conn *conn = loop->pending_first; conn != NULL; conn = conn->pending_next)
         work(conn); /* what becomes pending in this loop is behind it in the queue */
 
+    atomic_store_explicit(&loop->handshakes_queued, loop->handshakes_deferred,
+                          memory_order_relaxed);
     struct gh_conn *next, *conn = loop->pending_first;
     loop->pending_first = NULL;
     loop->pending_end = &loop->pending_first;
@@ -769,16 +872,23 @@ void conns_turn(struct gh_loop *loop)
     }
 }
 
+static void for_all(struct gh_loop *loop, void (*end)(struct gh_conn *conn, const char *why),
+                    const char *why)
+{
+    for (struct gh_conn *conn = loop->conns.first; conn != NULL; conn = conn->next)
+        end(conn, why);
+    for (struct gh_conn *conn = loop->shaking.first; conn != NULL; conn = conn->next)
+        end(conn, why);
+}
+
 void conns_close(struct gh_loop *loop, const char *why)
 {
-    for (struct gh_conn *conn = loop->conns; conn != NULL; conn = conn->next)
-        gh_conn_close_why(conn, why);
+    for_all(loop, gh_conn_close_why, why);
 }
 
 void conns_abort(struct gh_loop *loop, const char *why)
 {
-    for (struct gh_conn *conn = loop->conns; conn != NULL; conn = conn->next)
-        gh_conn_abort(conn, why);
+    for_all(loop, gh_conn_abort, why);
 }
 
 /* ---- for protocols */

@@ -3,6 +3,7 @@
 #define GH_IO_CONN_INTERNAL_H
 
 #include "io/conn.h"
+#include "io/crowd.h"
 #include "io/listener.h"
 #include "io/socket.h"
 
@@ -12,8 +13,10 @@ struct conn_origin {
     struct gh_metrics *metrics;
     struct gh_listener_protocol protocols[GH_LISTENER_PROTOCOLS_MAX];
     size_t protocols_count;
-    bool is_secure;     /* TLS */
-    bool expects_proxy; /* a header of the PROXY protocol comes first */
+    size_t handshakes_max;  /* on one loop */
+    struct gh_crowd *crowd; /* may be NULL */
+    bool is_secure;         /* TLS */
+    bool expects_proxy;     /* a header of the PROXY protocol comes first */
     /* A reference to the context of now. On the connection's loop's thread; NULL when plain. */
     struct gh_tls_context *(*tls)(struct conn_origin *origin);
     void (*gone)(struct conn_origin *origin); /* a connection has ended; on its loop's thread */

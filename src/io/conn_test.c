@@ -341,6 +341,54 @@ static void half_handshakes(void)
     gh_listener_close(listener);
 }
 
+/* Half-open handshakes up to the ceiling: a newcomer is served, and the oldest of them goes. */
+static void evicted(void)
+{
+    enum { MAX = 4 };
+    struct gh_listener_config config = {.loops = rig.loops,
+                                        .loops_count = 1,
+                                        .address = "127.0.0.1:0",
+                                        .tls = pki.server,
+                                        .protocols = served,
+                                        .protocols_count = GH_COUNT(served),
+                                        .handshakes_max = MAX,
+                                        .metrics = &metrics};
+    struct gh_listener *listener = gh_listener_open(&config, NULL);
+    int64_t before = gh_metric_get(&metrics, GH_METRIC_handshakes_evicted_total);
+    struct peer half[MAX], whole[2];
+    struct gh_buffer heard;
+    REQUIRE("listens", listener != NULL);
+    gh_buffer_init(&heard, 1 << 20);
+    for (size_t i = 0; i < MAX; i++) {
+        half[i] = peer_open(gh_listener_port(listener), NULL);
+        CHECK("sent", i % 2 == 0 || peer_say(&half[i], "\x16\x03\x01"));
+        while (gh_metric_get(&metrics, GH_METRIC_handshakes_open) < (int64_t)i + 1)
+            sched_yield();
+    }
+    for (size_t i = 0; i < GH_COUNT(whole); i++) {
+        whole[i] = peer_open(gh_listener_port(listener), pki.client);
+        gh_buffer_clear(&heard);
+        CHECK("sent", peer_say(&whole[i], "hi\n"));
+        CHECK("who goes on is served", peer_read_text(&whole[i], &heard, "hi\n"));
+        if (i == 0) { /* what it took has been given back: the next one takes no other's place */
+            gh_buffer_clear(&heard);
+            peer_read_end(&half[0], &heard);
+            CHECK("the oldest is closed, without a word", heard.size == 0);
+        }
+    }
+    CHECK("and counted, once",
+          gh_metric_get(&metrics, GH_METRIC_handshakes_evicted_total) == before + 1);
+    CHECK("the others wait on", gh_metric_get(&metrics, GH_METRIC_handshakes_open) == MAX - 1);
+    for (size_t i = 0; i < MAX; i++)
+        peer_close(&half[i]);
+    for (size_t i = 0; i < GH_COUNT(whole); i++)
+        peer_close(&whole[i]);
+    gh_listener_close(listener);
+    while (gh_metric_get(&metrics, GH_METRIC_handshakes_open) > 0)
+        sched_yield();
+    gh_buffer_deinit(&heard);
+}
+
 static void ceiling(void)
 {
     struct gh_listener *listener = listen_with(NULL, (struct gh_conn_limits){0}, 2);
@@ -596,6 +644,7 @@ int main(void)
     both("silent", silent, (struct gh_conn_limits){.first_byte_ms = 30});
     both("crowd", crowd, none);
     both("dialled", dialled, none);
+    evicted();
     ceiling();
     swapped_certificate();
     not_listened_on();

@@ -13,6 +13,7 @@
 
 enum {
     ACCEPTS_PER_TURN = 64,
+    HOLD_MS = 5,    /* while the handshakes that were accepted are worked off */
     PAUSE_MS = 100, /* after the system had no descriptor or memory for another connection */
 };
 
@@ -113,13 +114,29 @@ static void start_listening(struct gh_timer *timer)
                      start_listening);
 }
 
-/* Without a free descriptor the listening socket would be ready all the time. */
+/* What waits to be accepted would make the listening socket ready all the time. */
+static void pause_for(struct gh_listener *listener, int pause_ms)
+{
+    loop_unwatch(listener->home, listener->fd);
+    gh_timer_set(listener->home, &listener->pause,
+                 gh_loop_now_ns(listener->home) + pause_ms * GH_MS_NS, start_listening);
+}
+
+/* Without a free descriptor. */
 static void take_a_pause(struct gh_listener *listener)
 {
     gh_log(GH_LOG_WARN, "io", "%s: cannot accept: %s", listener->text, strerror(errno));
-    loop_unwatch(listener->home, listener->fd);
-    gh_timer_set(listener->home, &listener->pause,
-                 gh_loop_now_ns(listener->home) + PAUSE_MS * GH_MS_NS, start_listening);
+    pause_for(listener, PAUSE_MS);
+}
+
+/* Whether one of its loops has enough handshakes to do. */
+static bool is_behind(const struct gh_listener *listener)
+{
+    for (size_t i = 0; i < listener->loops_count; i++)
+        if (atomic_load_explicit(&listener->loops[i]->handshakes_queued, memory_order_relaxed) >
+            LOOP_HANDSHAKES_QUEUED_MAX)
+            return true;
+    return false;
 }
 
 /* Whether a balancer may stand there. */
@@ -165,6 +182,11 @@ static void on_arrivals(struct gh_source *source, uint32_t events)
         (struct gh_listener *)(void *)((char *)source - offsetof(struct gh_listener, source));
     (void)events;
 
+    if (listener->origin.is_secure && is_behind(listener)) {
+        gh_metric_add(listener->origin.metrics, GH_METRIC_accepts_held_total, 1);
+        pause_for(listener, HOLD_MS);
+        return;
+    }
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct gh_address peer = {.size = sizeof peer.name};
         int fd = accept4(listener->fd, &peer.name.any, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -242,6 +264,12 @@ static bool address_is_allowed(const struct gh_listener_config *config, struct g
     return true;
 }
 
+static size_t handshakes_of_a_loop(const struct gh_listener_config *config)
+{
+    size_t max = config->handshakes_max != 0 ? config->handshakes_max : GH_LISTENER_HANDSHAKES_MAX;
+    return (max + config->loops_count - 1) / config->loops_count;
+}
+
 static struct gh_listener *listener_new(const struct gh_listener_config *config)
 {
     struct gh_listener *listener = calloc(1, sizeof *listener);
@@ -262,6 +290,8 @@ static struct gh_listener *listener_new(const struct gh_listener_config *config)
         .origin = {.limits = conn_limits_whole(config->limits),
                    .metrics = config->metrics,
                    .protocols_count = config->protocols_count,
+                   .handshakes_max = handshakes_of_a_loop(config),
+                   .crowd = config->crowd,
                    .is_secure = config->tls != NULL,
                    .expects_proxy = config->expects_proxy,
                    .tls = current_tls,

@@ -1,6 +1,13 @@
 /* Listener: a bound socket whose connections are dealt out to loops in turn. The first byte after
- * the handshake decides the protocol; nobody's byte closes the connection. Accepting is budgeted
- * per turn, and connections have a ceiling: past it a new one is closed at once and counted.
+ * the handshake decides the protocol; nobody's byte closes the connection.
+ *
+ * Ceilings. Connections: past it a new one is closed at once. Connections of one address
+ * (io/crowd.h): likewise, once the address is known. Connections on their way, whose handshake has
+ * not ended: past it the one is closed that has waited longest for its peer, so that half-open ones
+ * make room and a crowd that comes back does not lose its place. Handshakes that wait for the
+ * server: with some hundred of them nothing is accepted until they are done, and the kernel's queue
+ * holds the others back. Work: so many accepts and so much time for handshakes in each turn of a
+ * loop. Each has its counter.
  *
  * Plain listeners (no TLS) are for proxies on the same host: any address but a loopback one or a
  * Unix socket is refused. A listener behind a load balancer may expect the PROXY protocol
@@ -13,6 +20,7 @@
 #define GH_IO_LISTENER_H
 
 #include "io/conn.h"
+#include "io/crowd.h"
 #include "io/network.h"
 
 struct gh_listener;
@@ -20,6 +28,7 @@ struct gh_listener;
 enum {
     GH_LISTENER_PROTOCOLS_MAX = 4,
     GH_LISTENER_CONNECTIONS_MAX = 100 * 1000, /* the default ceiling */
+    GH_LISTENER_HANDSHAKES_MAX = 10 * 1000,   /* likewise; about 50 KB each */
 };
 
 struct gh_listener_protocol {
@@ -42,6 +51,8 @@ struct gh_listener_config {
     size_t proxy_from_count;
     struct gh_conn_limits limits;
     size_t connections_max;     /* 0: the default */
+    size_t handshakes_max;      /* connections on their way, on all its loops; 0: the default */
+    struct gh_crowd *crowd;     /* counts addresses; may be NULL; outlives the loops */
     struct gh_metrics *metrics; /* may be NULL; outlives the loops */
 };
 

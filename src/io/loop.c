@@ -29,6 +29,8 @@ struct gh_loop *gh_loop_open(struct gh_error *error)
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->pending_end = &loop->pending_first;
+    loop->conns.end = &loop->conns.first;
+    loop->shaking.end = &loop->shaking.first;
     loop->now_ns = gh_time_monotonic_ns();
     gh_mailbox_init(&loop->box);
     /* Edge-triggered, each write to it wakes once and it is never read. */
@@ -50,7 +52,7 @@ void gh_loop_close(struct gh_loop *loop)
         gh_mailbox_deliver(&loop->box);
         conns_abort(loop, "shutdown");
         conns_turn(loop);
-    } while (loop->conns != NULL || atomic_load(&loop->box.newest) != NULL);
+    } while (loop->conns_count > 0 || atomic_load(&loop->box.newest) != NULL);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     if (loop->wake_fd >= 0)
@@ -167,7 +169,7 @@ void gh_loop_run(struct gh_loop *loop)
             conns_close(loop, "shutdown");
         }
         conns_turn(loop);
-        if (loop->draining && loop->conns == NULL)
+        if (loop->draining && loop->conns_count == 0)
             break;
     }
     gh_timer_cancel(loop, &loop->drain);

@@ -9,7 +9,9 @@
 
 enum {
     LOOP_SCRATCH_BYTES = 64 * 1024,
-    LOOP_HANDSHAKES_PER_TURN = 8, /* steps of about 0.3 ms (P-256): 2 to 3 ms of delay for others */
+    LOOP_HANDSHAKE_NS_PER_TURN = 500 * 1000, /* the step that passes it is the last of a turn, so
+                                                that others wait for that long and one step more */
+    LOOP_HANDSHAKES_QUEUED_MAX = 256, /* that wait for their turn; with more nothing is accepted */
 };
 
 /* Something with a descriptor. */
@@ -17,16 +19,22 @@ struct gh_source {
     void (*ready)(struct gh_source *source, uint32_t events);
 };
 
+struct conn_list {
+    struct gh_conn *first, **end;
+};
+
 struct gh_loop {
     int epoll_fd, wake_fd;
     atomic_bool stopping;
     bool draining;
-    unsigned handshakes_left; /* in this turn */
+    int64_t handshake_ns_left;       /* in this turn */
+    size_t handshakes_deferred;      /* in this turn, for want of it */
+    atomic_size_t handshakes_queued; /* the same, of the turn before, for whoever accepts */
     int64_t now_ns;
     struct gh_mailbox box;
     struct gh_timer *timers, drain;
-    struct gh_conn *conns;
-    size_t conns_count;
+    struct conn_list conns, shaking;              /* open; on their way there, the oldest first */
+    size_t conns_count, shaking_count;            /* of all; of the second list */
     struct gh_conn *pending_first, **pending_end; /* to be looked at in this turn, or in the next */
     uint8_t *scratch; /* LOOP_SCRATCH_BYTES: every read goes here first */
 };

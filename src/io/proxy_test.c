@@ -10,6 +10,7 @@
 static struct rig rig;
 static struct rig_pki pki;
 static struct gh_metrics metrics;
+static struct gh_crowd *crowd; /* two of each address */
 static struct tally opened = TALLY, closed = TALLY;
 
 static bool claims(uint8_t first_byte)
@@ -60,6 +61,7 @@ static struct gh_listener *listen_at(const char *address, bool secure, const cha
                                         .proxy_from = &network,
                                         .proxy_from_count = from != NULL,
                                         .limits = {.handshake_ms = 200},
+                                        .crowd = crowd,
                                         .metrics = &metrics};
     if (from != NULL)
         REQUIRE("a network", gh_network_parse(from, &network));
@@ -166,6 +168,47 @@ static void not_listed(void)
     gh_listener_close(listener);
 }
 
+/* Two of an address are served; a third is not, until one of them has gone. */
+static void ceiling_of_an_address(void)
+{
+    static const struct {
+        const char *claim;
+        struct gh_slice header;
+        bool is_served;
+    } rows[] = {
+        {"the first", GH_SLICE_INIT(SIGNATURE "\x21\x11\x00\x0c" IP4), true},
+        {"the second", GH_SLICE_INIT(SIGNATURE "\x21\x21\x00\x24" MAPPED), true},
+        {"the third", GH_SLICE_INIT(SIGNATURE "\x21\x11\x00\x0c" IP4), false},
+        {"another address", GH_SLICE_INIT(SIGNATURE "\x21\x21\x00\x24" IP6), true},
+        {"the balancer itself", GH_SLICE_INIT(SIGNATURE "\x20\x00\x00\x00"), true},
+        {"when one has gone", GH_SLICE_INIT(SIGNATURE "\x21\x11\x00\x0c" IP4), true},
+    };
+    struct gh_listener *listener = listen_at("127.0.0.1:0", false, "127.0.0.0/8", NULL);
+    struct peer peers[GH_COUNT(rows)];
+    struct gh_buffer heard;
+    gh_buffer_init(&heard, 1 << 16);
+    while (gh_crowd_addresses(crowd) > 0) /* of the tests before */
+        sched_yield();
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        if (i + 1 == GH_COUNT(rows)) {
+            size_t before = tally_get(&closed);
+            peer_close(&peers[0]);
+            REQUIRE("gone", tally_wait(&closed, before + 1));
+        }
+        peers[i] = peer_open(gh_listener_port(listener), NULL);
+        gh_buffer_clear(&heard);
+        CHECK("sent", peer_send(&peers[i], rows[i].header));
+        (void)peer_say(&peers[i], "who\n");
+        CHECK(rows[i].claim, peer_read_text(&peers[i], &heard, "plain\n") == rows[i].is_served);
+    }
+    CHECK("counted", gh_metric_get(&metrics, GH_METRIC_connections_address_refused_total) == 1);
+    CHECK("two addresses are counted, loopback is not", gh_crowd_addresses(crowd) == 2);
+    for (size_t i = 1; i < GH_COUNT(rows); i++)
+        peer_close(&peers[i]);
+    gh_buffer_deinit(&heard);
+    gh_listener_close(listener);
+}
+
 static void local_balancer(void)
 {
     char path[GH_ADDRESS_TEXT_MAX];
@@ -234,15 +277,18 @@ int main(void)
     gh_log_set_level(GH_LOG_ERROR);
     rig_pki_open(&pki);
     rig_start(&rig, 2);
+    REQUIRE("a crowd", (crowd = gh_crowd_open(2, NULL)) != NULL);
     each_header();
     at_once();
     not_listed();
+    ceiling_of_an_address();
     local_balancer();
     over_ip6();
     rig_stop(&rig);
     CHECK("nothing is left", gh_metric_get(&metrics, GH_METRIC_connections_open) == 0);
     CHECK("and all were told", tally_get(&opened) == tally_get(&closed));
     rig_close(&rig);
+    gh_crowd_close(crowd);
     rig_pki_close(&pki);
     return check_report();
 }
