@@ -16,13 +16,15 @@ import { describe, memory } from './machine.mjs';
 const number = (value) => ({ type: 'string', default: String(value) });
 const { values } = parseArgs({ options: {
   'half-open': number(5000), live: number(100), rate: number(500), seconds: number(10), concurrency: number(256), fleet: number(1000),
-  check: { type: 'boolean', default: false }, folder: { type: 'string', default: os.tmpdir() },
+  check: { type: 'boolean', default: false }, fifo: { type: 'boolean', default: false }, folder: { type: 'string', default: os.tmpdir() },
 } });
-const size = Object.fromEntries(Object.entries(values).filter(([name]) => !['check', 'folder'].includes(name)).map(([name, value]) => [name, Number(value)]));
+const size = Object.fromEntries(Object.entries(values).filter(([name]) => !['check', 'fifo', 'folder'].includes(name)).map(([name, value]) => [name, Number(value)]));
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
-// The clock of the live devices is not to wait for the storm's own CPU time.
-const first = spawnSync('chrt', ['-f', '10', 'true']).status === 0 ? ['chrt', '-f', '10'] : [];
+// The clock of the live devices is not to wait for the storm's own CPU time. With --fifo server and storm are before
+// whatever else this machine does, in this order: live devices, server, storm.
+const may = spawnSync('chrt', ['-f', '10', 'true']).status === 0;
+const [first, second, third] = [may, may && values.fifo, may && values.fifo].map((yes, at) => (yes ? ['chrt', '-f', String(12 - at)] : []));
 
 function load(side, clients, args, prefix = []) {
   const [program, ...all] = [...prefix, join(bin, 'gatehouse-bench-load'), ...args, '--server', side.tls, '--ca', side.ca, '--clients', clients,
@@ -84,7 +86,7 @@ const folder = mkdtempSync(join(values.folder, 'gatehouse-storm-'));
 const problems = [];
 let side;
 try {
-  side = await Gatehouse.prepare(folder, size.live + size.fleet, []);
+  side = await Gatehouse.prepare(folder, size.live + size.fleet, second);
   const lines = readFileSync(side.clients, 'utf8').trimEnd().split('\n');
   const [liveClients, fleetClients] = ['live.tsv', 'fleet.tsv'].map((name) => join(folder, name));
   writeFileSync(liveClients, `${lines.slice(0, size.live).join('\n')}\n`);
@@ -96,7 +98,7 @@ try {
   const half = keepHalfOpen(Number(side.tls.split(':')[1]), size['half-open'], await clientHello());
   await half.begun;
   const at = await metrics(side);
-  const storm = load(side, fleetClients, ['connect', '--count', '100000000', '--concurrency', String(size.concurrency)]);
+  const storm = load(side, fleetClients, ['connect', '--count', '100000000', '--concurrency', String(size.concurrency)], third);
   await pause(500);
   const running = live(side, liveClients);
   await pause(size.seconds * 500);
