@@ -46,7 +46,7 @@ const struct cli_command cli_commands[] = {
      REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
-    {"device", "list", "TENANT/REGISTRY", 1, "… filter state page_size page_token",
+    {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",
      "list the devices of a registry", run_call, "GET", REGISTRY "/devices", "devices",
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
     {"device", "show", "TENANT/REGISTRY/DEVICE", 1, "…", "show a device", run_call, "GET", DEVICE,
@@ -80,7 +80,7 @@ const struct cli_command cli_commands[] = {
      "send --file (- is standard input) to the connected device", run_device_command, "POST",
      DEVICE "/commands", NULL, ""},
 
-    {"fleet", NULL, "", 0, "… filter state tenant registry page_size page_token",
+    {"fleet", NULL, "", 0, "… filter state tenant registry page-size page-token",
      "devices of all registries", run_call, "GET", "/api/v1/devices", "devices",
      "tenant registry id connection.state connection.address last_event_at last_refusal.reason "
      "blocked"},
