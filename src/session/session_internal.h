@@ -116,7 +116,7 @@ struct gh_session {
     uint16_t alias_max;   /* the peer's Topic Alias Maximum */
     uint16_t last_id, keep_alive_s;
     uint16_t due_id;   /* of the SUBSCRIBE or UNSUBSCRIBE */
-    uint8_t due_count; /* and its filters */
+    uint16_t due_count; /* and its filters */
     uint8_t due, phase, hold, version;
     uint8_t will_qos : 2; /* of the CONNECT, as the next five */
     bool will_retain : 1;
@@ -134,7 +134,7 @@ static_assert(sizeof(struct gh_session) <= 128, "the header promises a small idl
 struct gh_session_rule {
     void (*handle)(struct gh_session *session, struct gh_mqtt_packet *packet,
                    struct gh_buffer *out);
-    uint8_t room; /* bytes of the answer */
+    uint16_t room; /* bytes of the answer */
     bool counts;  /* against the rate */
 };
 
