@@ -112,8 +112,7 @@ static bool enter(struct link *link, int64_t now_ms)
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(presence.credential, sizeof presence.credential, link->credential);
     if (link->routed != NULL)
-        copy_text(presence.client, sizeof presence.client,
-                  link->routed->connect.client_id);
+        copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
         return false;
     link->serial = presence.serial;

@@ -105,8 +105,7 @@ bool route_assign(struct link *link)
         *at++ = (uint8_t)digits[random[i] >> 4];
         *at++ = (uint8_t)digits[random[i] & 15];
     }
-    connect->client_id =
-        gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
+    connect->client_id = gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
     return true;
 }
 

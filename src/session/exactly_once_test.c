@@ -499,7 +499,7 @@ static void run_seed(uint64_t seed)
     struct gh_buffer *buffers[] = {&world.up, &world.down, &world.at_session, &world.at_client};
 
     for (size_t i = 0; i < GH_COUNT(buffers); i++)
-        gh_buffer_init(buffers[i], i == 1 ? 320 : 1 << 16);
+        gh_buffer_init(buffers[i], i == 1 ? GH_SESSION_FILTERS_MAX + 256 : 1 << 16);
     connect(&world);
     for (unsigned turn = 0; turn < TURNS_MAX && !all_done(&world) && !world.ended; turn++) {
         world.now_ns += (int64_t)(next_random(&world) % 4) * GH_MS_NS;

@@ -512,13 +512,13 @@ static void many_filters(void)
     gh_mqtt_write_filters(GH_MQTT_V311, GH_MQTT_SUBSCRIBE, &first, filters, GH_SESSION_FILTERS_MAX,
                           &world.input);
     offer(&world);
-    CHECK("so many filters have as many answers",
-          world.out.size == 4 + 5 + GH_SESSION_FILTERS_MAX);
+    CHECK("so many filters have as many answers", world.out.size == 4 + 5 + GH_SESSION_FILTERS_MAX);
     gh_buffer_clear(&world.events);
     gh_mqtt_write_filters(GH_MQTT_V311, GH_MQTT_SUBSCRIBE, &second, filters,
                           GH_SESSION_FILTERS_MAX + 1, &world.input);
     offer(&world);
-    CHECK("one more ends it", gh_slice_equal(gh_buffer_slice(&world.events), GH_SLICE("end TOO_LARGE;")));
+    CHECK("one more ends it",
+          gh_slice_equal(gh_buffer_slice(&world.events), GH_SLICE("end TOO_LARGE;")));
     world_end(&world);
 }
 
