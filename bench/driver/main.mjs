@@ -154,14 +154,15 @@ function printFloor() {
 
 async function makeBrokers(folder) {
   const { size } = options;
-  const gatehouse = await Gatehouse.prepare(folder, Math.max(size.idle, size.connects, size.fleet, 50), places.server);
+  const clients = Math.max(size.idle, size.connects, size.fleet, 100); // of whom each line takes as many as it needs
+  const gatehouse = await Gatehouse.prepare(folder, clients, places.server);
   const brokers = { gatehouse };
   if (Mosquitto.program() === null) {
     console.log('mosquitto is not installed (apt-get install mosquitto): Gatehouse alone');
     return brokers;
   }
-  const plain = new Mosquitto().prepare(folder, Math.max(size.idle, size.connects, size.fleet, 100), places.server, gatehouse.prepared);
-  const persistent = new Mosquitto({ persistence: true }).prepare(folder, 100, places.server, gatehouse.prepared);
+  const plain = new Mosquitto().prepare(folder, clients, places.server, gatehouse.prepared);
+  const persistent = new Mosquitto({ persistence: true }).prepare(folder, clients, places.server, gatehouse.prepared);
   return Object.assign(brokers, { mosquitto: plain, 'mosquitto pairs': plain, 'mosquitto persistent': persistent });
 }
 

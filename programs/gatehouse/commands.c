@@ -48,7 +48,7 @@ const struct cli_command cli_commands[] = {
      "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
-    {"device", "list", "TENANT/REGISTRY", 1, "… filter state page_size page_token",
+    {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",
      "list the devices of a registry", run_call, "GET", REGISTRY "/devices", "devices",
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
     {"device", "show", "TENANT/REGISTRY/DEVICE", 1, "…", "show a device", run_call, "GET", DEVICE,
@@ -94,7 +94,7 @@ const struct cli_command cli_commands[] = {
      "send --file (- is standard input) to the connected device", run_device_command, "POST",
      DEVICE "/commands", NULL, ""},
 
-    {"connection", "list", "TENANT", 1, "… registry device state limit page_token",
+    {"connection", "list", "TENANT", 1, "… registry device state limit page-token",
      "who is connected, and whose sessions are kept while they are away", run_call, "GET",
      TENANT "/connections", "connections",
      "registry device client_id state address since mqtt dialect transport credential "
@@ -124,7 +124,7 @@ const struct cli_command cli_commands[] = {
      "whether a device may do that, and which statement says so", run_policy_explain, "POST",
      DEVICE "/explain", NULL, "outcome policy statement sid unresolved"},
 
-    {"fleet", NULL, "", 0, "… filter state tenant registry page_size page_token",
+    {"fleet", NULL, "", 0, "… filter state tenant registry page-size page-token",
      "devices of all registries", run_call, "GET", "/api/v1/devices", "devices",
      "tenant registry id connection.state connection.address last_event_at last_refusal.reason "
      "blocked"},

@@ -43,19 +43,29 @@ static void print_options(const char *names)
     }
 }
 
-/* All commands, or those of one noun with their options. */
-static void print_help(const char *noun)
+static bool is_asked_for(const struct cli_command *command, const char *noun, const char *verb)
 {
+    if (noun == NULL)
+        return true;
+    return strcmp(noun, command->noun) == 0 &&
+           (verb == NULL || command->verb == NULL || strcmp(verb, command->verb) == 0);
+}
+
+/* All commands, or with their options those of one noun, or the one of a noun and a verb. */
+static void print_help(const char *noun, const char *verb)
+{
+    static const char common_alone[] = "…";
     puts("usage: gatehouse COMMAND [ARGUMENTS] [OPTIONS]\n");
     for (size_t i = 0; i < cli_commands_count; i++) {
         const struct cli_command *command = &cli_commands[i];
         char words[128];
-        if (noun != NULL && strcmp(noun, command->noun) != 0)
+        if (!is_asked_for(command, noun, verb))
             continue;
         snprintf(words, sizeof words, "%s%s%s %s", command->noun, command->verb != NULL ? " " : "",
                  command->verb != NULL ? command->verb : "", command->arguments);
         printf("  %-44s %s\n", words, command->help);
-        if (noun != NULL && command->options[0] != '\0') {
+        if (noun != NULL && command->options[0] != '\0' &&
+            strcmp(command->options, common_alone) != 0) {
             printf("  %-44s", "");
             print_options(command->options);
             puts("");
@@ -70,7 +80,7 @@ static void print_help(const char *noun)
 int run_help(struct cli *cli)
 {
     (void)cli;
-    print_help(NULL);
+    print_help(NULL, NULL);
     return EXIT_SUCCESS;
 }
 
@@ -170,7 +180,8 @@ int main(int argc, char **argv)
         }
     }
     if (help) {
-        print_help(argc > 1 && argv[1][0] != '-' ? argv[1] : NULL);
+        const char *noun = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+        print_help(noun, noun != NULL && argc > 2 && argv[2][0] != '-' ? argv[2] : NULL);
         return argc < 2 ? CLI_USAGE : EXIT_SUCCESS;
     }
     gh_arena_init(&cli.arena, ARENA_MAX);

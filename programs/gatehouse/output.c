@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 24, CELL_MAX = 60 };
+enum { COLUMNS_MAX = 24, CELL_MAX = 60, NAME_MAX_BYTES = 128 };
 
 /* "connection.state" of an object. */
 static const json_t *member(const json_t *value, struct gh_slice path)
@@ -92,16 +92,51 @@ static void print_list(const json_t *list, const char *columns)
     }
 }
 
+static void print_member(const char *name, const json_t *value);
+
+/* A list of things: each with its number, from 1. */
+static void print_members(const char *name, const json_t *list)
+{
+    char inner[NAME_MAX_BYTES];
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        snprintf(inner, sizeof inner, "%s.%zu", name, i + 1);
+        print_member(inner, json_array_get(list, i));
+    }
+}
+
+/* A value in a line, a thing in a line for each of its members. */
+static void print_member(const char *name, const json_t *value)
+{
+    if (json_is_array(value) && json_is_object(json_array_get(value, 0))) {
+        print_members(name, value);
+        return;
+    }
+    if (json_object_size(value) > 0) {
+        void *at = json_object_iter((json_t *)value); /* which it does not change */
+        for (; at != NULL; at = json_object_iter_next((json_t *)value, at)) {
+            char inner[NAME_MAX_BYTES];
+            snprintf(inner, sizeof inner, "%s.%s", name, json_object_iter_key(at));
+            print_member(inner, json_object_iter_value(at));
+        }
+        return;
+    }
+    bool is_empty = json_is_object(value) || (json_is_array(value) && json_array_size(value) == 0);
+    char *text = cell(is_empty ? NULL : value);
+    print_cell(name, 27);
+    putchar(' ');
+    print_cell(text != NULL ? text : "", 0);
+    puts("");
+    free(text);
+}
+
 static void print_thing(const json_t *thing, const char *columns)
 {
     struct gh_slice names[COLUMNS_MAX];
     size_t count = split_columns(columns, names);
     for (size_t i = 0; i < count; i++) {
-        char *text = cell(member(thing, names[i]));
-        printf("%-22.*s ", GH_PRINT(names[i]));
-        print_cell(text != NULL ? text : "", 0);
-        puts("");
-        free(text);
+        char name[NAME_MAX_BYTES];
+        snprintf(name, sizeof name, "%.*s", GH_PRINT(names[i]));
+        print_member(name, member(thing, names[i]));
     }
 }
 
@@ -125,7 +160,7 @@ void output_answer(const struct cli *cli, const json_t *answer)
     print_list(json_object_get(answer, command->list), command->columns);
     const char *next = json_string_value(json_object_get(answer, "next_page_token"));
     if (next != NULL && next[0] != '\0')
-        fprintf(stderr, "there is more: --page_token %s\n", next);
+        fprintf(stderr, "there is more: --page-token %s\n", next);
 }
 
 static bool is_plain(char c)
@@ -161,7 +196,7 @@ const char *cli_part(struct cli *cli, const char *name, size_t index)
 const char *cli_path(struct cli *cli)
 {
     static const char *const query_options[] = {"filter",    "state",      "tenant",  "registry",
-                                                "page_size", "page_token", "from",    "to",
+                                                "page-size", "page-token", "from",    "to",
                                                 "limit",     "kind",       "channel", "device"};
     struct gh_buffer out;
     const char *name = cli->arguments_count > 0 ? cli->arguments[0] : "";
@@ -180,8 +215,10 @@ const char *cli_path(struct cli *cli)
         const char *value = cli_option(cli, query_options[i]);
         if (value == NULL)
             continue;
-        gh_buffer_print(&out, "%c%s=%s", separator, query_options[i],
-                        encode(cli, gh_slice_text(value)));
+        gh_buffer_u8(&out, (uint8_t)separator);
+        for (const char *at = query_options[i]; *at != '\0'; at++) /* page-size asks page_size */
+            gh_buffer_u8(&out, *at == '-' ? '_' : (uint8_t)*at);
+        gh_buffer_print(&out, "=%s", encode(cli, gh_slice_text(value)));
         separator = '&';
     }
     char *text = gh_arena_text(&cli->arena, gh_buffer_slice(&out));

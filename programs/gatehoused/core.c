@@ -43,6 +43,9 @@ enum {
     BODY_MAX = 2 * 1024 * 1024,
     PEM_MAX = 64 * 1024,
     TIDY_S = 3600,
+    CALM_S = 15,
+    CALM_HANDSHAKES_MAX = 64,
+    CROWD_MIN = 500,
     DAY_S = 86400,
 };
 
@@ -544,16 +547,33 @@ static void expire(struct core *core)
                gh_error_line(&core->error, line));
 }
 
+/* Gives the memory that a crowd of connections took back to the system, once it is over: freed
+ * blocks lie between others, and the allocator keeps their pages of itself. */
+static void give_back(struct core *core, int64_t *opened_before)
+{
+    int64_t opened = gh_metric_get(&core->metrics, GH_METRIC_connections_opened_total);
+    if (opened - *opened_before < CROWD_MIN ||
+        gh_metric_get(&core->metrics, GH_METRIC_handshakes_open) > CALM_HANDSHAKES_MAX)
+        return;
+    *opened_before = opened;
+    malloc_trim(0);
+}
+
 /* Until SIGTERM or SIGINT; tidies every hour, renews the certificate at two thirds of its life and,
  * when that failed, with the next tidying. */
 static void serve(struct core *core, const sigset_t *stop)
 {
     int64_t life_ns = core->config->leaf_days * DAY_S * GH_SECOND_NS;
     int64_t renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
+    int64_t tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS, opened = 0;
     for (;;) {
-        const struct timespec until = {.tv_sec = TIDY_S};
+        const struct timespec until = {.tv_sec = CALM_S};
         if (sigtimedwait(stop, NULL, &until) > 0)
             return;
+        give_back(core, &opened);
+        if (gh_time_monotonic_ns() < tidy_ns)
+            continue;
+        tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;
         expire(core);
         if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))
             renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;

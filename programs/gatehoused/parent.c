@@ -54,7 +54,8 @@ static enum gh_error_code take_folder(const char *data, struct gh_error *error)
     for (int waited_ms = 0; flock(file, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_RETRY_MS) {
         if (waited_ms >= LOCK_WAIT_MS) {
             close(file);
-            return gh_error_set(error, GH_ERROR_IN_USE, "data folder %s", data);
+            return gh_error_set(error, GH_ERROR_IN_USE,
+                                "data folder %s is served by another process", data);
         }
         wait_ms(LOCK_RETRY_MS);
     }

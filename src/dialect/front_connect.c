@@ -109,9 +109,7 @@ static bool enter(struct link *link, int64_t now_ms)
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(presence.credential, sizeof presence.credential, link->credential);
     if (link->routed != NULL)
-        copy_text(presence.client, sizeof presence.client,
-                  link->routed->connect.client_id.size > 0 ? link->routed->connect.client_id
-                                                           : link->device_id);
+        copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
         return false;
     link->serial = presence.serial;
@@ -235,7 +233,8 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->expires_at_ms = verdict->valid_until_s * 1000;
-    return link->view != NULL && keep_names(link, &verdict->principal);
+    return link->view != NULL && keep_names(link, &verdict->principal) &&
+           (link->routed == NULL || route_assign(link));
 }
 
 static void decide(struct link *link, struct task *task)
@@ -356,8 +355,11 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
     link->dialect = recognise(services, connect);
     if (link->dialect == NULL) {
         claim.device = connect->client_id;
-        note_refusal(link, &claim, NULL, "CLIENT_ID", "no dialect knows a client id like this one");
-        refuse(link, GH_SESSION_REFUSED_CLIENT_ID);
+        bool named = connect->has_user_name;
+        note_refusal(link, &claim, NULL, named ? "CLIENT_ID" : "NO_TOKEN",
+                     named ? "no dialect knows a client id and user name like these"
+                           : "there is no user name");
+        refuse(link, named ? GH_SESSION_REFUSED_CLIENT_ID : GH_SESSION_REFUSED_CREDENTIALS);
         return;
     }
     if (!link->dialect->claim(connect, &claim, &refusal, &why)) {

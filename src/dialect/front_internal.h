@@ -55,6 +55,7 @@ struct routed {
     struct gh_statements *statements; /* what it may do */
     struct gh_broker_connect connect; /* what CONNECT asked for, until it is admitted; slices in */
     uint8_t *block;                   /* this block */
+    uint8_t *made_id;                 /* or this one: an assigned client id */
     bool attached;                    /* the session is ours */
     bool early, early_present;        /* the broker answered before it returned */
     enum gh_error_code early_result;
@@ -62,7 +63,7 @@ struct routed {
     bool pump;     /* there may be something to send */
     bool policy_loading, policy_again;
     uint32_t expiry_asked_s;
-    uint8_t codes[GH_SESSION_FILTERS_MAX]; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
+    uint8_t *codes; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
     size_t codes_count;
     struct gh_slice allowed_topic; /* the last one that it may publish to; malloc'd */
     int64_t active_ms;             /* when its activity was noted last */
@@ -194,6 +195,8 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
 struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
                                        const struct gh_device *device, struct gh_slice client_id,
                                        struct gh_arena *arena, struct gh_error *error);
+/* Gives the connection a client id when it has none; false when there is no memory. */
+bool route_assign(struct link *link);
 /* What policy says of the CONNECT: NULL, or why it is refused (static text). */
 const char *route_refuses(const struct link *link);
 /* Asks the broker for the session; the link is admitted or refused by and by. */

@@ -1,4 +1,5 @@
 /* Links of dialects that route: their sessions are the broker's, what they may do is policy's. */
+#include "base/secret.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include "wire/mqtt/property.h"
@@ -76,6 +77,35 @@ static bool copy_parts(struct routed *routed)
         parts[i]->data = at;
         at += parts[i]->size;
     }
+    return true;
+}
+
+/* [MQTT-3.1.3-6]: the device's own id, unless another connection has it. */
+bool route_assign(struct link *link)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct gh_broker_connect *connect = &link->routed->connect;
+    const struct gh_front_services *services = &link->port->front->services;
+    uint8_t random[8], *at;
+    if (connect->client_id.size > 0 && !link->routed->assigned)
+        return true;
+    link->routed->assigned = true;
+    connect->client_id = link->device_id;
+    if (!gh_broker_has(services->broker, link->device, link->device_id))
+        return true;
+    free(link->routed->made_id);
+    at = link->routed->made_id = malloc(link->device_id.size + 1 + 2 * sizeof random);
+    if (at == NULL)
+        return false;
+    gh_random(random, sizeof random);
+    memcpy(at, link->device_id.data, link->device_id.size);
+    at += link->device_id.size;
+    *at++ = '-';
+    for (size_t i = 0; i < sizeof random; i++) {
+        *at++ = (uint8_t)digits[random[i] >> 4];
+        *at++ = (uint8_t)digits[random[i] & 15];
+    }
+    connect->client_id = gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
     return true;
 }
 
@@ -163,7 +193,8 @@ const char *route_refuses(const struct link *link)
 {
     const struct routed *routed = link->routed;
     const struct gh_broker_connect *connect = &routed->connect;
-    struct gh_slice client = connect->client_id.size > 0 ? connect->client_id : link->device_id;
+    /* What the server assigns is as good as the device's own id. */
+    struct gh_slice client = routed->assigned ? link->device_id : connect->client_id;
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, client, NULL))
         return "policy does not allow the client id to connect";
     if (!connect->has_will)
@@ -211,7 +242,7 @@ static void take_attached(struct link *link, enum gh_error_code result, bool ses
     admission.limits = &link->port->front->services.route_limits;
     admission.session_present = session_present;
     if (routed->assigned)
-        admission.client_id = link->device_id;
+        admission.client_id = gh_attachment_client(routed->attachment);
     admission.has_session_expiry = routed->expiry_asked_s != routed->connect.expiry_s;
     admission.session_expiry_s = routed->connect.expiry_s;
     admission.received = gh_attachment_received(routed->attachment, &admission.received_count);
@@ -260,9 +291,6 @@ void route_attach(struct link *link)
     struct gh_broker_connect *connect = &routed->connect;
     connect->tenant = link->view->tenant;
     connect->device = link->device;
-    routed->assigned = connect->client_id.size == 0;
-    if (routed->assigned)
-        connect->client_id = link->device_id;
     struct gh_attachment *attachment = gh_broker_connect(
         link->port->front->services.broker, link->port->port.loop, connect, &host, link);
     if (attachment == NULL) {
@@ -299,6 +327,8 @@ void route_free(struct link *link)
     gh_statements_unref(routed->statements);
     free((void *)(uintptr_t)routed->allowed_topic.data);
     free(routed->block);
+    free(routed->made_id);
+    free(routed->codes);
     free(routed);
 }
 
@@ -469,6 +499,8 @@ static void answered(void *context, uint16_t tag, bool stored, bool ignored)
         gh_session_suback(link->session, routed->codes, routed->codes_count, out_of(link));
     else if (link->conn != NULL)
         gh_session_unsuback(link->session, routed->codes, routed->codes_count, out_of(link));
+    free(routed->codes);
+    routed->codes = NULL;
     routed->pump = true; /* retained messages, behind the SUBACK */
     link_settle(link);
     link_release(link);
@@ -477,6 +509,11 @@ static void answered(void *context, uint16_t tag, bool stored, bool ignored)
 void route_answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes)
 {
     struct routed *routed = link->routed;
+    routed->codes = malloc(count);
+    if (routed->codes == NULL) {
+        link_end(link, GH_SESSION_END_OVERLOAD, "no memory for the answer");
+        return;
+    }
     memcpy(routed->codes, codes, count);
     routed->codes_count = count;
     routed->pump = false;
@@ -658,7 +695,8 @@ void route_reload_policy(struct link *link)
     if (routed->policy_loading)
         return;
     struct task *task = task_open(link, POLICY_ARENA_MAX, read_policy, policy_read);
-    struct gh_slice client = gh_attachment_client(routed->attachment);
+    struct gh_slice client =
+        routed->assigned ? link->device_id : gh_attachment_client(routed->attachment);
     bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id);
     if (task != NULL && !copied)
         task_close(task);

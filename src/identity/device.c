@@ -245,7 +245,7 @@ static enum gh_identity_reason decide_token(struct decision *d, const struct key
                      verdict != GH_JWT_HEADER && verdict != GH_JWT_MALFORMED;
 
     if (verdict == GH_JWT_SIGNATURE)
-        return decide(d, GH_IDENTITY_SIGNATURE, "signed by none of the %zu credentials%s",
+        return decide(d, GH_IDENTITY_SIGNATURE, "signed by none of its credentials (%zu)%s",
                       out->device->credentials_count,
                       keys->valid < keys->count ? ", expired ones included" : "");
     if (is_signed && outcome.key >= keys->valid && keys->count > 0) {

@@ -188,7 +188,7 @@ static const struct {
     {"another project", "warehouse", "hall-1", &world.ec, "other", 0, GH_IDENTITY_AUDIENCE,
      "aud is \"other\", expected \"demo-project\""},
     {"a key that is not registered", "warehouse", "hall-1", &world.stranger, "demo-project", 0,
-     GH_IDENTITY_SIGNATURE, "signed by none of the 3 credentials"},
+     GH_IDENTITY_SIGNATURE, "signed by none of its credentials (3)"},
     {"a key that has expired", "warehouse", "hall-1", &world.old, "demo-project", 0,
      GH_IDENTITY_CREDENTIAL_EXPIRED, "expired at 2023-11-14T22:13:20.000Z"},
     {"an expired key for another project is first of all expired", "warehouse", "hall-1",

@@ -90,7 +90,7 @@ static enum gh_jwt_verdict check_signature(const struct gh_jose *jose,
         return decide(out, GH_JWT_ALGORITHM,
                       "alg is \"%.*s\", which none of the %zu credentials has",
                       GH_PRINT(gh_detail_quoted(jose->algorithm)), count);
-    return decide(out, GH_JWT_SIGNATURE, "signed by none of the %zu credentials", count);
+    return decide(out, GH_JWT_SIGNATURE, "signed by none of its credentials (%zu)", count);
 }
 
 static enum gh_jwt_verdict check_audience(const struct gh_jose_claims *claims,

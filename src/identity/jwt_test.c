@@ -172,7 +172,7 @@ static void signature_first(const struct signer *device, const struct signer *st
     CHECK("signed by a stranger",
           verify(token, device->key, &gh_jwt_native, &outcome) == GH_JWT_SIGNATURE);
     CHECK("the detail counts the credentials",
-          strcmp(outcome.detail, "signed by none of the 1 credentials") == 0);
+          strcmp(outcome.detail, "signed by none of its credentials (1)") == 0);
     CHECK("no key at all", verify(token, NULL, &gh_jwt_native, &outcome) == GH_JWT_SIGNATURE);
     token = sign(stranger, ES256, "x", &block);
     CHECK("a stranger's payload is not read",

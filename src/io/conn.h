@@ -2,9 +2,11 @@
  * holds what the protocol did not consume, queues what it says, writes once a turn, enforces limits
  * in bytes and time, and closes in order. Knows nothing of any protocol: those hand in a table.
  *
- * Life: accepted by a listener (or dialled by gh_conn_connect) -> TLS handshake -> first byte picks
- * the protocol -> open -> input, tick, drained … -> closed, exactly once if open gave a state, and
- * never from inside another call on the connection. An idle connection holds no buffer.
+ * Life: accepted by a listener (or dialled by gh_conn_connect) -> a balancer's header, where one is
+ * expected -> TLS handshake -> first byte picks the protocol -> open -> input, tick, drained … ->
+ * closed, exactly once if open gave a state, and never from inside another call on the connection.
+ * An idle connection holds no buffer. A protocol may hand over to another, with a framing between
+ * it and the stream (gh_conn_upgrade).
  *
  * When a queue is full. Input: at `input_max` unconsumed bytes reading stops until the protocol
  * takes some (at more input or gh_conn_resume); if it takes none for `stuck_ms` the connection is

@@ -1,11 +1,15 @@
-/* What listener.c and conn.c share: where a connection comes from, and how it begins. */
+/* What the files of a connection share: where it comes from, its phases and its state. conn.c has
+ * its life: turns, times, writing, the end; conn_entry.c how it begins; conn_input.c what it reads.
+ * Nobody outside the folder includes this. */
 #ifndef GH_IO_CONN_INTERNAL_H
 #define GH_IO_CONN_INTERNAL_H
 
 #include "io/conn.h"
 #include "io/crowd.h"
 #include "io/listener.h"
+#include "io/loop_internal.h"
 #include "io/socket.h"
+#include "io/stream_internal.h"
 
 /* Outlives its connections. */
 struct conn_origin {
@@ -28,6 +32,71 @@ struct gh_conn_limits conn_limits_whole(struct gh_conn_limits limits);
 /* Takes `fd`, also when it fails; `origin->gone` is called in either case at the end. */
 void conn_accept(struct gh_loop *loop, int fd, struct conn_origin *origin,
                  const struct gh_address *peer);
+
+/* Each phase has one time limit of its own (limit_ns), beside the protocol's deadline. */
+enum conn_phase {
+    CONN_CONNECTING, /* dialled: limit handshake_ms */
+    CONN_PREFACE,    /* accepted, the balancer's header comes first: the same limit */
+    /* The same limit. What was accepted gets its TLS with the first byte, so that a peer that says
+     * nothing costs no more than a descriptor. */
+    CONN_HANDSHAKE,
+    CONN_FIRST_BYTE, /* accepted, no protocol yet: limit first_byte_ms */
+    CONN_OPEN,       /* limit stuck_ms while a full input is not taken */
+    CONN_CLOSING,    /* writes what is queued: limit close_ms */
+    /* The protocol is gone. Reads past what the peer still sends, because closing with unread input
+     * resets the connection and destroys what it has not read yet: limit LINGER_MS. */
+    CONN_LINGERING,
+    CONN_DEAD,
+};
+
+/* Bytes read before the protocol is known; every input_max is at least that. */
+enum { CONN_FIRST_BYTES = 4096 };
+
+struct gh_conn {
+    struct gh_source source;
+    struct gh_loop *loop;
+    struct gh_conn *next, **link;  /* one of the loop's two lists */
+    struct gh_conn *pending_next;  /* the loop's queue */
+    struct gh_timer timer;         /* for the earlier of the two times below, or before it */
+    int64_t deadline_ns, limit_ns; /* the protocol's, the phase's; 0: none */
+    struct conn_origin *origin;
+    const struct gh_protocol *protocol;
+    void *state;
+    const char *why;
+    struct stream stream;
+    struct gh_buffer in, out;
+    struct gh_framing *framing; /* NULL: the stream's bytes are the protocol's */
+    enum conn_phase phase : 8;
+    bool is_pending : 1;
+    bool again : 1;   /* work is left for the next turn */
+    bool resumed : 1; /* offer the held input */
+    bool told_end : 1;
+    bool is_shaking : 1; /* in that list */
+    bool is_counted : 1; /* by the origin's crowd */
+    bool is_fresh : 1;   /* upgraded, and no byte of the protocol has come yet */
+    char peer[];         /* NUL-terminated */
+};
+
 /* For measurements. */
 size_t conn_bytes(void);
+
+/* ---- conn.c */
+/* Puts it into the queue of this turn, or of the next when this turn has passed it. */
+void conn_set_pending(struct gh_conn *conn);
+void conn_set_limit(struct gh_conn *conn, int limit_ms);
+void conn_set_phase(struct gh_conn *conn, enum conn_phase phase, int limit_ms);
+void conn_on_event(struct gh_source *source, uint32_t events);
+
+/* ---- conn_entry.c: a step of each phase before CONN_FIRST_BYTE, as far as it goes in this turn */
+void conn_finish_connecting(struct gh_conn *conn);
+void conn_read_preface(struct gh_conn *conn);
+void conn_shake(struct gh_conn *conn);
+void conn_open_protocol(struct gh_conn *conn, const struct gh_listener_protocol *chosen);
+size_t conn_input_max(const struct gh_protocol *protocol);
+size_t conn_output_max(const struct gh_protocol *protocol);
+/* Out of every list and count, before it is freed. */
+void conn_forget(struct gh_conn *conn);
+
+/* ---- conn_input.c: of CONN_FIRST_BYTE and CONN_OPEN */
+void conn_read(struct gh_conn *conn);
 #endif

@@ -28,7 +28,7 @@ struct gh_listener;
 enum {
     GH_LISTENER_PROTOCOLS_MAX = 4,
     GH_LISTENER_CONNECTIONS_MAX = 100 * 1000, /* the default ceiling */
-    GH_LISTENER_HANDSHAKES_MAX = 8 * 1024,    /* likewise */
+    GH_LISTENER_HANDSHAKES_MAX = 10 * 1000,   /* likewise; about 50 KB each */
 };
 
 struct gh_listener_protocol {

@@ -268,8 +268,11 @@ static void check_damaged(void)
     struct gh_error error = {0};
     struct gh_telemetry_answer answer;
     struct gh_arena arena;
-    struct gh_block_row row = {
-        .device = 7, .first_ms = 1, .last_ms = 2, .count = 1, .bytes = GH_SLICE("no block")};
+    struct gh_block_row row = {.device = 7, /* young: what is old may be trimmed away meanwhile */
+                               .first_ms = utc_ms,
+                               .last_ms = utc_ms + 1,
+                               .count = 1,
+                               .bytes = GH_SLICE("no block")};
     gh_arena_init(&arena, 1 << 20);
     CHECK("put", gh_store_blocks_put(bed.store, &row, 1, 1, &error) == GH_OK);
     CHECK("a damaged block is told",

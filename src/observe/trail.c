@@ -169,13 +169,15 @@ static void show(struct gh_trail *trail, struct pending *from, int64_t to)
     pthread_mutex_unlock(&trail->watch_lock);
 }
 
-/* Writes the first entries of the queue and drops them from it. */
-static bool write_batch(struct gh_trail *trail, struct gh_trail_entry *batch)
+/* Writes the first entries of the queue, up to the sequence `to`, and drops them from it. What was
+ * noted since the watches were shown stays: `unseen` points to it. */
+static bool write_batch(struct gh_trail *trail, struct gh_trail_entry *batch, int64_t to)
 {
     struct gh_error error = {0};
     size_t count = 0;
     pthread_mutex_lock(&trail->lock);
-    for (struct pending *at = trail->first; at != NULL && count < BATCH_MAX; at = at->next)
+    for (struct pending *at = trail->first;
+         at != NULL && at->entry.sequence <= to && count < BATCH_MAX; at = at->next)
         batch[count++] = at->entry;
     pthread_mutex_unlock(&trail->lock);
     if (count == 0)
@@ -249,7 +251,7 @@ static bool turn(struct gh_trail *trail, struct gh_trail_entry *batch)
         show(trail, unseen, newest);
     if (!due)
         return !stopping;
-    bool good = write_batch(trail, batch);
+    bool good = write_batch(trail, batch, newest);
     if (!good && !trail->failing)
         gh_log(GH_LOG_WARN, "trail", "entries wait in memory: %s", trail->error.text);
     trail->failing = !good;

@@ -298,6 +298,46 @@ static void takes_from_many_threads(void)
     gh_store_close(store);
 }
 
+/* --- what is noted while the watches are shown what was before --- */
+
+enum { ECHOES = 20 };
+
+struct echo {
+    struct gh_trail *trail;
+    int64_t newest;
+    unsigned seen, wrong;
+};
+
+/* Notes one more for each that it sees: after what this turn shows, before what it writes. */
+static void note_again(void *context, const struct gh_trail_entry *entry)
+{
+    struct echo *echo = context;
+    struct gh_trail_entry next = entry_of(1, GH_TRAIL_CONNECT, "");
+    echo->wrong += entry->sequence != echo->newest + 1 || entry->device != 1;
+    echo->newest = entry->sequence;
+    if (++echo->seen < ECHOES)
+        gh_trail_note(echo->trail, &next);
+}
+
+static void shows_what_comes_before_a_write(void)
+{
+    struct gh_store *store = gh_store_open(check_folder(), GH_STORE_CREATE, &error);
+    struct echo echo = {.trail = gh_trail_open(store, NULL, &error)};
+    struct gh_trail_entry first = entry_of(1, GH_TRAIL_CONNECT, ""), *got;
+    REQUIRE("the trail opens", echo.trail != NULL);
+    struct gh_trail_watch *watch = gh_trail_watch(echo.trail, note_again, &echo);
+    REQUIRE("a watch", watch != NULL);
+    gh_trail_note(echo.trail, &first);
+    for (int i = 0; i < ECHOES; i++) /* each brings a write into the turn that shows */
+        CHECK("written", gh_trail_flush(echo.trail, &error) == GH_OK);
+    gh_trail_unwatch(echo.trail, watch);
+    CHECK("each is shown once, before it is written", echo.seen == ECHOES && echo.wrong == 0);
+    CHECK("each is kept",
+          count_of(echo.trail, (struct gh_trail_filter){.device = 1}, &got) == ECHOES);
+    gh_trail_close(echo.trail);
+    gh_store_close(store);
+}
+
 static void names_kinds(void)
 {
     for (int kind = GH_TRAIL_CONNECT; kind < GH_TRAIL_KIND_END; kind++) {
@@ -318,6 +358,7 @@ int main(void)
     filters_both_halves();
     cuts_long_texts();
     shows_watches_each_once();
+    shows_what_comes_before_a_write();
     drops_what_does_not_fit();
     takes_from_many_threads();
     gh_arena_deinit(&arena);

@@ -223,6 +223,8 @@ enum { GH_BROKER_VIEW_FILTERS_MAX = 100 };
  * back. */
 void gh_broker_each(struct gh_broker *broker, uint64_t device,
                     void (*each)(void *context, const struct gh_broker_view *view), void *context);
+/* Whether the device has a session of that name, stored or not. */
+bool gh_broker_has(struct gh_broker *broker, uint64_t device, struct gh_slice client_id);
 /* The sessions of a deleted device end, with all they have. */
 void gh_broker_forget(struct gh_broker *broker, uint64_t device);
 

@@ -196,6 +196,8 @@ void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
         entry->flags &= (uint16_t)~ENTRY_RESUME;
         session->inflight++;
         session->cursor = sequence + 1;
+        if (sequence >= session->sent_to)
+            session->sent_to = sequence + 1;
     }
     pthread_mutex_unlock(&session->lock);
 }

@@ -180,6 +180,7 @@ struct session {
     struct gh_queue queue;
     size_t queue_bytes, bodies, inflight, dropped, dropped_told;
     uint64_t cursor;
+    uint64_t sent_to; /* what has this number or a higher one was never sent */
     struct lane lane;
     struct subscription *subscriptions;
     size_t subscriptions_count;

@@ -31,7 +31,7 @@ struct found {
     bool superseded;  /* by a newer one with its key */
     struct session *session;
     uint64_t sequence_next;
-    bool connected;
+    bool noted, connected;
     uint64_t connected_to; /* what stands behind this offset was never sent */
     struct mark *marks;
     size_t marks_count, marks_capacity;
@@ -174,8 +174,9 @@ static void note_connected(struct found *found, const struct gh_journal_change *
 {
     if (change->kind != GH_JOURNAL_SESSION && change->kind != GH_JOURNAL_DETACHED)
         return;
-    if (found->connected)
+    if (found->connected || !found->noted) /* what the cleaner cut off may have been a connection */
         found->connected_to = offset;
+    found->noted = true;
     found->connected = change->at_ms == 0;
 }
 
@@ -316,6 +317,8 @@ static void restore_entry(struct loading *loading, struct found *found, size_t f
         loading->failed = true;
         return;
     }
+    if (entry.state != GH_QUEUE_READY || (entry.flags & ENTRY_DUP) != 0)
+        session->sent_to = message->sequence + 1; /* they come in order */
     session->queue_bytes += entry.size;
     atomic_fetch_add(&loading->broker->queued, 1);
     atomic_fetch_add(&loading->broker->live_bytes, entry.size + LIVE_OVERHEAD_BYTES);

@@ -94,8 +94,8 @@ static inline void rig_open(struct rig *rig)
         REQUIRE("its thread", pthread_create(&rig->threads[i], NULL, rig_run, rig->loops[i]) == 0);
 }
 
-/* Clients have detached, or are given up with the power (rig_cut). */
-static inline void rig_close(struct rig *rig)
+/* Clients have detached. What the broker has in memory can still be looked at then. */
+static inline void rig_stop(struct rig *rig)
 {
     for (size_t i = 0; i < RIG_LOOPS; i++)
         gh_loop_stop(rig->loops[i]);
@@ -105,8 +105,18 @@ static inline void rig_close(struct rig *rig)
     gh_broker_stop(rig->broker);
     for (size_t i = 0; i < RIG_LOOPS; i++)
         gh_loop_close(rig->loops[i]);
+}
+
+static inline void rig_free(struct rig *rig)
+{
     gh_broker_close(rig->broker);
     rig->broker = NULL;
+}
+
+static inline void rig_close(struct rig *rig)
+{
+    rig_stop(rig);
+    rig_free(rig);
 }
 
 struct rig_call {
@@ -148,17 +158,18 @@ struct client {
     const char *name;
     size_t loop;
     struct gh_broker_connect connect;
-    bool stays;        /* does not go when it is asked to leave */
-    bool idle;         /* takes nothing */
-    bool keeps;        /* acknowledges nothing by itself */
-    bool drops_pubrec; /* its PUBREC gets lost */
-    size_t window;
+    atomic_bool stays; /* does not go when it is asked to leave */
+    atomic_bool idle;  /* takes nothing */
+    atomic_bool keeps; /* acknowledges nothing by itself */
+    atomic_size_t window;
+    /* Instead of noting and acknowledging, after gh_attachment_sent. */
+    void (*takes)(struct client *client, const struct gh_delivery *delivery);
 
     /* Of its loop. */
-    struct gh_attachment *attachment;
-    bool attached;
+    _Atomic(struct gh_attachment *) attachment;
+    atomic_bool attached;
     size_t inflight;
-    unsigned connection; /* counts them: what an older one was told does not count */
+    atomic_uint connection; /* counts them: what an older one was told does not count */
 
     /* Under the rig's lock. */
     unsigned answers, leaves, readies;
@@ -234,7 +245,7 @@ static inline void client_received(void *context, uint64_t token, bool stored)
 {
     struct client_receipt *receipt = context;
     struct client *client = receipt->client;
-    if (stored && client->attachment != NULL && client->connection == receipt->connection) {
+    if (stored && client->connection == receipt->connection && client->attachment != NULL) {
         gh_attachment_done(client->attachment, token); /* PUBREL, PUBCOMP */
         client->inflight--;
         client_pump(client);
@@ -247,7 +258,7 @@ static inline void client_acknowledge(struct client *client, uint64_t token, uns
     if (qos == 1) {
         gh_attachment_done(client->attachment, token);
         client->inflight--;
-    } else if (!client->drops_pubrec) {
+    } else {
         struct client_receipt *receipt = malloc(sizeof *receipt);
         REQUIRE("memory", receipt != NULL);
         *receipt = (struct client_receipt){client, client->connection};
@@ -261,9 +272,14 @@ static inline void client_pump(struct client *client)
     while (client->attached && !client->idle &&
            gh_attachment_next(client->attachment, rig_utc_ms(), client->inflight >= client->window,
                               &delivery)) {
-        client_note(client, &delivery);
+        if (client->takes == NULL)
+            client_note(client, &delivery);
         client->inflight += delivery.qos > 0;
         gh_attachment_sent(client->attachment, delivery.token);
+        if (client->takes != NULL) {
+            client->takes(client, &delivery);
+            continue;
+        }
         if (delivery.qos == 0 || client->keeps)
             continue;
         if (delivery.release) {
@@ -462,6 +478,16 @@ static inline enum gh_broker_posted client_put(struct client *client,
         return call.posted;
     RIG_AWAIT(client->rig, client->name, client->stored + client->failed > before);
     return client->failed > failed ? GH_BROKER_FAILED : GH_BROKER_POSTED;
+}
+
+/* Every QoS 2 publish that was taken is released. */
+static inline void client_run_release(void *context)
+{
+    struct client *client = context;
+    size_t count;
+    const uint16_t *list = gh_attachment_received(client->attachment, &count);
+    while (count-- > 0)
+        gh_attachment_release(client->attachment, list[count], client_synced, client);
 }
 
 static inline struct gh_broker_publish rig_publish(const char *topic, const char *payload,

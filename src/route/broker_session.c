@@ -217,7 +217,8 @@ static struct session *enter_new(struct gh_broker *broker, struct space *space,
 static void rewind_queue(struct session *session)
 {
     uint64_t sequence = 0;
-    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+    for (struct gh_queue_entry *entry;
+         (entry = gh_queue_next(&session->queue, &sequence)) != NULL && sequence < session->sent_to;
          sequence++) {
         if (entry->state == GH_QUEUE_SENT) {
             entry->state = GH_QUEUE_READY;
@@ -225,8 +226,6 @@ static void rewind_queue(struct session *session)
         } else if (entry->state == GH_QUEUE_RECEIVED) {
             entry->flags |= ENTRY_RESUME;
         }
-        if (entry->state == GH_QUEUE_READY && (entry->flags & ENTRY_DUP) == 0)
-            break; /* nothing after it was sent */
     }
     session->cursor = 0;
     session->inflight = 0;
@@ -779,4 +778,13 @@ void gh_broker_forget(struct gh_broker *broker, uint64_t device)
         if (((struct session *)session)->device == device)
             forget(session);
     pthread_mutex_unlock(&broker->lock);
+}
+
+bool gh_broker_has(struct gh_broker *broker, uint64_t device, struct gh_slice client_id)
+{
+    uint8_t key[sizeof device + UINT16_MAX];
+    pthread_mutex_lock(&broker->lock);
+    bool has = gh_map_get(&broker->by_key, session_key(key, device, client_id)) != NULL;
+    pthread_mutex_unlock(&broker->lock);
+    return has;
 }

@@ -32,7 +32,13 @@ static const uint8_t schema[GH_JOURNAL_KIND_COUNT][8] = {
     [GH_JOURNAL_RETAINED_GONE] = {F_TENANT, F_FILTER},
 };
 
-enum { WILL_QOS = 0x03, WILL_RETAIN = 0x04, WILL_EXPIRES = 0x08, WILL_THERE = 0x80 };
+enum {
+    WILL_QOS = 0x03,
+    WILL_RETAIN = 0x04,
+    WILL_EXPIRES = 0x08,
+    WILL_THERE = 0x80,
+    WILL_FLAGS = WILL_QOS | WILL_RETAIN | WILL_EXPIRES | WILL_THERE,
+};
 
 static bool write_will(struct gh_buffer *out, const struct gh_journal_change *change)
 {
@@ -52,7 +58,7 @@ static bool read_will(struct gh_cursor *at, struct gh_journal_change *change)
 {
     struct gh_journal_will *will = &change->will;
     uint8_t flags;
-    if (!gh_cursor_u8(at, &flags))
+    if (!gh_cursor_u8(at, &flags) || (flags & ~WILL_FLAGS) != 0)
         return false;
     change->has_will = (flags & WILL_THERE) != 0;
     if (!change->has_will)

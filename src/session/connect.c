@@ -232,12 +232,14 @@ void gh_session_admit(struct gh_session *session, const struct gh_session_admiss
         refuse_for(session, GH_SESSION_REFUSED_UNAVAILABLE, "no memory", out);
         return;
     }
-    session->phase = GH_SESSION_UP;
-    session->due = GH_SESSION_DUE_NOTHING;
-    session->clock_runs = false; /* what the verdict took is not the peer's silence */
     session->retain_refused = speaks_5 && !admission->retain_available;
     if (speaks_5 && limits->keep_alive_max_s != 0 &&
         (session->keep_alive_s == 0 || session->keep_alive_s > limits->keep_alive_max_s))
         session->keep_alive_s = limits->keep_alive_max_s; /* [/ MQTT-3.2.2-21] */
     write_connack(session, admission, out);
+    if (gh_session_ended(session))
+        return;
+    session->phase = GH_SESSION_UP; /* behind the CONNACK, so that no DISCONNECT comes before it */
+    session->due = GH_SESSION_DUE_NOTHING;
+    session->clock_runs = false; /* what the verdict took is not the peer's silence */
 }

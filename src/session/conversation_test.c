@@ -278,7 +278,7 @@ static void run_seed(uint64_t seed)
     struct gh_buffer *buffers[] = {&world.up, &world.down, &world.at_session, &world.at_client};
 
     for (size_t i = 0; i < GH_COUNT(buffers); i++)
-        gh_buffer_init(buffers[i], i < 2 ? 512 : 1 << 16);
+        gh_buffer_init(buffers[i], i < 2 ? GH_SESSION_FILTERS_MAX + 448 : 1 << 16);
     world.session = gh_session_open(&limits, &session_host, &world);
     world.client = gh_mqtt_client_open(&gh_mqtt_client_limits_default, &client_host, &world);
     REQUIRE("there is memory", world.session != NULL && world.client != NULL);

@@ -7,6 +7,9 @@
     .inflight_out_bytes_max = 1024, .qos_max = 2, .connect_ns = 10 * GH_SECOND_NS,                 \
     .stall_ns = 60 * GH_SECOND_NS
 static const struct gh_session_limits limits = {LIMITS};
+#define WIDE_LIMITS                                                                                \
+    .connect_bytes_max = 128, .packet_bytes_max = 64, .inflight_in_max = 2, .inflight_out_max = 9, \
+    .qos_max = 2, .connect_ns = 10 * GH_SECOND_NS
 static const struct gh_session_limits repeating = {LIMITS, .repeat_ns = 20 * GH_SECOND_NS};
 
 #define CONNECT                                                                                    \
@@ -230,6 +233,12 @@ static const struct step pubrec_for_qos1[] = {
     {SEND1, 5, BYTES("x"), BYTES("\x32\x06\0\x01t\0\x01x"), NULL},
     TOLD("\x50\x02\0\x01", "dropped 5;end PROTOCOL;"),
 };
+static const struct gh_session_limits wide = {WIDE_LIMITS};
+static const struct gh_session_admission wider = {.limits = &wide,
+                                                  .retain_available = true,
+                                                  .wildcard_available = true,
+                                                  .identifiers_available = true,
+                                                  .shared_available = true};
 static const struct step peers_receive_max[] = {
     UP_5_ONE,
     {SEND2, 5, BYTES(""), BYTES("\x34\x06\0\x01t\0\x01\0"), NULL},
@@ -243,6 +252,21 @@ static const struct step peers_receive_max[] = {
     {SEND1, 8, BYTES(""), BYTES("\x32\x06\0\x01t\0\x03\0"), NULL},
     TOLD("\x40\x02\0\x03", "delivered 8;"),
     {SEND1, 9, BYTES(""), BYTES("\x32\x06\0\x01t\0\x04\0"), NULL},
+};
+
+/* The same with Receive Maximum 2. */
+static const struct step peers_receive_max_2[] = {
+    TOLD("\x10\x13\0\x04MQTT\x05\x02\0\0\x05\x17\0\x21\0\x02\0\x01"
+         "a",
+         "authenticate a keep=0;"),
+    {ADMIT, 0, WITH(wider), BYTES(CONNACK_5), NULL},
+    {SEND1, 1, BYTES(""), BYTES("\x32\x06\0\x01t\0\x01\0"), NULL},
+    {SEND1, 2, BYTES(""), BYTES("\x32\x06\0\x01t\0\x02\0"), NULL},
+    {FULL1, 3, BYTES(""), NO_BYTES, NULL},
+    TOLD("\x40\x02\0\x01", "delivered 1;"),
+    {SEND1, 3, BYTES(""), BYTES("\x32\x06\0\x01t\0\x03\0"), NULL},
+    {FULL1, 4, BYTES(""), NO_BYTES, NULL},
+    TOLD("\x40\x02\0\x02\x40\x02\0\x03", "delivered 2;delivered 3;"),
 };
 
 static const struct gh_session_message again = {
@@ -309,8 +333,11 @@ static const struct step repeated[] = {
     {AT, 0, NO_BYTES, NO_BYTES, NULL},
     {SEND2, 5, BYTES("x"), BYTES("\x34\x06\0\x01t\0\x01x"), NULL},
     DOES(AT, 20000, "\x3c\x06\0\x01t\0\x01x"),
+    {WAIT, 1, NO_BYTES, NO_BYTES, NULL},
     {AT, 30000, NO_BYTES, NO_BYTES, NULL},
-    BOTH("\x50\x02\0\x01", "\x62\x02\0\x01", "received 5;"),
+    TOLD("\x50\x02\0\x01", "received 5;"),
+    {DUE, -1, NO_BYTES, NO_BYTES, NULL},
+    DOES(RELEASE, 5, "\x62\x02\0\x01"),
     {DUE, 50000, NO_BYTES, NO_BYTES, NULL},
     DOES(AT, 50000, "\x62\x02\0\x01"), /* never the PUBLISH again [MQTT-4.3.3-1] */
     TOLD("\x70\x02\0\x01", "delivered 5;"),
@@ -350,6 +377,7 @@ static const struct script scripts[] = {
     {"PUBACK for QoS 2 ends it", &limits, SCRIPT(puback_for_qos2)},
     {"PUBREC for QoS 1 ends it", &limits, SCRIPT(pubrec_for_qos1)},
     {"the peer's Receive Maximum is kept", &limits, SCRIPT(peers_receive_max)},
+    {"and free again with each answer", &limits, SCRIPT(peers_receive_max_2)},
     {"the host may choose the ids", &limits, SCRIPT(own_ids)},
     {"releases of earlier connections go on", &limits, SCRIPT(resumed)},
     {"what is withdrawn is still finished", &limits, SCRIPT(withdrawn_qos2)},
@@ -385,10 +413,53 @@ static void all_ids_at_once(void)
     world_end(&world);
 }
 
+/* Bytes of room that a PINGREQ needs now. */
+static size_t room_needed(struct world *world)
+{
+    static const uint8_t filler[4096];
+    size_t begin = world->out.size, room = world->out.size_max - begin;
+    for (size_t left = 0; left <= room; left++) {
+        gh_buffer_put(&world->out, gh_slice(filler, room - left));
+        size_t consumed =
+            gh_session_input(world->session, GH_SLICE("\xc0\0"), world->now_ns, &world->out);
+        world->out.size = begin;
+        if (consumed != 0)
+            return left;
+    }
+    return SIZE_MAX;
+}
+
+/* Every answer that is owed keeps its room: PUBACK, PUBREC and PUBCOMP of the host, PUBREL. */
+static void owed_room(void)
+{
+    enum { ACK_BYTES = 5 };
+    struct world world;
+    world_begin(&world, &limits);
+    world.admits = world.waits = true;
+    arrive(&world, GH_SLICE(CONNECT_5));
+    size_t nothing = room_needed(&world);
+    send_text(&world, GH_SLICE("x"), 2, 1);
+    CHECK("what the peer owes needs none", room_needed(&world) == nothing);
+    arrive(&world, GH_SLICE("\x50\x02\0\x01"));
+    CHECK("PUBREL", room_needed(&world) == nothing + ACK_BYTES);
+    arrive(&world, GH_SLICE("\x34\x06\0\x01t\0\x07\0"));
+    CHECK("PUBREC", room_needed(&world) == nothing + 2 * ACK_BYTES);
+    gh_session_acknowledge(world.session, 7, 0, &world.out);
+    CHECK("given", room_needed(&world) == nothing + ACK_BYTES);
+    arrive(&world, GH_SLICE("\x62\x02\0\x07"));
+    CHECK("PUBCOMP", room_needed(&world) == nothing + 2 * ACK_BYTES);
+    gh_session_complete(world.session, 7, &world.out);
+    gh_session_release(world.session, 1, &world.out);
+    CHECK("all given", room_needed(&world) == nothing);
+    CHECK("the headroom has it all", gh_session_headroom(world.session) == nothing + 4 * ACK_BYTES);
+    world_end(&world);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < GH_COUNT(scripts); i++)
         run_script(&scripts[i]);
     all_ids_at_once();
+    owed_room();
     return check_report();
 }

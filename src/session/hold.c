@@ -8,12 +8,13 @@ size_t gh_session_room(const struct gh_buffer *out)
     return out->overflow ? 0 : out->size_max - out->size;
 }
 
-/* What the packets already taken will need for their answers, and a DISCONNECT. */
+/* What the packets already taken will need for their answers, and a DISCONNECT. An answer that lets
+ * no packet pass before it has its room from then on: gh_session_headroom keeps messages out of it.
+ */
 static size_t owed(const struct gh_session *session)
 {
     size_t acks = (size_t)session->in_due + session->out_due;
-    size_t answer = session->due != GH_SESSION_DUE_NOTHING ? GH_SESSION_ANSWER_BYTES : 0;
-    return acks * GH_SESSION_ACK_BYTES + answer + GH_SESSION_FAREWELL_BYTES;
+    return acks * GH_SESSION_ACK_BYTES + GH_SESSION_FAREWELL_BYTES;
 }
 
 size_t gh_session_headroom(const struct gh_session *session)

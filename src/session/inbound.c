@@ -260,7 +260,7 @@ static void handle_filters(struct gh_session *session, struct gh_mqtt_packet *pa
     (void)out;
     session->due = subscribes ? GH_SESSION_DUE_SUBACK : GH_SESSION_DUE_UNSUBACK;
     session->due_id = packet->filters.packet_id;
-    session->due_count = (uint8_t)packet->filters.count;
+    session->due_count = (uint16_t)packet->filters.count;
     if (subscribes)
         session->host->subscribe(session->context, &packet->filters);
     else

@@ -165,7 +165,7 @@ static bool next_packet(struct gh_session *session, struct gh_slice bytes, struc
         refuse_packet(session, &frame, bytes, fault, out);
     else if ((frame.type == GH_MQTT_SUBSCRIBE || frame.type == GH_MQTT_UNSUBSCRIBE) &&
              packet->filters.count > GH_SESSION_FILTERS_MAX)
-        gh_session_end(session, GH_SESSION_END_TOO_LARGE, "more than 64 filters in one packet",
+        gh_session_end(session, GH_SESSION_END_TOO_LARGE, "more than 1,024 filters in one packet",
                        out);
     return !gh_session_ended(session);
 }

@@ -40,7 +40,7 @@
 struct gh_session;
 
 enum {
-    GH_SESSION_FILTERS_MAX = 64,           /* in one SUBSCRIBE or UNSUBSCRIBE */
+    GH_SESSION_FILTERS_MAX = 1024,         /* in one SUBSCRIBE or UNSUBSCRIBE */
     GH_SESSION_ALIAS_BYTES_MAX = 64 << 10, /* topics known by an alias, for each direction */
     GH_SESSION_AUTH_METHOD_BYTES_MAX = 64, /* a longer method gets REFUSED_AUTH_METHOD */
 };
@@ -151,8 +151,9 @@ struct gh_session_host {
     /* MQTT 5, AUTH 0x19 with the method of CONNECT. Answer by gh_session_reauthenticated, now or
      * later; input waits until then. */
     void (*reauthenticate)(void *context, struct gh_slice data);
-    /* QoS 0 to `qos_max`, with its topic even when it came by alias; a QoS 2 message once, however
-     * often it is sent. At QoS 1 and 2 answer by gh_session_acknowledge, now or later. */
+    /* QoS 0 to `qos_max`, with its topic even when it came by alias (which still stands in its
+     * properties); a QoS 2 message once, however often it is sent. At QoS 1 and 2 answer by
+     * gh_session_acknowledge, now or later. */
     void (*publish)(void *context, const struct gh_mqtt_publish *publish);
     /* PUBREL: the id of a QoS 2 publish that was acknowledged may be forgotten. Answer by
      * gh_session_complete, now or later; until then the id stays taken. */
@@ -281,7 +282,7 @@ enum gh_session_sending gh_session_resume_release(struct gh_session *session, ui
 /* Gives up what was sent with this token (a newer configuration replaces an unacknowledged older
  * one): `delivered` says false, it is repeated no more, and a QoS 2 exchange is finished without
  * the host. In MQTT 5 it takes part of the peer's Receive Maximum until the peer has answered.
- * False when nothing with this token is in flight. */
+ * False when nothing with this token is in flight, or `received` was told: then the peer has it. */
 bool gh_session_withdraw(struct gh_session *session, uint64_t token);
 
 /* QoS 1 and 2 messages that wait for the peer, without those withdrawn. */

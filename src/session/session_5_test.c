@@ -131,7 +131,7 @@ static const struct step connack_too_large[] = {
     TOLD("\x10\x13\0\x04MQTT\x05\x02\0\0\x05\x27\0\0\0\x0c\0\x01"
          "a",
          "authenticate a keep=0;"),
-    {ADMIT, 0, NO_BYTES, BYTES("\xe0\x01\x95"), "end TOO_LARGE;"},
+    {ADMIT, 0, NO_BYTES, NO_BYTES, "end TOO_LARGE;"}, /* and no DISCONNECT [MQTT-3.14.0-1] */
 };
 
 /* §3.3.2.3.4 */

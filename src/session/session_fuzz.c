@@ -15,7 +15,7 @@ enum {
     INFLIGHT_MAX = 5,
     ALIASES_MAX = 3,
     TOKENS_MAX = 4096,
-    OUT_MAX = 1024,
+    OUT_MAX = 256, /* little more than the headroom, so that it is full often */
     IDS = 65536,
     RESUMED_FIRST = 0x4000, /* ids of releases of earlier connections */
 };
@@ -362,7 +362,7 @@ static void send_message(struct model *model, uint8_t n)
     static const uint8_t payload[600];
     struct gh_session_message message = {
         .topic = topics[n % GH_COUNT(topics)],
-        .payload = gh_slice(payload, n & 0x40 ? 500 : n & 15),
+        .payload = gh_slice(payload, n & 0x40 ? 110 : n & 15),
         .properties = n & 0x20 ? GH_SLICE("\x01\x01\x26\0\1a\0\1b") : GH_SLICE(""),
         .identifiers = identifiers,
         .identifiers_count = n & 0x10 ? n % GH_COUNT(identifiers) : 0,
@@ -447,7 +447,7 @@ static void peer_connects(struct model *model, uint8_t n)
     if (n & 16)
         gh_mqtt_property_put_number(&properties, GH_MQTT_PROPERTY_RECEIVE_MAXIMUM, 2);
     if (n & 32)
-        gh_mqtt_property_put_number(&properties, GH_MQTT_PROPERTY_MAXIMUM_PACKET_SIZE, n);
+        gh_mqtt_property_put_number(&properties, GH_MQTT_PROPERTY_MAXIMUM_PACKET_SIZE, 24);
     connect.properties = gh_buffer_slice(&properties);
     gh_mqtt_write_connect(&connect, &model->input);
     offer(model);

@@ -12,9 +12,9 @@
 #include <assert.h>
 
 enum {
-    GH_SESSION_ACK_BYTES = 5,      /* PUBACK, PUBREC, PUBREL, PUBCOMP with a reason */
-    GH_SESSION_ANSWER_BYTES = 72,  /* SUBACK and UNSUBACK of 64 filters; AUTH with its method */
-    GH_SESSION_FAREWELL_BYTES = 4, /* DISCONNECT with a reason */
+    GH_SESSION_ACK_BYTES = 5,       /* PUBACK, PUBREC, PUBREL, PUBCOMP with a reason */
+    GH_SESSION_ANSWER_BYTES = 1032, /* SUBACK and UNSUBACK of 1024 filters; AUTH with its method */
+    GH_SESSION_FAREWELL_BYTES = 4,  /* DISCONNECT with a reason */
 };
 static_assert(GH_SESSION_ANSWER_BYTES >= 2 + 2 + 1 + GH_SESSION_FILTERS_MAX, "a SUBACK fits");
 static_assert(GH_SESSION_ANSWER_BYTES >= 2 + 2 + 3 + GH_SESSION_AUTH_METHOD_BYTES_MAX,
@@ -115,8 +115,8 @@ struct gh_session {
     uint16_t receive_max; /* the peer's */
     uint16_t alias_max;   /* the peer's Topic Alias Maximum */
     uint16_t last_id, keep_alive_s;
-    uint16_t due_id;   /* of the SUBSCRIBE or UNSUBSCRIBE */
-    uint8_t due_count; /* and its filters */
+    uint16_t due_id;    /* of the SUBSCRIBE or UNSUBSCRIBE */
+    uint16_t due_count; /* and its filters */
     uint8_t due, phase, hold, version;
     uint8_t will_qos : 2; /* of the CONNECT, as the next five */
     bool will_retain : 1;
@@ -134,8 +134,8 @@ static_assert(sizeof(struct gh_session) <= 128, "the header promises a small idl
 struct gh_session_rule {
     void (*handle)(struct gh_session *session, struct gh_mqtt_packet *packet,
                    struct gh_buffer *out);
-    uint8_t room; /* bytes of the answer */
-    bool counts;  /* against the rate */
+    uint16_t room; /* bytes of the answer */
+    bool counts;   /* against the rate */
 };
 
 /* --- session.c */

@@ -29,7 +29,10 @@ const raw = async (server, bytes) => {
 
 describe('peers', () => {
   let server, token;
-  before(async () => { server = await (await Server.create()).start(); token = await makeProject(server); });
+  before(async () => {
+    server = await (await Server.create({ options: ['--log-level', 'debug'] })).start();
+    token = await makeProject(server);
+  });
   after(() => server?.close());
 
   test('bytes that no protocol begins with close the connection', async () => {
@@ -96,6 +99,16 @@ describe('peers', () => {
     socket.destroy();
   });
 
+  test('the operator finds each of them: lines of the log at debug, and counters', async () => {
+    for (const line of [/no protocol begins with byte 0xff/, /http 127\.0\.0\.1:\d+: 400 /, /http 127\.0\.0\.1:\d+: 431 /, / io 127\.0\.0\.1:\d+: .*http request/i]) {
+      assert.match(server.log, line);
+    }
+    const { text } = await server.call('GET', '/metrics', { token: await server.token('metrics') });
+    const counted = (name) => Number(new RegExp(`^gatehouse_${name} (\\d+)$`, 'm').exec(text)[1]);
+    assert.ok(counted('packets_malformed_total') >= 5, 'malformed packets');
+    assert.ok(counted('tls_handshakes_failed_total') >= 1, 'handshakes that failed');
+  });
+
   test('after all of it the server is whole', async () => {
     assert.equal((await server.call('GET', '/api/v1/status', { token })).status, 200);
     assert.doesNotMatch(server.log, /the core process ended/);
@@ -150,6 +163,27 @@ describe('disks', () => {
     await server.start();
     assert.equal((await pull(server, token, 1))[0].data, Buffer.from('kept').toString('base64'));
   }));
+
+  test('a damaged record costs itself alone, and the operator is told where', async () => {
+    const server = await Server.create();
+    try {
+      await server.start();
+      const token = await makeProject(server);
+      const client = await connect(server, await makeDevice(server, token, 'before'));
+      for (const text of ['first', 'second', 'third']) await client.publishAsync('/devices/before/events', text, { qos: 1 });
+      await client.endAsync();
+      await server.stop();
+      const path = join(server.data, 'log', segments(server).at(-1));
+      const bytes = readFileSync(path);
+      const file = openSync(path, 'r+');
+      writeSync(file, Buffer.from('S'), 0, 1, bytes.indexOf('second'));
+      closeSync(file);
+      await server.start();
+      const got = (await pull(server, token, 2)).map(({ data }) => Buffer.from(data, 'base64').toString());
+      assert.deepEqual(got, ['first', 'third']);
+      assert.match(server.log, /GH4102 .*\.seg/);
+    } finally { await server.close(); }
+  });
 
   test('a segment that is not ours is refused', () => damaged((server) => {
     const path = join(server.data, 'log', segments(server).at(-1));

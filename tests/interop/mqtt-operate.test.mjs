@@ -176,7 +176,7 @@ test('/metrics counts refusals, disconnects and denied publishes by their reason
   const before = await values();
   for (const name of ['connects_refused_total{reason="TOKEN_EXPIRED"}', 'disconnects_total{reason="KEEPALIVE"}',
     'publishes_denied_total{reason="POLICY"}', 'subscribes_denied_total{reason="POLICY"}']) assert.ok(name in before, name);
-  assert.equal(await refusal('fan', { password: 'not-the-password-at-all' }), 0x87);
+  assert.equal(await refusal('fan', { password: 'not-the-password-at-all' }), 0x86);
   const client = await connect('fan');
   await assert.rejects(client.publishAsync('elsewhere', 'x', { qos: 1 }));
   assert.equal((await client.subscribeAsync('elsewhere').catch((error) => [error]))[0].qos ?? 0x87, 0x87);
@@ -256,8 +256,8 @@ test('a trace shows both directions from CONNECT on, without payloads and secret
   assert.ok(!JSON.stringify(plain.lines).includes('the payload'));
 
   // A refusal of a known device is traced too; and a reader who comes to a live connection sees it from then on.
-  assert.equal(await refusal('fan', { password: 'not-the-password-at-all' }), 0x87);
-  await eventually(() => plain.lines.some(({ type, reason }) => type === 'CONNACK' && reason === '0x87'), 5000, 'the refusal');
+  assert.equal(await refusal('fan', { password: 'not-the-password-at-all' }), 0x86);
+  await eventually(() => plain.lines.some(({ type, reason }) => type === 'CONNACK' && reason === '0x86'), 5000, 'the refusal');
   assert.ok(!JSON.stringify(plain.lines).includes('not-the-password'));
   plain.close();
   full.close();

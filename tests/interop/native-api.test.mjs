@@ -181,6 +181,11 @@ test('the command line: tables, --json, import, exit codes', async () => {
   assert.match(again.stderr, /devices\.jsonl:1: GH2003/);
   assert.match(await server.cli('device', 'list', `${project}/warehouse`, '--filter', 'import-'), /import-3/);
   assert.equal(JSON.parse(await server.cli('device', 'show', `${project}/warehouse/import-1`, '--json')).id, 'import-1');
+  assert.match(await server.cli('device', 'show', `${project}/warehouse/import-1`), /^credentials\.1\.kind +ES256$/m);
+  const page = await server.tryCli(['device', 'list', `${project}/warehouse`, '--filter', 'import-', '--page-size', '2']);
+  const next = /there is more: (--page-token) (\S+)/.exec(page.stderr);
+  assert.match(await server.cli('device', 'list', `${project}/warehouse`, '--filter', 'import-', next[1], next[2]), /import-3/);
+  assert.doesNotMatch(await server.cli('device', 'create', '--help'), /device import/);
   assert.equal((await server.tryCli(['device', 'show', `${project}/warehouse/none`])).code, 1);
   assert.equal((await server.tryCli(['device', 'show'])).code, 2);
   assert.equal((await server.tryCli(['no', 'such'])).code, 2);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -10,11 +11,11 @@ import { bin, eventually, Server } from '../lib/server.mjs';
 
 const halls = ['hall-1', 'hall-2', 'hall-3'];
 const server = new Server(); // of which only the command line and calls are used
-let up, output = '';
+let up, port, output = '';
 
 async function start() {
   output = '';
-  up = spawn(join(bin, 'gatehouse'), ['up', '--demo', 'warehouse', '--data', server.data, '--speed', '300', '--listen', '127.0.0.1:0'],
+  up = spawn(join(bin, 'gatehouse'), ['up', '--demo', 'warehouse', '--data', server.data, '--speed', '300', '--listen', `127.0.0.1:${port}`],
     { stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [up.stdout, up.stderr]) stream.on('data', (chunk) => { output += chunk; });
   server.process = up;
@@ -47,7 +48,18 @@ const telemetry = async (device, limit = 200) => JSON.parse(
   await server.cli('device', 'telemetry', `demo/warehouse/${device}`, '--limit', String(limit), '--json')).records;
 const siteHours = async () => Date.parse((await zones())[0]?.site_time) / 3600000;
 
+// One that was free a moment ago: the server has to come back where devices look for it.
+function freePort() {
+  return new Promise((done) => {
+    const listener = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port: given } = listener.address();
+      listener.close(() => done(given));
+    });
+  });
+}
+
 before(async () => {
+  port = await freePort();
   server.folder = mkdtempSync(join(tmpdir(), 'gatehouse-'));
   server.data = join(server.folder, 'data');
   await start();
@@ -93,6 +105,21 @@ test('the back end dies and comes back: it goes on where it was', async () => {
   await eventually(async () => Math.max(...(await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence)) > before, 60000, 'higher numbers');
   const sequences = (await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence);
   assert.ok(sequences.every((value, index) => index === 0 || value >= sequences[index - 1]), 'never a lower number');
+});
+
+test('the server dies and comes back: devices and back end find it again and go on where they were', async () => {
+  const sequencesOf = async (device) => (await telemetry(device)).map(({ data }) => data.sequence);
+  const before = Math.max(...await sequencesOf('hall-1-ventilation'));
+  const core = child('gatehoused:core') ?? assert.fail('no core');
+  process.kill(core, 'SIGKILL');
+  await eventually(() => ![core, undefined].includes(child('gatehoused:core')), 20000, 'another core');
+  const connected = async () => JSON.parse((await server.tryCli(['fleet', '--state', 'connected', '--json'])).stdout || '{}').total;
+  await eventually(async () => (await connected()) === 22, 90000, 'all devices');
+  await eventually(async () => Math.max(...await sequencesOf('hall-1-ventilation')) > before, 60000, 'higher numbers');
+  for (const hall of halls) for (const machine of ['heating', 'ventilation']) {
+    const sequences = await sequencesOf(`${hall}-${machine}`);
+    assert.ok(sequences.every((value, index) => index === 0 || value >= sequences[index - 1]), `${hall} ${machine}: ${sequences}`);
+  }
 });
 
 test('one silent probe: its neighbour serves; both silent: the safe duty, and an alarm', async () => {

@@ -71,6 +71,7 @@ export class Server {
     return new Promise((done) => {
       const child = execFile(join(bin, 'gatehouse'), [...args, '--data', this.data],
         (error, stdout, stderr) => done({ code: error ? error.code : 0, stdout, stderr }));
+      child.stdin.on('error', () => {}); // it may have ended before it read anything
       child.stdin.end(input);
     });
   }

@@ -64,11 +64,12 @@ static void renew(const struct gh_speaker *speaker, struct gh_slice data,
     out->policy.subject = out->device;
 }
 
+/* One answer for all: what exactly was wrong is the operator's to know. */
 static enum gh_session_refusal refusal(enum gh_identity_reason reason)
 {
     return reason == GH_IDENTITY_UNAVAILABLE ? GH_SESSION_REFUSED_UNAVAILABLE
            : reason == GH_IDENTITY_BANNED    ? GH_SESSION_REFUSED_BANNED
-                                             : GH_SESSION_REFUSED_UNAUTHORISED;
+                                             : GH_SESSION_REFUSED_CREDENTIALS;
 }
 
 static struct gh_slice tenant_name(const struct gh_registry *registry)

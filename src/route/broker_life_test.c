@@ -1,0 +1,317 @@
+/* Sessions of the broker: taken over, expired, forgotten; wills; what the operator sees. */
+#include "route/broker_rig_internal.h"
+
+static struct rig rig;
+static struct client alice, bob, again, third;
+
+static const struct gh_detach quietly = {0};
+static const struct gh_detach with_will = {.will = true};
+
+static void begin(void)
+{
+    rig_init(&rig, check_folder(), 1);
+    rig_open(&rig);
+    client_init(&alice, &rig, "alice", 0);
+    client_init(&bob, &rig, "bob", 1);
+    client_init(&again, &rig, "bob", 1);
+    client_init(&third, &rig, "bob", 0);
+}
+
+static void end(void)
+{
+    struct client *all[] = {&alice, &bob, &again, &third};
+    for (size_t i = 0; i < GH_COUNT(all); i++) {
+        if (all[i]->attachment != NULL)
+            client_detach(all[i], quietly);
+        client_deinit(all[i]);
+    }
+    rig_close(&rig);
+}
+
+static void test_takeover(void)
+{
+    static const struct {
+        const char *claim;
+        size_t from, to;
+        bool clean;
+        uint32_t expiry_s;
+        bool present;
+    } rows[] = {
+        {"on the same loop", 1, 1, false, 60, true},
+        {"across loops", 1, 0, false, 60, true},
+        {"a clean start on the same loop", 0, 0, true, 60, false},
+        {"a clean start across loops", 0, 1, true, 60, false},
+        {"one that ends with its connection", 0, 1, false, 0, false},
+        {"the same, on the same loop", 1, 1, false, 0, false},
+    };
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        const char *claim = rows[i].claim;
+        begin();
+        bob.loop = rows[i].from;
+        again.loop = rows[i].to;
+        bob.connect.expiry_s = rows[i].expiry_s;
+        again.connect.clean_start = rows[i].clean;
+        CHECK(claim, !client_connect(&alice) && !client_connect(&bob));
+        CHECK(claim, client_subscribe(&bob, "t", 1) == 1);
+        bob.keeps = true;
+        CHECK(claim, client_publish(&alice, "t", "1", 1) == GH_BROKER_POSTED);
+        client_saw(&bob, claim, "t=1 q1", NULL);
+        CHECK(claim, client_connect(&again) == rows[i].present);
+        CHECK(claim, bob.leaves == 1 && bob.attachment == NULL);
+        if (rows[i].present)
+            client_saw(&again, claim, "t=1 q1 d", NULL);
+        else
+            CHECK(claim, client_subscribe(&again, "t", 1) == 1);
+        CHECK(claim, client_publish(&alice, "t", "2", 1) == GH_BROKER_POSTED);
+        client_saw(&again, claim, "t=2 q1", NULL);
+        CHECK(claim, gh_broker_status(rig.broker).sessions == 2);
+        CHECK(claim, gh_broker_status(rig.broker).connected == 2);
+        end();
+    }
+}
+
+static void test_takeover_waits(void)
+{
+    begin();
+    bob.stays = true;
+    CHECK("new", !client_connect(&bob));
+    client_ask(&again);
+    client_ask(&third);
+    RIG_AWAIT(&rig, "the first is asked, twice", bob.leaves == 2);
+    RIG_AWAIT(&rig, "the second loses to the third", again.answers == 1);
+    CHECK("as a conflict", again.result == GH_ERROR_CONFLICT && third.answers == 0);
+    client_detach(&again, quietly);
+    client_detach(&bob, quietly);
+    RIG_AWAIT(&rig, "the third has it", third.answers == 1);
+    CHECK("the session is there", third.result == GH_OK && third.present);
+    end();
+
+    begin();
+    bob.stays = true;
+    CHECK("new", !client_connect(&bob));
+    client_ask(&third); /* across loops */
+    RIG_AWAIT(&rig, "the first is asked", bob.leaves == 1);
+    client_detach(&third, quietly);
+    client_detach(&bob, quietly);
+    rig_settle(&rig);
+    CHECK("who gave up hears nothing", third.answers == 0);
+    CHECK("the session waits", client_connect(&again));
+    CHECK("one", gh_broker_status(rig.broker).sessions == 1);
+    end();
+}
+
+/* Many connections of one client id come at once, from both loops; some begin anew, some give up.
+ * In the end one has it, and all others have been told to go. */
+static void test_takeover_storm(void)
+{
+    enum { CLIENTS = 8, ROUNDS = 60 };
+    static struct client clients[CLIENTS];
+    uint64_t random = 42;
+    begin();
+    for (size_t i = 0; i < CLIENTS; i++)
+        client_init(&clients[i], &rig, "storm", i % RIG_LOOPS);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < CLIENTS; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            struct client *client = &clients[(random >> 33) % CLIENTS];
+            client->connect.clean_start = (random >> 40) % 4 == 0;
+            client->connect.expiry_s = (random >> 44) % 3 == 0 ? 0 : 60;
+            if (client->attachment != NULL)
+                client_detach(client, quietly);
+            client_ask(client);
+            if ((random >> 50) % 8 == 0)
+                client_detach(client, quietly);
+        }
+        if (round % 16 == 0)
+            gh_broker_forget(rig.broker, 1);
+    }
+    struct client last;
+    client_init(&last, &rig, "storm", 1);
+    (void)client_connect(&last);
+    rig_settle(&rig);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        if (clients[i].attachment != NULL) {
+            CHECK("who is left has been refused", !clients[i].attached);
+            client_detach(&clients[i], quietly);
+        }
+        client_deinit(&clients[i]);
+    }
+    CHECK("one has it", gh_broker_status(rig.broker).connected == 1);
+    CHECK("one session", gh_broker_status(rig.broker).sessions == 1);
+    client_detach(&last, (struct gh_detach){.has_expiry = true, .expiry_s = 0});
+    CHECK("it has ended", gh_broker_status(rig.broker).sessions == 0);
+    client_deinit(&last);
+    end();
+}
+
+static void test_expiry(void)
+{
+    begin();
+    rig.broker->limits.expiry_max_s = 3600;
+    bob.connect.expiry_s = 1;
+    CHECK("new", !client_connect(&alice) && !client_connect(&bob));
+    CHECK("subscribed", client_subscribe(&bob, "t", 1) == 1);
+    client_detach(&bob, quietly);
+    CHECK("sent", client_publish(&alice, "t", "1", 1) == GH_BROKER_POSTED);
+    CHECK("it waits", gh_broker_status(rig.broker).queued == 1);
+    RIG_AWAIT(&rig, "it has expired, with all it had",
+              gh_broker_status(rig.broker).sessions == 1 &&
+                  gh_broker_status(rig.broker).subscriptions == 0 &&
+                  gh_broker_status(rig.broker).queued == 0);
+    CHECK("a new one", !client_connect(&bob));
+    client_detach(&bob, (struct gh_detach){.has_expiry = true, .expiry_s = 0});
+    CHECK("ended by its DISCONNECT", gh_broker_status(rig.broker).sessions == 1);
+    bob.connect.expiry_s = UINT32_MAX;
+    CHECK("a new one", !client_connect(&bob));
+    CHECK("not longer than the bound", bob.attachment->session->expiry_s == 3600);
+    end();
+}
+
+/* --- wills */
+
+static void set_will(struct client *client, uint32_t delay_s, uint32_t expiry_s)
+{
+    client->connect.expiry_s = expiry_s;
+    client->connect.has_will = true;
+    client->connect.will = (struct gh_journal_will){
+        .topic = GH_SLICE("will"), .payload = GH_SLICE("gone"), .qos = 1, .delay_s = delay_s};
+}
+
+static void test_wills(void)
+{
+    static const struct {
+        const char *claim;
+        uint32_t delay_s, expiry_s;
+        bool will, back, seen;
+    } rows[] = {
+        {"at once", 0, 60, true, false, true},
+        {"not after a DISCONNECT", 0, 60, false, false, false},
+        {"after its delay", 1, 60, true, false, true},
+        {"not when it is back before", 1, 60, true, true, false},
+        {"at the end of the session", 60, 1, true, false, true},
+        {"of a session that ends with its connection", 60, 0, true, false, true},
+    };
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        const char *claim = rows[i].claim;
+        begin();
+        set_will(&bob, rows[i].delay_s, rows[i].expiry_s);
+        CHECK(claim, !client_connect(&alice) && !client_connect(&bob));
+        CHECK(claim, client_subscribe(&alice, "will", 1) == 1);
+        client_detach(&bob, (struct gh_detach){.will = rows[i].will});
+        if (rows[i].back) {
+            CHECK(claim, client_connect(&again));
+            client_detach(&again, with_will);
+        }
+        if (rows[i].seen)
+            client_saw(&alice, claim, "will=gone q1", NULL);
+        else
+            rig_settle(&rig);
+        CHECK(claim, alice.seen_count == 0);
+        end();
+    }
+}
+
+static void test_will_over_restart(void)
+{
+    begin();
+    set_will(&bob, 30, 600);
+    CHECK("new", !client_connect(&alice) && !client_connect(&bob));
+    CHECK("subscribed", client_subscribe(&alice, "will", 1) == 1);
+    client_detach(&bob, with_will);
+    client_detach(&alice, quietly);
+    rig_close(&rig);
+    rig_ahead_ms += 29 * 1000;
+    rig_open(&rig);
+    CHECK("back", client_connect(&alice));
+    rig_settle(&rig);
+    CHECK("it is not time", alice.seen_count == 0);
+    client_detach(&alice, quietly);
+    rig_close(&rig);
+    rig_ahead_ms += 2 * 1000;
+    rig_open(&rig);
+    CHECK("back", client_connect(&alice));
+    client_saw(&alice, "it waited over two restarts", "will=gone q1", NULL);
+    client_detach(&alice, quietly);
+    rig_settle(&rig);
+    rig_close(&rig);
+    rig_ahead_ms += 3600 * 1000;
+    rig_open(&rig);
+    CHECK("back", client_connect(&alice));
+    RIG_AWAIT(&rig, "the other session ends", gh_broker_status(rig.broker).sessions == 1);
+    rig_settle(&rig);
+    CHECK("once", alice.seen_count == 0);
+    end();
+}
+
+/* --- forgotten devices, and what the operator sees */
+
+static void test_forget(void)
+{
+    begin();
+    alice.connect.device = 2;
+    CHECK("new", !client_connect(&alice) && !client_connect(&bob));
+    third.connect.client_id = GH_SLICE("third");
+    CHECK("new", !client_connect(&third));
+    client_detach(&third, quietly);
+    CHECK("three", gh_broker_status(rig.broker).sessions == 3);
+    gh_broker_forget(rig.broker, 1);
+    RIG_AWAIT(&rig, "without a connection: at once", gh_broker_status(rig.broker).sessions == 2);
+    rig_settle(&rig);
+    client_detach(&bob, quietly);
+    RIG_AWAIT(&rig, "with one: with it", gh_broker_status(rig.broker).sessions == 1);
+    client_detach(&alice, quietly);
+    rig_close(&rig);
+    rig_open(&rig);
+    CHECK("for ever", gh_broker_status(rig.broker).sessions == 1);
+    end();
+}
+
+static void note_view(void *context, const struct gh_broker_view *view)
+{
+    char *out = context;
+    size_t size = strlen(out);
+    snprintf(out + size, 512 - size, "%.*s:%d%d q%zu+%zu f%zu l%zu s%zu%s%.*s;",
+             GH_PRINT(view->client_id), view->connected, view->stored, view->queued,
+             view->queued_bytes, view->inflight, view->lane, view->subscriptions_count,
+             view->subscriptions_count > 0 ? "=" : "",
+             view->subscriptions_count > 0 ? (int)view->subscriptions[0].filter.size : 0,
+             view->subscriptions_count > 0 ? (const char *)view->subscriptions[0].filter.data : "");
+}
+
+static void test_views(void)
+{
+    char text[512] = "";
+    begin();
+    bob.connect.device = 2;
+    bob.keeps = true;
+    bob.window = 1;
+    CHECK("new", !client_connect(&alice) && !client_connect(&bob));
+    CHECK("subscribed", client_subscribe(&bob, "t/#", 1) == 1);
+    CHECK("sent", client_publish(&alice, "t/1", "12345", 1) == GH_BROKER_POSTED);
+    CHECK("sent", client_publish(&alice, "t/1", "123", 1) == GH_BROKER_POSTED);
+    RIG_AWAIT(&rig, "one goes out", bob.seen_count == 1);
+    rig_settle(&rig);
+    gh_broker_each(rig.broker, 2, note_view, text);
+    CHECK("all of it", strcmp(text, "bob:11 q2+8 f1 l0 s1=t/#;") == 0);
+    text[0] = '\0';
+    client_detach(&bob, quietly);
+    gh_broker_each(rig.broker, 0, note_view, text);
+    CHECK("of all devices", strstr(text, "alice:11 q0+0") != NULL && strstr(text, "bob:01 q2+8"));
+    struct gh_broker_status status = gh_broker_status(rig.broker);
+    CHECK("counted", status.sessions == 2 && status.connected == 1 && status.subscriptions == 1);
+    CHECK("counted", status.queued == 2 && status.journal_bytes > 0);
+    end();
+}
+
+int main(void)
+{
+    test_takeover();
+    test_takeover_waits();
+    test_takeover_storm();
+    test_expiry();
+    test_wills();
+    test_will_over_restart();
+    test_forget();
+    test_views();
+    return check_report();
+}
