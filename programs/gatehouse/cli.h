@@ -8,7 +8,10 @@
 #include "base/error.h"
 #include <jansson.h>
 
-enum { CLI_ARGUMENTS_MAX = 8, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_ARGUMENTS_MAX = 72, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* `arguments_count` of a command that takes one and more. */
+#define CLI_ANY_ARGUMENTS SIZE_MAX
 
 struct cli_option {
     const char *name, *value; /* value "" for a flag */
@@ -99,6 +102,7 @@ int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
+int run_tenant_relax(struct cli *cli);    /* operate.c */
 int run_connection_show(struct cli *cli); /* operate.c */
 int run_device_ban(struct cli *cli);
 int run_device_trace(struct cli *cli); /* trace.c */

@@ -25,7 +25,10 @@ const struct cli_command cli_commands[] = {
     {"tenant", "list", "", 0, "…", "list the tenants", run_call, "GET", "/api/v1/tenants",
      "tenants", "name google_project azure_hub aws_account created_at"},
     {"tenant", "show", "TENANT", 1, "…", "show a tenant", run_call, "GET", TENANT, NULL,
-     "name google_project azure_hub aws_account created_at"},
+     "name google_project azure_hub aws_account durability.relaxed created_at"},
+    {"tenant", "relax", "TENANT FILTER…", CLI_ANY_ARGUMENTS, "… none!",
+     "acknowledge messages on these topics before they are safe; --none: on no topic, the default",
+     run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 

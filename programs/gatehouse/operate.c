@@ -37,3 +37,14 @@ int run_device_ban(struct cli *cli)
     return cli_call(cli,
                     for_s > 0 ? json_pack("{s:I}", "for_s", (json_int_t)for_s) : json_object());
 }
+
+int run_tenant_relax(struct cli *cli)
+{
+    bool none = cli_option(cli, "none") != NULL;
+    if (none == (cli->arguments_count > 1))
+        return cli_usage(cli, "name the topic filters, or say --none");
+    json_t *list = json_array();
+    for (size_t i = 1; i < cli->arguments_count; i++)
+        json_array_append_new(list, json_string(cli->arguments[i]));
+    return cli_call(cli, json_pack("{s:o}", "relaxed", list));
+}

@@ -12,6 +12,7 @@
 #include "policy/permission.h"
 #include "registry/directory.h"
 #include "wire/json.h"
+#include <pthread.h>
 
 enum { CALL_CAPTURES_MAX = 4, CALL_COOKIE_MAX = 256 };
 
@@ -22,6 +23,7 @@ struct gh_api {
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
     struct trace_streams *trace_streams;
+    pthread_mutex_t settings_lock; /* one change of a tenant's settings at a time */
     int64_t started_ms;
 };
 
@@ -96,6 +98,7 @@ handler api_device_log, api_refusals, api_telemetry;                       /* hi
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
 handler api_connection_list, api_device_connections; /* connections.c */
 handler api_kick, api_ban, api_unban;                /* bans.c */
+handler api_durability_get, api_durability_put;      /* durability.c */
 handler api_trace;                                   /* trace.c */
 handler api_stream;                                  /* stream.c */
 

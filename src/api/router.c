@@ -59,6 +59,8 @@ static const struct route routes[] = {
     {"DELETE", DEVICE "/ban", api_unban, P(DEVICES_BAN), TENANT},
     {"GET", DEVICE "/trace", api_trace, P(DEVICES_TRACE), TENANT},
     {"GET", DEVICE "/connections", api_device_connections, P(DEVICES_GET), TENANT},
+    {"GET", "/api/v1/tenants/{t}/durability", api_durability_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/durability", api_durability_put, P(TENANTS_UPDATE), TENANT | BODY},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
     {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY},
