@@ -48,3 +48,45 @@ int run_tenant_relax(struct cli *cli)
         json_array_append_new(list, json_string(cli->arguments[i]));
     return cli_call(cli, json_pack("{s:o}", "relaxed", list));
 }
+
+/* The options that were given as an object; NULL when there are none or one is no number. */
+static json_t *read_limits(struct cli *cli, bool *good)
+{
+    static const struct {
+        const char *option, *key;
+    } limits[] = {{"connections", "connections_max"},
+                  {"messages-per-second", "messages_per_second"}};
+    json_t *body = cli_option(cli, "default") != NULL ? json_object() : NULL;
+    *good = true;
+    for (size_t i = 0; i < GH_COUNT(limits); i++) {
+        const char *text = cli_option(cli, limits[i].option);
+        uint64_t number;
+        if (text == NULL)
+            continue;
+        *good = *good && gh_slice_to_u64(gh_slice_text(text), &number) && number <= UINT32_MAX;
+        if (!*good)
+            continue;
+        body = body != NULL ? body : json_object();
+        json_object_set_new(body, limits[i].key, json_integer((json_int_t)number));
+    }
+    return body;
+}
+
+int run_tenant_limits(struct cli *cli)
+{
+    bool good;
+    json_t *body = read_limits(cli, &good), *answer = NULL;
+    if (!good || (cli_option(cli, "default") != NULL && json_object_size(body) > 0)) {
+        json_decref(body);
+        return cli_usage(cli, "give numbers, or --default alone");
+    }
+    struct client *client = client_open(cli);
+    good = client != NULL &&
+           client_call(client, body != NULL ? "PUT" : "GET", cli_path(cli), body, &answer);
+    if (good)
+        output_answer(cli, answer);
+    json_decref(answer);
+    json_decref(body);
+    client_close(client);
+    return good ? EXIT_SUCCESS : cli_fail(cli);
+}

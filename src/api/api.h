@@ -23,6 +23,7 @@ struct gh_log;
 struct gh_loop;
 struct gh_operators;
 struct gh_pubsub;
+struct gh_quotas;
 struct gh_sessions;
 struct gh_store;
 struct gh_telemetry;
@@ -48,6 +49,7 @@ struct gh_api_services {
     struct gh_sessions *sessions;
     struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_traces *traces;
+    struct gh_quotas *quotas; /* NULL: tenants have no ceilings */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */

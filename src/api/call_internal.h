@@ -99,6 +99,7 @@ handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_d
 handler api_connection_list, api_device_connections; /* connections.c */
 handler api_kick, api_ban, api_unban;                /* bans.c */
 handler api_durability_get, api_durability_put;      /* durability.c */
+handler api_limits_get, api_limits_put;              /* limits.c */
 handler api_trace;                                   /* trace.c */
 handler api_stream;                                  /* stream.c */
 

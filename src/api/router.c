@@ -61,6 +61,8 @@ static const struct route routes[] = {
     {"GET", DEVICE "/connections", api_device_connections, P(DEVICES_GET), TENANT},
     {"GET", "/api/v1/tenants/{t}/durability", api_durability_get, P(TENANTS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/durability", api_durability_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/limits", api_limits_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/limits", api_limits_put, P(TENANTS_UPDATE), TENANT | BODY},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
     {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY},

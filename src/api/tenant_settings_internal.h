@@ -8,6 +8,8 @@
 /* Tells the broker what is stored; a document that cannot be read is logged and passed over. False
  * when the store does not answer. */
 GH_MUST_USE bool durability_load(struct gh_api *api, struct gh_error *error);
+/* The same for the tenants' own ceilings. */
+GH_MUST_USE bool limits_load(struct gh_api *api, struct gh_error *error);
 /* {"relaxed": […]}; a new reference. */
 json_t *durability_to_json(struct call *call, int64_t tenant);
 

@@ -161,6 +161,8 @@ static void leave(struct link *link, enum gh_session_end why, const char *detail
     if (link->serial == 0)
         return;
     gh_sessions_leave(services->sessions, link->device, link->serial);
+    if (link->view->quota != NULL)
+        gh_quota_leave(link->view->quota);
     gh_map_remove(&link->port->links, key_of(&link->serial));
     link->serial = 0;
     if (!link->admitted) { /* refusals were noted where they were decided */
@@ -233,6 +235,15 @@ static void *open_link(void *context, struct gh_conn *conn)
     return link;
 }
 
+/* Once for each time that it is slowed down. */
+static void count_throttle(struct link *link)
+{
+    bool throttled = gh_session_throttled(link->session);
+    if (throttled && !link->throttled)
+        gh_metric_add(link->port->front->services.metrics, GH_METRIC_devices_throttled_total, 1);
+    link->throttled = throttled;
+}
+
 static size_t input(void *state, struct gh_slice bytes)
 {
     struct link *link = state;
@@ -240,6 +251,7 @@ static size_t input(void *state, struct gh_slice bytes)
                                        gh_conn_out(link->conn));
     gh_metric_add(link->port->front->services.metrics, GH_METRIC_bytes_received_total,
                   (int64_t)consumed);
+    count_throttle(link);
     link_settle(link);
     return consumed;
 }

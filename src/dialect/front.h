@@ -20,6 +20,7 @@
 
 struct gh_broker;
 struct gh_front;
+struct gh_quotas;
 struct gh_sessions;
 struct gh_traces;
 struct gh_trail;
@@ -48,6 +49,7 @@ struct gh_front_services {
     struct gh_session_limits route_limits; /* of those that do */
     struct gh_broker *broker;              /* NULL: no dialect routes */
     uint32_t expiry_max_s;                 /* of a stored session; UINT32_MAX: for ever */
+    struct gh_quotas *quotas;              /* of tenants; NULL: no ceilings */
     size_t sessions_of_device_max;         /* connections of one device at a time */
     int64_t (*utc_ms)(void);
 };

@@ -88,12 +88,36 @@ static uint64_t client_key(const struct link *link)
 
 static void leave(struct link *link)
 {
+    if (link->view->quota != NULL)
+        gh_quota_leave(link->view->quota);
     gh_sessions_leave(link->port->front->services.sessions, link->device, link->serial);
     gh_map_remove(&link->port->links, gh_slice(&link->serial, sizeof link->serial));
     link->serial = 0;
 }
 
-/* Takes its place among the sessions; false when there is no memory. */
+struct search {
+    uint64_t client_key;
+    bool found;
+};
+
+static void find_client(void *context, const struct gh_presence *presence)
+{
+    struct search *search = context;
+    search->found |= presence->client_key == search->client_key;
+}
+
+/* Takes a place in the tenant's quota. */
+static bool has_place(struct link *link)
+{
+    struct search same = {client_key(link), false};
+    if (link->view->quota == NULL)
+        return true;
+    gh_sessions_of(link->port->front->services.sessions, link->device, find_client, &same);
+    return gh_quota_enter(link->view->quota, same.found);
+}
+
+/* Takes its place among the sessions; false when there is no memory, and then its place in the
+ * quota is given back. */
 static bool enter(struct link *link, int64_t now_ms)
 {
     const struct gh_front_services *services = &link->port->front->services;
@@ -110,8 +134,11 @@ static bool enter(struct link *link, int64_t now_ms)
     copy_text(presence.credential, sizeof presence.credential, link->credential);
     if (link->routed != NULL)
         copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
-    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
+    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence)) {
+        if (link->view->quota != NULL)
+            gh_quota_leave(link->view->quota);
         return false;
+    }
     link->serial = presence.serial;
     if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL)) {
         link_trace_known(link, link->device); /* a reader who came before finds it by order */
@@ -262,6 +289,11 @@ static void decide(struct link *link, struct task *task)
                     refusal == GH_SESSION_REFUSED_UNAUTHORISED ? "POLICY"
                                                                : gh_session_refusal_name(refusal),
                     why);
+        return;
+    }
+    if (!has_place(link)) {
+        link_refuse(link, GH_SESSION_REFUSED_QUOTA, "TENANT_CONNECTIONS",
+                    "the tenant has as many connections as it may");
         return;
     }
     if (!enter(link, now_ms)) {

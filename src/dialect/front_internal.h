@@ -11,12 +11,14 @@
 #include "policy/statement.h"
 #include "pubsub/pubsub.h"
 #include "route/broker.h"
+#include "route/quota.h"
 #include "route/sessions.h"
 
 /* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block.
  */
 struct view {
     int64_t registry, tenant;
+    struct gh_quota *quota; /* of the tenant; NULL: no ceilings */
     size_t refs;
     bool reloading;
     struct gh_slice tenant_name, dialect_tenant, name, location, state_topic;
@@ -74,6 +76,7 @@ struct link {
     struct gh_conn *conn; /* NULL once it is closed */
     bool closing;         /* it is being closed and only good for its address */
     bool admitted;
+    bool throttled; /* its input was held for its rate */
     struct gh_session *session;
     const struct gh_dialect *dialect;
     struct view *view;

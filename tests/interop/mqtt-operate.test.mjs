@@ -18,8 +18,8 @@ const get = async (path) => {
   return answer.body;
 };
 
-before(async () => {
-  server = await (await Server.create()).start();
+// A tenant with two registries and devices that may do anything below free/.
+async function prepare() {
   await server.cli('tenant', 'create', 'acme');
   await server.cli('registry', 'create', 'acme/plant');
   await server.cli('registry', 'create', 'acme/office');
@@ -32,6 +32,10 @@ before(async () => {
     const made = await call('POST', `${tenant}/registries/${registry}/devices`, { id, credentials: [{ password: secret }] });
     assert.equal(made.status, 201, made.text);
   }
+}
+before(async () => {
+  server = await (await Server.create()).start();
+  await prepare();
 });
 after(async () => {
   const end = await server?.stop();
@@ -328,4 +332,91 @@ test('a tenant relaxes topics: said on the tenant, kept over a restart, taken ba
   assert.equal((await server.tryCli(['tenant', 'relax', 'acme', 'a', '--none'])).code, 2);
   await server.cli('tenant', 'relax', 'acme', '--none');
   assert.deepEqual((await get(tenant)).durability, { relaxed: [] });
+});
+
+test('a tenant has ceilings of its own', async () => {
+  assert.deepEqual(await get(`${tenant}/limits`), { connections_max: 0, messages_per_second: 0, connections: 0, own: {} });
+  const counts = async (name) => Number(new RegExp(`^gatehouse_${name} (\\d+)$`, 'm').exec((await call('GET', '/metrics')).text)[1]);
+  await server.cli('tenant', 'limits', 'acme', '--connections', '2', '--messages-per-second', '5');
+  const first = await connect('valve'), second = await connect('pump');
+  assert.equal(await refusal('fan'), 0x97);
+  assert.equal(await counts('connects_refused_total\\{reason="TENANT_CONNECTIONS"\\}'), 1);
+  assert.equal((await get(`${tenant}/limits`)).connections, 2);
+  const again = await connect('valve'); // the same client takes its own place over
+  await first.closed;
+  await second.endAsync();
+  await eventually(async () => (await get(`${tenant}/limits`)).connections === 1);
+  const old = await connect('fan', { protocolVersion: 4 });
+
+  const denied = await counts('publishes_denied_total\\{reason="TENANT_RATE"\\}');
+  const results = await Promise.allSettled(Array.from({ length: 20 }, () => again.publishAsync('free/rate', 'x', { qos: 1 })));
+  const refused = results.filter(({ status }) => status === 'rejected').length;
+  assert.ok(refused >= 10 && refused <= 15, `${refused} of 20 over 5 per second`);
+  assert.equal(await counts('publishes_denied_total\\{reason="TENANT_RATE"\\}') - denied, refused);
+  const { entries } = await get(`${plant}/devices/valve/log`);
+  assert.equal(entries.filter(({ reason }) => reason === 'TENANT_RATE').length, 1, 'told once, counted each time');
+  for (let i = 0; i < 6; i++) old.publish('free/rate', 'x', { qos: 1 });
+  await old.closed; // 3.1.1 has no word for it
+  assert.equal((await get(`${plant}/devices/fan/log`)).entries.find(({ kind }) => kind === 'disconnect').reason, 'RATE');
+
+  assert.match(await server.cli('tenant', 'limits', 'acme'), /connections_max +2/);
+  await server.cli('tenant', 'limits', 'acme', '--connections', '0');
+  assert.deepEqual((await get(`${tenant}/limits`)).own, { connections_max: 0 });
+  assert.equal(await refusal('fan'), 'accepted');
+  await server.cli('tenant', 'limits', 'acme', '--default');
+  assert.deepEqual((await get(`${tenant}/limits`)).own, {});
+  for (const body of [{ connections_max: -1 }, { connections_max: 1e10 }, { messages_per_second: 'x' }, { more: 1 }]) {
+    assert.equal((await call('PUT', `${tenant}/limits`, body)).status, 400, JSON.stringify(body));
+  }
+  assert.equal((await server.tryCli(['tenant', 'limits', 'acme', '--connections', 'x'])).code, 2);
+  assert.equal((await server.tryCli(['tenant', 'limits', 'acme', '--connections', '1', '--default'])).code, 2);
+  again.end(true);
+});
+
+test('the ceilings of the configuration hold, and are counted', async (t) => {
+  const options = { 'device-connections-max': 2, 'device-packet-bytes-max': 2048, 'device-inflight-max': 5, 'device-queue-messages-max': 3,
+    'device-subscriptions-max': 2, 'device-session-expiry-max-s': 60, 'device-messages-per-second': 50, 'tenant-sessions-max': 3,
+    'tenant-retained-messages-max': 1 };
+  const outer = [server, token];
+  t.after(async () => { await server.close(); [server, token] = outer; });
+  server = await (await Server.create({ options: Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]) })).start();
+  await prepare();
+  const count = async (name) => Number(new RegExp(`^gatehouse_${name} (\\d+)$`, 'm').exec((await call('GET', '/metrics')).text)[1]);
+  let connack;
+  const one = await connect('pump', { clean: false, properties: { sessionExpiryInterval: 3600 } });
+  await new Promise((done) => { // again, to see the CONNACK
+    const look = mqtt.connect({ host: '127.0.0.1', port: server.port, protocol: 'mqtts', ca: server.ca, username: 'acme/plant/pump', password: secret,
+      clientId: 'pump-1', reconnectPeriod: 0, protocolVersion: 5, clean: false, properties: { sessionExpiryInterval: 3600 } });
+    look.on('connect', (packet) => { connack = packet; look.end(true, {}, done); });
+  });
+  await one.closed;
+  assert.equal(connack.properties.maximumPacketSize, 2048);
+  assert.equal(connack.properties.receiveMaximum, 5);
+  assert.equal(connack.properties.sessionExpiryInterval, 60);
+
+  const sub = await connect('pump', { clean: false, properties: { sessionExpiryInterval: 60 } });
+  await sub.subscribeAsync({ 'free/a': { qos: 1 }, 'free/b': { qos: 1 }, 'free/c': { qos: 1 } }).catch(() => {});
+  assert.equal(await count('subscribes_denied_total\\{reason="SUBSCRIPTIONS_LIMIT"\\}'), 1);
+  assert.equal((await rows(`${plant}/devices/pump/connections`))[0].subscriptions_count, 2);
+  sub.end(true);
+  await eventually(async () => (await rows(`${plant}/devices/pump/connections`))[0].state === 'offline');
+
+  const two = await connect('valve'), three = await connect('valve', { clientId: 'valve-2' });
+  assert.equal(await refusal('valve', { clientId: 'valve-3' }), 0x97, 'a third of the device');
+  for (let i = 0; i < 5; i++) await two.publishAsync('free/a', `${i}`, { qos: 1 });
+  const [away] = await rows(`${plant}/devices/pump/connections`);
+  assert.equal(away.queued, 3);
+  assert.equal(away.dropped, 2);
+  assert.equal(await count('messages_dropped_total'), 2);
+  await two.publishAsync('free/kept/1', 'x', { qos: 1, retain: true });
+  await assert.rejects(two.publishAsync('free/kept/2', 'x', { qos: 1, retain: true }));
+  assert.equal(await count('publishes_denied_total\\{reason="RETAINED_LIMIT"\\}'), 1);
+  assert.equal(await refusal('fan'), 0x97, 'the tenant has three sessions');
+  assert.equal(await count('connects_refused_total\\{reason="SESSIONS_LIMIT"\\}'), 1);
+  assert.equal(await count('devices_throttled_total'), 0);
+  await Promise.all(Array.from({ length: 60 }, () => two.publishAsync('free/x', 'x', { qos: 0 })));
+  await eventually(async () => await count('devices_throttled_total') >= 1);
+  three.publish('free/x', 'x'.repeat(3000), { qos: 0 });
+  assert.equal((await three.closed)?.reasonCode, 0x95);
+  two.end(true);
 });
