@@ -29,6 +29,39 @@ const EXPLANATIONS: Record<string, Explanation> = {
   BLOCKED: row('registry', 'Device is blocked',
     'An operator has blocked this device; it may not connect.',
     'Unblock it on its page when it should work again.'),
+  BANNED: row('registry', 'Device is banned',
+    'An operator keeps this device out for a while; the detail says until when.',
+    'Wait until the ban is over, or lift it on the device’s page.'),
+  SECRET: row('device', 'Wrong password',
+    'The password is none of those that are on file for the device.',
+    'Set the password on the device again, or give the device a new one here.'),
+  POLICY: row('registry', 'Not allowed by policy',
+    'No policy allows it, or one denies it. The detail names the topic, and the statement that denies.',
+    'Ask “gatehouse policy explain” for this device, then change or attach a policy.'),
+  QUOTA: row('registry', 'Too many at once',
+    'The device has as many connections as it may have at a time.',
+    'Close the ones that are not needed; two programs may be sharing one identity.'),
+  TENANT_CONNECTIONS: row('registry', 'Tenant has too many connections',
+    'All devices of the tenant together have as many connections as it may have.',
+    'Raise its ceiling with “gatehouse tenant limits”, or find out who keeps so many.'),
+  SESSIONS_LIMIT: row('server', 'Tenant has too many sessions',
+    'The tenant has as many MQTT sessions as one may have, those of clients that are away included.',
+    'Let clients ask for a shorter session expiry, or raise tenant.sessions_max.'),
+  JOURNAL_FULL: row('server', 'Sessions cannot be written',
+    'The journal of MQTT sessions cannot grow, so that nothing new is promised.',
+    'Free space on the file system of the data folder; it recovers by itself.'),
+  TENANT_RATE: row('registry', 'Tenant is too fast',
+    'The devices of the tenant together publish more messages per second than it may. This entry comes every ten seconds at most.',
+    'Raise the tenant’s ceiling with “gatehouse tenant limits”, or publish less.'),
+  RETAINED_LIMIT: row('server', 'Too many retained messages',
+    'The tenant’s retained messages are at their ceiling.',
+    'Clear those that nobody needs, by an empty retained message on the topic.'),
+  SUBSCRIPTIONS_LIMIT: row('device', 'Too many subscriptions',
+    'The session has as many subscriptions as one may have.',
+    'Subscribe to fewer filters with wildcards.'),
+  QUEUE_FULL: row('device', 'Queue was full',
+    'Messages for this session were dropped because too many waited; the detail says how many.',
+    'Let the client read faster or connect more often, or subscribe to less.'),
   MQTT_DISABLED: row('registry', 'MQTT is switched off',
     'The device’s registry does not take MQTT connections.',
     'Switch MQTT on in the registry, or use HTTPS.'),
@@ -109,6 +142,14 @@ const EXPLANATIONS: Record<string, Explanation> = {
   REGISTRY_DISABLED: row('registry', 'Registry stopped taking MQTT',
     'MQTT was switched off in the registry while the device was connected.',
     'Switch MQTT on in the registry when its devices should come back.'),
+  KICKED: row('nobody', 'Disconnected by an operator',
+    'An operator ended the connection.', 'Nothing to do: the device may connect again at once.'),
+  RECEIVE_MAX: row('device', 'Too much unanswered',
+    'The device sent more messages than the server had room for before it answered (Receive Maximum).',
+    'Let the device wait for acknowledgements; a good MQTT 5 library does.'),
+  TOPIC_ALIAS: row('device', 'Wrong topic alias',
+    'The device used a topic alias of 0, or one above what it was told.',
+    'Update or fix the device’s MQTT library.'),
   TOPIC_FORBIDDEN: row('device', 'Forbidden topic',
     'The device used a topic that is not its own.',
     'Devices publish to /devices/ID/events, /events/CHANNEL and /state, with their own id.'),
@@ -174,12 +215,18 @@ const DEEDS: Record<string, string> = {
   BLOCKED: 'blocked it',
   UNBLOCKED: 'unblocked it',
   DELETED: 'deleted it',
+  KICKED: 'disconnected it',
+  BANNED: 'banned it',
+  UNBANNED: 'lifted its ban',
+  TRACE_BEGAN: 'began to read its packets',
+  TRACE_ENDED: 'no longer reads its packets',
 };
 
-/** "admin blocked it", from an operator's entry. */
+/** "admin blocked it", "admin banned it, for 600 s", from an operator's entry. */
 export function deed(reason: string | null, who: string | null): string {
   const what = reason ? (DEEDS[reason] ?? reason.replace(/_/g, ' ').toLowerCase()) : '';
-  return [who || 'An operator', what].filter(Boolean).join(' ');
+  const [name, ...more] = (who ?? '').split(', ');
+  return [[name || 'An operator', what].filter(Boolean).join(' '), ...more].join(', ');
 }
 
 export const LOG_KINDS: readonly string[] = Object.keys(KINDS);
