@@ -188,6 +188,7 @@ struct session {
     uint64_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     struct taken *taken;
     size_t taken_count, taken_capacity;
+    size_t taken_flying; /* QoS 2 publishes whose record is under way */
 };
 
 enum attachment_state { ATTACHMENT_WAITING, ATTACHMENT_HELD, ATTACHMENT_FAILED, ATTACHMENT_LEFT };

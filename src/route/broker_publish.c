@@ -152,6 +152,7 @@ void session_add_taken(struct session *session, uint16_t packet_id)
     }
     if (session->taken_count < session->taken_capacity)
         session->taken[session->taken_count++] = (struct taken){.packet_id = packet_id};
+    session->taken_flying++;
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -216,6 +217,13 @@ static void free_post(struct post *post)
     free(post);
 }
 
+static void note_landed(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    session->taken_flying--;
+    pthread_mutex_unlock(&session->lock);
+}
+
 static void finish(struct post *post, bool stored)
 {
     struct gh_broker *broker = post->port->broker;
@@ -224,6 +232,8 @@ static void finish(struct post *post, bool stored)
             place_stored(post, &post->places[i]);
         else
             place_failed(&post->places[i]);
+    if (post->from != NULL)
+        note_landed(post->from);
     if (stored) {
         int64_t bytes = (int64_t)post->message->payload.size + LIVE_OVERHEAD_BYTES;
         atomic_fetch_add(&broker->live_bytes, bytes * (int64_t)post->count);

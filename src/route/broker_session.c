@@ -180,6 +180,17 @@ static void free_attachment(struct gh_attachment *attachment)
     free(attachment);
 }
 
+static struct gh_attachment *of_letter(struct gh_letter *letter)
+{
+    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
+}
+
+static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
+{
+    attachment->letter.open = open;
+    port_send(attachment->port, &attachment->letter);
+}
+
 static void answer(struct gh_attachment *attachment, enum gh_error_code result)
 {
     attachment->state = result == GH_OK ? ATTACHMENT_HELD : ATTACHMENT_FAILED;
@@ -236,15 +247,42 @@ struct attaching {
     struct gh_attachment *attachment;
 };
 
-static void attach_stored(struct waiter *waiter, bool stored)
+/* Publishes of the connection before stood in front of this record, so that they are decided; but
+ * its loop may not have heard yet which packet ids are taken and which are not. */
+static bool landed(struct session *session)
 {
-    struct gh_attachment *attachment = ((struct attaching *)waiter)->attachment;
-    free(waiter);
+    pthread_mutex_lock(&session->lock);
+    bool all = session->taken_flying == 0;
+    pthread_mutex_unlock(&session->lock);
+    return all;
+}
+
+static void settle_attached(struct gh_attachment *attachment);
+
+static void open_attached(struct gh_letter *letter)
+{
+    settle_attached(of_letter(letter));
+}
+
+static void settle_attached(struct gh_attachment *attachment)
+{
+    if (attachment->state != ATTACHMENT_LEFT && !landed(attachment->session)) {
+        travel(attachment, open_attached);
+        return;
+    }
     attachment->travelling = false;
     if (attachment->state == ATTACHMENT_LEFT)
         free_attachment(attachment);
     else
-        answer(attachment, stored ? GH_OK : GH_ERROR_LOG_FULL);
+        answer(attachment, attachment->result);
+}
+
+static void attach_stored(struct waiter *waiter, bool stored)
+{
+    struct gh_attachment *attachment = ((struct attaching *)waiter)->attachment;
+    free(waiter);
+    attachment->result = stored ? GH_OK : GH_ERROR_LOG_FULL;
+    settle_attached(attachment);
 }
 
 static void journal_attached(struct gh_attachment *attachment, struct session *session)
@@ -368,11 +406,6 @@ static void granted(struct gh_attachment *attachment)
     }
 }
 
-static struct gh_attachment *of_letter(struct gh_letter *letter)
-{
-    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
-}
-
 static void open_granted(struct gh_letter *letter)
 {
     struct gh_attachment *attachment = of_letter(letter);
@@ -398,12 +431,6 @@ static void come_back(struct gh_attachment *attachment)
 static void open_returned(struct gh_letter *letter)
 {
     come_back(of_letter(letter));
-}
-
-static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
-{
-    attachment->letter.open = open;
-    port_send(attachment->port, &attachment->letter);
 }
 
 /* At home: hands the session over to who claimed it. */
