@@ -175,10 +175,11 @@ static void clean_change(struct cleaner *cleaner, const struct gh_journal_change
     if (session == NULL)
         return;
     pthread_mutex_lock(&session->lock);
-    if (!session->gone) {
-        if (change->kind == GH_JOURNAL_SESSION || change->kind == GH_JOURNAL_DETACHED)
+    if (change->kind == GH_JOURNAL_SESSION || change->kind == GH_JOURNAL_DETACHED) {
+        if (!session->buried) /* nothing may stand behind its end */
             clean_session(cleaner, session);
-        else if (change->kind == GH_JOURNAL_FILTER)
+    } else if (!session->gone) {
+        if (change->kind == GH_JOURNAL_FILTER)
             clean_filter(cleaner, session, change->filter);
         else if (change->kind == GH_JOURNAL_TAKEN)
             clean_taken(cleaner, session, change->packet_id);
