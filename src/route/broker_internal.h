@@ -293,8 +293,9 @@ struct publish_call {
 enum gh_broker_posted space_publish(struct port *port, struct space *space,
                                     const struct gh_broker_publish *publish,
                                     const struct publish_call *call);
-/* One message for one session: retained ones, and what a lost member of a group had. */
-void session_send(struct port *port, struct session *session, struct gh_route_message *message,
+/* One message for one session: retained ones, and what a lost member of a group had. False: it has
+ * ended. */
+bool session_send(struct port *port, struct session *session, struct gh_route_message *message,
                   uint8_t flags);
 void session_drop_body(struct session *session, struct gh_queue_entry *entry);
 void session_add_taken(struct session *session, uint16_t packet_id);

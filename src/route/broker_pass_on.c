@@ -72,12 +72,12 @@ static void give_to_other(const struct passing *passing, struct gh_route_message
         struct target how;
         if (!gh_mqtt_filter_matches(passing->groups[i]->inner, message->topic))
             continue;
-        struct session *other = group_choose(passing->groups[i], &how);
-        if (other == NULL)
-            continue;
-        session_send(passing->port, other, message, GH_TARGET_SHARED | 1);
-        session_unref(other);
-        return;
+        for (struct session *other; (other = group_choose(passing->groups[i], &how)) != NULL;) {
+            bool there = session_send(passing->port, other, message, GH_TARGET_SHARED | 1);
+            session_unref(other);
+            if (there)
+                return;
+        }
     }
 }
 
