@@ -469,7 +469,10 @@ static void detach_all(struct history *history)
     for (size_t i = 0; i < GH_COUNT(all); i++)
         if (all[i]->attachment != NULL)
             client_detach(all[i], (struct gh_detach){0});
-    rig_await_ends(&history->rig);
+    if (history->power) /* without it nothing ends */
+        rig_settle(&history->rig);
+    else
+        rig_await_ends(&history->rig);
 }
 
 static bool is_dead(struct history *history)

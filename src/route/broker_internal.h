@@ -269,6 +269,8 @@ void session_bury(struct session *session);
 /* --- broker_pass_on.c */
 struct passing *passing_new(struct session *session); /* NULL: it is in no group */
 void passing_free(struct passing *passing);
+/* Whether the shared subscription is one of those. */
+bool passing_names(const struct passing *passing, struct gh_slice filter);
 void session_pass_on(struct session *session); /* then session_bury */
 
 /* --- broker_subscribe.c */
@@ -293,10 +295,13 @@ struct publish_call {
 enum gh_broker_posted space_publish(struct port *port, struct space *space,
                                     const struct gh_broker_publish *publish,
                                     const struct publish_call *call);
-/* One message for one session: retained ones, and what a lost member of a group had. False: it has
- * ended. */
-bool session_send(struct port *port, struct session *session, struct gh_route_message *message,
-                  uint8_t flags);
+/* One message for one session: retained ones, and what a lost member of a group had. Any thread,
+ * for `port`. SENT: it is in its queue, or was dropped as that is full. SENDING: `call->done` will
+ * say on the port's loop whether it is stored. */
+enum session_sent { SESSION_GONE, SESSION_SENT, SESSION_SENDING, SESSION_FAILED };
+enum session_sent session_send(struct port *port, struct session *session,
+                               struct gh_route_message *message, uint8_t flags,
+                               const struct publish_call *call);
 void session_drop_body(struct session *session, struct gh_queue_entry *entry);
 void session_add_taken(struct session *session, uint16_t packet_id);
 void session_remove_taken(struct session *session, uint16_t packet_id);

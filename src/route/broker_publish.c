@@ -442,8 +442,9 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
 }
 
 /* The message for this session alone gets a record of its own. */
-static bool send_stored(struct port *port, struct session *session,
-                        const struct gh_route_message *message, uint8_t flags)
+static enum session_sent send_stored(struct port *port, struct session *session,
+                                     const struct gh_route_message *message, uint8_t flags,
+                                     const struct publish_call *call)
 {
     bool gone = false;
     struct gh_route_draft draft = {.tenant = message->tenant,
@@ -456,33 +457,37 @@ static bool send_stored(struct port *port, struct session *session,
                                    .targets_max = 1};
     struct gh_route_message *copy = gh_route_message_new(&draft);
     struct post *post = calloc(1, sizeof *post + sizeof post->places[0]);
-    uint64_t sequence = copy != NULL && post != NULL ? put(session, copy, flags, true, &gone) : 0;
+    bool memory = copy != NULL && post != NULL;
+    uint64_t sequence = memory ? put(session, copy, flags, true, &gone) : 0;
     if (sequence == 0) {
         gh_route_message_unref(copy);
         free(post);
-        return !gone;
+        return gone ? SESSION_GONE : memory ? SESSION_SENT : SESSION_FAILED;
     }
     gh_route_message_add(copy, &(struct gh_route_target){session->number, sequence, flags});
     post->port = port;
     post->space = session->space;
     post->message = copy;
+    post->call = *call;
     post->durable = true;
     post->places[post->count++] = (struct place){session_ref(session), sequence};
     if (append(post))
-        return true;
+        return SESSION_SENDING;
+    post->call.done = NULL;
     finish(post, false);
     free_post(post);
-    return true;
+    return SESSION_FAILED;
 }
 
-bool session_send(struct port *port, struct session *session, struct gh_route_message *message,
-                  uint8_t flags)
+enum session_sent session_send(struct port *port, struct session *session,
+                               struct gh_route_message *message, uint8_t flags,
+                               const struct publish_call *call)
 {
     bool gone;
     if (session->stored && (flags & GH_TARGET_QOS) > 0)
-        return send_stored(port, session, message, flags);
+        return send_stored(port, session, message, flags, call);
     (void)put(session, message, flags, false, &gone);
-    return !gone;
+    return gone ? SESSION_GONE : SESSION_SENT;
 }
 
 /* --- the public face */

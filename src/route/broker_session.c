@@ -569,12 +569,12 @@ void session_bury(struct session *session)
 {
     struct gh_broker *broker = session->broker;
     struct passing *passing = session->passing;
-    session->passing = NULL;
-    passing_free(passing);
     pthread_mutex_lock(&session->lock);
+    session->passing = NULL;
     session->buried = true;
     drop_queue(session); /* who still has a reference does not keep what was queued */
     pthread_mutex_unlock(&session->lock);
+    passing_free(passing);
     broker_live(session, session_live_bytes(session), -1);
     if (session->stored) {
         struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE,
