@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 enum {
-    ACCEPTS_PER_TURN = 64,
-    HOLD_MS = 5,    /* while the handshakes that were accepted are worked off */
-    PAUSE_MS = 100, /* after the system had no descriptor or memory for another connection */
+    ACCEPTS_PER_TURN = 16, /* about 20 us each */
+    HOLD_MS = 5,           /* while the handshakes that were accepted are worked off */
+    PAUSE_MS = 100,        /* after the system had no descriptor or memory for another connection */
 };
 
 /* Counted: its owner, each of its connections and each connection on its way to a loop. */

@@ -231,6 +231,7 @@ static void free_session(struct session *session)
 {
     session->gone = true;
     session->attachment = NULL;
+    passing_free(session->passing);
     session_unsubscribe_all(session);
     session_unref(session);
 }
@@ -244,7 +245,7 @@ void gh_broker_close(struct gh_broker *broker)
     gh_broker_stop(broker);
     for (size_t i = 0; i < broker->ports_count; i++)
         port_forget_matches(&broker->ports[i]);
-    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
+    for (void *session; gh_map_next(&broker->by_number, &at, &key, &session);)
         free_session(session);
     for (size_t i = 0; i < broker->ports_count; i++)
         port_close(&broker->ports[i]);

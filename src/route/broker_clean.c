@@ -147,6 +147,20 @@ static void clean_filter(struct cleaner *cleaner, struct session *session, struc
                                                      .identifier = subscription->identifier});
 }
 
+/* Of one that has ended but not passed on yet what it had: after a restart its groups must be
+ * known.
+ */
+static void clean_left_filter(struct cleaner *cleaner, struct session *session,
+                              struct gh_slice filter)
+{
+    if (!passing_names(session->passing, filter))
+        return;
+    send_change(cleaner, &(struct gh_journal_change){.kind = GH_JOURNAL_FILTER,
+                                                     .session = session->number,
+                                                     .filter = filter,
+                                                     .options = 1});
+}
+
 static void clean_taken(struct cleaner *cleaner, struct session *session, uint16_t packet_id)
 {
     for (size_t i = 0; i < session->taken_count; i++)
@@ -175,10 +189,14 @@ static void clean_change(struct cleaner *cleaner, const struct gh_journal_change
     if (session == NULL)
         return;
     pthread_mutex_lock(&session->lock);
-    if (!session->gone) {
-        if (change->kind == GH_JOURNAL_SESSION || change->kind == GH_JOURNAL_DETACHED)
+    if (change->kind == GH_JOURNAL_SESSION || change->kind == GH_JOURNAL_DETACHED) {
+        if (!session->buried) /* nothing may stand behind its end */
             clean_session(cleaner, session);
-        else if (change->kind == GH_JOURNAL_FILTER)
+    } else if (session->gone) {
+        if (!session->buried && change->kind == GH_JOURNAL_FILTER)
+            clean_left_filter(cleaner, session, change->filter);
+    } else {
+        if (change->kind == GH_JOURNAL_FILTER)
             clean_filter(cleaner, session, change->filter);
         else if (change->kind == GH_JOURNAL_TAKEN)
             clean_taken(cleaner, session, change->packet_id);

@@ -103,6 +103,36 @@ static void test_full_disk(void)
     end();
 }
 
+/* A member of a group ends while nothing can be written: what it had is passed on later. */
+static void test_pass_on_later(void)
+{
+    begin();
+    rig_open(&rig);
+    CHECK("new", !client_connect(&alice) && !client_connect(&bob));
+    CHECK("member", client_subscribe(&bob, "$share/g/t", 1) == 1);
+    bob.keeps = true;
+    CHECK("sent", client_publish(&alice, "t", "1", 1) == GH_BROKER_POSTED);
+    client_saw(&bob, "it has it", "t=1 q1", NULL);
+    CHECK("member", client_subscribe(&alice, "$share/g/t", 1) == 1);
+    disk_set(&rig.disk, 0, 0, 0);
+    CHECK("full", publish_until(&alice, GH_BROKER_FAILED) == GH_BROKER_FAILED);
+    client_lock(&alice);
+    alice.seen_count = 0; /* of what filled the disk */
+    client_unlock(&alice);
+    client_detach(&bob, (struct gh_detach){.has_expiry = true, .expiry_s = 0});
+    rig_settle(&rig);
+    CHECK("it has not ended for good", rig_any_ending(&rig));
+    disk_set(&rig.disk, INT64_MAX / 2, 0, 0);
+    rig_await_ends(&rig);
+    bool there = false;
+    client_lock(&alice);
+    for (size_t i = 0; i < alice.seen_count; i++)
+        there |= strcmp(alice.seen[i], "t=1 q1") == 0;
+    client_unlock(&alice);
+    CHECK("the other has it", there);
+    end();
+}
+
 /* Single failures of writes and syncs between good ones: changes keep their order. */
 static void test_stutter(void)
 {
@@ -214,6 +244,7 @@ int main(void)
 {
     gh_log_set_level(GH_LOG_ERROR);
     test_full_disk();
+    test_pass_on_later();
     test_stutter();
     test_churn();
     test_rests();

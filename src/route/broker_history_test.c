@@ -17,7 +17,8 @@ enum {
     LIVES = 3,
     OPERATIONS = 120,
     PUBLISHERS = 2,
-    SUBSCRIBERS = 3,
+    SHARER = 3, /* this subscriber and the next share one subscription at QoS 1 */
+    SUBSCRIBERS = 5,
     TOPICS = 3,
     MESSAGES_MAX = LIVES * OPERATIONS,
     FILTERS = 6,
@@ -286,6 +287,17 @@ static void do_reconnect_subscriber(struct history *history)
         reconnect(history, client);
 }
 
+/* The second sharer begins anew: what it has goes to the first. */
+static void do_end_sharer(struct history *history)
+{
+    struct client *client = &history->subscribers[SHARER + 1].client;
+    client->connect.clean_start = true;
+    reconnect(history, client);
+    client->connect.clean_start = false;
+    if (client->attachment != NULL)
+        (void)client_subscribe(client, "$share/g/t/#", 1);
+}
+
 static void do_turn(struct history *history)
 {
     char filter[16];
@@ -322,13 +334,14 @@ static void do_retain(struct history *history)
 }
 
 static void (*const operations[])(struct history *history) = {
-    do_publish, do_publish,
-    do_publish, do_publish,
-    do_publish, do_publish,
-    do_release, do_turn,
-    do_retain,  do_reconnect_publisher,
-    do_turn,    do_retain,
-    do_publish, do_reconnect_subscriber,
+    do_publish,    do_publish,
+    do_publish,    do_publish,
+    do_publish,    do_publish,
+    do_release,    do_turn,
+    do_retain,     do_reconnect_publisher,
+    do_turn,       do_retain,
+    do_publish,    do_reconnect_subscriber,
+    do_end_sharer,
 };
 
 /* --- what must be true after a restart */
@@ -393,7 +406,11 @@ static void check_retained(struct history *history)
 
 static void check_taken(struct history *history)
 {
-    for (size_t i = 0; i < SUBSCRIBERS; i++)
+    for (size_t m = 0; m < history->messages_count; m++)
+        CHECK(history->claim,
+              history->subscribers[SHARER].taken[m] + history->subscribers[SHARER + 1].taken[m] >=
+                  1);
+    for (size_t i = 0; i < SHARER; i++)
         for (size_t m = 0; m < history->messages_count; m++) {
             struct subscriber *subscriber = &history->subscribers[i];
             unsigned taken = subscriber->taken[m];
@@ -432,11 +449,12 @@ static void start(struct history *history)
     for (size_t i = 0; i < SUBSCRIBERS; i++) {
         struct subscriber *subscriber = &history->subscribers[i];
         subscriber->random = random_next(&history->random) | 1;
-        subscriber->qos = i == 0 ? 1 : 2;
+        subscriber->qos = i == 0 || i >= SHARER ? 1 : 2;
         snprintf(subscriber->name, sizeof subscriber->name, "subscriber%zu", i);
         start_client(history, &subscriber->client, subscriber->name);
         subscriber->client.takes = subscriber_takes;
-        (void)client_subscribe(&subscriber->client, "t/#", subscriber->qos);
+        (void)client_subscribe(&subscriber->client, i < SHARER ? "t/#" : "$share/g/t/#",
+                               subscriber->qos);
     }
     start_client(history, &history->turner, "turner");
 }
@@ -451,7 +469,10 @@ static void detach_all(struct history *history)
     for (size_t i = 0; i < GH_COUNT(all); i++)
         if (all[i]->attachment != NULL)
             client_detach(all[i], (struct gh_detach){0});
-    rig_settle(&history->rig);
+    if (history->power) /* without it nothing ends */
+        rig_settle(&history->rig);
+    else
+        rig_await_ends(&history->rig);
 }
 
 static bool is_dead(struct history *history)

@@ -1,14 +1,16 @@
 /* What the files of the broker share.
  *
- *   broker.c            open, stop, close; spaces (a tenant's topics), ports (a loop's part),
- * status broker_batch.c      changes of sessions on their way to the journal broker_session.c
- * connect, take over, detach, expiry, wills, the end of a session broker_subscribe.c subscriptions,
- * shared groups, which targets a topic has broker_publish.c    a publish: queues, record, commit
- *   broker_deliver.c    what a connection sends next; acknowledgements
- *   broker_fetch.c      bodies back from disk
- *   broker_retained.c   retained messages and the walk that sends them
- *   broker_load.c       the journal at start
- *   broker_clean.c      what is alive in old segments moves forward
+ * - broker.c: open, stop, close; spaces (a tenant's topics), ports (a loop's part), status
+ * - broker_batch.c: changes of sessions on their way to the journal
+ * - broker_session.c: connect, take over, detach, expiry, wills, the end of a session
+ * - broker_pass_on.c: what a member of a shared group leaves behind at its end
+ * - broker_subscribe.c: subscriptions, shared groups, which targets a topic has
+ * - broker_publish.c: a publish: queues, record, commit
+ * - broker_deliver.c: what a connection sends next; acknowledgements
+ * - broker_fetch.c: bodies back from disk
+ * - broker_retained.c: retained messages and the walk that sends them
+ * - broker_load.c: the journal at start
+ * - broker_clean.c: what is alive in old segments moves forward
  *
  * Locks, in the order in which they may be held together: broker, space (tree), group, retained,
  * session. A session's lock guards what its comment says; the rest of it is touched at home only.
@@ -168,11 +170,13 @@ struct session {
     struct gh_journal_will *will; /* one block with its slices */
     int64_t will_at_ms;           /* UTC; 0: not waiting */
     struct walk *walks;
+    struct passing *passing; /* while it ends */
     bool fetching, arriving; /* arriving: granted to a connection that has not heard of it yet */
 
     pthread_mutex_t lock; /* of all below */
     struct port *home;
     bool stored, gone, live, ready_posted, connected;
+    bool buried; /* its end is in the journal, or on its way there */
     uint32_t expiry_s;
     int64_t detached_at_ms;
     struct gh_letter ready; /* carries a reference while it is posted, */
@@ -188,6 +192,7 @@ struct session {
     uint64_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     struct taken *taken;
     size_t taken_count, taken_capacity;
+    size_t taken_flying; /* QoS 2 publishes whose record is under way */
 };
 
 enum attachment_state { ATTACHMENT_WAITING, ATTACHMENT_HELD, ATTACHMENT_FAILED, ATTACHMENT_LEFT };
@@ -259,6 +264,16 @@ void session_end(struct session *session); /* at home, without a connection */
 bool session_keep_will(struct session *session, const struct gh_journal_will *will);
 void session_ready(struct gh_letter *letter);
 
+/* The last of it, when it has passed on what it had. */
+void session_bury(struct session *session);
+
+/* --- broker_pass_on.c */
+struct passing *passing_new(struct session *session); /* NULL: it is in no group */
+void passing_free(struct passing *passing);
+/* Whether the shared subscription is one of those. */
+bool passing_names(const struct passing *passing, struct gh_slice filter);
+void session_pass_on(struct session *session); /* then session_bury */
+
 /* --- broker_subscribe.c */
 uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
                           size_t subscriptions_max, bool *existed);
@@ -281,9 +296,13 @@ struct publish_call {
 enum gh_broker_posted space_publish(struct port *port, struct space *space,
                                     const struct gh_broker_publish *publish,
                                     const struct publish_call *call);
-/* One message for one session: retained ones, and what a lost member of a group had. */
-void session_send(struct port *port, struct session *session, struct gh_route_message *message,
-                  uint8_t flags);
+/* One message for one session: retained ones, and what a lost member of a group had. Any thread,
+ * for `port`. SENT: it is in its queue, or was dropped as that is full. SENDING: `call->done` will
+ * say on the port's loop whether it is stored. */
+enum session_sent { SESSION_GONE, SESSION_SENT, SESSION_SENDING, SESSION_FAILED };
+enum session_sent session_send(struct port *port, struct session *session,
+                               struct gh_route_message *message, uint8_t flags,
+                               const struct publish_call *call);
 void session_drop_body(struct session *session, struct gh_queue_entry *entry);
 void session_add_taken(struct session *session, uint16_t packet_id);
 void session_remove_taken(struct session *session, uint16_t packet_id);

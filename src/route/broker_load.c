@@ -383,7 +383,7 @@ static void restore_session(struct loading *loading, struct found *found)
     session->taken = found->taken;
     session->taken_count = session->taken_capacity = found->taken_count;
     found->taken = NULL;
-    if (!gh_map_put(&broker->by_key, session->key, session, NULL) ||
+    if ((!found->superseded && !gh_map_put(&broker->by_key, session->key, session, NULL)) ||
         !gh_map_put(&broker->by_number, gh_slice(&session->number, sizeof session->number), session,
                     NULL)) {
         loading->failed = true;
@@ -396,8 +396,8 @@ static void restore_session(struct loading *loading, struct found *found)
     restore_filters(loading, found);
 }
 
-/* Of two sessions with one key the newer one counts: the end of the older was not written, being
- * another loop's to write. */
+/* Of two sessions with one key the newer one counts. The older has ended, but that was not written:
+ * it was another loop's to write, or it had not passed on yet what it had. */
 static void find_newest(struct loading *loading, struct found *found)
 {
     void *before = NULL;
@@ -414,24 +414,23 @@ static void find_newest(struct loading *loading, struct found *found)
         !gh_map_put(&loading->newest, found->session->key, other, NULL))
         loading->failed = true;
     struct found *older = other->number < found->number ? other : found;
-    older->gone = older->superseded = true;
+    older->superseded = true;
 }
 
 /* The time begins for what was loaded. */
 static void begin(struct gh_broker *broker, const struct found *found)
 {
     struct session *session = found->session;
-    if (found->superseded) {
-        struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE, .session = found->number};
-        port_change(&broker->ports[0], &gone);
-    }
     if (!found->there || found->gone)
         return;
     if (session->detached_at_ms == 0)
         detach_now(session, broker_now_ms(broker));
     else if (session->will != NULL)
         session->will_at_ms = session->detached_at_ms + (int64_t)session->will->delay_s * 1000;
-    session_set_timer(session);
+    if (found->superseded)
+        session_end(session);
+    else
+        session_set_timer(session);
 }
 
 static void free_found(struct found *found)

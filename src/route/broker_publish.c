@@ -114,13 +114,14 @@ static void note_dropped(struct session *session)
 }
 
 /* Puts the message into the right queue. The number of a queue entry; 0 for QoS 0, for what was
- * dropped and for a session that has ended. `*full` says that it was dropped. */
+ * dropped and for a session that has ended, which `*gone` says. */
 static uint64_t put(struct session *session, struct gh_route_message *message, uint8_t flags,
-                    bool waits)
+                    bool waits, bool *gone)
 {
     uint64_t sequence = 0;
     bool taken = true;
     pthread_mutex_lock(&session->lock);
+    *gone = session->gone;
     if (session->gone || (!session->live && (flags & GH_TARGET_QOS) == 0)) {
         pthread_mutex_unlock(&session->lock);
         return 0;
@@ -152,6 +153,7 @@ void session_add_taken(struct session *session, uint16_t packet_id)
     }
     if (session->taken_count < session->taken_capacity)
         session->taken[session->taken_count++] = (struct taken){.packet_id = packet_id};
+    session->taken_flying++;
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -216,6 +218,13 @@ static void free_post(struct post *post)
     free(post);
 }
 
+static void note_landed(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    session->taken_flying--;
+    pthread_mutex_unlock(&session->lock);
+}
+
 static void finish(struct post *post, bool stored)
 {
     struct gh_broker *broker = post->port->broker;
@@ -224,6 +233,8 @@ static void finish(struct post *post, bool stored)
             place_stored(post, &post->places[i]);
         else
             place_failed(&post->places[i]);
+    if (post->from != NULL)
+        note_landed(post->from);
     if (stored) {
         int64_t bytes = (int64_t)post->message->payload.size + LIVE_OVERHEAD_BYTES;
         atomic_fetch_add(&broker->live_bytes, bytes * (int64_t)post->count);
@@ -284,43 +295,50 @@ struct routing {
     bool matched, waits;
 };
 
-static void route_to(struct routing *routing, struct session *session, const struct target *how,
+/* False: the session has ended. */
+static bool route_to(struct routing *routing, struct session *session, const struct target *how,
                      bool shared)
 {
+    bool gone;
     const struct gh_broker_publish *publish = routing->publish;
     struct post *post = routing->post;
     uint8_t qos = publish->qos < how->qos ? publish->qos : how->qos;
     uint8_t flags = (uint8_t)(qos | (shared ? GH_TARGET_SHARED : 0) |
                               (publish->retain && how->retain_as_published ? GH_TARGET_RETAIN : 0));
     if (how->no_local && session == routing->from)
-        return;
+        return true;
     routing->matched = true;
     bool stored = post != NULL && session->stored && qos > 0;
-    uint64_t sequence = put(session, routing->message, flags, stored && routing->waits);
+    uint64_t sequence = put(session, routing->message, flags, stored && routing->waits, &gone);
     if (sequence == 0 || !stored)
-        return;
+        return !gone;
     gh_route_message_add(routing->message, &(struct gh_route_target){.session = session->number,
                                                                      .sequence = sequence,
                                                                      .flags = flags});
     post->places[post->count++] = (struct place){session_ref(session), sequence};
+    return true;
+}
+
+/* A member that has ended meanwhile is in the group no more: another one is chosen. */
+static void route_to_group(struct routing *routing, struct group *group)
+{
+    struct target how;
+    bool there = false;
+    for (struct session *session; !there && (session = group_choose(group, &how)) != NULL;) {
+        there = route_to(routing, session, &how, true);
+        session_unref(session);
+    }
 }
 
 static void route(struct routing *routing, const struct targets *targets)
 {
     for (size_t i = 0; i < targets->count; i++) {
         const struct target *target = &targets->list[i];
-        struct target how = *target;
-        if (!target->leaf->is_group) {
-            struct subscription *subscription = (struct subscription *)target->leaf;
-            if (!atomic_load_explicit(&subscription->removed, memory_order_relaxed))
-                route_to(routing, subscription->session, &how, false);
-            continue;
-        }
-        struct session *session = group_choose((struct group *)target->leaf, &how);
-        if (session == NULL)
-            continue;
-        route_to(routing, session, &how, true);
-        session_unref(session);
+        struct subscription *subscription = (struct subscription *)target->leaf;
+        if (target->leaf->is_group)
+            route_to_group(routing, (struct group *)target->leaf);
+        else if (!atomic_load_explicit(&subscription->removed, memory_order_relaxed))
+            (void)route_to(routing, subscription->session, target, false);
     }
 }
 
@@ -434,9 +452,11 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
 }
 
 /* The message for this session alone gets a record of its own. */
-static void send_stored(struct port *port, struct session *session,
-                        const struct gh_route_message *message, uint8_t flags)
+static enum session_sent send_stored(struct port *port, struct session *session,
+                                     const struct gh_route_message *message, uint8_t flags,
+                                     const struct publish_call *call)
 {
+    bool gone = false;
     struct gh_route_draft draft = {.tenant = message->tenant,
                                    .topic = message->topic,
                                    .properties = message->properties,
@@ -447,31 +467,37 @@ static void send_stored(struct port *port, struct session *session,
                                    .targets_max = 1};
     struct gh_route_message *copy = gh_route_message_new(&draft);
     struct post *post = calloc(1, sizeof *post + sizeof post->places[0]);
-    uint64_t sequence = copy != NULL && post != NULL ? put(session, copy, flags, true) : 0;
+    bool memory = copy != NULL && post != NULL;
+    uint64_t sequence = memory ? put(session, copy, flags, true, &gone) : 0;
     if (sequence == 0) {
         gh_route_message_unref(copy);
         free(post);
-        return;
+        return gone ? SESSION_GONE : memory ? SESSION_SENT : SESSION_FAILED;
     }
     gh_route_message_add(copy, &(struct gh_route_target){session->number, sequence, flags});
     post->port = port;
     post->space = session->space;
     post->message = copy;
+    post->call = *call;
     post->durable = true;
     post->places[post->count++] = (struct place){session_ref(session), sequence};
     if (append(post))
-        return;
+        return SESSION_SENDING;
+    post->call.done = NULL;
     finish(post, false);
     free_post(post);
+    return SESSION_FAILED;
 }
 
-void session_send(struct port *port, struct session *session, struct gh_route_message *message,
-                  uint8_t flags)
+enum session_sent session_send(struct port *port, struct session *session,
+                               struct gh_route_message *message, uint8_t flags,
+                               const struct publish_call *call)
 {
+    bool gone;
     if (session->stored && (flags & GH_TARGET_QOS) > 0)
-        send_stored(port, session, message, flags);
-    else
-        (void)put(session, message, flags, false);
+        return send_stored(port, session, message, flags, call);
+    (void)put(session, message, flags, false, &gone);
+    return gone ? SESSION_GONE : SESSION_SENT;
 }
 
 /* --- the public face */

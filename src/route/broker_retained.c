@@ -177,7 +177,8 @@ void session_walk(struct session *session)
     for (size_t i = 0; i < step.count; i++) {
         struct gh_route_message *message = step.messages[i];
         uint8_t qos = message->qos < walk->qos ? message->qos : walk->qos;
-        session_send(session->home, session, message, (uint8_t)(qos | GH_TARGET_RETAIN));
+        (void)session_send(session->home, session, message, (uint8_t)(qos | GH_TARGET_RETAIN),
+                           &(struct publish_call){0});
         gh_route_message_unref(message);
     }
     if (!more)

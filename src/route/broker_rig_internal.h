@@ -548,6 +548,21 @@ static inline void rig_settle(struct rig *rig)
         rig_on(rig, i % RIG_LOOPS, client_run_nothing, NULL);
 }
 
+static inline bool rig_any_ending(struct rig *rig)
+{
+    pthread_mutex_lock(&rig->broker->lock);
+    bool any = rig->broker->by_number.count > rig->broker->by_key.count;
+    pthread_mutex_unlock(&rig->broker->lock);
+    return any;
+}
+
+/* Lets sessions that have ended pass on what they had. */
+static inline void rig_await_ends(struct rig *rig)
+{
+    RIG_AWAIT(rig, "sessions that have ended are over", !rig_any_ending(rig));
+    rig_settle(rig);
+}
+
 static inline void client_run_pump(void *context)
 {
     struct client *client = context;

@@ -180,6 +180,17 @@ static void free_attachment(struct gh_attachment *attachment)
     free(attachment);
 }
 
+static struct gh_attachment *of_letter(struct gh_letter *letter)
+{
+    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
+}
+
+static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
+{
+    attachment->letter.open = open;
+    port_send(attachment->port, &attachment->letter);
+}
+
 static void answer(struct gh_attachment *attachment, enum gh_error_code result)
 {
     attachment->state = result == GH_OK ? ATTACHMENT_HELD : ATTACHMENT_FAILED;
@@ -236,15 +247,42 @@ struct attaching {
     struct gh_attachment *attachment;
 };
 
-static void attach_stored(struct waiter *waiter, bool stored)
+/* Publishes of the connection before stood in front of this record, so that they are decided; but
+ * its loop may not have heard yet which packet ids are taken and which are not. */
+static bool landed(struct session *session)
 {
-    struct gh_attachment *attachment = ((struct attaching *)waiter)->attachment;
-    free(waiter);
+    pthread_mutex_lock(&session->lock);
+    bool all = session->taken_flying == 0;
+    pthread_mutex_unlock(&session->lock);
+    return all;
+}
+
+static void settle_attached(struct gh_attachment *attachment);
+
+static void open_attached(struct gh_letter *letter)
+{
+    settle_attached(of_letter(letter));
+}
+
+static void settle_attached(struct gh_attachment *attachment)
+{
+    if (attachment->state != ATTACHMENT_LEFT && !landed(attachment->session)) {
+        travel(attachment, open_attached);
+        return;
+    }
     attachment->travelling = false;
     if (attachment->state == ATTACHMENT_LEFT)
         free_attachment(attachment);
     else
-        answer(attachment, stored ? GH_OK : GH_ERROR_LOG_FULL);
+        answer(attachment, attachment->result);
+}
+
+static void attach_stored(struct waiter *waiter, bool stored)
+{
+    struct gh_attachment *attachment = ((struct attaching *)waiter)->attachment;
+    free(waiter);
+    attachment->result = stored ? GH_OK : GH_ERROR_LOG_FULL;
+    settle_attached(attachment);
 }
 
 static void journal_attached(struct gh_attachment *attachment, struct session *session)
@@ -368,11 +406,6 @@ static void granted(struct gh_attachment *attachment)
     }
 }
 
-static struct gh_attachment *of_letter(struct gh_letter *letter)
-{
-    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
-}
-
 static void open_granted(struct gh_letter *letter)
 {
     struct gh_attachment *attachment = of_letter(letter);
@@ -398,12 +431,6 @@ static void come_back(struct gh_attachment *attachment)
 static void open_returned(struct gh_letter *letter)
 {
     come_back(of_letter(letter));
-}
-
-static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
-{
-    attachment->letter.open = open;
-    port_send(attachment->port, &attachment->letter);
 }
 
 /* At home: hands the session over to who claimed it. */
@@ -565,76 +592,16 @@ void session_set_timer(struct session *session)
                  fire);
 }
 
-/* Messages that a lost member of a group had and did not acknowledge go to another one, at QoS 1;
- * at QoS 2 they must not (MQTT 5.0 §4.8.2). */
-static void pass_on(struct session *session, struct group *const groups[], size_t count)
-{
-    uint64_t sequence = 0;
-    struct gh_buffer body;
-    gh_buffer_init(&body, SIZE_MAX / 2);
-    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
-         sequence++) {
-        struct gh_route_message read, *message = entry->body;
-        struct gh_log_record record;
-        if ((entry->flags & GH_TARGET_SHARED) == 0 || entry->qos != 1)
-            continue;
-        if (message != NULL)
-            gh_route_message_ref(message);
-        else if (gh_log_fetch(session->broker->log, entry->offset, entry->position, &body,
-                              &record) == GH_LOG_FETCHED &&
-                 gh_route_message_read(record.body, &read))
-            message = gh_route_message_copy(&read);
-        for (size_t i = 0; message != NULL && i < count; i++) {
-            struct target how;
-            if (!gh_mqtt_filter_matches(groups[i]->inner, message->topic))
-                continue;
-            struct session *other = group_choose(groups[i], &how);
-            if (other == NULL)
-                continue;
-            session_send(session->home, other, message, GH_TARGET_SHARED | 1);
-            session_unref(other);
-            break;
-        }
-        gh_route_message_unref(message);
-    }
-    gh_buffer_deinit(&body);
-}
-
-enum { GROUPS_MAX = 64 };
-
-static size_t groups_of(struct session *session, struct group *groups[GROUPS_MAX])
-{
-    size_t count = 0;
-    for (struct subscription *s = session->subscriptions; s != NULL && count < GROUPS_MAX;
-         s = s->next)
-        if (s->group != NULL) {
-            groups[count++] = s->group;
-            atomic_fetch_add(&s->group->leaf.refs, 1);
-        }
-    return count;
-}
-
-void session_end(struct session *session)
+void session_bury(struct session *session)
 {
     struct gh_broker *broker = session->broker;
-    struct group *groups[GROUPS_MAX];
-    session_ref(session); /* the map's goes */
-    gh_timer_cancel(session->home->loop, &session->timer);
-    if (session->will_at_ms != 0)
-        publish_will(session);
-    size_t count = groups_of(session, groups);
-    session_unsubscribe_all(session);
+    struct passing *passing = session->passing;
     pthread_mutex_lock(&session->lock);
-    session->gone = true;
-    session->live = false;
-    pthread_mutex_unlock(&session->lock);
-    if (count > 0 && !atomic_load(&broker->stopped))
-        pass_on(session, groups, count);
-    for (size_t i = 0; i < count; i++)
-        leaf_unref(&groups[i]->leaf);
-    pthread_mutex_lock(&session->lock);
+    session->passing = NULL;
+    session->buried = true;
     drop_queue(session); /* who still has a reference does not keep what was queued */
     pthread_mutex_unlock(&session->lock);
+    passing_free(passing);
     broker_live(session, session_live_bytes(session), -1);
     if (session->stored) {
         struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE,
@@ -642,14 +609,30 @@ void session_end(struct session *session)
         port_change(session->home, &gone);
     }
     pthread_mutex_lock(&broker->lock);
+    gh_map_remove(&broker->by_number, gh_slice(&session->number, sizeof session->number));
+    pthread_mutex_unlock(&broker->lock);
+    session_unref(session); /* the maps' */
+}
+
+void session_end(struct session *session)
+{
+    struct gh_broker *broker = session->broker;
+    gh_timer_cancel(session->home->loop, &session->timer);
+    if (session->will_at_ms != 0)
+        publish_will(session);
+    session->passing = passing_new(session);
+    session_unsubscribe_all(session);
+    pthread_mutex_lock(&session->lock);
+    session->gone = true;
+    session->live = false;
+    pthread_mutex_unlock(&session->lock);
+    pthread_mutex_lock(&broker->lock);
     if (gh_map_get(&broker->by_key, session->key) == session)
         gh_map_remove(&broker->by_key, session->key);
-    gh_map_remove(&broker->by_number, gh_slice(&session->number, sizeof session->number));
     pthread_mutex_unlock(&broker->lock);
     atomic_fetch_sub(&broker->sessions, 1);
     atomic_fetch_sub(&session->space->sessions, 1);
-    session_unref(session);
-    session_unref(session);
+    session_pass_on(session);
 }
 
 static void journal_detached(struct session *session)
