@@ -3,6 +3,7 @@
 #include "wire/base64.h"
 #include "wire/json.h"
 #include "wire/mqtt/property.h"
+#include "wire/utf8.h"
 #include <stdio.h>
 
 /* What a line of one packet is made of. */
@@ -58,7 +59,7 @@ static void put_payload(struct line *line, struct gh_slice payload)
     if (!line->with_payload)
         return;
     put_flag(line, "payload_cut", shown.size < payload.size);
-    json_t *text = gh_json_new_text(shown);
+    json_t *text = gh_utf8_valid_mqtt(shown) ? gh_json_new_text(shown) : NULL; /* no U+0000 */
     if (text != NULL) {
         put(line, "payload", text);
         return;
