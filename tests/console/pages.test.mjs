@@ -184,6 +184,24 @@ describe('pages', { skip: missing }, () => {
     await panel.getByRole('button', { name: 'Ban…' }).waitFor();
   });
 
+  test('the connections of the tenant are listed, chosen by state, and lead to their devices', async () => {
+    await visit(page, '/connections', 'Connections');
+    await page.getByRole('row').nth(1).waitFor();
+    assert.ok(await page.getByRole('row').count() > 20);
+    await page.getByRole('radio', { name: 'All' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForURL(/state=connected/);
+    await page.getByRole('row').nth(1).waitFor();
+    await page.getByRole('radio', { name: 'Away' }).check();
+    await page.getByText('No connection fits.').waitFor();
+    await page.getByRole('radio', { name: 'All' }).check();
+    const link = page.getByRole('row').nth(1).getByRole('link');
+    const device = await link.innerText();
+    await link.focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: device }).waitFor();
+  });
+
   test('an unknown device that knocks appears among the refusals by itself, with what to do', async () => {
     await visit(page, '/refusals', 'Refusals');
     const stranger = `stranger-${Date.now()}`;
@@ -251,6 +269,7 @@ describe('pages', { skip: missing }, () => {
     const answers = {
       '**/api/v1/zones': ['/', 'Warehouse', '{"zones":[]}', 'gatehouse up --demo warehouse'],
       '**/api/v1/devices?*': ['/devices', 'Devices', '{"devices":[],"total":0}', 'gatehouse device create'],
+      '**/api/v1/tenants/*/connections?*': ['/connections', 'Connections', '{"connections":[]}', 'Nobody is connected.'],
       '**/api/v1/refusals?*': ['/refusals', 'Refusals', '{"entries":[]}', 'Nobody has been refused.'],
     };
     for (const [pattern, [path, heading, body, lesson]] of Object.entries(answers)) {
