@@ -379,7 +379,12 @@ test('the ceilings of the configuration hold, and are counted', async (t) => {
     'device-subscriptions-max': 2, 'device-session-expiry-max-s': 60, 'device-messages-per-second': 50, 'tenant-sessions-max': 3,
     'tenant-retained-messages-max': 1 };
   const outer = [server, token];
-  t.after(async () => { await server.close(); [server, token] = outer; });
+  t.after(async () => {
+    const end = await server.stop();
+    await server.close();
+    [server, token] = outer;
+    assert.equal(end.code, 0);
+  });
   server = await (await Server.create({ options: Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]) })).start();
   await prepare();
   const count = async (name) => Number(new RegExp(`^gatehouse_${name} (\\d+)$`, 'm').exec((await call('GET', '/metrics')).text)[1]);
