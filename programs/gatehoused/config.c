@@ -27,7 +27,7 @@ static const struct number_key numbers[] = {
     {"server", "address_connections_max", "address-connections-max",
      offsetof(struct config, address_connections_max), 10000, 1, 10000000,
      "of them from one address (IPv6: one /64); loopback is not counted"},
-    {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 8192,
+    {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 10000,
      16, 1000000, "handshakes under way at a time on one listener"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
