@@ -4,6 +4,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
+import { assertNoReport } from '../../tests/lib/sanitizer.mjs';
 import { bin, Server } from '../../tests/lib/server.mjs';
 import { family, placed } from './machine.mjs';
 
@@ -63,7 +64,10 @@ export class Gatehouse {
     const [program, args] = placed(this.prefix, join(bin, 'gatehoused'), ['--data', data, '--listen', '127.0.0.1:0',
       '--listen-plain', '127.0.0.1:0', '--loops', '1', '--messages-per-second', '0', '--log-level', 'error']);
     const from = process.hrtime.bigint();
-    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.log = '';
+    this.child.stderr.on('data', (chunk) => { this.log += chunk; process.stderr.write(chunk); });
+    this.gone = new Promise((done) => { this.child.once('close', done); });
     await new Promise((ready, fail) => {
       let out = '';
       this.child.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
@@ -78,8 +82,10 @@ export class Gatehouse {
     }
   }
 
-  stop() {
-    return end(this.child);
+  async stop() {
+    this.child.kill('SIGTERM');
+    await this.gone;
+    assertNoReport(this.log, 'gatehoused');
   }
 }
 

@@ -214,7 +214,7 @@ static struct front_port *port_of(struct gh_front *front, const struct gh_loop *
     for (size_t i = 0; i < front->services.loops_count; i++)
         if (front->ports[i].port.loop == loop)
             return &front->ports[i];
-    assert(!"a loop that the front does not know");
+    assert(false && "a loop that the front does not know");
     return NULL;
 }
 
