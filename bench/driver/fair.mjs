@@ -26,7 +26,7 @@ const tenant = 'bench', registry = 'fleet', FLOODERS = 4;
 // The clock of the live devices is not to wait for the trouble's own CPU time. With --fifo server and trouble are before
 // whatever else this machine does, in this order: live devices, server, trouble.
 const may = spawnSync('chrt', ['-f', '10', 'true']).status === 0;
-const [first, second, third] = [may, may && values.fifo, may && values.fifo].map((yes, at) => (yes ? ['chrt', '-f', String(12 - at)] : []));
+const [first, second, third] = [may, may && values.fifo, may && values.fifo].map((yes, at) => (yes ? ['chrt', '-f', String([12, 11, 9][at])] : []));
 
 const problems = [];
 const folder = mkdtempSync(join(values.folder, 'gatehouse-fair-'));

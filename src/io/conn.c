@@ -248,7 +248,8 @@ static void settle(struct gh_conn *conn)
         conn->again = true;
     }
     if (conn->phase == CONN_DEAD) {
-        if (!conn->is_pending) /* else a callback queued it again: it goes in the next turn */
+        if (!conn->is_pending &&
+            !conn->is_away) /* else it is queued again, or will be when it is back: it goes then */
             destroy(conn);
         return;
     }
@@ -256,15 +257,6 @@ static void settle(struct gh_conn *conn)
     if (conn->again || (conn->resumed && conn->phase == CONN_OPEN))
         conn_set_pending(conn);
     conn->again = false;
-}
-
-static void wait_for_step(struct gh_conn *conn)
-{
-    struct gh_loop *loop = conn->loop;
-    conn->pending_next = NULL; /* and pending as before */
-    *loop->steps_end = conn;
-    loop->steps_end = &conn->pending_next;
-    atomic_fetch_add_explicit(&loop->handshakes_queued, 1, memory_order_relaxed);
 }
 
 static void settle_all(struct gh_loop *loop)
@@ -290,24 +282,15 @@ void conns_turn(struct gh_loop *loop)
         *link = conn->pending_next;
         if (*link == NULL)
             loop->pending_end = link;
-        wait_for_step(conn);
+        conn_wait_for_step(conn);
     }
     settle_all(loop);
 }
 
-void conns_shake(struct gh_loop *loop)
+void conn_finish_turn(struct gh_conn *conn)
 {
-    int64_t end_ns = gh_time_monotonic_ns() + LOOP_HANDSHAKE_NS_PER_TURN;
-    for (struct gh_conn *conn; (conn = loop->steps_first) != NULL;) {
-        loop->steps_first = conn->pending_next;
-        if (loop->steps_first == NULL)
-            loop->steps_end = &loop->steps_first;
-        atomic_fetch_sub_explicit(&loop->handshakes_queued, 1, memory_order_relaxed);
-        work(conn);
-        settle(conn);
-        if (gh_time_monotonic_ns() >= end_ns)
-            break;
-    }
+    work(conn);
+    settle(conn);
 }
 
 static void for_all(struct gh_loop *loop, void (*end)(struct gh_conn *conn, const char *why),

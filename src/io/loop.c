@@ -107,7 +107,7 @@ size_t gh_loop_connections(const struct gh_loop *loop)
  * one. */
 static int wait_ms(const struct gh_loop *loop)
 {
-    if (loop->pending_first != NULL || loop->steps_first != NULL ||
+    if (loop->pending_first != NULL || conns_may_shake(loop) ||
         atomic_load(&loop->stopping) != loop->draining)
         return 0;
     if (atomic_load(&loop->box.newest) != NULL)
@@ -164,7 +164,7 @@ static void drain_is_over(struct gh_timer *timer)
  * in it, and is on its way to its subscribers as letters, is not to wait for a step. */
 static void shake(struct gh_loop *loop)
 {
-    if (loop->steps_first == NULL)
+    if (!conns_may_shake(loop))
         return;
     if (gh_mailbox_deliver(&loop->box) > 0)
         conns_turn(loop);

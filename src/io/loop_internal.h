@@ -11,6 +11,7 @@ enum {
     LOOP_SCRATCH_BYTES = 64 * 1024,
     LOOP_HANDSHAKE_NS_PER_TURN = 100 * 1000, /* the step that passes it (about 0.3 ms with P-256) is
                                                 the last of a turn: that is what others wait */
+    LOOP_HANDSHAKES_AWAY_MAX = 4, /* at workers: what else has work for them is not to wait long */
     LOOP_HANDSHAKES_QUEUED_MAX = 256, /* that wait for their turn; with more nothing is accepted */
 };
 
@@ -29,6 +30,7 @@ struct gh_loop {
     bool draining;
     struct gh_conn *steps_first, **steps_end; /* handshakes that wait for this loop */
     atomic_size_t handshakes_queued;          /* how many, for whoever accepts */
+    size_t steps_away;                        /* others, that workers are at */
     int64_t now_ns;
     struct gh_mailbox box;
     atomic_bool sleeping; /* or about to: only then does a letter need to wake it */
@@ -46,8 +48,12 @@ void loop_unwatch(struct gh_loop *loop, int fd);
 
 /* conn.c: reads, handles, writes, frees: everything pending but handshakes. */
 void conns_turn(struct gh_loop *loop);
-/* conn.c: steps of handshakes, as many as a turn has time for. */
+/* conn_shake.c: steps of handshakes, as many as a turn has time for. */
 void conns_shake(struct gh_loop *loop);
+static inline bool conns_may_shake(const struct gh_loop *loop)
+{
+    return loop->steps_first != NULL && loop->steps_away < LOOP_HANDSHAKES_AWAY_MAX;
+}
 /* conn.c: asks all to close. */
 void conns_close(struct gh_loop *loop, const char *why);
 /* conn.c: closes all at once. */
