@@ -41,6 +41,7 @@ static void dial_next(struct connecting *run, struct peer *peer)
     run->dialled++;
     peer->id = row->id;
     peer->password = row->password;
+    peer->user = row->user;
     (void)!peer_dial(peer);
 }
 

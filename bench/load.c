@@ -29,7 +29,8 @@ struct option_row {
 static const struct option_row rows[] = {
     TEXT("server", server, "ADDRESS:PORT of the broker"),
     TEXT("ca", ca, "trust anchors, PEM; without them the connection is plain"),
-    TEXT("clients", clients, "file: client id, password, topic, split by tabs, a line for each"),
+    TEXT("clients", clients,
+         "file: client id, password, topic and perhaps user name, split by tabs, a line for each"),
     TEXT("pids", pids, "the server's processes, whose CPU time and memory are read"),
     NUMBER("settle-ms", settle_ms, "wait before the last reading (1000)"),
     NUMBER("publishers", publishers, "publish: how many (50)"),
@@ -41,6 +42,8 @@ static const struct option_row rows[] = {
     NUMBER("subscribers", subscribers,
            "publish: MQTT subscribers, one for each publisher or with --filter"),
     TEXT("filter", filter, "publish: what the subscribers subscribe to"),
+    NUMBER("fan-out", fan_out, "publish: 1: with --filter every subscriber gets every message"),
+    NUMBER("stored", stored, "publish: 1: sessions outlive their connections"),
     TEXT("pull", pull, "publish: /v1/projects/…/subscriptions/… to pull and acknowledge"),
     TEXT("token", token, "publish: bearer token for it"),
     NUMBER("pullers", pullers, "publish: connections that pull (2)"),
@@ -135,7 +138,8 @@ static bool read_clients(struct load *load, const char *path)
         struct gh_slice line = gh_slice_split(&text, '\n');
         load->rows[i].id = gh_slice_split(&line, '\t');
         load->rows[i].password = gh_slice_split(&line, '\t');
-        load->rows[i].topic = line;
+        load->rows[i].topic = gh_slice_split(&line, '\t');
+        load->rows[i].user = line;
     }
     return load->rows != NULL;
 }

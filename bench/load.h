@@ -19,6 +19,7 @@ enum { HEADER_BYTES = 24 }; /* of a message: run, publisher, number, moment of s
 
 struct client_row {
     struct gh_slice id, password, topic;
+    struct gh_slice user; /* empty: a name that nobody reads */
 };
 
 struct options {
@@ -26,6 +27,7 @@ struct options {
     const char *filter, *pull, *token;                  /* publish */
     const char *project, *registry, *location, *import; /* devices */
     long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
+    long stored, fan_out; /* 0 or 1 */
     long count, concurrency, seconds_ms, settle_ms;
 };
 
@@ -62,8 +64,8 @@ struct peer {
     struct load *load;
     const struct peer_events *events;
     void *owner;
-    struct gh_slice id, password, filter; /* filter: subscribed to at QoS 1 before it is up */
-    struct gh_conn *conn;                 /* NULL when closed */
+    struct gh_slice id, user, password, filter; /* filter: subscribed to at QoS 1 before it is up */
+    struct gh_conn *conn;                       /* NULL when closed */
     struct gh_mqtt_client *client;
     int64_t dialled_ns;
     size_t number; /* among its kind */

@@ -93,9 +93,15 @@ static enum gh_mqtt_client_sending send_one(struct publish *run, struct peer *pe
     return sending;
 }
 
+/* How many messages the receivers get together. */
+static uint64_t expected(const struct publish *run)
+{
+    return run->load->options->fan_out != 0 ? run->sent * run->subscribers.count : run->sent;
+}
+
 static bool lags(const struct publish *run)
 {
-    return run->receives && run->sent - run->received >= (uint64_t)run->load->options->lag_max;
+    return run->receives && expected(run) - run->received >= (uint64_t)run->load->options->lag_max;
 }
 
 /* Sends as much as the window allows. */
@@ -170,7 +176,7 @@ static void check_complete(struct publish *run)
 {
     if (run->phase != ENDING || run->acked < run->sent)
         return;
-    if (run->receives && run->received < run->sent)
+    if (run->receives && run->received < expected(run))
         return;
     if (run->pullers != NULL && !pullers_settled(run->pullers)) {
         gh_timer_set(run->load->loop, &run->timer, gh_loop_now_ns(run->load->loop) + TICK_NS,
@@ -253,7 +259,7 @@ static void receive(void *context, struct gh_slice payload)
         return;
     }
     uint64_t number = read_number(payload.data + 8, 8);
-    if (!see(&run->publisher[publisher].seen, number)) {
+    if (run->load->options->fan_out == 0 && !see(&run->publisher[publisher].seen, number)) {
         run->duplicates++;
         return;
     }
@@ -336,6 +342,7 @@ static void fill(struct publish *run, struct opener *opener, size_t first_row,
                                          .events = events,
                                          .owner = run,
                                          .id = row->id,
+                                         .user = row->user,
                                          .password = row->password,
                                          .number = i};
     }
@@ -415,7 +422,7 @@ static void report(void *state, struct gh_buffer *out)
         options->publishers, options->subscribers, run->pullers != NULL ? options->pullers : 0,
         options->window, options->size, options->qos, options->rate, ack_s, run->sent, run->acked,
         run->received, run->duplicates, run->alien, run->overdue,
-        run->receives ? run->sent - run->received : run->sent - run->acked,
+        run->receives ? expected(run) - run->received : run->sent - run->acked,
         (double)run->acked / ack_s);
     if (run->receives)
         gh_buffer_print(out, ",\"received_per_s\":%.0f", (double)run->received / receipt_s);

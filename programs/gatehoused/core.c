@@ -387,6 +387,7 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
                                        .connections_max = (size_t)core->config->connections_max,
                                        .handshakes_max = (size_t)core->config->handshakes_max,
                                        .crowd = core->crowd,
+                                       .workers = core->workers,
                                        .metrics = &core->metrics};
 }
 

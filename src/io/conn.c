@@ -248,7 +248,8 @@ static void settle(struct gh_conn *conn)
         conn->again = true;
     }
     if (conn->phase == CONN_DEAD) {
-        if (!conn->is_pending) /* else a callback queued it again: it goes in the next turn */
+        if (!conn->is_pending &&
+            !conn->is_away) /* else it is queued again, or will be when it is back: it goes then */
             destroy(conn);
         return;
     }
@@ -258,15 +259,8 @@ static void settle(struct gh_conn *conn)
     conn->again = false;
 }
 
-void conns_turn(struct gh_loop *loop)
+static void settle_all(struct gh_loop *loop)
 {
-    loop->handshake_ns_left = LOOP_HANDSHAKE_NS_PER_TURN;
-    loop->handshakes_deferred = 0;
-    for (struct gh_conn *conn = loop->pending_first; conn != NULL; conn = conn->pending_next)
-        work(conn); /* what becomes pending in this loop is behind it in the queue */
-
-    atomic_store_explicit(&loop->handshakes_queued, loop->handshakes_deferred,
-                          memory_order_relaxed);
     struct gh_conn *next, *conn = loop->pending_first;
     loop->pending_first = NULL;
     loop->pending_end = &loop->pending_first;
@@ -274,6 +268,29 @@ void conns_turn(struct gh_loop *loop)
         next = conn->pending_next;
         settle(conn);
     }
+}
+
+void conns_turn(struct gh_loop *loop)
+{
+    struct gh_conn **link = &loop->pending_first;
+    for (struct gh_conn *conn; (conn = *link) != NULL;) {
+        if (conn->phase != CONN_HANDSHAKE) {
+            work(conn); /* what becomes pending in this loop is behind it in the queue */
+            link = &conn->pending_next;
+            continue;
+        }
+        *link = conn->pending_next;
+        if (*link == NULL)
+            loop->pending_end = link;
+        conn_wait_for_step(conn);
+    }
+    settle_all(loop);
+}
+
+void conn_finish_turn(struct gh_conn *conn)
+{
+    work(conn);
+    settle(conn);
 }
 
 static void for_all(struct gh_loop *loop, void (*end)(struct gh_conn *conn, const char *why),

@@ -121,8 +121,7 @@ void conn_open_protocol(struct gh_conn *conn, const struct gh_listener_protocol 
         gh_conn_abort(conn, "refused by the protocol");
 }
 
-/* After the handshake, or at once on a plain connection. */
-static void begin(struct gh_conn *conn)
+void conn_begin(struct gh_conn *conn)
 {
     const struct gh_listener_protocol *first = conn->origin->protocols;
 
@@ -176,7 +175,7 @@ static void evict_oldest(struct gh_loop *loop, size_t max)
     if (loop->shaking_count <= max)
         return;
     for (struct gh_conn *conn = loop->shaking.first; conn != NULL; conn = conn->next) {
-        if (conn->is_pending || conn->phase == CONN_DEAD)
+        if (conn->is_pending || conn->is_away || conn->phase == CONN_DEAD)
             continue;
         gh_metric_add(conn->origin->metrics, GH_METRIC_handshakes_evicted_total, 1);
         gh_conn_abort(conn, "too many handshakes, and this one waited longest for its peer");
@@ -190,7 +189,7 @@ static void begin_stream(struct gh_conn *conn)
     if (conn->origin->is_secure)
         conn->phase = CONN_HANDSHAKE; /* under the limit that is set */
     else
-        begin(conn);
+        conn_begin(conn);
 }
 
 void conn_accept(struct gh_loop *loop, int fd, struct conn_origin *origin,
@@ -209,56 +208,6 @@ void conn_accept(struct gh_loop *loop, int fd, struct conn_origin *origin,
     evict_oldest(loop, origin->handshakes_max);
     if (!origin->expects_proxy && enter_crowd(conn, peer))
         begin_stream(conn);
-}
-
-/* ---- the TLS handshake */
-
-static bool open_tls(struct gh_conn *conn)
-{
-    struct gh_tls_context *tls = conn->origin->tls(conn->origin);
-    conn->stream.tls = gh_tls_open(tls, conn->stream.fd, NULL);
-    gh_tls_context_unref(tls);
-    return conn->stream.tls != NULL;
-}
-
-static void take_step(struct gh_conn *conn)
-{
-    struct gh_error error = {0};
-
-    if (conn->stream.tls == NULL && !open_tls(conn)) {
-        gh_conn_abort(conn, "no memory for TLS");
-        return;
-    }
-    switch (stream_handshake(&conn->stream, &error)) {
-    case GH_TLS_OK:
-        gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_total, 1);
-        begin(conn);
-        break;
-    case GH_TLS_FAILED:
-        gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_failed_total, 1);
-        gh_log(GH_LOG_DEBUG, "io", "%s: %s", conn->peer, error.text);
-        gh_conn_abort(conn, "the TLS handshake failed");
-        break;
-    default:
-        break;
-    }
-}
-
-/* One step of a handshake, when this turn has time for it left. */
-void conn_shake(struct gh_conn *conn)
-{
-    if (!(conn->stream.shake_writes ? conn->stream.writable : conn->stream.readable))
-        return;
-    if (conn->loop->handshake_ns_left <= 0) {
-        conn->loop->handshakes_deferred++;
-        conn->again = true;
-        return;
-    }
-    int64_t before_ns = gh_time_monotonic_ns();
-    take_step(conn);
-    conn->loop->handshake_ns_left -= gh_time_monotonic_ns() - before_ns;
-    if (conn->phase == CONN_FIRST_BYTE || conn->phase == CONN_OPEN)
-        conn_read(conn);
 }
 
 /* ---- the PROXY protocol */
@@ -287,7 +236,7 @@ static void begin_behind(struct gh_conn *conn, size_t header_size)
     }
     begin_stream(conn);
     if (conn->phase == CONN_HANDSHAKE)
-        conn_shake(conn);
+        conn->again = true; /* behind the others that wait for a step */
     else
         conn_read(conn);
 }
@@ -381,10 +330,10 @@ void conn_finish_connecting(struct gh_conn *conn)
         return;
     }
     if (conn->stream.tls == NULL) {
-        begin(conn);
+        conn_begin(conn);
         conn_read(conn);
         return;
     }
     conn->phase = CONN_HANDSHAKE; /* under the limit of connecting */
-    conn_shake(conn);
+    conn->again = true;
 }

@@ -10,6 +10,7 @@
 #include "io/loop_internal.h"
 #include "io/socket.h"
 #include "io/stream_internal.h"
+#include "io/worker.h"
 
 /* Outlives its connections. */
 struct conn_origin {
@@ -17,10 +18,11 @@ struct conn_origin {
     struct gh_metrics *metrics;
     struct gh_listener_protocol protocols[GH_LISTENER_PROTOCOLS_MAX];
     size_t protocols_count;
-    size_t handshakes_max;  /* on one loop */
-    struct gh_crowd *crowd; /* may be NULL */
-    bool is_secure;         /* TLS */
-    bool expects_proxy;     /* a header of the PROXY protocol comes first */
+    size_t handshakes_max;      /* on one loop */
+    struct gh_crowd *crowd;     /* may be NULL */
+    struct gh_workers *workers; /* take the steps of handshakes; NULL: the loops do */
+    bool is_secure;             /* TLS */
+    bool expects_proxy;         /* a header of the PROXY protocol comes first */
     /* A reference to the context of now. On the connection's loop's thread; NULL when plain. */
     struct gh_tls_context *(*tls)(struct conn_origin *origin);
     void (*gone)(struct conn_origin *origin); /* a connection has ended; on its loop's thread */
@@ -73,6 +75,7 @@ struct gh_conn {
     bool told_end : 1;
     bool is_shaking : 1; /* in that list */
     bool is_counted : 1; /* by the origin's crowd */
+    bool is_away : 1;    /* a worker takes a step of its handshake */
     bool is_fresh : 1;   /* upgraded, and no byte of the protocol has come yet */
     char peer[];         /* NUL-terminated */
 };
@@ -87,15 +90,25 @@ void conn_set_limit(struct gh_conn *conn, int limit_ms);
 void conn_set_phase(struct gh_conn *conn, enum conn_phase phase, int limit_ms);
 void conn_on_event(struct gh_source *source, uint32_t events);
 
+/* Both halves of a turn for one connection, out of the order of the others. */
+void conn_finish_turn(struct gh_conn *conn);
+
 /* ---- conn_entry.c: a step of each phase before CONN_FIRST_BYTE, as far as it goes in this turn */
 void conn_finish_connecting(struct gh_conn *conn);
 void conn_read_preface(struct gh_conn *conn);
-void conn_shake(struct gh_conn *conn);
+/* After the handshake, or at once on a plain connection. */
+void conn_begin(struct gh_conn *conn);
 void conn_open_protocol(struct gh_conn *conn, const struct gh_listener_protocol *chosen);
 size_t conn_input_max(const struct gh_protocol *protocol);
 size_t conn_output_max(const struct gh_protocol *protocol);
 /* Out of every list and count, before it is freed. */
 void conn_forget(struct gh_conn *conn);
+
+/* ---- conn_shake.c: of CONN_HANDSHAKE */
+/* Takes a step, or sends it to a worker; only in the turn's time for handshakes. */
+void conn_shake(struct gh_conn *conn);
+/* It is pending and gets its step when the others of this turn have been served. */
+void conn_wait_for_step(struct gh_conn *conn);
 
 /* ---- conn_input.c: of CONN_FIRST_BYTE and CONN_OPEN */
 void conn_read(struct gh_conn *conn);

@@ -2,6 +2,7 @@
 #include "io/conn.h"
 #include "io/conn_internal.h"
 #include "io/rig_internal.h"
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,7 @@ static const struct gh_listener_protocol served[] = {{&lines, &opened}};
 static struct rig rig;
 static struct rig_pki pki;
 static struct gh_metrics metrics;
+static struct gh_workers *workers; /* NULL: the loops shake hands themselves */
 
 static struct gh_listener *listen_with(struct gh_tls_context *tls, struct gh_conn_limits limits,
                                        size_t connections_max)
@@ -145,6 +147,7 @@ static struct gh_listener *listen_with(struct gh_tls_context *tls, struct gh_con
                                         .protocols_count = GH_COUNT(served),
                                         .limits = limits,
                                         .connections_max = connections_max,
+                                        .workers = workers,
                                         .metrics = &metrics};
     struct gh_error error = {0};
     struct gh_listener *listener = gh_listener_open(&config, &error);
@@ -352,6 +355,7 @@ static void evicted(void)
                                         .protocols = served,
                                         .protocols_count = GH_COUNT(served),
                                         .handshakes_max = MAX,
+                                        .workers = workers,
                                         .metrics = &metrics};
     struct gh_listener *listener = gh_listener_open(&config, NULL);
     int64_t before = gh_metric_get(&metrics, GH_METRIC_handshakes_evicted_total);
@@ -626,11 +630,54 @@ static void drained(void)
     rig_close(&rig);
 }
 
-int main(void)
+/* Keeps a worker busy until it is let go. */
+struct holdup {
+    struct gh_job job;
+    struct tally begun, released;
+};
+
+static void hold_up(struct gh_job *job)
+{
+    struct holdup *holdup = (struct holdup *)(void *)job;
+    tally_add(&holdup->begun);
+    CHECK("let go", tally_wait(&holdup->released, 1));
+}
+
+static void held_up(void)
+{
+    struct holdup holdup = {{.run = hold_up}, TALLY, TALLY};
+    struct gh_tls *tls;
+    memset(&metrics, 0, sizeof metrics);
+    workers = gh_workers_open(1, 100, NULL);
+    REQUIRE("a worker", workers != NULL);
+    rig_start(&rig, 1);
+    struct gh_listener *listener =
+        listen_with(pki.server, (struct gh_conn_limits){.handshake_ms = 500}, 0);
+    CHECK("busy", gh_workers_submit(workers, &holdup.job) && tally_wait(&holdup.begun, 1));
+    struct peer peer = peer_open(gh_listener_port(listener), NULL);
+    REQUIRE("TLS", (tls = gh_tls_open(pki.client, peer.fd, "localhost")) != NULL);
+    CHECK("hello", gh_tls_handshake(tls, NULL) == GH_TLS_WANT_READ);
+    for (int64_t end_ns = gh_time_monotonic_ns() + PATIENCE_MS * GH_MS_NS;
+         gh_metric_get(&metrics, GH_METRIC_tls_handshakes_failed_total) == 0 &&
+         gh_time_monotonic_ns() < end_ns;)
+        sched_yield();
+    CHECK("out of time", gh_metric_get(&metrics, GH_METRIC_tls_handshakes_failed_total) == 1);
+    CHECK("but there", gh_metric_get(&metrics, GH_METRIC_connections_open) == 1);
+    tally_add(&holdup.released);
+    gh_listener_close(listener);
+    rig_stop(&rig);
+    CHECK("and gone when it is back", gh_metric_get(&metrics, GH_METRIC_connections_open) == 0);
+    CHECK("not counted twice", gh_metric_get(&metrics, GH_METRIC_tls_handshakes_failed_total) == 1);
+    gh_tls_close(tls);
+    peer_close(&peer);
+    rig_close(&rig);
+    gh_workers_close(workers);
+}
+
+static void all(void)
 {
     struct gh_conn_limits none = {0};
-    signal(SIGPIPE, SIG_IGN); /* the peers' */
-    rig_pki_open(&pki);
+    memset(&metrics, 0, sizeof metrics);
     rig_start(&rig, 2);
     half_handshakes(); /* first: it counts what failed */
     both("echo", echo, none);
@@ -650,6 +697,21 @@ int main(void)
     not_listened_on();
     dialled_in_vain();
     drained();
+}
+
+/* Once with handshakes on the loops, then with workers that take them. One worker, which is held
+ * up while a handshake runs out of time, shows that a connection outlives its end until it is back.
+ */
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* the peers' */
+    rig_pki_open(&pki);
+    all();
+    workers = gh_workers_open(2, 100, NULL);
+    REQUIRE("workers", workers != NULL);
+    all();
+    gh_workers_close(workers);
+    held_up();
     rig_pki_close(&pki);
     return check_report();
 }

@@ -292,6 +292,7 @@ static struct gh_listener *listener_new(const struct gh_listener_config *config)
                    .protocols_count = config->protocols_count,
                    .handshakes_max = handshakes_of_a_loop(config),
                    .crowd = config->crowd,
+                   .workers = config->workers,
                    .is_secure = config->tls != NULL,
                    .expects_proxy = config->expects_proxy,
                    .tls = current_tls,

@@ -148,15 +148,23 @@ void stream_discard(struct stream *stream, uint8_t *block, size_t size)
     }
 }
 
+void stream_shakes(struct stream *stream)
+{
+    stream->readable = stream->writable = false;
+}
+
+void stream_shaken(struct stream *stream, enum gh_tls_status status)
+{
+    stream->readable |= status != GH_TLS_WANT_READ;
+    stream->writable |= status != GH_TLS_WANT_WRITE;
+    stream->shake_writes = status == GH_TLS_WANT_WRITE;
+}
+
 enum gh_tls_status stream_handshake(struct stream *stream, struct gh_error *error)
 {
+    stream_shakes(stream);
     enum gh_tls_status status = gh_tls_handshake(stream->tls, error);
-
-    if (status == GH_TLS_WANT_READ)
-        stream->readable = false;
-    if (status == GH_TLS_WANT_WRITE)
-        stream->writable = false;
-    stream->shake_writes = status == GH_TLS_WANT_WRITE;
+    stream_shaken(stream, status);
     return status;
 }
 

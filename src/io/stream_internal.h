@@ -30,6 +30,10 @@ GH_MUST_USE bool stream_skip(struct stream *stream, uint8_t *block, size_t size)
 GH_MUST_USE bool stream_write(struct stream *stream, struct gh_slice bytes, size_t *sent);
 /* Throws away what arrives, up to `size` bytes. */
 void stream_discard(struct stream *stream, uint8_t *block, size_t size);
+/* The two halves of stream_handshake, around a gh_tls_handshake elsewhere: what epoll tells in
+ * between stays noted. A wrong guess costs an attempt. */
+void stream_shakes(struct stream *stream);
+void stream_shaken(struct stream *stream, enum gh_tls_status status);
 enum gh_tls_status stream_handshake(struct stream *stream, struct gh_error *error);
 /* close_notify and FIN; reading goes on. */
 void stream_finish(struct stream *stream);

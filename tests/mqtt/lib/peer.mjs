@@ -30,7 +30,7 @@ export class Peer {
     this.isClosed = true;
     this.transport.destroy();
     this.end();
-    for (const { fail, what } of this.waiting.splice(0)) fail(new Error(`the server closed; expected ${what}`));
+    for (const { fail, what } of this.waiting.splice(0)) fail(new Error(`the server closed; expected ${what}${this.disconnect ? `, DISCONNECT ${hex(this.disconnect.reason)}` : ''}`));
   }
 
   broken(error) {

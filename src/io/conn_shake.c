@@ -1,0 +1,136 @@
+/* The steps of TLS handshakes. One costs some 0.3 ms of arithmetic (P-256), and whoever is
+ * connected already would wait for it: so workers take them, if the listener has any, a few at a
+ * time for each loop. A connection is away meanwhile: its loop notes what it is told of it, but
+ * touches neither its TLS nor frees it. Without workers, or when their queue is full, the loop
+ * takes the steps itself, within its budget, behind everything else of a turn. */
+#include "base/log.h"
+#include "base/time.h"
+#include "io/conn_internal.h"
+#include "io/loop_internal.h"
+#include <assert.h>
+#include <stdlib.h>
+
+struct step {
+    struct gh_job job;
+    struct gh_letter letter;
+    struct gh_conn *conn;
+    struct gh_loop *loop;
+    struct gh_tls *tls;
+    enum gh_tls_status status;
+    struct gh_error error;
+};
+
+static bool open_tls(struct gh_conn *conn)
+{
+    struct gh_tls_context *tls = conn->origin->tls(conn->origin);
+    conn->stream.tls = gh_tls_open(tls, conn->stream.fd, NULL);
+    gh_tls_context_unref(tls);
+    return conn->stream.tls != NULL;
+}
+
+static void conclude(struct gh_conn *conn, enum gh_tls_status status, const struct gh_error *error)
+{
+    switch (status) {
+    case GH_TLS_OK:
+        gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_total, 1);
+        conn_begin(conn);
+        break;
+    case GH_TLS_FAILED:
+        gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_failed_total, 1);
+        gh_log(GH_LOG_DEBUG, "io", "%s: %s", conn->peer, error->text);
+        gh_conn_abort(conn, "the TLS handshake failed");
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- away */
+
+static void run_step(struct gh_job *job)
+{
+    struct step *step = (struct step *)(void *)job;
+    step->status = gh_tls_handshake(step->tls, &step->error);
+    gh_loop_send(step->loop, &step->letter);
+}
+
+static void come_back(struct gh_letter *letter)
+{
+    struct step *step = (struct step *)(void *)((char *)letter - offsetof(struct step, letter));
+    struct gh_conn *conn = step->conn;
+    conn->is_away = false;
+    conn->loop->steps_away--;
+    stream_shaken(&conn->stream, step->status);
+    if (conn->phase == CONN_HANDSHAKE)
+        conclude(conn, step->status, &step->error);
+    conn_set_pending(conn); /* to read what came behind the handshake, or to be freed */
+    free(step);
+}
+
+static bool send_away(struct gh_conn *conn)
+{
+    struct gh_workers *workers = conn->origin->workers;
+    struct step *step;
+    if (workers == NULL || conn->loop->draining || (step = calloc(1, sizeof *step)) == NULL)
+        return false;
+    *step = (struct step){.job.run = run_step,
+                          .letter.open = come_back,
+                          .conn = conn,
+                          .loop = conn->loop,
+                          .tls = conn->stream.tls};
+    struct stream before = conn->stream;
+    stream_shakes(&conn->stream);
+    conn->is_away = true;
+    if (gh_workers_submit(workers, &step->job)) {
+        conn->loop->steps_away++;
+        return true;
+    }
+    conn->is_away = false;
+    conn->stream = before;
+    free(step);
+    return false;
+}
+
+/* ---- a turn's */
+
+void conn_shake(struct gh_conn *conn)
+{
+    struct gh_error error = {0};
+
+    if (conn->is_away ||
+        !(conn->stream.shake_writes ? conn->stream.writable : conn->stream.readable))
+        return;
+    if (conn->stream.tls == NULL && !open_tls(conn)) {
+        gh_conn_abort(conn, "no memory for TLS");
+        return;
+    }
+    if (send_away(conn))
+        return;
+    conclude(conn, stream_handshake(&conn->stream, &error), &error);
+    if (conn->phase == CONN_FIRST_BYTE || conn->phase == CONN_OPEN)
+        conn_read(conn);
+}
+
+void conn_wait_for_step(struct gh_conn *conn)
+{
+    struct gh_loop *loop = conn->loop;
+    conn->pending_next = NULL; /* and pending as before */
+    *loop->steps_end = conn;
+    loop->steps_end = &conn->pending_next;
+    atomic_fetch_add_explicit(&loop->handshakes_queued, 1, memory_order_relaxed);
+}
+
+void conns_shake(struct gh_loop *loop)
+{
+    int64_t end_ns = gh_time_monotonic_ns() + LOOP_HANDSHAKE_NS_PER_TURN;
+    while (conns_may_shake(loop)) {
+        struct gh_conn *conn = loop->steps_first;
+        loop->steps_first = conn->pending_next;
+        if (loop->steps_first == NULL)
+            loop->steps_end = &loop->steps_first;
+        atomic_fetch_sub_explicit(&loop->handshakes_queued, 1, memory_order_relaxed);
+        conn_finish_turn(conn);
+        if (gh_time_monotonic_ns() >= end_ns)
+            break;
+    }
+}
