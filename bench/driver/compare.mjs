@@ -14,7 +14,7 @@ import { NativeGatehouse } from './native.mjs';
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: {
   rounds: { ...text, default: '3' }, 'run-ms': { ...text, default: '1500' }, folder: { ...text, default: os.tmpdir() }, json: text,
-  fifo: flag, quick: flag, mosquitto: text, flashmq: text, nanomq: text,
+  fifo: flag, quick: flag, profile: text, mosquitto: text, flashmq: text, nanomq: text,
 } });
 
 const small = options.quick ? { publishers: '--publishers', subscribers: '--subscribers' } : null;
@@ -40,15 +40,21 @@ const chosen = positionals.length > 0 ? positionals : Object.keys(works);
 const problems = chosen.filter((name) => !works[name]).map((name) => `there is no work ${name}`);
 const places = placement({ pin: !options.quick && os.cpus().length > 1, fifo: options.fifo });
 
-function run(side, { load, transport = 'plain' }) {
+// Samples what Gatehouse's processes do, until it is interrupted: for `perf report -i`.
+const profile = (side, name) => spawn('perf', ['record', '-q', '-F', '1999', '-g', '-p', side.pids.join(','), '-o', join(options.profile, `${name}.data`)],
+  { stdio: ['ignore', 'ignore', 'inherit'] });
+
+function run(side, name) {
+  const { load, transport = 'plain' } = works[name];
   const [program, args] = placed(places.load, join(bin, 'gatehouse-bench-load'), [...load, ...side.identity, '--server', side[transport],
     ...(transport === 'tls' ? ['--ca', side.ca] : []), '--pids', side.pids.join(','), '--settle-ms', '150',
     '--run-ms', options.quick ? '200' : options['run-ms']]);
+  const profiler = options.profile && side instanceof NativeGatehouse ? profile(side, name) : null;
   return new Promise((done) => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     let out = '';
     child.stdout.on('data', (chunk) => { out += chunk; });
-    child.once('exit', (code) => done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) }));
+    child.once('exit', (code) => { profiler?.kill('SIGINT'); done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) }); });
   });
 }
 
@@ -76,7 +82,7 @@ async function measure(sides) {
     for (const name of chosen)
       for (const side of sides) {
         await side.start();
-        const report = await run(side, works[name]);
+        const report = await run(side, name);
         await side.stop();
         if (report.failed || report.lost !== 0 || report.duplicates !== 0 || report.disordered !== 0)
           problems.push(`${name} ${side.name}: ${report.failed ? 'failed, ' : ''}lost ${report.lost}, doubled ${report.duplicates}, out of order ${report.disordered}`);
