@@ -42,6 +42,7 @@ static void dial_next(struct connecting *run, struct peer *peer)
     peer->id = row->id;
     peer->user = row->user;
     peer->password = row->password;
+    peer->user = row->user;
     (void)!peer_dial(peer);
 }
 

@@ -48,7 +48,8 @@ static const struct option_row rows[] = {
     NUMBER("rate", rate, "publish: messages a second of all together; 0: as fast as it goes"),
     NUMBER("subscribers", subscribers,
            "publish: MQTT subscribers, one for each publisher or with --filter"),
-    NUMBER("stored", stored, "publish: 1: the subscribers' sessions outlive their connections (0)"),
+    NUMBER("fan-out", fan_out, "publish: 1: with --filter every subscriber gets every message"),
+    NUMBER("stored", stored, "publish: 1: sessions outlive their connections"),
     TEXT("filter", filter, "publish: what the subscribers subscribe to"),
     TEXT("pull", pull, "publish: /v1/projects/…/subscriptions/… to pull and acknowledge"),
     TEXT("token", token, "publish: bearer token for it"),
@@ -298,6 +299,7 @@ int main(int argc, char **argv)
         options.subscribers = mode->shape.subscribers;
         options.window = mode->shape.window;
         options.filter = mode->shape.filter;
+        options.fan_out = mode->shape.fan_out;
     }
     if (!read_options(argc - 1, argv + 1, &options) || options.window == 0 ||
         options.window >= UINT16_MAX || options.qos > 1 || options.size > 256 * 1024)

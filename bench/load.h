@@ -29,7 +29,8 @@ struct options {
     const char *filter, *pull, *token;                  /* publish */
     const char *project, *registry, *location, *import; /* devices */
     long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
-    long count, concurrency, seconds_ms, settle_ms, stored;
+    long count, concurrency, seconds_ms, settle_ms;
+    long stored, fan_out; /* 0 or 1 */
 };
 
 struct load {
@@ -70,7 +71,7 @@ struct peer {
     struct gh_mqtt_client *client;
     int64_t dialled_ns;
     size_t number; /* among its kind */
-    bool is_up, said_goodbye, stored; /* stored: a session that outlives the connection */
+    bool is_up, said_goodbye;
 };
 
 /* Dials; `up` or `gone` comes later. False when there is no socket to be had. */
@@ -95,7 +96,7 @@ struct mode {
     const char *name;
     bool offline; /* needs no server */
     struct {      /* instead of the defaults; 0: those */
-        long publishers, subscribers, window;
+        long publishers, subscribers, window, fan_out;
         const char *filter;
     } shape;
     /* Queues the first work; the loop runs afterwards until gh_loop_stop. NULL after load_fail. */

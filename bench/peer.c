@@ -107,7 +107,7 @@ static void *open_peer(void *context, struct gh_conn *conn)
     struct peer *peer = context;
     struct gh_mqtt_connect connect = {
         .client_id = peer->id,
-        .clean = !peer->stored,
+        .clean = peer->load->options->stored == 0,
         .keep_alive_s = 600,
         .has_user_name = peer->password.size > 0 || peer->user.size > 0,
         .user_name = peer->user.size > 0 ? peer->user : GH_SLICE("unused"),

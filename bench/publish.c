@@ -414,7 +414,7 @@ static void *start(struct load *load)
     gh_random(&run->mark, sizeof run->mark);
     run->receives = subscribers > 0 || options->pull != NULL;
     run->receivers = subscribers > 0 ? subscribers : 1;
-    run->copies = options->filter != NULL && subscribers > 0 ? subscribers : 1;
+    run->copies = options->fan_out != 0 && subscribers > 0 ? subscribers : 1;
     run->publishers.count = publishers;
     run->subscribers.count = subscribers;
     run->publishers.peers = calloc(publishers, sizeof(struct peer));
@@ -426,7 +426,6 @@ static void *start(struct load *load)
     fill(run, &run->publishers, 0, &publisher_events, publishers_up);
     fill(run, &run->subscribers, publishers, &subscriber_events, subscribers_up);
     for (size_t i = 0; i < subscribers; i++) {
-        run->subscribers.peers[i].stored = options->stored != 0;
         run->subscribers.peers[i].filter =
             options->filter != NULL ? gh_slice_text(options->filter) : load->rows[i].topic;
     }
@@ -477,10 +476,10 @@ static void report(void *state, struct gh_buffer *out)
 
 const struct mode publish_mode = {.name = "publish", .start = start, .report = report};
 const struct mode pairs_mode = {
-    .name = "pairs", .start = start, .report = report, .shape = {50, 50, 20, NULL}};
+    .name = "pairs", .start = start, .report = report, .shape = {50, 50, 20, 0, NULL}};
 const struct mode fan_in_mode = {
-    .name = "fan-in", .start = start, .report = report, .shape = {200, 1, 20, "load/#"}};
+    .name = "fan-in", .start = start, .report = report, .shape = {200, 1, 20, 0, "load/#"}};
 const struct mode fan_out_mode = {
-    .name = "fan-out", .start = start, .report = report, .shape = {1, 200, 20, "load/#"}};
+    .name = "fan-out", .start = start, .report = report, .shape = {1, 200, 20, 1, "load/#"}};
 const struct mode fleet_mode = {
-    .name = "fleet", .start = start, .report = report, .shape = {1000, 1, 1, "load/#"}};
+    .name = "fleet", .start = start, .report = report, .shape = {1000, 1, 1, 0, "load/#"}};

@@ -6,11 +6,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
-import { Duplex } from 'node:stream';
-import tls from 'node:tls';
 import { parseArgs } from 'node:util';
 import { bin } from '../../tests/lib/server.mjs';
 import { Gatehouse } from './brokers.mjs';
+import { clientHello, keepHalfOpen, pause } from './half-open.mjs';
 import { describe, memory } from './machine.mjs';
 
 const number = (value) => ({ type: 'string', default: String(value) });
@@ -19,7 +18,6 @@ const { values } = parseArgs({ options: {
   check: { type: 'boolean', default: false }, fifo: { type: 'boolean', default: false }, folder: { type: 'string', default: os.tmpdir() },
 } });
 const size = Object.fromEntries(Object.entries(values).filter(([name]) => !['check', 'fifo', 'folder'].includes(name)).map(([name, value]) => [name, Number(value)]));
-const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
 // The clock of the live devices is not to wait for the storm's own CPU time. With --fifo server and storm are before
 // whatever else this machine does, in this order: live devices, server, storm.
@@ -38,33 +36,6 @@ function load(side, clients, args, prefix = []) {
 
 const live = (side, clients) => load(side, clients, ['publish', '--publishers', String(size.live), '--rate', String(size.rate),
   '--window', '60', '--run-ms', String(size.seconds * 1000)], first).report;
-
-// The first flight of a real client.
-function clientHello() {
-  return new Promise((done) => {
-    const wire = new Duplex({ read() {}, write(chunk) { done(chunk); } });
-    tls.connect({ socket: wire, servername: 'localhost' }).on('error', () => {});
-  });
-}
-
-// Keeps `count` connections in the middle of their handshake: a third says nothing, a third a few bytes, a third a whole
-// ClientHello and nothing more. Who is closed is dialled again.
-function keepHalfOpen(port, count, hello) {
-  const beginnings = [Buffer.alloc(0), Buffer.from([0x16, 3, 1, 2]), hello];
-  const sockets = new Set();
-  let stopped = false, dialled = 0;
-  const dial = (kind) => {
-    if (stopped) return;
-    dialled++;
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(beginnings[kind]));
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.resume();
-    socket.on('close', () => { sockets.delete(socket); setTimeout(dial, 10, kind); });
-  };
-  const begin = async () => { for (let i = 0; i < count; i++) { dial(i % 3); if (i % 100 === 99) await pause(5); } };
-  return { begun: begin(), open: () => sockets.size, dialled: () => dialled, stop: () => { stopped = true; sockets.forEach((socket) => socket.destroy()); } };
-}
 
 const counters = (text) => Object.fromEntries([...text.matchAll(/^gatehouse_(\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]));
 async function metrics(side) {

@@ -12,7 +12,7 @@ bool gh_mailbox_send(struct gh_mailbox *box, struct gh_letter *letter)
     do
         letter->next = before;
     while (!atomic_compare_exchange_weak_explicit(&box->newest, &before, letter,
-                                                  memory_order_release, memory_order_relaxed));
+                                                  memory_order_seq_cst, memory_order_relaxed));
     return before == NULL;
 }
 

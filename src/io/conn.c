@@ -258,21 +258,55 @@ static void settle(struct gh_conn *conn)
     conn->again = false;
 }
 
-void conns_turn(struct gh_loop *loop)
+static void wait_for_step(struct gh_conn *conn)
 {
-    loop->handshake_ns_left = LOOP_HANDSHAKE_NS_PER_TURN;
-    loop->handshakes_deferred = 0;
-    for (struct gh_conn *conn = loop->pending_first; conn != NULL; conn = conn->pending_next)
-        work(conn); /* what becomes pending in this loop is behind it in the queue */
+    struct gh_loop *loop = conn->loop;
+    conn->pending_next = NULL; /* and pending as before */
+    *loop->steps_end = conn;
+    loop->steps_end = &conn->pending_next;
+    atomic_fetch_add_explicit(&loop->handshakes_queued, 1, memory_order_relaxed);
+}
 
-    atomic_store_explicit(&loop->handshakes_queued, loop->handshakes_deferred,
-                          memory_order_relaxed);
+static void settle_all(struct gh_loop *loop)
+{
     struct gh_conn *next, *conn = loop->pending_first;
     loop->pending_first = NULL;
     loop->pending_end = &loop->pending_first;
     for (; conn != NULL; conn = next) {
         next = conn->pending_next;
         settle(conn);
+    }
+}
+
+void conns_turn(struct gh_loop *loop)
+{
+    struct gh_conn **link = &loop->pending_first;
+    for (struct gh_conn *conn; (conn = *link) != NULL;) {
+        if (conn->phase != CONN_HANDSHAKE) {
+            work(conn); /* what becomes pending in this loop is behind it in the queue */
+            link = &conn->pending_next;
+            continue;
+        }
+        *link = conn->pending_next;
+        if (*link == NULL)
+            loop->pending_end = link;
+        wait_for_step(conn);
+    }
+    settle_all(loop);
+}
+
+void conns_shake(struct gh_loop *loop)
+{
+    int64_t end_ns = gh_time_monotonic_ns() + LOOP_HANDSHAKE_NS_PER_TURN;
+    for (struct gh_conn *conn; (conn = loop->steps_first) != NULL;) {
+        loop->steps_first = conn->pending_next;
+        if (loop->steps_first == NULL)
+            loop->steps_end = &loop->steps_first;
+        atomic_fetch_sub_explicit(&loop->handshakes_queued, 1, memory_order_relaxed);
+        work(conn);
+        settle(conn);
+        if (gh_time_monotonic_ns() >= end_ns)
+            break;
     }
 }
 

@@ -244,19 +244,11 @@ static void take_step(struct gh_conn *conn)
     }
 }
 
-/* One step of a handshake, when this turn has time for it left. */
 void conn_shake(struct gh_conn *conn)
 {
     if (!(conn->stream.shake_writes ? conn->stream.writable : conn->stream.readable))
         return;
-    if (conn->loop->handshake_ns_left <= 0) {
-        conn->loop->handshakes_deferred++;
-        conn->again = true;
-        return;
-    }
-    int64_t before_ns = gh_time_monotonic_ns();
     take_step(conn);
-    conn->loop->handshake_ns_left -= gh_time_monotonic_ns() - before_ns;
     if (conn->phase == CONN_FIRST_BYTE || conn->phase == CONN_OPEN)
         conn_read(conn);
 }
@@ -287,7 +279,7 @@ static void begin_behind(struct gh_conn *conn, size_t header_size)
     }
     begin_stream(conn);
     if (conn->phase == CONN_HANDSHAKE)
-        conn_shake(conn);
+        conn->again = true; /* behind the others that wait for a step */
     else
         conn_read(conn);
 }
@@ -386,5 +378,5 @@ void conn_finish_connecting(struct gh_conn *conn)
         return;
     }
     conn->phase = CONN_HANDSHAKE; /* under the limit of connecting */
-    conn_shake(conn);
+    conn->again = true;
 }

@@ -90,6 +90,7 @@ void conn_on_event(struct gh_source *source, uint32_t events);
 /* ---- conn_entry.c: a step of each phase before CONN_FIRST_BYTE, as far as it goes in this turn */
 void conn_finish_connecting(struct gh_conn *conn);
 void conn_read_preface(struct gh_conn *conn);
+/* Only from conns_shake. */
 void conn_shake(struct gh_conn *conn);
 void conn_open_protocol(struct gh_conn *conn, const struct gh_listener_protocol *chosen);
 size_t conn_input_max(const struct gh_protocol *protocol);

@@ -29,6 +29,7 @@ struct gh_loop *gh_loop_open(struct gh_error *error)
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->pending_end = &loop->pending_first;
+    loop->steps_end = &loop->steps_first;
     loop->conns.end = &loop->conns.first;
     loop->shaking.end = &loop->shaking.first;
     loop->now_ns = gh_time_monotonic_ns();
@@ -52,6 +53,7 @@ void gh_loop_close(struct gh_loop *loop)
         gh_mailbox_deliver(&loop->box);
         conns_abort(loop, "shutdown");
         conns_turn(loop);
+        conns_shake(loop);
     } while (loop->conns_count > 0 || atomic_load(&loop->box.newest) != NULL);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
@@ -81,7 +83,7 @@ static void wake(struct gh_loop *loop)
 
 void gh_loop_send(struct gh_loop *loop, struct gh_letter *letter)
 {
-    if (gh_mailbox_send(&loop->box, letter))
+    if (gh_mailbox_send(&loop->box, letter) && atomic_load(&loop->sleeping))
         wake(loop);
 }
 
@@ -105,7 +107,10 @@ size_t gh_loop_connections(const struct gh_loop *loop)
  * one. */
 static int wait_ms(const struct gh_loop *loop)
 {
-    if (loop->pending_first != NULL || atomic_load(&loop->stopping) != loop->draining)
+    if (loop->pending_first != NULL || loop->steps_first != NULL ||
+        atomic_load(&loop->stopping) != loop->draining)
+        return 0;
+    if (atomic_load(&loop->box.newest) != NULL)
         return 0;
     if (loop->timers == NULL)
         return -1;
@@ -119,7 +124,12 @@ static int wait_ms(const struct gh_loop *loop)
 static void take_events(struct gh_loop *loop)
 {
     struct epoll_event events[EVENTS_PER_TURN];
+
+    /* Either the sender of a letter sees that the loop sleeps, or the loop sees the letter: both
+     * write first and then look, in one order for all (sequential consistency). */
+    atomic_store(&loop->sleeping, true);
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
+    atomic_store(&loop->sleeping, false);
 
     loop->now_ns = gh_time_monotonic_ns();
     for (int i = 0; i < count; i++) {
@@ -150,6 +160,17 @@ static void drain_is_over(struct gh_timer *timer)
     conns_abort(loop, "shutdown");
 }
 
+/* Handshakes come last, behind everything that this turn has to say to others: what was published
+ * in it, and is on its way to its subscribers as letters, is not to wait for a step. */
+static void shake(struct gh_loop *loop)
+{
+    if (loop->steps_first == NULL)
+        return;
+    if (gh_mailbox_deliver(&loop->box) > 0)
+        conns_turn(loop);
+    conns_shake(loop);
+}
+
 void gh_loop_run(struct gh_loop *loop)
 {
     sigset_t pipe_signal;
@@ -169,6 +190,7 @@ void gh_loop_run(struct gh_loop *loop)
             conns_close(loop, "shutdown");
         }
         conns_turn(loop);
+        shake(loop);
         if (loop->draining && loop->conns_count == 0)
             break;
     }

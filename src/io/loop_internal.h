@@ -27,11 +27,11 @@ struct gh_loop {
     int epoll_fd, wake_fd;
     atomic_bool stopping;
     bool draining;
-    int64_t handshake_ns_left;       /* in this turn */
-    size_t handshakes_deferred;      /* in this turn, for want of it */
-    atomic_size_t handshakes_queued; /* the same, of the turn before, for whoever accepts */
+    struct gh_conn *steps_first, **steps_end; /* handshakes that wait for this loop */
+    atomic_size_t handshakes_queued;          /* how many, for whoever accepts */
     int64_t now_ns;
     struct gh_mailbox box;
+    atomic_bool sleeping; /* or about to: only then does a letter need to wake it */
     struct gh_timer *timers, drain;
     struct conn_list conns, shaking;              /* open; on their way there, the oldest first */
     size_t conns_count, shaking_count;            /* of all; of the second list */
@@ -44,8 +44,10 @@ GH_MUST_USE bool loop_watch(struct gh_loop *loop, int fd, struct gh_source *sour
                             uint32_t events);
 void loop_unwatch(struct gh_loop *loop, int fd);
 
-/* conn.c: reads, handles, writes, frees: everything pending. */
+/* conn.c: reads, handles, writes, frees: everything pending but handshakes. */
 void conns_turn(struct gh_loop *loop);
+/* conn.c: steps of handshakes, as many as a turn has time for. */
+void conns_shake(struct gh_loop *loop);
 /* conn.c: asks all to close. */
 void conns_close(struct gh_loop *loop, const char *why);
 /* conn.c: closes all at once. */

@@ -156,6 +156,7 @@ static bool open_ports(struct gh_broker *broker)
         port->broker = broker;
         port->loop = broker->options.loops[i];
         gh_map_init(&port->matches);
+        port->line_end = &port->line_first;
         gh_buffer_init(&port->kept, SIZE_MAX / 2);
     }
     return true;
@@ -243,8 +244,10 @@ void gh_broker_close(struct gh_broker *broker)
     if (broker == NULL)
         return;
     gh_broker_stop(broker);
-    for (size_t i = 0; i < broker->ports_count; i++)
+    for (size_t i = 0; i < broker->ports_count; i++) {
         port_forget_matches(&broker->ports[i]);
+        port_serve_line(&broker->ports[i]);
+    }
     for (void *session; gh_map_next(&broker->by_number, &at, &key, &session);)
         free_session(session);
     for (size_t i = 0; i < broker->ports_count; i++)

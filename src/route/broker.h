@@ -199,7 +199,7 @@ void gh_attachment_done(struct gh_attachment *attachment, uint64_t token);
 void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
                           void (*done)(void *context, uint64_t token, bool stored), void *context);
 
-/* `ready` will come again, in a turn of its own. */
+/* `ready` will come again, in another turn, behind those that have had less. */
 void gh_attachment_wake(struct gh_attachment *attachment);
 /* The client id, borrowed as long as the attachment. */
 struct gh_slice gh_attachment_client(const struct gh_attachment *attachment);

@@ -256,7 +256,7 @@ void gh_attachment_wake(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
     pthread_mutex_lock(&session->lock);
-    session_notify(session);
+    session_notify_late(session);
     pthread_mutex_unlock(&session->lock);
 }
 

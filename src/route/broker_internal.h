@@ -6,6 +6,7 @@
  * - broker_pass_on.c: what a member of a shared group leaves behind at its end
  * - broker_subscribe.c: subscriptions, shared groups, which targets a topic has
  * - broker_publish.c: a publish: queues, record, commit
+ * - broker_ready.c: telling a session's home that there is something to send
  * - broker_deliver.c: what a connection sends next; acknowledgements
  * - broker_fetch.c: bodies back from disk
  * - broker_retained.c: retained messages and the walk that sends them
@@ -81,6 +82,9 @@ struct port {
     size_t batches_flying; /* appended, not answered */
     struct gh_letter flush;
     bool flush_sent;
+    struct session *line_first, **line_end; /* those to be told late, with a reference each */
+    struct gh_letter line;
+    bool line_posted;
     struct gh_timer retry;
     struct gh_buffer kept; /* changes whose record failed: written again by and by */
 };
@@ -170,12 +174,14 @@ struct session {
     struct gh_journal_will *will; /* one block with its slices */
     int64_t will_at_ms;           /* UTC; 0: not waiting */
     struct walk *walks;
-    struct passing *passing; /* while it ends */
-    bool fetching, arriving; /* arriving: granted to a connection that has not heard of it yet */
+    struct passing *passing;   /* while it ends */
+    struct session *line_next; /* in the line of the port that it stands in */
+    bool fetching, arriving;   /* arriving: granted to a connection that has not heard of it yet */
 
     pthread_mutex_t lock; /* of all below */
     struct port *home;
-    bool stored, gone, live, ready_posted, connected;
+    bool stored, gone, live, ready_posted, ready_urgent, connected;
+    bool in_line;
     bool buried; /* its end is in the journal, or on its way there */
     uint32_t expiry_s;
     int64_t detached_at_ms;
@@ -257,15 +263,20 @@ struct session *session_new(struct gh_broker *broker, struct space *space, uint6
 struct gh_slice session_key(uint8_t *into, uint64_t device, struct gh_slice client_id);
 /* The change that says all of the session but its subscriptions and queue. Its lock is held. */
 struct gh_journal_change session_change(const struct session *session);
-/* Tells its home that there is something to send. Its lock is held. */
-void session_notify(struct session *session);
 void session_set_timer(struct session *session);
 void session_end(struct session *session); /* at home, without a connection */
 bool session_keep_will(struct session *session, const struct gh_journal_will *will);
-void session_ready(struct gh_letter *letter);
 
 /* The last of it, when it has passed on what it had. */
 void session_bury(struct session *session);
+
+/* --- broker_ready.c */
+/* Tells its home that there is something to send. Its lock is held. */
+void session_notify(struct session *session);
+/* The same, behind whatever is not late: one of many receivers, one that has had its share. */
+void session_notify_late(struct session *session);
+/* Goes on with the port's line, if anybody stands in it. */
+void port_serve_line(struct port *port);
 
 /* --- broker_pass_on.c */
 struct passing *passing_new(struct session *session); /* NULL: it is in no group */

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* With more receivers than that a publish is wide: they are told late, so that it holds nobody up.
+ */
+enum { NARROW_MAX = 16 };
+
 /* Where the message was put and is to be found again when it is safe. */
 struct place {
     struct session *session; /* a reference */
@@ -21,7 +25,7 @@ struct post {
     struct publish_call call;
     struct session *from; /* a reference; NULL: the server itself, or nothing of it is stored */
     uint16_t packet_id;
-    bool durable, matched, answered;
+    bool durable, matched, answered, wide;
     size_t count;
     struct place places[];
 };
@@ -107,6 +111,14 @@ static uint64_t queue_push(struct session *session, struct gh_route_message *mes
     return sequence;
 }
 
+static void notify(struct session *session, bool wide)
+{
+    if (wide)
+        session_notify_late(session);
+    else
+        session_notify(session);
+}
+
 static void note_dropped(struct session *session)
 {
     session->dropped++;
@@ -116,7 +128,7 @@ static void note_dropped(struct session *session)
 /* Puts the message into the right queue. The number of a queue entry; 0 for QoS 0, for what was
  * dropped and for a session that has ended, which `*gone` says. */
 static uint64_t put(struct session *session, struct gh_route_message *message, uint8_t flags,
-                    bool waits, bool *gone)
+                    bool waits, bool wide, bool *gone)
 {
     uint64_t sequence = 0;
     bool taken = true;
@@ -133,7 +145,7 @@ static uint64_t put(struct session *session, struct gh_route_message *message, u
     if (!taken)
         note_dropped(session);
     if (taken && !waits)
-        session_notify(session);
+        notify(session, wide);
     pthread_mutex_unlock(&session->lock);
     return sequence;
 }
@@ -185,7 +197,7 @@ static void place_stored(const struct post *post, const struct place *place)
         entry->position = post->append.position;
         if (entry->state == GH_QUEUE_WAITING) {
             entry->state = GH_QUEUE_READY;
-            session_notify(session);
+            notify(session, post->wide);
         }
         keep_or_drop_body(session, entry);
     }
@@ -292,7 +304,7 @@ struct routing {
     struct session *from;
     struct gh_route_message *message;
     struct post *post; /* NULL: nothing of it goes to the journal */
-    bool matched, waits;
+    bool matched, waits, wide;
 };
 
 /* False: the session has ended. */
@@ -309,7 +321,8 @@ static bool route_to(struct routing *routing, struct session *session, const str
         return true;
     routing->matched = true;
     bool stored = post != NULL && session->stored && qos > 0;
-    uint64_t sequence = put(session, routing->message, flags, stored && routing->waits, &gone);
+    uint64_t sequence =
+        put(session, routing->message, flags, stored && routing->waits, routing->wide, &gone);
     if (sequence == 0 || !stored)
         return !gone;
     gh_route_message_add(routing->message, &(struct gh_route_target){.session = session->number,
@@ -399,6 +412,7 @@ static enum gh_broker_posted commit(struct routing *routing)
         return posted;
     }
     post->matched = routing->matched;
+    post->wide = routing->wide;
     post->durable = routing->waits;
     if (post->from != NULL)
         session_add_taken(post->from, post->packet_id);
@@ -437,6 +451,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
     bool stores = publish->retain || (publish->qos > 0 && any_stored(targets)) ||
                   (publish->qos == 2 && call->from != NULL && call->from->stored);
     routing.waits = stores && publish->qos > 0 && !targets->relaxed;
+    routing.wide = targets->count > NARROW_MAX;
     routing.message = make_message(space, publish, call->from, stores ? targets->count : 0);
     if (routing.message == NULL)
         return GH_BROKER_FAILED;
@@ -468,7 +483,7 @@ static enum session_sent send_stored(struct port *port, struct session *session,
     struct gh_route_message *copy = gh_route_message_new(&draft);
     struct post *post = calloc(1, sizeof *post + sizeof post->places[0]);
     bool memory = copy != NULL && post != NULL;
-    uint64_t sequence = memory ? put(session, copy, flags, true, &gone) : 0;
+    uint64_t sequence = memory ? put(session, copy, flags, true, false, &gone) : 0;
     if (sequence == 0) {
         gh_route_message_unref(copy);
         free(post);
@@ -496,7 +511,7 @@ enum session_sent session_send(struct port *port, struct session *session,
     bool gone;
     if (session->stored && (flags & GH_TARGET_QOS) > 0)
         return send_stored(port, session, message, flags, call);
-    (void)put(session, message, flags, false, &gone);
+    (void)put(session, message, flags, false, false, &gone);
     return gone ? SESSION_GONE : SESSION_SENT;
 }
 

@@ -115,35 +115,6 @@ struct gh_journal_change session_change(const struct session *session)
     return change;
 }
 
-/* --- waking its home */
-
-void session_notify(struct session *session)
-{
-    if (!session->live || session->ready_posted || atomic_load(&session->broker->stopped))
-        return;
-    session->ready_posted = true;
-    session->ready_at = session->home;
-    session->ready.open = session_ready;
-    session_ref(session);
-    gh_loop_send(session->home->loop, &session->ready);
-}
-
-void session_ready(struct gh_letter *letter)
-{
-    struct session *session = (struct session *)((char *)letter - offsetof(struct session, ready));
-    struct gh_attachment *attachment = NULL;
-    pthread_mutex_lock(&session->lock);
-    session->ready_posted = false;
-    if (session->home == session->ready_at)
-        attachment = session->live ? session->attachment : NULL;
-    else /* it has moved while the letter was under way */
-        session_notify(session);
-    pthread_mutex_unlock(&session->lock);
-    if (attachment != NULL && attachment->state == ATTACHMENT_HELD)
-        attachment->host->ready(attachment->context);
-    session_unref(session);
-}
-
 /* --- connecting */
 
 static bool copy_connect(struct gh_attachment *attachment, const struct gh_broker_connect *connect)

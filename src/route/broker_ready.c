@@ -1,0 +1,129 @@
+/* Telling a session's home that there is something to send.
+ *
+ * Home is told by a letter, at most one for each session, and calls the host when it opens it. What
+ * goes to many at once, and what follows when a connection has had its share of a turn, is late:
+ * its sessions stand in a line of the port, of which each turn of the loop serves the first few. So
+ * the writes of a wide fan-out are spread over many turns, between which everybody else is served;
+ * and a session in the line that gets something of its own is called at once for both. */
+#include "base/time.h"
+#include "route/broker_internal.h"
+
+enum {
+    LATE_PER_TURN = 8, /* sessions; each costs its host an encryption and a system call as well */
+    LATE_NS = 100 * 1000, /* the session that passes it is the last of a turn */
+};
+
+static void ready(struct gh_letter *letter);
+
+static void post(struct session *session, bool urgent)
+{
+    if (!session->live || atomic_load(&session->broker->stopped))
+        return;
+    session->ready_urgent |= urgent;
+    if (session->ready_posted)
+        return;
+    session->ready_posted = true;
+    session->ready_at = session->home;
+    session->ready.open = ready;
+    session_ref(session);
+    gh_loop_send(session->home->loop, &session->ready);
+}
+
+void session_notify(struct session *session)
+{
+    post(session, true);
+}
+
+void session_notify_late(struct session *session)
+{
+    if (!session->in_line)
+        post(session, false);
+}
+
+static void call_host(struct gh_attachment *attachment)
+{
+    if (attachment != NULL && attachment->state == ATTACHMENT_HELD)
+        attachment->host->ready(attachment->context);
+}
+
+/* --- the line */
+
+static struct session *first_of_line(struct port *port)
+{
+    struct session *session = port->line_first;
+    port->line_first = session->line_next;
+    if (port->line_first == NULL)
+        port->line_end = &port->line_first;
+    return session;
+}
+
+static void serve_first(struct port *port)
+{
+    struct session *session = first_of_line(port);
+    struct gh_attachment *attachment = NULL;
+    pthread_mutex_lock(&session->lock);
+    session->in_line = false;
+    if (session->home == port)
+        attachment = session->live ? session->attachment : NULL;
+    else
+        session_notify_late(session);
+    pthread_mutex_unlock(&session->lock);
+    call_host(attachment);
+    session_unref(session);
+}
+
+static void serve_line(struct gh_letter *letter)
+{
+    struct port *port = (struct port *)((char *)letter - offsetof(struct port, line));
+    int64_t end_ns = gh_time_monotonic_ns() + LATE_NS;
+    port->line_posted = false;
+    for (int i = 0; i < LATE_PER_TURN && port->line_first != NULL; i++) {
+        serve_first(port);
+        if (gh_time_monotonic_ns() >= end_ns)
+            break;
+    }
+    port_serve_line(port);
+}
+
+void port_serve_line(struct port *port)
+{
+    if (port->line_first == NULL || port->line_posted)
+        return;
+    if (atomic_load(&port->broker->stopped)) { /* there is nobody to serve any more */
+        while (port->line_first != NULL)
+            session_unref(first_of_line(port));
+        return;
+    }
+    port->line_posted = true;
+    port->line.open = serve_line;
+    gh_loop_send(port->loop, &port->line);
+}
+
+/* --- the letter, at what was home when it was sent */
+
+static void ready(struct gh_letter *letter)
+{
+    struct session *session = (struct session *)((char *)letter - offsetof(struct session, ready));
+    struct port *port = session->ready_at;
+    struct gh_attachment *attachment = NULL;
+    pthread_mutex_lock(&session->lock);
+    bool urgent = session->ready_urgent, enters = false;
+    session->ready_posted = session->ready_urgent = false;
+    if (session->home != port) /* it has moved while the letter was under way */
+        post(session, urgent);
+    else if (urgent)
+        attachment = session->live ? session->attachment : NULL;
+    else
+        enters = session->live && !session->in_line;
+    session->in_line |= enters;
+    pthread_mutex_unlock(&session->lock);
+    if (enters) { /* with the letter's reference */
+        session->line_next = NULL;
+        *port->line_end = session;
+        port->line_end = &session->line_next;
+        port_serve_line(port);
+        return;
+    }
+    call_host(attachment);
+    session_unref(session);
+}
