@@ -117,6 +117,24 @@ const troubles = {
     };
   },
 
+  // A client with as many subscriptions as it may have, which asks for more and for the same ones again, without end.
+  async filters(side) {
+    const [host, port] = side.plain.split(':'), [clientId, password, , username] = side.slow[0];
+    const peer = new Peer(net.connect(Number(port), host), 5);
+    peer.send({ type: 'connect', clientId, username, password, clean: true, keepAlive: 0 });
+    await peer.expect('connack');
+    let over = false, asked = 0;
+    const ask = () => peer.subscribe(Array.from({ length: 1000 }, () => ({ filter: `filters/${asked++ % 11000}/+`, qos: 0, retainHandling: 2 })));
+    for (let i = 0; i < 10; i++) await ask();
+    const asking = (async () => { while (!over) await ask(); })();
+    return async () => {
+      over = true;
+      await asking;
+      peer.drop();
+      return { what: 'a client with 10,000 filters that asks for a thousand more, and for those it has, without end', asked };
+    };
+  },
+
   // One publisher and a crowd of subscribers.
   async 'fan-out'(side) {
     const before = await metrics(side);

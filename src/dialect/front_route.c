@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    PUMP_MAX = 64, /* messages that one link sends before others have their turn */
+    PUMP_MAX = 64,        /* messages that one link sends before others have their turn, */
+    PUMP_NS = 100 * 1000, /* or what it sends in this time: thousands of identifiers are many */
     PROPERTIES_MAX = 64 * 1024,
     POLICY_ARENA_MAX = 4 << 20,
     ACTIVITY_MS = 1000, /* between two notes of a device's activity */
@@ -602,8 +603,9 @@ void route_pump(struct link *link)
 {
     struct routed *routed = link->routed;
     bool window_full = false;
+    int64_t end_ns = gh_time_monotonic_ns() + PUMP_NS;
     routed->pump = false;
-    for (int i = 0; i < PUMP_MAX; i++)
+    for (int i = 0; i < PUMP_MAX && (i == 0 || gh_time_monotonic_ns() < end_ns); i++)
         if (!link_is_live(link) || !routed->attached || !send_next(link, &window_full)) {
             if (i == 0 && routed->attached)
                 note_dropped(link);

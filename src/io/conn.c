@@ -248,8 +248,8 @@ static void settle(struct gh_conn *conn)
         conn->again = true;
     }
     if (conn->phase == CONN_DEAD) {
-        if (!conn->is_pending &&
-            !conn->is_away) /* else it is queued again, or will be when it is back: it goes then */
+        /* Else it is queued again, or will be when it is back: it goes then. */
+        if (!conn->is_pending && !conn->is_away)
             destroy(conn);
         return;
     }

@@ -85,7 +85,7 @@ static void lend(struct gh_attachment *attachment, struct gh_route_message *mess
     out->has_expiry = message->expires_at_ms != 0;
     if (out->has_expiry && message->expires_at_ms > now_ms) /* rounded up [MQTT-3.3.2-6] */
         out->expiry_s = (uint32_t)((message->expires_at_ms - now_ms + 999) / 1000);
-    if (attachment->session->identifiers)
+    if (attachment->session->identifiers_count > 0)
         find_identifiers(attachment, out);
 }
 
@@ -349,9 +349,7 @@ uint8_t gh_attachment_subscribe(struct gh_attachment *attachment,
         session_subscribe(session, filter, session->broker->limits.subscriptions_max, &existed);
     if (code > 2)
         return code;
-    const struct subscription *subscription = session->subscriptions;
-    while (!gh_slice_equal(subscription->filter, filter->filter))
-        subscription = subscription->next;
+    struct subscription *subscription = session_find(session, filter->filter);
     if (session->stored) {
         struct gh_journal_change change = {.kind = GH_JOURNAL_FILTER,
                                            .session = session->number,

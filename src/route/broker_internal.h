@@ -101,9 +101,10 @@ struct leaf {
 struct subscription {
     struct leaf leaf; /* first */
     struct gh_share_member member;
-    struct subscription *next; /* of the session */
-    struct session *session;   /* outlives it: removed before the session goes */
-    struct group *group;       /* of a shared one */
+    struct subscription *next, **link; /* of the session */
+    struct session *session;           /* outlives it: removed before the session goes */
+    struct group *group;               /* of a shared one */
+    struct walk *walk;                 /* for it, under way; at the session's home */
     atomic_bool removed;
     bool no_local, retain_as_published;
     uint8_t qos;
@@ -155,7 +156,8 @@ struct taken {
 
 /* Retained messages that a new subscription still has to get. */
 struct walk {
-    struct walk *next;
+    struct walk *next, **link;
+    struct subscription *subscription;
     struct gh_slice filter;
     uint8_t qos;
     struct gh_slice after; /* malloc'd */
@@ -175,7 +177,8 @@ struct session {
     struct gh_timer timer;
     struct gh_journal_will *will; /* one block with its slices */
     int64_t will_at_ms;           /* UTC; 0: not waiting */
-    struct walk *walks;
+    struct walk *walks, **walks_end;
+    struct gh_map *index;      /* of the subscriptions by filter; NULL: they are few */
     struct passing *passing;   /* while it ends */
     struct session *line_next; /* in the line of the port that it stands in */
     bool fetching, arriving;   /* arriving: granted to a connection that has not heard of it yet */
@@ -196,8 +199,8 @@ struct session {
     struct lane lane;
     struct subscription *subscriptions;
     size_t subscriptions_count;
-    bool identifiers;      /* some subscription has one */
-    uint64_t cleaned_pass; /* the cleaner's: it was written again in this pass */
+    size_t identifiers_count; /* of subscriptions that have one */
+    uint64_t cleaned_pass;    /* the cleaner's: it was written again in this pass */
     struct taken *taken;
     size_t taken_count, taken_capacity;
     size_t taken_flying; /* QoS 2 publishes whose record is under way */
@@ -291,6 +294,7 @@ void session_pass_on(struct session *session); /* then session_bury */
 uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
                           size_t subscriptions_max, bool *existed);
 bool session_unsubscribe(struct session *session, struct gh_slice filter);
+struct subscription *session_find(const struct session *session, struct gh_slice filter);
 void session_unsubscribe_all(struct session *session);
 uint8_t subscription_options(const struct subscription *subscription);
 /* Who gets the topic: valid until the port's next call. NULL: no memory. */
@@ -338,9 +342,9 @@ void retained_located(struct space *space, const struct gh_route_message *messag
 void retained_free(struct space *space);
 /* Sends some of what the session's walks have left. */
 void session_walk(struct session *session);
-void session_add_walk(struct session *session, const struct subscription *subscription);
+void session_add_walk(struct session *session, struct subscription *subscription);
 void session_free_walks(struct session *session);
-void session_end_walk(struct session *session, struct gh_slice filter);
+void session_end_walk(struct session *session, struct subscription *subscription);
 
 /* --- broker_load.c */
 enum gh_error_code broker_load(struct gh_broker *broker, struct gh_error *error);

@@ -104,41 +104,47 @@ void retained_free(struct space *space)
 
 /* --- walks */
 
-void session_add_walk(struct session *session, const struct subscription *subscription)
+void session_add_walk(struct session *session, struct subscription *subscription)
 {
-    struct walk *walk = calloc(1, sizeof *walk + subscription->inner.size), **last;
+    struct walk *walk = calloc(1, sizeof *walk + subscription->inner.size);
     if (walk == NULL)
         return;
-    session_end_walk(session, subscription->inner); /* it begins again */
+    session_end_walk(session, subscription); /* it begins again */
     memcpy(walk->text, subscription->inner.data, subscription->inner.size);
     walk->filter = gh_slice(walk->text, subscription->inner.size);
     walk->qos = subscription->qos;
-    for (last = &session->walks; *last != NULL; last = &(*last)->next)
-        continue;
-    *last = walk;
+    walk->subscription = subscription;
+    subscription->walk = walk;
+    if (session->walks == NULL)
+        session->walks_end = &session->walks;
+    walk->link = session->walks_end;
+    *walk->link = walk;
+    session->walks_end = &walk->next;
 }
 
-static void free_walk(struct walk **link)
+static void free_walk(struct session *session, struct walk *walk)
 {
-    struct walk *walk = *link;
-    *link = walk->next;
+    *walk->link = walk->next;
+    if (walk->next != NULL)
+        walk->next->link = walk->link;
+    else
+        session->walks_end = walk->link;
+    if (walk->subscription != NULL)
+        walk->subscription->walk = NULL;
     free((void *)(uintptr_t)walk->after.data);
     free(walk);
 }
 
-void session_end_walk(struct session *session, struct gh_slice filter)
+void session_end_walk(struct session *session, struct subscription *subscription)
 {
-    struct walk **link = &session->walks;
-    while (*link != NULL && !gh_slice_equal((*link)->filter, filter))
-        link = &(*link)->next;
-    if (*link != NULL)
-        free_walk(link);
+    if (subscription->walk != NULL)
+        free_walk(session, subscription->walk);
 }
 
 void session_free_walks(struct session *session)
 {
     while (session->walks != NULL)
-        free_walk(&session->walks);
+        free_walk(session, session->walks);
 }
 
 struct step {
@@ -198,10 +204,10 @@ void session_walk(struct session *session)
         gh_route_message_unref(message);
     }
     if (!more)
-        free_walk(&session->walks);
+        free_walk(session, session->walks);
     if (session->walks != NULL && step.count == 0) { /* nothing will come to ask again */
         pthread_mutex_lock(&session->lock);
-        session_notify(session);
+        session_notify_late(session);
         pthread_mutex_unlock(&session->lock);
     }
 }

@@ -13,6 +13,7 @@
 enum {
     MATCHES_MAX = 16 * 1024,          /* topics that a loop remembers */
     MATCHES_WEIGHT_MAX = 1024 * 1024, /* and targets of them */
+    INDEXED_MIN = 32,                 /* subscriptions of a session */
     OPTION_NO_LOCAL = 0x04,
     OPTION_AS_PUBLISHED = 0x08,
 };
@@ -123,15 +124,54 @@ struct session *group_choose(struct group *group, struct target *how)
 
 /* --- subscribe and unsubscribe, at the session's home */
 
-static struct subscription *find(struct session *session, struct gh_slice filter,
-                                 struct subscription ***link)
+/* A few are looked through; many have an index, so that a client with thousands of filters holds
+ * its loop up no longer than another. Without memory for it they are looked through as well. */
+struct subscription *session_find(const struct session *session, struct gh_slice filter)
 {
-    struct subscription **at = &session->subscriptions;
-    while (*at != NULL && !gh_slice_equal((*at)->filter, filter))
-        at = &(*at)->next;
-    if (link != NULL)
-        *link = at;
-    return *at;
+    if (session->index != NULL)
+        return gh_map_get(session->index, filter);
+    struct subscription *at = session->subscriptions;
+    while (at != NULL && !gh_slice_equal(at->filter, filter))
+        at = at->next;
+    return at;
+}
+
+static void drop_index(struct session *session)
+{
+    if (session->index == NULL)
+        return;
+    gh_map_deinit(session->index);
+    free(session->index);
+    session->index = NULL;
+}
+
+static void make_index(struct session *session)
+{
+    bool complete = (session->index = malloc(sizeof *session->index)) != NULL;
+    if (!complete)
+        return;
+    gh_map_init(session->index);
+    for (struct subscription *s = session->subscriptions; s != NULL && complete; s = s->next)
+        complete = gh_map_put(session->index, s->filter, s, NULL);
+    if (!complete)
+        drop_index(session);
+}
+
+/* It is in the list already. */
+static void index_add(struct session *session, struct subscription *made)
+{
+    if (session->index != NULL && !gh_map_put(session->index, made->filter, made, NULL))
+        drop_index(session);
+    else if (session->index == NULL && session->subscriptions_count % INDEXED_MIN == 0)
+        make_index(session);
+}
+
+static void index_remove(struct session *session, const struct subscription *gone)
+{
+    if (session->index != NULL)
+        (void)gh_map_remove(session->index, gone->filter);
+    if (session->subscriptions_count < INDEXED_MIN / 2)
+        drop_index(session);
 }
 
 static struct subscription *subscription_new(struct session *session, struct gh_slice filter)
@@ -158,13 +198,6 @@ static void set_options(struct subscription *subscription, const struct gh_broke
     subscription->identifier = filter->identifier;
 }
 
-static void count_identifiers(struct session *session)
-{
-    session->identifiers = false;
-    for (const struct subscription *s = session->subscriptions; s != NULL; s = s->next)
-        session->identifiers |= s->identifier != 0;
-}
-
 /* The space is locked for writing; matching, choosing a member and the session's views read them.
  */
 static void change_options(struct subscription *subscription, const struct gh_broker_filter *filter)
@@ -173,8 +206,9 @@ static void change_options(struct subscription *subscription, const struct gh_br
     if (group != NULL)
         pthread_mutex_lock(&group->lock);
     pthread_mutex_lock(&subscription->session->lock);
+    subscription->session->identifiers_count -= subscription->identifier != 0;
     set_options(subscription, filter);
-    count_identifiers(subscription->session);
+    subscription->session->identifiers_count += subscription->identifier != 0;
     pthread_mutex_unlock(&subscription->session->lock);
     if (group != NULL)
         pthread_mutex_unlock(&group->lock);
@@ -223,10 +257,14 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
     }
     pthread_mutex_lock(&session->lock);
     made->next = session->subscriptions;
+    made->link = &session->subscriptions;
+    if (made->next != NULL)
+        made->next->link = &made->next;
     session->subscriptions = made;
     session->subscriptions_count++;
-    session->identifiers |= made->identifier != 0;
+    session->identifiers_count += made->identifier != 0;
     pthread_mutex_unlock(&session->lock);
+    index_add(session, made);
     atomic_fetch_add(&session->broker->subscriptions, 1);
     broker_live(session, made->filter.size + LIVE_OVERHEAD_BYTES, 1);
     return filter->qos;
@@ -236,7 +274,7 @@ uint8_t session_subscribe(struct session *session, const struct gh_broker_filter
                           size_t subscriptions_max, bool *existed)
 {
     struct space *space = session->space;
-    struct subscription *there = find(session, filter->filter, NULL);
+    struct subscription *there = session_find(session, filter->filter);
     *existed = there != NULL;
     if (there == NULL)
         return add(session, filter, subscriptions_max);
@@ -247,14 +285,18 @@ uint8_t session_subscribe(struct session *session, const struct gh_broker_filter
     return filter->qos;
 }
 
-static void take_out(struct session *session, struct subscription **link)
+static void take_out(struct session *session, struct subscription *gone)
 {
     struct space *space = session->space;
-    struct subscription *gone = *link;
+    session_end_walk(session, gone); /* [MQTT-3.10.4-2] */
     pthread_mutex_lock(&session->lock);
-    *link = gone->next;
+    *gone->link = gone->next;
+    if (gone->next != NULL)
+        gone->next->link = gone->link;
     session->subscriptions_count--;
+    session->identifiers_count -= gone->identifier != 0;
     pthread_mutex_unlock(&session->lock);
+    index_remove(session, gone);
     pthread_rwlock_wrlock(&space->lock);
     leave_tree(space, gone);
     atomic_fetch_add(&space->generation, 1);
@@ -266,21 +308,17 @@ static void take_out(struct session *session, struct subscription **link)
 
 bool session_unsubscribe(struct session *session, struct gh_slice filter)
 {
-    struct subscription **link;
-    if (find(session, filter, &link) == NULL)
+    struct subscription *gone = session_find(session, filter);
+    if (gone == NULL)
         return false;
-    session_end_walk(session, filter); /* [MQTT-3.10.4-2] */
-    take_out(session, link);
-    pthread_mutex_lock(&session->lock);
-    count_identifiers(session);
-    pthread_mutex_unlock(&session->lock);
+    take_out(session, gone);
     return true;
 }
 
 void session_unsubscribe_all(struct session *session)
 {
     while (session->subscriptions != NULL)
-        take_out(session, &session->subscriptions);
+        take_out(session, session->subscriptions);
 }
 
 /* --- who gets a topic */
