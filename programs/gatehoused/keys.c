@@ -16,6 +16,9 @@ static const struct {
     keys_handler *handle;
 } kinds[KEYS_KINDS] = {
     [KEYS_CERTIFY] = {"certify", keys_handle_certify},
+    [KEYS_PASSWORD_KEY] = {"password key", keys_handle_password_key},
+    [KEYS_DATA_KEY_MAKE] = {"make a data key", keys_handle_data_key_make},
+    [KEYS_DATA_KEY_OPEN] = {"open a data key", keys_handle_data_key_open},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -23,6 +26,7 @@ static const struct {
     bool (*open)(struct keys *keys, struct gh_error *error);
     void (*close)(struct keys *keys);
 } parts[] = {
+    {keys_ring_open, keys_ring_close},
     {keys_authority_open, keys_authority_close},
 };
 

@@ -1,6 +1,6 @@
-/* The `keys` process: holds the keys that outlive a start and nothing else. It reads them from the
- * data folder at start and has no network. The `core` process, which reads hostile bytes, asks it
- * over a socket pair of whole messages:
+/* The `keys` process: holds the keys that outlive a start and nothing else. It opens the keyring of
+ * the data folder (vault/keyring.h) at start and has no network. The `core` process, which reads
+ * hostile bytes, asks it over a socket pair of whole messages:
  *
  *     request   u32 number, u8 kind (enum keys_kind), the kind's own fields
  *     answer    the same u32 number, u16 code (enum gh_error_code, 0: done), then the kind's
@@ -17,7 +17,10 @@
 #include <pthread.h>
 
 enum keys_kind {
-    KEYS_CERTIFY = 1, /* text32 public key PEM -> certificate PEM */
+    KEYS_CERTIFY = 1,   /* text32 public key PEM -> certificate PEM */
+    KEYS_PASSWORD_KEY,  /* -> the key of registry/password.h */
+    KEYS_DATA_KEY_MAKE, /* u64 tenant, u32 number -> text32 key, text32 the same sealed */
+    KEYS_DATA_KEY_OPEN, /* u64 tenant, u32 number, text32 sealed -> key */
     KEYS_KINDS,
 };
 
@@ -47,6 +50,15 @@ GH_MUST_USE enum gh_error_code keys_ask(struct keys_line *line, enum keys_kind k
 GH_MUST_USE enum gh_error_code keys_certify(struct keys_line *line, struct gh_slice public_key_pem,
                                             struct gh_buffer *certificate_pem,
                                             struct gh_error *error);
+
+/* The key under which the secrets of devices are stored, appended to `out`, which is the caller's
+ * to wipe. */
+GH_MUST_USE enum gh_error_code keys_password_key(struct keys_line *line, struct gh_buffer *out,
+                                                 struct gh_error *error);
+
+/* What registry/sealing.h asks for; the context is the line. */
+struct gh_sealing_keys;
+extern const struct gh_sealing_keys keys_sealing;
 
 /* Reads a whole file of at most `size_max` bytes, appended to `out`. */
 GH_MUST_USE enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

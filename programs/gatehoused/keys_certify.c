@@ -1,5 +1,4 @@
 /* The authority's key, and the one thing done with it: certifying the server's own key. */
-#include "base/secret.h"
 #include "base/time.h"
 #include "programs/gatehoused/keys_internal.h"
 #include <limits.h>
@@ -7,20 +6,16 @@
 
 bool keys_authority_open(struct keys *keys, struct gh_error *error)
 {
-    char key_path[PATH_MAX], certificate_path[PATH_MAX];
-    const char *data = keys->config->data;
-    struct gh_buffer key, certificate;
-    gh_buffer_init(&key, 2 * KEYS_PEM_MAX);
+    char path[PATH_MAX];
+    struct gh_buffer certificate;
+    const struct gh_secret *key = gh_keyring_get(keys->keyring, GH_KEYRING_CA);
     gh_buffer_init(&certificate, 2 * KEYS_PEM_MAX);
-    snprintf(key_path, sizeof key_path, "%.*s/keys/ca.key", PATH_MAX - 16, data);
-    snprintf(certificate_path, sizeof certificate_path, "%.*s/ca.crt", PATH_MAX - 16, data);
-    if (file_read(certificate_path, KEYS_PEM_MAX, &certificate, error) == GH_OK &&
-        file_read(key_path, KEYS_PEM_MAX, &key, error) == GH_OK)
+    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, keys->config->data);
+    if (key == NULL)
+        gh_error_set(error, GH_ERROR_KEYS, "the keyring holds no key of the CA");
+    else if (file_read(path, KEYS_PEM_MAX, &certificate, error) == GH_OK)
         keys->authority =
-            gh_authority_open(gh_buffer_slice(&certificate), gh_buffer_slice(&key), error);
-    if (key.data != NULL)
-        gh_secret_wipe(key.data, key.capacity);
-    gh_buffer_deinit(&key);
+            gh_authority_open(gh_buffer_slice(&certificate), gh_secret_bytes(key), error);
     gh_buffer_deinit(&certificate);
     return keys->authority != NULL;
 }

@@ -210,17 +210,21 @@ static const char policies_2[] =
     "CREATE UNIQUE INDEX attachments_of_device ON policy_attachments(device, policy) "
     "  WHERE device IS NOT NULL;";
 
+static const char data_keys_3[] = "CREATE TABLE data_keys("
+                                  "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+                                  "  number INTEGER NOT NULL,"
+                                  "  sealed BLOB NOT NULL,"
+                                  "  created_at_ms INTEGER NOT NULL,"
+                                  "  PRIMARY KEY(tenant, number)) STRICT, WITHOUT ROWID;";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1},
-    {1, services_1},
-    {1, history_1},
-    {2, policies_2},
+    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, data_keys_3},
 };
 
-enum { VERSION = 2 }; /* of the last row */
+enum { VERSION = 3 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
