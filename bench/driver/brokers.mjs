@@ -122,7 +122,9 @@ class Rival {
     writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n');
     openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost',
       '-keyout', this.key, '-out', request);
-    openssl('x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', join(data, 'keys', 'ca.key'), '-days', '7',
+    const key = join(folder, 'ca.key');
+    writeFileSync(key, execFileSync(join(bin, 'gatehouse'), ['keys', 'export', 'ca.key', '--data', data]), { mode: 0o600 });
+    openssl('x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', key, '-days', '7',
       '-extfile', extensions, '-out', this.certificate);
     // The chain, as Gatehouse sends it.
     writeFileSync(this.certificate, readFileSync(this.certificate, 'utf8') + readFileSync(this.ca, 'utf8'));

@@ -112,6 +112,18 @@ static bool add_passwords(struct cli *cli, json_t *list)
     return true;
 }
 
+/* Two, so that one can be changed while the other is in use. */
+static void add_symmetric_keys(struct cli *cli, json_t *list)
+{
+    const char *expires = cli_option(cli, "expires");
+    for (size_t i = 0; i < 2 && cli_option(cli, "symmetric-key") != NULL; i++) {
+        json_t *credential = json_pack("{s:b}", "symmetric_key", 1);
+        if (expires != NULL)
+            json_object_set_new(credential, "expires_at", json_string(expires));
+        json_array_append_new(list, credential);
+    }
+}
+
 int run_device_create(struct cli *cli)
 {
     const char *name = last_part(cli->arguments[0], 2), *pair;
@@ -125,6 +137,7 @@ int run_device_create(struct cli *cli)
         json_decref(body);
         return cli_fail(cli);
     }
+    add_symmetric_keys(cli, credentials);
     for (size_t i = 0; (pair = cli_option_nth(cli, "attribute", i)) != NULL; i++) {
         struct gh_slice rest = gh_slice_text(pair), key = gh_slice_split(&rest, '=');
         json_object_set_new(attributes, gh_arena_text(&cli->arena, key), gh_json_new_text(rest));

@@ -6,7 +6,7 @@
 #define POLICY TENANT "/policies/{1}"
 
 const struct cli_command cli_commands[] = {
-    {"init", NULL, "", 0, "data host operator", "make a data folder: CA, keys, first operator",
+    {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
      run_init, NULL, NULL, NULL, NULL},
     {"up", NULL, "", 0, "data demo host operator speed listen",
      "start the server in the foreground; --demo warehouse with a simulated site", run_up, NULL,
@@ -15,6 +15,18 @@ const struct cli_command cli_commands[] = {
      run_token, NULL, NULL, NULL, NULL},
     {"status", NULL, "", 0, "…", "what the server is doing", run_call, "GET", "/api/v1/status",
      NULL, "version started_at devices connected messages_received messages_stored log_bytes"},
+
+    {"keys", "status", "", 0, "data", "where the key-encryption key is and what rests under it",
+     run_keys_status, NULL, NULL, NULL, NULL},
+    {"keys", "rotate", "", 0, "data tenant",
+     "a new key-encryption key at the same place, or a new data key of --tenant; the server must "
+     "be stopped",
+     run_keys_rotate, NULL, NULL, NULL, NULL},
+    {"keys", "migrate", "", 0, "data to",
+     "a new key-encryption key at --to file, file:PATH, pkcs11:URI or tpm[:pcrs=N,N;tcti=NAME]",
+     run_keys_migrate, NULL, NULL, NULL, NULL},
+    {"keys", "export", "NAME", 1, "data", "print a secret of the keyring, for a copy in a safe",
+     run_keys_export, NULL, NULL, NULL, NULL},
 
     {"operator", "password", "NAME", 1, "…", "give an operator a new password, shown once",
      run_call, "POST", "/api/v1/operators/{0}/password", NULL, "name password"},
@@ -50,9 +62,10 @@ const struct cli_command cli_commands[] = {
      "DELETE", REGISTRY, NULL, ""},
 
     {"device", "create", "TENANT/REGISTRY/DEVICE", 1,
-     "… public-key certificate password-file expires attribute",
-     "add a device with its keys or password; --attribute KEY=VALUE, repeatable", run_device_create,
-     "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
+     "… public-key certificate password-file symmetric-key! expires attribute",
+     "add a device with its keys or password; --symmetric-key makes two, shown once; --attribute "
+     "KEY=VALUE, repeatable",
+     run_device_create, "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
     {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",

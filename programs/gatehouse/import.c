@@ -106,12 +106,10 @@ static bool read_credentials(struct cli *cli, const json_t *row, json_t *credent
 {
     static const struct {
         const char *key, *member;
-    } kinds[] = {{"password", "password"}, {"public_key", "pem"}, {"certificate", "pem"}};
-    if (json_object_get(row, "symmetric_key") != NULL) {
-        gh_error_set(&cli->error, GH_ERROR_UNSUPPORTED,
-                     "symmetric_key: this version has no symmetric keys");
-        return false;
-    }
+    } kinds[] = {{"password", "password"},
+                 {"public_key", "pem"},
+                 {"certificate", "pem"},
+                 {"symmetric_key", "symmetric_key"}};
     for (size_t i = 0; i < GH_COUNT(kinds); i++) {
         struct gh_slice text = {0};
         if (!gh_json_get_text(row, kinds[i].key, 0, &text, &cli->error))

@@ -4,8 +4,8 @@
 #include "crypto/password.h"
 #include "identity/operator.h"
 #include "programs/gatehouse/cli.h"
-#include "registry/password.h"
 #include "store/store.h"
+#include "vault/keyring.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -76,6 +76,25 @@ static bool make_folder(struct cli *cli, const char *path)
     return false;
 }
 
+/* The keyring with the authority's key and the one under which the secrets of devices are stored.
+ */
+static bool make_keyring(struct cli *cli, const char *data, struct gh_slice authority_key)
+{
+    uint8_t passwords[32];
+    const char *place = cli_option(cli, "kek");
+    struct gh_keyring *keyring =
+        gh_keyring_create(data, gh_slice_text(place != NULL ? place : "file"), &cli->error);
+    gh_random(passwords, sizeof passwords);
+    bool made = keyring != NULL &&
+                gh_keyring_put(keyring, GH_KEYRING_CA, authority_key, &cli->error) == GH_OK &&
+                gh_keyring_put(keyring, GH_KEYRING_PASSWORDS, gh_slice(passwords, sizeof passwords),
+                               &cli->error) == GH_OK &&
+                gh_keyring_save(keyring, &cli->error) == GH_OK;
+    gh_secret_wipe(passwords, sizeof passwords);
+    gh_keyring_close(keyring);
+    return made;
+}
+
 static bool make_authority(struct cli *cli, const char *data)
 {
     int64_t now_s = gh_time_utc_ms() / 1000;
@@ -86,8 +105,7 @@ static bool make_authority(struct cli *cli, const char *data)
     bool made = make_folder(cli, gh_arena_print(&cli->arena, "%s/keys", data)) &&
                 gh_authority_create(GH_SLICE("Gatehouse CA"), validity, &key, &certificate,
                                     &cli->error) == GH_OK &&
-                file_write(cli, gh_arena_print(&cli->arena, "%s/keys/ca.key", data),
-                           gh_buffer_slice(&key), 0600) &&
+                make_keyring(cli, data, gh_buffer_slice(&key)) &&
                 file_write(cli, gh_arena_print(&cli->arena, "%s/ca.crt", data),
                            gh_buffer_slice(&certificate), 0644);
     if (key.data != NULL)
@@ -95,14 +113,6 @@ static bool make_authority(struct cli *cli, const char *data)
     gh_buffer_deinit(&key);
     gh_buffer_deinit(&certificate);
     return made;
-}
-
-/* The key under which the secrets of devices are stored. */
-static bool make_password_key(struct cli *cli, const char *data)
-{
-    struct gh_device_passwords *passwords = gh_device_passwords_open(data, &cli->error);
-    gh_device_passwords_close(passwords);
-    return passwords != NULL;
 }
 
 static bool write_configuration(struct cli *cli, const char *data)
@@ -152,8 +162,7 @@ bool init_folder(struct cli *cli, const char *data, const char *operator_name, c
     gh_password_make(password);
     /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
     return make_folder(cli, data) && write_configuration(cli, data) &&
-           make_operator(cli, data, operator_name, password) && make_password_key(cli, data) &&
-           make_authority(cli, data);
+           make_operator(cli, data, operator_name, password) && make_authority(cli, data);
 }
 
 int run_init(struct cli *cli)

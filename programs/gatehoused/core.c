@@ -22,6 +22,7 @@
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
 #include "registry/password.h"
+#include "registry/sealing.h"
 #include "route/broker.h"
 #include "route/quota.h"
 #include "route/sessions.h"
@@ -52,10 +53,11 @@ enum {
 
 struct core {
     const struct config *config;
-    int keys;
+    struct keys_line keys;
     struct gh_metrics metrics;
     struct gh_store *store;
     struct gh_device_passwords *passwords;
+    struct gh_sealing *sealing;
     struct gh_broker *broker;
     struct gh_directory *directory;
     struct gh_pubsub *pubsub;
@@ -118,18 +120,33 @@ static const struct gh_directory_watch watch = {.device_changed = device_changed
 
 /* --- opening: each step says false with core->error filled */
 
+/* The key comes from the keys process; a copy of it stays here, locked. */
+static bool open_passwords(struct core *core)
+{
+    uint8_t block[256];
+    struct gh_buffer key = gh_buffer_fixed(block, sizeof block);
+    if (keys_password_key(&core->keys, &key, &core->error) == GH_OK) {
+        core->passwords = gh_device_passwords_with(gh_buffer_slice(&key));
+        if (core->passwords == NULL)
+            gh_error_set(&core->error, GH_ERROR_MEMORY, "no memory for the passwords of devices");
+    }
+    gh_secret_wipe(block, sizeof block);
+    return core->passwords != NULL;
+}
+
 static bool open_memory(struct core *core)
 {
     core->store = gh_store_open(core->config->data, GH_STORE_EXISTING, &core->error);
     if (core->store == NULL)
         return false;
-    core->passwords = gh_device_passwords_open(core->config->data, &core->error);
-    if (core->passwords == NULL)
+    core->sealing = gh_sealing_open(core->store, &keys_sealing, &core->keys);
+    if (!open_passwords(core) || core->sealing == NULL)
         return false;
     core->directory = gh_directory_open(core->store, &watch, core, &core->error);
     if (core->directory == NULL)
         return false;
     gh_directory_use_passwords(core->directory, core->passwords);
+    gh_directory_use_sealing(core->directory, core->sealing);
     struct gh_pubsub_options pubsub = {
         .folder = core->config->data,
         .store = core->store,
@@ -338,7 +355,7 @@ static bool make_tls(struct core *core, struct gh_tls_context **out)
     snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
     if (key != NULL && gh_private_key_print(key, &key_pem) &&
         gh_private_key_print_public(key, &public_pem) &&
-        keys_certify(core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
+        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
         file_read(path, PEM_MAX, &chain, &core->error) == GH_OK) {
         *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
         made = *out != NULL;
@@ -544,6 +561,7 @@ static void core_close(struct core *core)
     if (core->directory != NULL)
         gh_directory_close(core->directory);
     gh_device_passwords_close(core->passwords);
+    gh_sealing_close(core->sealing);
     if (core->store != NULL)
         gh_store_close(core->store);
 }
@@ -637,7 +655,7 @@ int core_run(const struct config *config, int keys, int ready)
     char line[GH_ERROR_LINE_MAX];
     sigset_t stop;
     core.config = config;
-    core.keys = keys;
+    keys_line_init(&core.keys, keys);
     prctl(PR_SET_NAME, "gatehoused:core");
     prctl(PR_SET_DUMPABLE, 0);
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
@@ -657,5 +675,6 @@ int core_run(const struct config *config, int keys, int ready)
         gh_log(GH_LOG_ERROR, "core", "%s", gh_error_line(&core.error, line));
     }
     core_close(&core);
+    keys_line_deinit(&core.keys);
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -18,16 +18,21 @@ static json_t *credential_to_json(const struct gh_credential *credential)
         [GH_CREDENTIAL_RSA_PEM] = {"RS256", "public_key"},
         [GH_CREDENTIAL_ES256_X509_PEM] = {"ES256", "certificate"},
         [GH_CREDENTIAL_PASSWORD] = {"password", "password"},
+        [GH_CREDENTIAL_SYMMETRIC] = {"HS256", "symmetric_key"},
     };
     bool known =
         (size_t)credential->format < GH_COUNT(shown) && shown[credential->format].kind != NULL;
-    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id), "kind",
-                     known ? shown[credential->format].kind : "", "form",
-                     known ? shown[credential->format].form : "", "fingerprint",
-                     credential->fingerprint.size > 0 ? json_slice(credential->fingerprint)
-                                                      : json_null(),
-                     "expires_at", json_time(credential->expires_at_ms), "created_at",
-                     json_time(credential->created_at_ms));
+    json_t *value = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id),
+                              "kind", known ? shown[credential->format].kind : "", "form",
+                              known ? shown[credential->format].form : "", "fingerprint",
+                              credential->fingerprint.size > 0 ? json_slice(credential->fingerprint)
+                                                               : json_null(),
+                              "expires_at", json_time(credential->expires_at_ms), "created_at",
+                              json_time(credential->created_at_ms));
+    /* In the answer to the call that made it, and never again. */
+    if (credential->format == GH_CREDENTIAL_SYMMETRIC && credential->secret.size > 0)
+        json_object_set_new(value, "symmetric_key", json_slice(credential->secret));
+    return value;
 }
 
 static json_t *connection_to_json(struct call *call, uint64_t device)
@@ -206,13 +211,26 @@ static const struct gh_credential *credential_of(const struct gh_device *device,
     return NULL;
 }
 
-/* One of {"pem"}, {"password"} and {"id"} (one that the device has, to stay), with "expires_at". */
+/* `true` asks for a new key, a text gives one. */
+static enum gh_error_code read_symmetric(struct call *call, const json_t *value,
+                                         struct gh_credential *credential)
+{
+    if (!json_is_true(value) && (!json_is_string(value) || json_string_length(value) == 0))
+        return call_fail(call, GH_ERROR_INVALID, "symmetric_key is true or a key in base64");
+    credential->format = GH_CREDENTIAL_SYMMETRIC;
+    if (json_is_string(value))
+        credential->secret = gh_json_slice(value);
+    return GH_OK;
+}
+
+/* One of {"pem"}, {"password"}, {"symmetric_key"} and {"id"} (one that the device has, to stay),
+ * with "expires_at". */
 static enum gh_error_code read_credential(struct call *call, const json_t *item,
                                           const struct gh_registry *registry,
                                           const struct gh_device *before,
                                           struct gh_credential *credential)
 {
-    static const char *const keys[] = {"pem", "password", "id", "expires_at"};
+    static const char *const keys[] = {"pem", "password", "symmetric_key", "id", "expires_at"};
     struct gh_slice expires = {0}, id = {0};
     if (!gh_json_only(item, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(item, "pem", 0, &credential->pem, &call->error) ||
@@ -223,8 +241,10 @@ static enum gh_error_code read_credential(struct call *call, const json_t *item,
     bool has_pem = json_object_get(item, "pem") != NULL,
          has_password = json_object_get(item, "password") != NULL,
          has_id = json_object_get(item, "id") != NULL;
-    if (has_pem + has_password + has_id != 1)
-        return call_fail(call, GH_ERROR_INVALID, "a credential is one of pem, password and id");
+    const json_t *symmetric = json_object_get(item, "symmetric_key");
+    if (has_pem + has_password + has_id + (symmetric != NULL) != 1)
+        return call_fail(call, GH_ERROR_INVALID,
+                         "a credential is one of pem, password, symmetric_key and id");
     if (has_id) {
         const struct gh_credential *kept = credential_of(before, id);
         if (kept == NULL)
@@ -237,6 +257,8 @@ static enum gh_error_code read_credential(struct call *call, const json_t *item,
                          "expires_at is not a time like 2033-05-18T03:33:20Z");
     if (has_password)
         credential->format = GH_CREDENTIAL_PASSWORD;
+    if (symmetric != NULL)
+        return read_symmetric(call, symmetric, credential);
     if (!has_pem)
         return GH_OK;
     struct gh_credential_facts facts;
@@ -312,7 +334,8 @@ static void forget_passwords(struct call *call, const json_t *body)
     bool any = false;
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct gh_slice text = {0};
-        if (!gh_json_text(json_array_get(list, i), "password", &text) || text.size == 0)
+        if ((!gh_json_text(json_array_get(list, i), "password", &text) || text.size == 0) &&
+            (!gh_json_text(json_array_get(list, i), "symmetric_key", &text) || text.size == 0))
             continue;
         gh_secret_wipe((void *)(uintptr_t)text.data, text.size); /* this call's own copy */
         any = true;
@@ -338,20 +361,24 @@ static enum gh_error_code read_device(struct call *call, const json_t *body,
 enum gh_error_code api_device_create(struct call *call)
 {
     struct gh_directory *directory = call->api->services.directory;
-    struct gh_device device;
+    struct gh_device made, device;
     struct gh_registry registry;
     enum gh_error_code code = call_registry(call, &registry);
     if (code == GH_OK)
-        code = read_device(call, call->body, &registry, &device);
+        code = read_device(call, call->body, &registry, &made);
     if (code == GH_OK)
-        code = gh_directory_device_create(directory, &device, call->arena, &call->error);
-    forget_passwords(call, call->body);
-    if (code != GH_OK || (code = gh_directory_device_get(directory, device.number, call->arena,
-                                                         &device, &call->error)) != GH_OK)
+        code = gh_directory_device_create(directory, &made, call->arena, &call->error);
+    if (code == GH_OK)
+        code = gh_directory_device_get(directory, made.number, call->arena, &device, &call->error);
+    if (code != GH_OK) {
+        forget_passwords(call, call->body);
         return code;
+    }
+    gh_directory_show_new_keys(&made, &device);
     note_change(call, &device, "CREATED");
     call->status = 201;
     call->answer = device_to_json(call, &device);
+    forget_passwords(call, call->body); /* a key that was given is part of the answer */
     return GH_OK;
 }
 
@@ -432,14 +459,14 @@ enum gh_error_code api_device_update(struct call *call)
         return code;
     code = gh_directory_device_update(directory, device.number, fields, &change, call->arena,
                                       &device, &call->error);
+    if (code == GH_OK) {
+        note_change(call, &device,
+                    fields == GH_DEVICE_BLOCKED ? (device.blocked ? "BLOCKED" : "UNBLOCKED")
+                                                : "UPDATED");
+        call->answer = device_to_json(call, &device);
+    }
     forget_passwords(call, call->body);
-    if (code != GH_OK)
-        return code;
-    note_change(call, &device,
-                fields == GH_DEVICE_BLOCKED ? (device.blocked ? "BLOCKED" : "UNBLOCKED")
-                                            : "UPDATED");
-    call->answer = device_to_json(call, &device);
-    return GH_OK;
+    return code;
 }
 
 enum gh_error_code api_device_delete(struct call *call)

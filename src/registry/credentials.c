@@ -5,8 +5,17 @@
 #include "crypto/certificate.h"
 #include "registry/directory_internal.h"
 #include "registry/password.h"
+#include "registry/sealing.h"
+#include "wire/base64.h"
 
-enum { ID_DIGITS = 16 }; /* of the fingerprint: unique enough inside one device */
+enum {
+    ID_DIGITS = 16, /* of the fingerprint: unique enough inside one device */
+    SYMMETRIC_MAX = 2,
+    SYMMETRIC_BYTES_MADE = 32,
+    SYMMETRIC_BYTES_MIN = 16, /* Azure IoT Hub takes 16 to 64 */
+    SYMMETRIC_BYTES_MAX = 64,
+    SYMMETRIC_TEXT_MAX = 4 * (SYMMETRIC_BYTES_MAX + 2) / 3,
+};
 
 static const struct {
     enum gh_key_kind kind;
@@ -109,6 +118,118 @@ static enum gh_error_code password_check(const struct gh_directory *directory,
                : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
 }
 
+/* The key of a base64 text, as bytes. */
+static bool symmetric_bytes(struct gh_slice text, struct gh_buffer *out)
+{
+    return text.size <= SYMMETRIC_TEXT_MAX && gh_base64_decode(text, GH_BASE64_ANY, out) &&
+           out->size >= SYMMETRIC_BYTES_MIN && out->size <= SYMMETRIC_BYTES_MAX;
+}
+
+/* A fresh key as text, in the arena. */
+static bool symmetric_make(struct gh_arena *arena, struct gh_slice *out)
+{
+    uint8_t key[SYMMETRIC_BYTES_MADE], block[SYMMETRIC_TEXT_MAX + 4];
+    struct gh_buffer text = gh_buffer_fixed(block, sizeof block);
+    gh_random(key, sizeof key);
+    bool made = gh_base64_encode(gh_slice(key, sizeof key), GH_BASE64_STANDARD, &text) &&
+                gh_arena_copy(arena, gh_buffer_slice(&text), out);
+    gh_secret_wipe(key, sizeof key);
+    gh_secret_wipe(block, sizeof block);
+    return made;
+}
+
+/* A given key is looked at, a missing one made; sealing comes when the device has its number. */
+static enum gh_error_code symmetric_check(const struct gh_directory *directory,
+                                          struct gh_credential *credential,
+                                          const struct gh_credential *kept, struct gh_arena *arena,
+                                          struct gh_error *error)
+{
+    uint8_t block[SYMMETRIC_BYTES_MAX + 4];
+    struct gh_buffer key = gh_buffer_fixed(block, sizeof block);
+    uint64_t random;
+
+    if (directory->sealing == NULL)
+        return gh_error_set(error, GH_ERROR_PRECONDITION, "this server keeps no symmetric keys");
+    credential->fingerprint = (struct gh_slice){0};
+    if (credential->secret.size == 0 && kept != NULL) {
+        credential->id = kept->id;
+        return GH_OK;
+    }
+    if (credential->pem.size > 0)
+        return gh_error_set(error, GH_ERROR_INVALID, "a symmetric key is given as a secret");
+    bool is_key = credential->secret.size == 0 || symmetric_bytes(credential->secret, &key);
+    gh_secret_wipe(block, sizeof block);
+    if (!is_key)
+        return gh_error_set(error, GH_ERROR_INVALID, "a symmetric key is %d to %d bytes in base64",
+                            SYMMETRIC_BYTES_MIN, SYMMETRIC_BYTES_MAX);
+    gh_random(&random, sizeof random);
+    char *id = gh_arena_print(arena, "sk-%016llx", (unsigned long long)random);
+    credential->id = gh_slice_text(id);
+    return id != NULL && (credential->secret.size > 0 || symmetric_make(arena, &credential->secret))
+               ? GH_OK
+               : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
+}
+
+enum gh_error_code gh_credentials_seal(const struct gh_directory *directory,
+                                       struct gh_device *device, struct gh_arena *arena,
+                                       struct gh_error *error)
+{
+    char row[GH_SEALING_ROW_MAX];
+    enum gh_error_code code = GH_OK;
+    for (size_t i = 0; code == GH_OK && i < device->credentials_count; i++) {
+        struct gh_credential *credential = &device->credentials[i];
+        if (credential->format != GH_CREDENTIAL_SYMMETRIC || credential->secret.size == 0)
+            continue;
+        struct gh_seal_place place =
+            gh_sealing_credential(device->tenant, device->number, credential->id, row);
+        code = gh_sealing_seal(directory->sealing, &place, credential->secret, arena,
+                               &credential->pem, error);
+    }
+    return code;
+}
+
+enum gh_error_code gh_directory_symmetric_key(struct gh_directory *directory,
+                                              const struct gh_device *device,
+                                              const struct gh_credential *credential,
+                                              struct gh_buffer *out, struct gh_error *error)
+{
+    char row[GH_SEALING_ROW_MAX];
+    uint8_t block[SYMMETRIC_TEXT_MAX + 4];
+    struct gh_buffer text = gh_buffer_fixed(block, sizeof block);
+    struct gh_seal_place place =
+        gh_sealing_credential(device->tenant, device->number, credential->id, row);
+    if (directory->sealing == NULL || credential->format != GH_CREDENTIAL_SYMMETRIC)
+        return gh_error_set(error, GH_ERROR_PRECONDITION, "this is no symmetric key");
+    enum gh_error_code code =
+        gh_sealing_unseal(directory->sealing, &place, credential->pem, &text, error);
+    if (code == GH_OK && !gh_base64_decode(gh_buffer_slice(&text), GH_BASE64_ANY, out))
+        code = gh_error_set(error, GH_ERROR_KEYS, "what was sealed is no key");
+    gh_secret_wipe(block, sizeof block);
+    return code;
+}
+
+/* What a credential of this format needs. */
+static enum gh_error_code check_one(const struct gh_directory *directory,
+                                    struct gh_credential *credentials, size_t at,
+                                    const struct gh_registry *registry,
+                                    const struct gh_credential *kept, int64_t now_ms,
+                                    struct gh_arena *arena, struct gh_error *error)
+{
+    if (credentials[at].expires_at_ms < 0)
+        return gh_error_set(error, GH_ERROR_INVALID, "the expiry lies before 1970");
+    if (credentials[at].format == GH_CREDENTIAL_PASSWORD)
+        return password_check(directory, &credentials[at], kept, arena, error);
+    if (credentials[at].format != GH_CREDENTIAL_SYMMETRIC)
+        return key_check(credentials, at, registry, kept == NULL, now_ms, arena, error);
+    size_t count = 0;
+    for (size_t i = 0; i <= at; i++)
+        count += credentials[i].format == GH_CREDENTIAL_SYMMETRIC;
+    if (count > SYMMETRIC_MAX)
+        return gh_error_set(error, GH_ERROR_INVALID, "a device has at most %d symmetric keys",
+                            SYMMETRIC_MAX);
+    return symmetric_check(directory, &credentials[at], kept, arena, error);
+}
+
 enum gh_error_code gh_credentials_check(const struct gh_directory *directory,
                                         struct gh_credential *credentials, size_t count,
                                         const struct gh_registry *registry,
@@ -120,14 +241,10 @@ enum gh_error_code gh_credentials_check(const struct gh_directory *directory,
                             GH_DEVICE_CREDENTIALS_MAX);
     for (size_t i = 0; i < count; i++) {
         struct gh_error why = {0};
-        bool is_password = credentials[i].format == GH_CREDENTIAL_PASSWORD;
         const struct gh_credential *kept =
             credentials[i].pem.size > 0 ? same_before(before, &credentials[i]) : NULL;
         enum gh_error_code code =
-            credentials[i].expires_at_ms < 0
-                ? gh_error_set(&why, GH_ERROR_INVALID, "the expiry lies before 1970")
-            : is_password ? password_check(directory, &credentials[i], kept, arena, &why)
-                          : key_check(credentials, i, registry, kept == NULL, now_ms, arena, &why);
+            check_one(directory, credentials, i, registry, kept, now_ms, arena, &why);
         if (code != GH_OK)
             return gh_error_set(error, code, "credentials: number %zu: %.400s", i + 1, why.text);
         credentials[i].created_at_ms = kept != NULL ? kept->created_at_ms : now_ms;

@@ -61,6 +61,7 @@ static enum gh_error_code create_check(const struct gh_directory *directory,
         code = gh_credentials_check(directory, device->credentials, device->credentials_count,
                                     registry, NULL, now_ms, arena, error);
     device->created_at_ms = now_ms;
+    device->tenant = registry->tenant;
     return code;
 }
 
@@ -84,6 +85,20 @@ static enum gh_error_code create_check_all(struct gh_directory *directory,
     return code;
 }
 
+/* What is sealed is bound to the device's number, so it is sealed anew with each draw. */
+static enum gh_error_code numbers_draw(struct gh_directory *directory, struct gh_device *devices,
+                                       size_t count, struct gh_arena *arena, size_t *failed,
+                                       struct gh_error *error)
+{
+    enum gh_error_code code = GH_OK;
+    for (size_t i = 0; code == GH_OK && i < count; i++) {
+        *failed = i;
+        devices[i].number = number_draw();
+        code = gh_credentials_seal(directory, &devices[i], arena, error);
+    }
+    return code;
+}
+
 enum gh_error_code gh_directory_device_create_all(struct gh_directory *directory,
                                                   struct gh_device *devices, size_t count,
                                                   struct gh_arena *arena, size_t *failed,
@@ -96,8 +111,9 @@ enum gh_error_code gh_directory_device_create_all(struct gh_directory *directory
     enum gh_error_code code = create_check_all(directory, devices, count, arena, &at, error);
     bool valid = code == GH_OK;
     for (int tries = 0; valid && number_taken && tries < NUMBER_TRIES_MAX; tries++) {
-        for (size_t i = 0; i < count; i++)
-            devices[i].number = number_draw();
+        code = numbers_draw(directory, devices, count, arena, &at, error);
+        if (code != GH_OK)
+            break;
         code = gh_store_devices_create(directory->store, devices, count, &at, &number_taken, error);
     }
     if (failed != NULL)
@@ -244,7 +260,11 @@ static enum gh_error_code credentials_prepare(struct gh_directory *directory, ui
     if (code == GH_OK)
         code = gh_credentials_check(directory, checked->credentials, checked->credentials_count,
                                     &registry, &before, gh_time_utc_ms(), arena, error);
-    return code;
+    if (code != GH_OK)
+        return code;
+    checked->number = before.number;
+    checked->tenant = before.tenant;
+    return gh_credentials_seal(directory, checked, arena, error);
 }
 
 static void tell_update(struct gh_directory *directory, uint64_t number, unsigned fields,
@@ -283,7 +303,21 @@ enum gh_error_code gh_directory_device_update(struct gh_directory *directory, ui
     tell_update(directory, number, fields, change);
     if (fields & GH_DEVICE_ATTRIBUTES)
         gh_directory_tell_policies(directory, 0, 0, number);
-    return out == NULL ? GH_OK : gh_directory_device_get(directory, number, arena, out, error);
+    if (out == NULL)
+        return GH_OK;
+    code = gh_directory_device_get(directory, number, arena, out, error);
+    if (code == GH_OK && (fields & GH_DEVICE_CREDENTIALS))
+        gh_directory_show_new_keys(change, out);
+    return code;
+}
+
+void gh_directory_show_new_keys(const struct gh_device *made, struct gh_device *read)
+{
+    for (size_t i = 0; i < read->credentials_count; i++)
+        for (size_t j = 0; j < made->credentials_count; j++)
+            if (read->credentials[i].format == GH_CREDENTIAL_SYMMETRIC &&
+                gh_slice_equal(read->credentials[i].id, made->credentials[j].id))
+                read->credentials[i].secret = made->credentials[j].secret;
 }
 
 enum gh_error_code gh_directory_device_delete(struct gh_directory *directory, uint64_t number,

@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "registry/directory_internal.h"
+#include "registry/sealing.h"
 #include "wire/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,11 @@ void gh_directory_use_passwords(struct gh_directory *directory,
                                 struct gh_device_passwords *passwords)
 {
     directory->passwords = passwords;
+}
+
+void gh_directory_use_sealing(struct gh_directory *directory, struct gh_sealing *sealing)
+{
+    directory->sealing = sealing;
 }
 
 struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory)
@@ -139,7 +145,13 @@ enum gh_error_code gh_directory_tenant_list(struct gh_directory *directory, stru
 enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory, int64_t number,
                                               struct gh_error *error)
 {
-    return gh_store_tenant_delete(directory->store, number, error);
+    enum gh_error_code code = gh_store_tenant_delete(directory->store, number, error);
+    if (code != GH_OK)
+        return code;
+    if (directory->sealing != NULL)
+        gh_sealing_forget(directory->sealing, number);
+    gh_store_tidy(directory->store); /* the data key leaves the write-ahead log now, not later */
+    return GH_OK;
 }
 
 /* A fresh etag in the arena; none for an empty policy. */

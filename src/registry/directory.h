@@ -13,6 +13,7 @@
 #define GH_REGISTRY_DIRECTORY_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "registry/limits.h"
 #include "store/records.h"
@@ -60,6 +61,11 @@ void gh_directory_use_passwords(struct gh_directory *directory,
 /* NULL when there are none. */
 struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory);
 
+/* Symmetric keys from now on; before any other thread calls. Without it (registry/sealing.h) such a
+ * credential is refused with PRECONDITION. The value outlives the directory. */
+struct gh_sealing;
+void gh_directory_use_sealing(struct gh_directory *directory, struct gh_sealing *sealing);
+
 /* --- tenants -------------------------------------------------------------------------------------
  */
 
@@ -85,7 +91,8 @@ GH_MUST_USE enum gh_error_code gh_directory_tenant_list(struct gh_directory *dir
                                                         struct gh_arena *arena,
                                                         struct gh_tenant **out, size_t *count,
                                                         struct gh_error *error);
-/* PRECONDITION while it has registries or topics. */
+/* With its data keys, so that what was sealed for it stays closed wherever a copy is left.
+ * PRECONDITION while it has registries or topics. */
 GH_MUST_USE enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory,
                                                           int64_t number, struct gh_error *error);
 /* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one.
@@ -172,6 +179,16 @@ gh_directory_device_update(struct gh_directory *directory, uint64_t number, unsi
  * bound device. */
 GH_MUST_USE enum gh_error_code gh_directory_device_delete(struct gh_directory *directory,
                                                           uint64_t number, struct gh_error *error);
+/* A device read again after a call that made symmetric keys lacks them; this brings them over from
+ * the one that was created, to be shown this once. (gh_directory_device_update does it itself.) */
+void gh_directory_show_new_keys(const struct gh_device *made, struct gh_device *read);
+/* Appends the key of a symmetric credential of the device, as bytes, to `out`, which is the
+ * caller's to wipe. KEYS when it cannot be opened. */
+GH_MUST_USE enum gh_error_code gh_directory_symmetric_key(struct gh_directory *directory,
+                                                          const struct gh_device *device,
+                                                          const struct gh_credential *credential,
+                                                          struct gh_buffer *out,
+                                                          struct gh_error *error);
 /* By registry and id. `*next` is empty at the end; INVALID for a token made by another query. */
 GH_MUST_USE enum gh_error_code
 gh_directory_device_list(struct gh_directory *directory, const struct gh_device_query *query,

@@ -51,6 +51,7 @@ struct gh_directory {
     struct gh_directory_watch watch;
     void *watch_context;
     struct gh_device_passwords *passwords; /* NULL: password credentials are refused */
+    struct gh_sealing *sealing;            /* NULL: symmetric keys are refused */
     struct gh_activity_table activity;
 };
 
@@ -68,6 +69,11 @@ GH_MUST_USE enum gh_error_code gh_credentials_check(const struct gh_directory *d
                                                     const struct gh_registry *registry,
                                                     const struct gh_device *before, int64_t now_ms,
                                                     struct gh_arena *arena, struct gh_error *error);
+/* The keys of the device's new symmetric credentials, whose ids and numbers are known now, become
+ * what is stored; `secret` stays for the answer. */
+GH_MUST_USE enum gh_error_code gh_credentials_seal(const struct gh_directory *directory,
+                                                   struct gh_device *device, struct gh_arena *arena,
+                                                   struct gh_error *error);
 /* Certificates that may sign those of devices. */
 GH_MUST_USE enum gh_error_code gh_certificates_check(const struct gh_slice *certificates,
                                                      size_t count, int64_t now_ms,

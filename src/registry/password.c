@@ -4,14 +4,10 @@
 #include "crypto/digest.h"
 #include "crypto/password.h"
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     KEY_BYTES = 32,
@@ -38,54 +34,6 @@ struct gh_device_passwords {
     uint8_t cache[CACHE_SLOTS][GH_SHA256_BYTES];
 };
 
-/* --- the key --- */
-
-static enum gh_error_code key_failed(const char *path, const char *why, struct gh_error *error)
-{
-    return gh_error_set(error, GH_ERROR_FILE, "%s: %s", path, why);
-}
-
-/* Written beside its place and moved there whole, so that a crash leaves no half of a key. */
-static enum gh_error_code key_make(const char *folder, const char *path, struct gh_error *error)
-{
-    uint8_t key[KEY_BYTES];
-    char beside[4096 + 64];
-
-    snprintf(beside, sizeof beside, "%s.new", path);
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return key_failed(folder, strerror(errno), error);
-    (void)unlink(beside);
-    int file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
-    int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    gh_random(key, sizeof key);
-    bool made = file >= 0 && parent >= 0 && write(file, key, sizeof key) == sizeof key &&
-                fsync(file) == 0 && rename(beside, path) == 0 && fsync(parent) == 0;
-    int why = errno;
-    gh_secret_wipe(key, sizeof key);
-    if (file >= 0)
-        close(file);
-    if (parent >= 0)
-        close(parent);
-    return made ? GH_OK : key_failed(path, strerror(why), error);
-}
-
-static enum gh_error_code key_read(const char *path, uint8_t key[KEY_BYTES], struct gh_error *error)
-{
-    struct stat info;
-    uint8_t more;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0)
-        return key_failed(path, strerror(errno), error);
-    bool known = fstat(file, &info) == 0;
-    bool whole = read(file, key, KEY_BYTES) == KEY_BYTES && read(file, &more, 1) == 0;
-    close(file);
-    if (!known || !whole)
-        return key_failed(path, "it is no password key of 32 bytes", error);
-    if ((info.st_mode & 077) != 0)
-        return key_failed(path, "others can read it; set its mode to 0400", error);
-    return GH_OK;
-}
-
 struct gh_device_passwords *gh_device_passwords_with(struct gh_slice key)
 {
     struct gh_device_passwords *passwords = calloc(1, sizeof *passwords);
@@ -102,30 +50,6 @@ struct gh_device_passwords *gh_device_passwords_with(struct gh_slice key)
         return passwords;
     gh_device_passwords_close(passwords);
     return NULL;
-}
-
-struct gh_device_passwords *gh_device_passwords_open(const char *data_folder,
-                                                     struct gh_error *error)
-{
-    char folder[4096], path[sizeof folder + 32];
-    uint8_t key[KEY_BYTES];
-    struct gh_device_passwords *passwords = NULL;
-    int size = snprintf(folder, sizeof folder, "%s/keys", data_folder);
-
-    if (size < 0 || (size_t)size >= sizeof folder) {
-        key_failed(data_folder, "the path is too long", error);
-        return NULL;
-    }
-    snprintf(path, sizeof path, "%s/password.key", folder);
-    if (access(path, F_OK) != 0 && errno == ENOENT && key_make(folder, path, error) != GH_OK)
-        return NULL;
-    if (key_read(path, key, error) == GH_OK) {
-        passwords = gh_device_passwords_with(gh_slice(key, sizeof key));
-        if (passwords == NULL)
-            gh_error_set(error, GH_ERROR_MEMORY, "no memory for the passwords of devices");
-    }
-    gh_secret_wipe(key, sizeof key);
-    return passwords;
 }
 
 void gh_device_passwords_close(struct gh_device_passwords *passwords)

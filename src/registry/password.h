@@ -1,6 +1,6 @@
 /* Device passwords: how the secret of a device is stored and compared. A secret of
  * GH_SECRET_LONG_BYTES_MIN or more is taken for a random one and stored as HMAC-SHA-256 under the
- * server's password key (DIR/keys/password.key, 32 bytes, mode 0400) with a salt of its own, which
+ * server's password key (32 bytes, of the keyring: vault/keyring.h) with a salt of its own, which
  * costs microseconds to verify; a shorter one, which a person may have thought of, as argon2id
  * (19 MiB, 2 passes, 1 lane), and the last successes are remembered in a bounded table so that a
  * reconnecting device does not pay again. Below GH_SECRET_SHORT_BYTES_MIN it is refused.
@@ -26,12 +26,7 @@ enum {
 
 struct gh_device_passwords;
 
-/* Reads DIR/keys/password.key of the data folder, or makes it where there is none (`gatehouse
- * init`, and the first start on the folder of an older version). NULL with FILE in `error` when it
- * cannot be read, has another size, or is open to others. */
-GH_MUST_USE struct gh_device_passwords *gh_device_passwords_open(const char *data_folder,
-                                                                 struct gh_error *error);
-/* With a key of the caller's: tests. NULL without memory. */
+/* The key is copied. NULL without memory. */
 GH_MUST_USE struct gh_device_passwords *gh_device_passwords_with(struct gh_slice key);
 void gh_device_passwords_close(struct gh_device_passwords *passwords); /* NULL is fine */
 

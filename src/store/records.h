@@ -69,18 +69,21 @@ enum gh_credential_format {
     GH_CREDENTIAL_RSA_PEM = 3,
     GH_CREDENTIAL_ES256_X509_PEM = 4,
     GH_CREDENTIAL_PASSWORD = 5,
+    GH_CREDENTIAL_SYMMETRIC = 6, /* HMAC-SHA-256 key of 16 to 64 bytes, kept sealed */
 };
 
 struct gh_credential {
     struct gh_slice
         id; /* unique in its device, stable as long as the key stays; made by the directory */
     enum gh_credential_format format;
-    struct gh_slice
-        pem; /* of a password: the text of registry/password.h; never shown to anybody */
+    struct gh_slice pem; /* of a password: the text of registry/password.h; of a symmetric key: its
+                          * seal (registry/sealing.h); both never shown to anybody */
     struct gh_slice fingerprint; /* SHA-256 of the SubjectPublicKeyInfo, 64 hex digits; made by the
-                                  * directory; empty for a password */
+                                  * directory; empty for a password or symmetric key */
     struct gh_slice secret; /* PASSWORD, to the directory only: the secret to be stored in place of
-                             * `pem`; never kept, and empty in every answer */
+                             * `pem`; never kept, and empty in every answer. SYMMETRIC: the key in
+                             * base64; empty to the directory: make one; in the answer to the
+                             * call that made it, and never again */
     int64_t expires_at_ms;  /* 0: never */
     int64_t created_at_ms;
 };
@@ -125,6 +128,21 @@ struct gh_device {
     int64_t created_at_ms;
     struct gh_config config; /* the newest; always there */
     struct gh_state state;   /* the newest */
+};
+
+/* A key under which secrets of one tenant are sealed, itself sealed (registry/sealing.h). */
+struct gh_data_key_row {
+    int64_t tenant;
+    uint32_t number; /* from 1, rising within the tenant */
+    struct gh_slice sealed;
+    int64_t created_at_ms;
+};
+
+/* A secret that is kept sealed, as it stands in its row: a symmetric key of a device. */
+struct gh_sealed_row {
+    uint64_t device;
+    struct gh_slice credential; /* its id */
+    struct gh_slice text;
 };
 
 /* What devices may do, as a document in the grammar of policy/statement.h. */

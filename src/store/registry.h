@@ -65,6 +65,36 @@ GH_MUST_USE enum gh_error_code gh_store_registry_policy_set(struct gh_store *sto
                                                             struct gh_slice etag_before,
                                                             struct gh_error *error);
 
+/* --- data keys of tenants; deleting a tenant deletes its keys --- */
+/* NOT_FOUND without the tenant, EXISTS when the number is taken. */
+GH_MUST_USE enum gh_error_code gh_store_data_key_create(struct gh_store *store,
+                                                        const struct gh_data_key_row *row,
+                                                        struct gh_error *error);
+/* `number` 0: the newest. NOT_FOUND when there is none. */
+GH_MUST_USE enum gh_error_code gh_store_data_key_get(struct gh_store *store, int64_t tenant,
+                                                     uint32_t number, struct gh_arena *arena,
+                                                     struct gh_data_key_row *out,
+                                                     struct gh_error *error);
+/* Of all tenants, by tenant and number. */
+GH_MUST_USE enum gh_error_code gh_store_data_key_list(struct gh_store *store,
+                                                      struct gh_arena *arena,
+                                                      struct gh_data_key_row **out, size_t *count,
+                                                      struct gh_error *error);
+/* Writes `sealed` of each; one commit. */
+GH_MUST_USE enum gh_error_code gh_store_data_keys_update(struct gh_store *store,
+                                                         const struct gh_data_key_row *rows,
+                                                         size_t count, struct gh_error *error);
+/* What is sealed of a tenant, by device. */
+GH_MUST_USE enum gh_error_code gh_store_sealed_list(struct gh_store *store, int64_t tenant,
+                                                    struct gh_arena *arena,
+                                                    struct gh_sealed_row **out, size_t *count,
+                                                    struct gh_error *error);
+/* Adds `key`, writes the text of each row, and removes the tenant's older keys; one commit. */
+GH_MUST_USE enum gh_error_code gh_store_data_key_replace(struct gh_store *store,
+                                                         const struct gh_data_key_row *key,
+                                                         const struct gh_sealed_row *rows,
+                                                         size_t count, struct gh_error *error);
+
 /* --- devices --- */
 /* At most 10,000 at once. All in one commit or none; `*failed` is the index of the one refused. The
  * caller made `number`; EXISTS with

@@ -102,7 +102,7 @@ static enum gh_error_code read_credentials(struct google_call *call, json_t *mes
         int64_t format = 0;
         gh_json_object(credential, "publicKey", &key);
         gh_json_i64(key, "format", &format);
-        if (format == 0 || format == GH_CREDENTIAL_PASSWORD)
+        if (format == 0 || format == GH_CREDENTIAL_PASSWORD || format == GH_CREDENTIAL_SYMMETRIC)
             return google_fail(call, GH_ERROR_INVALID,
                                "credentials.publicKey.format: it must be given");
         out->credentials[i].format = (enum gh_credential_format)format;
@@ -185,7 +185,8 @@ static json_t *write_credentials(struct google_call *call, const struct gh_devic
 {
     json_t *list = json_array();
     for (size_t i = 0; i < device->credentials_count; i++) {
-        if (device->credentials[i].format == GH_CREDENTIAL_PASSWORD)
+        if (device->credentials[i].format == GH_CREDENTIAL_PASSWORD ||
+            device->credentials[i].format == GH_CREDENTIAL_SYMMETRIC)
             continue; /* no client of IoT Core's knows one */
         json_t *credential = json_object(), *key = json_object();
         google_put_enum(key, "format", &key_formats, (int)device->credentials[i].format,

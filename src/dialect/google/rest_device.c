@@ -86,17 +86,20 @@ enum gh_error_code google_device_get(struct google_call *call)
     return GH_OK;
 }
 
-/* A client replaces the keys that it can see; the passwords, which it cannot, stay. */
+/* A client replaces the keys that it can see; passwords and symmetric keys, which it cannot, stay.
+ */
 static enum gh_error_code keep_passwords(struct google_call *call, const struct gh_device *before,
                                          struct gh_device *change)
 {
     for (size_t i = 0; i < before->credentials_count; i++) {
-        if (before->credentials[i].format != GH_CREDENTIAL_PASSWORD)
+        if (before->credentials[i].format != GH_CREDENTIAL_PASSWORD &&
+            before->credentials[i].format != GH_CREDENTIAL_SYMMETRIC)
             continue;
         if (change->credentials_count == GH_DEVICE_CREDENTIALS_MAX)
-            return google_fail(call, GH_ERROR_INVALID,
-                               "credentials: at most %d, the device's passwords among them",
-                               GH_DEVICE_CREDENTIALS_MAX);
+            return google_fail(
+                call, GH_ERROR_INVALID,
+                "credentials: at most %d, its passwords and symmetric keys among them",
+                GH_DEVICE_CREDENTIALS_MAX);
         change->credentials[change->credentials_count++] = before->credentials[i];
     }
     return GH_OK;

@@ -1,0 +1,178 @@
+/* The keys at rest, looked at and changed while no server runs. */
+#include "base/secret.h"
+#include "programs/gatehouse/cli.h"
+#include "registry/sealing.h"
+#include "store/registry.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { ARENA_MAX = 1024 * 1024 * 1024 };
+
+/* The data folder with nobody else at it. */
+struct folder {
+    int lock;
+    struct gh_keyring *keyring;
+    struct gh_store *store;
+    struct gh_arena arena; /* a large tenant's secrets, all at once */
+};
+
+static bool folder_lock(struct cli *cli, const char *data, struct folder *folder)
+{
+    folder->lock =
+        open(gh_arena_print(&cli->arena, "%s/lock", data), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (folder->lock < 0) {
+        gh_error_set(&cli->error, GH_ERROR_FILE, "data folder %s: %s", data, strerror(errno));
+        return false;
+    }
+    if (flock(folder->lock, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    gh_error_set(&cli->error, GH_ERROR_IN_USE,
+                 "data folder %s is served; its keys are changed while the server is stopped",
+                 data);
+    return false;
+}
+
+static bool folder_open(struct cli *cli, struct folder *folder)
+{
+    const char *data = cli_data(cli);
+    *folder = (struct folder){.lock = -1};
+    gh_arena_init(&folder->arena, ARENA_MAX);
+    if (!folder_lock(cli, data, folder))
+        return false;
+    folder->keyring = gh_keyring_take_over(data, &cli->error);
+    if (folder->keyring != NULL)
+        folder->store = gh_store_open(data, GH_STORE_EXISTING, &cli->error);
+    return folder->store != NULL;
+}
+
+static int folder_close(struct cli *cli, struct folder *folder, bool good)
+{
+    if (folder->store != NULL) {
+        gh_store_tidy(folder->store); /* keys that went leave the write-ahead log too */
+        gh_store_close(folder->store);
+    }
+    gh_keyring_close(folder->keyring);
+    gh_arena_deinit(&folder->arena);
+    if (folder->lock >= 0)
+        close(folder->lock);
+    return good ? EXIT_SUCCESS : cli_fail(cli);
+}
+
+static void print_kek(const struct gh_kek_record *kek, const char *label)
+{
+    printf("%-20s %08x at %.*s\n", label, (unsigned)kek->number, GH_PRINT(kek->text));
+}
+
+/* Reads only, so it works while the server runs. */
+int run_keys_status(struct cli *cli)
+{
+    struct gh_keyring *keyring = gh_keyring_open(cli_data(cli), &cli->error);
+    if (keyring == NULL)
+        return cli_fail(cli);
+    for (size_t i = 0; i < gh_keyring_keks(keyring); i++) {
+        struct gh_kek_record kek = gh_keyring_kek(keyring, i);
+        print_kek(&kek, i == 0 ? "Key-encryption key" : "Before it");
+    }
+    printf("%-20s", "Secrets");
+    for (size_t i = 0; i < gh_keyring_count(keyring); i++)
+        printf(" %s", gh_keyring_name(keyring, i));
+    puts("");
+    if (gh_keyring_keks(keyring) > 1)
+        puts("A rotation is not ended; end it with `gatehouse keys rotate`.");
+    gh_keyring_close(keyring);
+    return EXIT_SUCCESS;
+}
+
+/* All data keys under the current KEK; then the old one goes. */
+static bool end_rotation(struct cli *cli, struct folder *folder)
+{
+    size_t count = 0;
+    if (gh_sealing_rewrap(folder->store, folder->keyring, &folder->arena, &count, &cli->error) !=
+            GH_OK ||
+        gh_keyring_settle(folder->keyring, &cli->error) != GH_OK)
+        return false;
+    struct gh_kek_record kek = gh_keyring_kek(folder->keyring, 0);
+    print_kek(&kek, "Key-encryption key");
+    printf("%-20s %zu of the keyring, %zu data keys of tenants\n", "Sealed anew",
+           gh_keyring_count(folder->keyring), count);
+    return true;
+}
+
+static bool rotate_tenant(struct cli *cli, struct folder *folder, const char *name)
+{
+    struct gh_tenant tenant;
+    size_t count = 0;
+    struct gh_sealing *sealing =
+        gh_sealing_open(folder->store, &gh_sealing_keyring, folder->keyring);
+    bool done =
+        sealing != NULL &&
+        gh_store_tenant_find(folder->store, gh_slice_text(name), &folder->arena, &tenant,
+                             &cli->error) == GH_OK &&
+        gh_sealing_rotate(sealing, tenant.number, &folder->arena, &count, &cli->error) == GH_OK;
+    gh_sealing_close(sealing);
+    if (done)
+        printf("%-20s %zu secrets of tenant %s\n", "Sealed anew", count, name);
+    return done;
+}
+
+/* One that is under way is ended first; it is what was asked for. */
+static int rotate_to(struct cli *cli, const char *place)
+{
+    struct folder folder;
+    bool good = folder_open(cli, &folder);
+    bool under_way = good && gh_keyring_keks(folder.keyring) > 1;
+    if (good && under_way && place != NULL)
+        good = end_rotation(cli, &folder);
+    if (good && (!under_way || place != NULL)) {
+        struct gh_kek_record kek = gh_keyring_kek(folder.keyring, 0);
+        const char *text =
+            place != NULL ? place : gh_arena_text(&cli->arena, kek.text); /* kek moves */
+        if (place == NULL && gh_slice_starts(kek.text, GH_SLICE("file:")))
+            good = gh_error_set(&cli->error, GH_ERROR_PRECONDITION,
+                                "%s holds the key in use; put the new one elsewhere with "
+                                "`gatehouse keys migrate --to file:PATH`",
+                                text) == GH_OK;
+        else
+            good = gh_keyring_rotate(folder.keyring, gh_slice_text(text), &cli->error) == GH_OK;
+    }
+    return folder_close(cli, &folder, good && end_rotation(cli, &folder));
+}
+
+int run_keys_rotate(struct cli *cli)
+{
+    const char *tenant = cli_option(cli, "tenant");
+    if (tenant == NULL)
+        return rotate_to(cli, NULL);
+    struct folder folder;
+    bool good = folder_open(cli, &folder);
+    return folder_close(cli, &folder, good && rotate_tenant(cli, &folder, tenant));
+}
+
+int run_keys_migrate(struct cli *cli)
+{
+    const char *place = cli_option(cli, "to");
+    return place == NULL ? cli_usage(cli, "--to is missing") : rotate_to(cli, place);
+}
+
+int run_keys_export(struct cli *cli)
+{
+    struct gh_keyring *keyring = gh_keyring_open(cli_data(cli), &cli->error);
+    if (keyring == NULL)
+        return cli_fail(cli);
+    const struct gh_secret *secret = gh_keyring_get(keyring, cli->arguments[0]);
+    bool done = secret != NULL;
+    if (!done)
+        gh_error_set(&cli->error, GH_ERROR_NOT_FOUND, "the keyring holds no %s", cli->arguments[0]);
+    else if (fwrite(gh_secret_bytes(secret).data, 1, gh_secret_bytes(secret).size, stdout) !=
+                 gh_secret_bytes(secret).size ||
+             fflush(stdout) != 0)
+        done = gh_error_set(&cli->error, GH_ERROR_FILE, "standard output: %s", strerror(errno)) ==
+               GH_OK;
+    gh_keyring_close(keyring);
+    return done ? EXIT_SUCCESS : cli_fail(cli);
+}

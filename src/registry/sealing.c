@@ -1,0 +1,362 @@
+#include "registry/sealing.h"
+#include "base/time.h"
+#include "store/registry.h"
+#include "wire/base64.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TRIES_MAX = 3, TEXT_MAX = 4 * (GH_SEAL_TEXT_BYTES_MAX + GH_SEAL_EXTRA_BYTES) / 3 + 64 };
+
+static const struct gh_slice prefix = GH_SLICE_INIT("$sealed$v=1$");
+static const struct gh_slice key_field = GH_SLICE_INIT("data key");
+static const struct gh_slice credential_field = GH_SLICE_INIT("credential");
+
+struct gh_sealing {
+    struct gh_store *store;
+    const struct gh_sealing_keys *keys;
+    void *context;
+    pthread_mutex_t lock; /* guards what follows */
+    uint64_t clock;       /* one more with each use */
+    struct remembered {
+        int64_t tenant;
+        uint32_t number;
+        uint64_t used; /* 0: empty */
+        struct gh_secret *key;
+    } cache[GH_SEALING_CACHE_MAX];
+};
+
+/* --- data keys under the keyring --- */
+
+static struct gh_seal_place key_place(int64_t tenant, uint32_t number, char row[16])
+{
+    snprintf(row, 16, "%u", (unsigned)number);
+    return (struct gh_seal_place){tenant, key_field, gh_slice_text(row)};
+}
+
+enum gh_error_code gh_sealing_key_make(struct gh_keyring *keyring, int64_t tenant, uint32_t number,
+                                       uint8_t key[GH_SEAL_KEY_BYTES], struct gh_buffer *sealed,
+                                       struct gh_error *error)
+{
+    char row[16];
+    struct gh_seal_place place = key_place(tenant, number, row);
+    gh_random(key, GH_SEAL_KEY_BYTES);
+    return gh_keyring_seal(keyring, &place, gh_slice(key, GH_SEAL_KEY_BYTES), sealed, error);
+}
+
+enum gh_error_code gh_sealing_key_open(struct gh_keyring *keyring, int64_t tenant, uint32_t number,
+                                       struct gh_slice sealed, uint8_t key[GH_SEAL_KEY_BYTES],
+                                       struct gh_error *error)
+{
+    char row[16];
+    uint8_t block[GH_SEAL_KEY_BYTES + 1]; /* a byte more, as unsealing asks for */
+    struct gh_seal_place place = key_place(tenant, number, row);
+    struct gh_buffer plain = gh_buffer_fixed(block, sizeof block);
+    enum gh_error_code code = gh_keyring_unseal(keyring, &place, sealed, &plain, error);
+    if (code == GH_OK && plain.size != GH_SEAL_KEY_BYTES)
+        code = gh_error_set(error, GH_ERROR_KEYS, "data key %u of tenant %lld is no key",
+                            (unsigned)number, (long long)tenant);
+    for (size_t i = 0; code == GH_OK && i < GH_SEAL_KEY_BYTES; i++)
+        key[i] = block[i];
+    gh_secret_wipe(block, sizeof block);
+    return code;
+}
+
+static enum gh_error_code keyring_make(void *context, int64_t tenant, uint32_t number,
+                                       uint8_t key[GH_SEAL_KEY_BYTES], struct gh_buffer *sealed,
+                                       struct gh_error *error)
+{
+    return gh_sealing_key_make(context, tenant, number, key, sealed, error);
+}
+
+static enum gh_error_code keyring_open(void *context, int64_t tenant, uint32_t number,
+                                       struct gh_slice sealed, uint8_t key[GH_SEAL_KEY_BYTES],
+                                       struct gh_error *error)
+{
+    return gh_sealing_key_open(context, tenant, number, sealed, key, error);
+}
+
+const struct gh_sealing_keys gh_sealing_keyring = {.make = keyring_make, .open = keyring_open};
+
+/* --- what is remembered --- */
+
+struct gh_sealing *gh_sealing_open(struct gh_store *store, const struct gh_sealing_keys *keys,
+                                   void *context)
+{
+    struct gh_sealing *sealing = calloc(1, sizeof *sealing);
+    if (sealing == NULL)
+        return NULL;
+    sealing->store = store;
+    sealing->keys = keys;
+    sealing->context = context;
+    pthread_mutex_init(&sealing->lock, NULL);
+    return sealing;
+}
+
+static void slot_clear(struct remembered *slot)
+{
+    gh_secret_close(slot->key);
+    *slot = (struct remembered){0};
+}
+
+void gh_sealing_close(struct gh_sealing *sealing)
+{
+    if (sealing == NULL)
+        return;
+    for (size_t i = 0; i < GH_SEALING_CACHE_MAX; i++)
+        slot_clear(&sealing->cache[i]);
+    pthread_mutex_destroy(&sealing->lock);
+    free(sealing);
+}
+
+void gh_sealing_forget(struct gh_sealing *sealing, int64_t tenant)
+{
+    pthread_mutex_lock(&sealing->lock);
+    for (size_t i = 0; i < GH_SEALING_CACHE_MAX; i++)
+        if (sealing->cache[i].used != 0 && sealing->cache[i].tenant == tenant)
+            slot_clear(&sealing->cache[i]);
+    pthread_mutex_unlock(&sealing->lock);
+}
+
+/* A copy of the key, for the time of one use. */
+static bool recall(struct gh_sealing *sealing, int64_t tenant, uint32_t number,
+                   uint8_t key[GH_SEAL_KEY_BYTES])
+{
+    bool found = false;
+    pthread_mutex_lock(&sealing->lock);
+    for (size_t i = 0; !found && i < GH_SEALING_CACHE_MAX; i++) {
+        struct remembered *slot = &sealing->cache[i];
+        if (slot->used == 0 || slot->tenant != tenant || slot->number != number)
+            continue;
+        slot->used = ++sealing->clock;
+        struct gh_slice bytes = gh_secret_bytes(slot->key);
+        for (size_t at = 0; at < GH_SEAL_KEY_BYTES; at++)
+            key[at] = bytes.data[at];
+        found = true;
+    }
+    pthread_mutex_unlock(&sealing->lock);
+    return found;
+}
+
+/* Without memory it is not remembered, and asked for again. */
+static void remember(struct gh_sealing *sealing, int64_t tenant, uint32_t number,
+                     const uint8_t key[GH_SEAL_KEY_BYTES])
+{
+    struct gh_secret *secret = gh_secret_open(gh_slice(key, GH_SEAL_KEY_BYTES));
+    if (secret == NULL)
+        return;
+    pthread_mutex_lock(&sealing->lock);
+    struct remembered *slot = &sealing->cache[0];
+    for (size_t i = 1; i < GH_SEALING_CACHE_MAX; i++)
+        if (sealing->cache[i].used < slot->used)
+            slot = &sealing->cache[i];
+    slot_clear(slot);
+    *slot = (struct remembered){tenant, number, ++sealing->clock, secret};
+    pthread_mutex_unlock(&sealing->lock);
+}
+
+/* --- finding the key --- */
+
+static enum gh_error_code make_first(struct gh_sealing *sealing, int64_t tenant,
+                                     uint8_t key[GH_SEAL_KEY_BYTES], struct gh_error *error)
+{
+    uint8_t block[GH_SEALING_KEY_SEALED_MAX];
+    struct gh_buffer sealed = gh_buffer_fixed(block, sizeof block);
+    enum gh_error_code code = sealing->keys->make(sealing->context, tenant, 1, key, &sealed, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_data_key_row row = {tenant, 1, gh_buffer_slice(&sealed), gh_time_utc_ms()};
+    return gh_store_data_key_create(sealing->store, &row, error);
+}
+
+/* `*number` 0: the newest, made when there is none. */
+static enum gh_error_code find_key(struct gh_sealing *sealing, int64_t tenant, uint32_t *number,
+                                   uint8_t key[GH_SEAL_KEY_BYTES], struct gh_arena *arena,
+                                   struct gh_error *error)
+{
+    struct gh_data_key_row row = {0};
+    enum gh_error_code code = GH_ERROR_EXISTS;
+    if (*number != 0 && recall(sealing, tenant, *number, key))
+        return GH_OK;
+    for (int tries = 0; code == GH_ERROR_EXISTS && tries < TRIES_MAX; tries++) {
+        code = gh_store_data_key_get(sealing->store, tenant, *number, arena, &row, error);
+        if (code == GH_ERROR_NOT_FOUND && *number == 0) {
+            code = make_first(sealing, tenant, key, error); /* EXISTS: another thread was first */
+            row.number = 1;
+        } else if (code == GH_OK && !recall(sealing, tenant, row.number, key)) {
+            code =
+                sealing->keys->open(sealing->context, tenant, row.number, row.sealed, key, error);
+            if (code == GH_OK)
+                remember(sealing, tenant, row.number, key);
+        }
+    }
+    if (code == GH_ERROR_NOT_FOUND && *number != 0)
+        return gh_error_set(error, GH_ERROR_KEYS,
+                            "data key %u of tenant %lld is gone: what was sealed under it stays "
+                            "closed",
+                            (unsigned)*number, (long long)tenant);
+    *number = row.number;
+    return code;
+}
+
+/* --- sealing --- */
+
+static enum gh_error_code seal_with(const uint8_t key[GH_SEAL_KEY_BYTES], uint32_t number,
+                                    const struct gh_seal_place *place, struct gh_slice plain,
+                                    struct gh_arena *arena, struct gh_slice *out,
+                                    struct gh_error *error)
+{
+    uint8_t nonce[GH_SEAL_NONCE_BYTES];
+    struct gh_seal_cipher cipher = gh_seal_cipher(key);
+    struct gh_buffer sealed, text;
+    gh_buffer_init(&sealed, GH_SEAL_TEXT_BYTES_MAX + GH_SEAL_EXTRA_BYTES);
+    gh_buffer_init(&text, TEXT_MAX);
+    gh_random(nonce, sizeof nonce);
+    gh_buffer_put(&text, prefix);
+    bool done = gh_seal(&cipher, number, place, nonce, plain, &sealed) == GH_SEAL_OK &&
+                gh_base64_encode(gh_buffer_slice(&sealed), GH_BASE64_URL_NOPAD, &text) &&
+                gh_arena_copy(arena, gh_buffer_slice(&text), out);
+    gh_buffer_deinit(&sealed);
+    gh_buffer_deinit(&text);
+    return done ? GH_OK : gh_error_set(error, GH_ERROR_MEMORY, "no memory to seal a secret");
+}
+
+enum gh_error_code gh_sealing_seal(struct gh_sealing *sealing, const struct gh_seal_place *place,
+                                   struct gh_slice plain, struct gh_arena *arena,
+                                   struct gh_slice *text, struct gh_error *error)
+{
+    uint8_t key[GH_SEAL_KEY_BYTES];
+    uint32_t number = 0;
+    enum gh_error_code code = find_key(sealing, place->tenant, &number, key, arena, error);
+    if (code == GH_OK)
+        code = seal_with(key, number, place, plain, arena, text, error);
+    gh_secret_wipe(key, sizeof key);
+    return code;
+}
+
+static enum gh_error_code damaged(const struct gh_seal_place *place, const char *why,
+                                  struct gh_error *error)
+{
+    return gh_error_set(error, GH_ERROR_KEYS, "%.*s %.*s of tenant %lld cannot be opened: %s",
+                        GH_PRINT(place->field), GH_PRINT(place->row), (long long)place->tenant,
+                        why);
+}
+
+enum gh_error_code gh_sealing_unseal(struct gh_sealing *sealing, const struct gh_seal_place *place,
+                                     struct gh_slice text, struct gh_buffer *out,
+                                     struct gh_error *error)
+{
+    uint8_t key[GH_SEAL_KEY_BYTES];
+    struct gh_sealed read;
+    struct gh_buffer sealed;
+    struct gh_arena arena;
+    enum gh_error_code code = GH_OK;
+    gh_buffer_init(&sealed, GH_SEAL_TEXT_BYTES_MAX + GH_SEAL_EXTRA_BYTES);
+    gh_arena_init(&arena, 64 * 1024);
+    if (!gh_slice_starts(text, prefix) ||
+        !gh_base64_decode(gh_slice_sub(text, prefix.size, text.size), GH_BASE64_STRICT_URL,
+                          &sealed) ||
+        gh_sealed_read(gh_buffer_slice(&sealed), &read) != GH_SEAL_OK || read.key == 0)
+        code = damaged(place, "it is no seal that this version knows", error);
+    if (code == GH_OK)
+        code = find_key(sealing, place->tenant, &read.key, key, &arena, error);
+    if (code == GH_OK) {
+        struct gh_seal_cipher cipher = gh_seal_cipher(key);
+        enum gh_seal_status status = gh_unseal(&cipher, place, gh_buffer_slice(&sealed), out);
+        if (status != GH_SEAL_OK)
+            code = damaged(place,
+                           status == GH_SEAL_REFUSED ? "it was changed, or belongs somewhere else"
+                                                     : "there is no room for it",
+                           error);
+    }
+    gh_secret_wipe(key, sizeof key);
+    gh_arena_deinit(&arena);
+    gh_buffer_deinit(&sealed);
+    return code;
+}
+
+struct gh_seal_place gh_sealing_credential(int64_t tenant, uint64_t device,
+                                           struct gh_slice credential, char row[GH_SEALING_ROW_MAX])
+{
+    struct gh_slice id = gh_slice_sub(credential, 0, 64);
+    snprintf(row, GH_SEALING_ROW_MAX, "%llu/%.*s", (unsigned long long)device, GH_PRINT(id));
+    return (struct gh_seal_place){tenant, credential_field, gh_slice_text(row)};
+}
+
+/* --- rotation --- */
+
+static enum gh_error_code reseal(struct gh_sealing *sealing, const struct gh_data_key_row *new_key,
+                                 const uint8_t key[GH_SEAL_KEY_BYTES], struct gh_sealed_row *row,
+                                 struct gh_arena *arena, struct gh_error *error)
+{
+    char name[GH_SEALING_ROW_MAX];
+    struct gh_seal_place place =
+        gh_sealing_credential(new_key->tenant, row->device, row->credential, name);
+    struct gh_buffer plain;
+    gh_buffer_init(&plain, GH_SEAL_TEXT_BYTES_MAX + 1);
+    enum gh_error_code code = gh_sealing_unseal(sealing, &place, row->text, &plain, error);
+    if (code == GH_OK)
+        code = seal_with(key, new_key->number, &place, gh_buffer_slice(&plain), arena, &row->text,
+                         error);
+    if (plain.data != NULL)
+        gh_secret_wipe(plain.data, plain.capacity);
+    gh_buffer_deinit(&plain);
+    return code;
+}
+
+enum gh_error_code gh_sealing_rotate(struct gh_sealing *sealing, int64_t tenant,
+                                     struct gh_arena *arena, size_t *count, struct gh_error *error)
+{
+    uint8_t key[GH_SEAL_KEY_BYTES], block[GH_SEALING_KEY_SEALED_MAX];
+    struct gh_buffer sealed = gh_buffer_fixed(block, sizeof block);
+    struct gh_data_key_row before = {0},
+                           row = {.tenant = tenant, .created_at_ms = gh_time_utc_ms()};
+    struct gh_sealed_row *rows = NULL;
+    *count = 0;
+    enum gh_error_code code =
+        gh_store_data_key_get(sealing->store, tenant, 0, arena, &before, error);
+    if (code == GH_ERROR_NOT_FOUND)
+        return GH_OK; /* nothing was ever sealed */
+    row.number = before.number + 1;
+    if (code == GH_OK)
+        code = gh_store_sealed_list(sealing->store, tenant, arena, &rows, count, error);
+    if (code == GH_OK)
+        code = sealing->keys->make(sealing->context, tenant, row.number, key, &sealed, error);
+    row.sealed = gh_buffer_slice(&sealed);
+    for (size_t i = 0; code == GH_OK && i < *count; i++)
+        code = reseal(sealing, &row, key, &rows[i], arena, error);
+    if (code == GH_OK)
+        code = gh_store_data_key_replace(sealing->store, &row, rows, *count, error);
+    gh_secret_wipe(key, sizeof key);
+    gh_sealing_forget(sealing, tenant);
+    return code;
+}
+
+static enum gh_error_code rewrap(struct gh_keyring *keyring, struct gh_data_key_row *row,
+                                 struct gh_arena *arena, struct gh_error *error)
+{
+    char name[16];
+    uint8_t key[GH_SEAL_KEY_BYTES], block[GH_SEALING_KEY_SEALED_MAX];
+    struct gh_buffer sealed = gh_buffer_fixed(block, sizeof block);
+    struct gh_seal_place place = key_place(row->tenant, row->number, name);
+    enum gh_error_code code =
+        gh_sealing_key_open(keyring, row->tenant, row->number, row->sealed, key, error);
+    if (code == GH_OK)
+        code = gh_keyring_seal(keyring, &place, gh_slice(key, sizeof key), &sealed, error);
+    gh_secret_wipe(key, sizeof key);
+    if (code == GH_OK && !gh_arena_copy(arena, gh_buffer_slice(&sealed), &row->sealed))
+        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the data keys");
+    return code;
+}
+
+enum gh_error_code gh_sealing_rewrap(struct gh_store *store, struct gh_keyring *keyring,
+                                     struct gh_arena *arena, size_t *count, struct gh_error *error)
+{
+    struct gh_data_key_row *rows = NULL;
+    *count = 0;
+    enum gh_error_code code = gh_store_data_key_list(store, arena, &rows, count, error);
+    for (size_t i = 0; code == GH_OK && i < *count; i++)
+        code = rewrap(keyring, &rows[i], arena, error);
+    return code == GH_OK && *count > 0 ? gh_store_data_keys_update(store, rows, *count, error)
+                                       : code;
+}

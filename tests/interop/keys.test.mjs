@@ -1,0 +1,181 @@
+// Keys at rest: where they are, that nothing else is readable in the data folder, and what the server says when its
+// key-encryption key is not what it was. A real PKCS#11 token (softhsm2) and a real TPM (swtpm), both in software.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Server } from '../lib/server.mjs';
+
+const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
+const PLANTED = 'cGxhbnRlZCBzZWNyZXQsIG5vd2hlcmUgaW4gY2xlYXI=';
+const SECRET = 'password-of-a-device-planted-too';
+const has = (program) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status === 0;
+let server;
+let keysOf;
+
+before(async () => { server = await Server.create(); keysOf = join(server.data, 'keys'); });
+after(() => server.close());
+
+const files = (folder) => readdirSync(folder, { withFileTypes: true, recursive: false }).flatMap((entry) => {
+  const path = join(folder, entry.name);
+  return entry.isDirectory() ? files(path) : entry.isFile() ? [path] : [];
+});
+// No file of the folder has any of the texts, nor their bytes.
+function scan(folder, texts) {
+  const found = files(folder);
+  assert.ok(found.some((path) => path.endsWith('registry.db')), 'the database is among them');
+  for (const path of found) {
+    const bytes = readFileSync(path);
+    for (const text of texts)
+      for (const form of [Buffer.from(text), Buffer.from(text, 'base64')])
+        assert.ok(!bytes.includes(form), `${path} holds a planted secret`);
+  }
+}
+const kek = () => join(keysOf, readdirSync(keysOf).find((name) => name.startsWith('kek-')));
+async function refusesToStart(words) {
+  await assert.rejects(server.start(), (error) => {
+    assert.match(error.message, words);
+    return true;
+  });
+}
+async function serves() {
+  await server.start();
+  const token = await server.token();
+  const answer = await server.call('GET', '/api/v1/tenants/acme/registries/hall/devices/given', { token });
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(answer.body.credentials.length, 3);
+  return token;
+}
+
+test('symmetric keys are made, shown once and never again', async () => {
+  assert.deepEqual(readdirSync(keysOf).map((name) => name.replace(/-[0-9a-f]{8}/, '-ID')).sort(), ['kek-ID.key', 'keyring']);
+  assert.equal(statSync(kek()).mode & 0o777, 0o400);
+  assert.equal(statSync(join(keysOf, 'keyring')).mode & 0o777, 0o600);
+  await server.start();
+  await server.cli('tenant', 'create', 'acme');
+  await server.cli('registry', 'create', 'acme/hall');
+  const made = JSON.parse(await server.cli('device', 'create', 'acme/hall/made', '--symmetric-key', '--json'));
+  assert.deepEqual(made.credentials.map(({ kind, form }) => [kind, form]), [['HS256', 'symmetric_key'], ['HS256', 'symmetric_key']]);
+  const secrets = made.credentials.map(({ symmetric_key: key }) => key);
+  for (const key of secrets) assert.equal(Buffer.from(key, 'base64').length, 32);
+  assert.notEqual(secrets[0], secrets[1]);
+  assert.ok(!(await server.cli('device', 'show', 'acme/hall/made', '--json')).includes(secrets[0]));
+
+  const token = await server.token();
+  const given = await server.call('POST', '/api/v1/tenants/acme/registries/hall/devices', { token,
+    body: { id: 'given', credentials: [{ symmetric_key: PLANTED }, { symmetric_key: true }, { password: SECRET }] } });
+  assert.equal(given.status, 201, given.text);
+  assert.equal(given.body.credentials[0].symmetric_key, PLANTED);
+  for (const [credentials, why] of [
+    [[{ symmetric_key: false }], /true or a key in base64/],
+    [[{ symmetric_key: 'AAAA' }], /16 to 64 bytes/],
+    [[{ symmetric_key: true }, { symmetric_key: true }, { symmetric_key: true }], /at most 2 symmetric keys/],
+  ]) {
+    const refused = await server.call('POST', '/api/v1/tenants/acme/registries/hall/devices', { token, body: { id: 'refused', credentials } });
+    assert.equal(refused.status, 400, refused.text);
+    assert.match(refused.text, why);
+  }
+  const planted = [PLANTED, SECRET, ...secrets];
+  scan(server.data, planted); // write-ahead log and all
+  const backup = join(server.folder, 'backup');
+  execFileSync('cp', ['-a', server.data, backup]);
+  assert.equal((await server.tryCli(['keys', 'rotate'])).code, 1, 'not while the server runs');
+  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key$/);
+  await server.stop();
+  scan(server.data, planted);
+  scan(backup, planted);
+  rmSync(backup, { recursive: true });
+});
+
+test('the server refuses to start with the exact reason', async () => {
+  const path = kek(), key = readFileSync(path), ring = join(keysOf, 'keyring'), sealed = readFileSync(ring);
+  chmodSync(path, 0o440);
+  await refusesToStart(/GH5005 .*kek-[0-9a-f]{8}\.key: others can read it \(mode 0440\); set 0400/);
+  chmodSync(path, 0o600);
+  writeFileSync(path, Buffer.alloc(32, 7));
+  chmodSync(path, 0o400);
+  await refusesToStart(/GH5005 .*is not the key-encryption key/);
+  rmSync(path);
+  await refusesToStart(/GH5005 .*kek-[0-9a-f]{8}\.key: No such file/);
+  writeFileSync(path, key, { mode: 0o400 });
+  const changed = Buffer.from(sealed);
+  changed[changed.length - 1] ^= 1;
+  writeFileSync(ring, changed);
+  await refusesToStart(/GH5005 keyring secret password\.key cannot be opened: it was changed/);
+  writeFileSync(ring, sealed);
+  await serves();
+  await server.stop();
+});
+
+test('keys are rotated, of the server and of a tenant', async () => {
+  const before_ = kek();
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +2 of the keyring, 1 data keys of tenants/);
+  assert.ok(!existsSync(before_));
+  assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +4 secrets of tenant acme/);
+  const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'nobody']);
+  assert.equal(code, 1);
+  assert.match(stderr, /GH2002/);
+  scan(server.data, [PLANTED, SECRET]);
+  await serves();
+  await server.stop();
+});
+
+test('the key-encryption key moves into a PKCS#11 token', { skip: !existsSync(SOFTHSM) || !has('softhsm2-util') }, async () => {
+  const tokens = join(server.folder, 'tokens'), pin = join(server.folder, 'pin');
+  mkdirSync(tokens);
+  writeFileSync(join(server.folder, 'softhsm2.conf'), `directories.tokendir = ${tokens}\nobjectstore.backend = file\n`);
+  process.env.SOFTHSM2_CONF = join(server.folder, 'softhsm2.conf');
+  writeFileSync(pin, '4321\n', { mode: 0o400 });
+  execFileSync('softhsm2-util', ['--init-token', '--free', '--label', 'gatehouse', '--pin', '4321', '--so-pin', '8765'], { stdio: 'ignore' });
+  await server.cli('keys', 'migrate', '--to', `pkcs11:token=gatehouse?module-path=${SOFTHSM}&pin-source=file:${pin}`);
+  assert.deepEqual(readdirSync(keysOf), ['keyring'], 'no key in a file any more');
+  await serves();
+  await server.stop();
+  chmodSync(pin, 0o600);
+  writeFileSync(pin, '1234\n');
+  await refusesToStart(/GH5005 PKCS#11: the token refuses the PIN/);
+  writeFileSync(pin, '4321\n');
+  renameSync(tokens, `${tokens}-away`);
+  mkdirSync(tokens);
+  await refusesToStart(/GH5005 pkcs11:token=gatehouse.*there is no such token/);
+  rmSync(tokens, { recursive: true });
+  renameSync(`${tokens}-away`, tokens);
+  await server.cli('keys', 'rotate');
+  await serves();
+  await server.stop();
+});
+
+test('and into a TPM', { skip: !has('swtpm') }, async () => {
+  const state = join(server.folder, 'tpm'), socket = join(state, 'sock'), pid = join(state, 'pid');
+  mkdirSync(state);
+  execFileSync('swtpm', ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--server', `type=unixio,path=${socket}`, '--ctrl',
+    `type=unixio,path=${socket}.ctrl`, '--flags', 'not-need-init,startup-clear', '--daemon', '--pid', `file=${pid}`]);
+  try {
+    await server.cli('keys', 'migrate', '--to', `tpm:pcrs=7;tcti=swtpm:path=${socket}`);
+    assert.deepEqual(readdirSync(keysOf), ['keyring']);
+    await serves();
+    await server.stop();
+  } finally {
+    process.kill(Number(readFileSync(pid, 'utf8')));
+  }
+  await refusesToStart(/GH5005 TPM swtpm:path=.*: no way to it/);
+});
+
+test('a folder of an older version is taken over', async () => {
+  const old = await Server.create();
+  try {
+    const folder = join(old.data, 'keys');
+    const ca = await old.cli('keys', 'export', 'ca.key');
+    for (const name of readdirSync(folder)) rmSync(join(folder, name));
+    writeFileSync(join(folder, 'ca.key'), `${ca}\n`, { mode: 0o600 });
+    writeFileSync(join(folder, 'password.key'), Buffer.alloc(32, 9), { mode: 0o400 });
+    await old.start();
+    assert.equal((await old.call('GET', '/healthz')).status, 200);
+    assert.deepEqual(readdirSync(folder).map((name) => name.replace(/-[0-9a-f]{8}/, '-ID')).sort(), ['kek-ID.key', 'keyring']);
+    for (const path of files(old.data))
+      assert.ok(!readFileSync(path).includes(Buffer.alloc(32, 9)) && !readFileSync(path).includes('PRIVATE KEY'), path);
+  } finally {
+    await old.close();
+  }
+});
