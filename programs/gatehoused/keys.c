@@ -16,6 +16,9 @@ static const struct {
     keys_handler *handle;
 } kinds[KEYS_KINDS] = {
     [KEYS_CERTIFY] = {"certify", keys_handle_certify},
+    [KEYS_TOKEN_LIST] = {"token list", keys_handle_token_list},
+    [KEYS_TOKEN_SIGN] = {"token sign", keys_handle_token_sign},
+    [KEYS_TOKEN_ROTATE] = {"token rotate", keys_handle_token_rotate},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -24,6 +27,7 @@ static const struct {
     void (*close)(struct keys *keys);
 } parts[] = {
     {keys_authority_open, keys_authority_close},
+    {keys_tokens_open, keys_tokens_close},
 };
 
 enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

@@ -13,11 +13,15 @@
 #define GATEHOUSED_KEYS_H
 
 #include "base/buffer.h"
+#include "identity/access.h"
 #include "programs/gatehoused/config.h"
 #include <pthread.h>
 
 enum keys_kind {
-    KEYS_CERTIFY = 1, /* text32 public key PEM -> certificate PEM */
+    KEYS_CERTIFY = 1,  /* text32 public key PEM -> certificate PEM */
+    KEYS_TOKEN_LIST,   /* nothing -> for each key u8 state, u64 created_at_s, text32 public PEM */
+    KEYS_TOKEN_SIGN,   /* text32 kid, text32 signing input of an access token -> signature */
+    KEYS_TOKEN_ROTATE, /* u8 kind of key -> nothing */
     KEYS_KINDS,
 };
 
@@ -47,6 +51,9 @@ GH_MUST_USE enum gh_error_code keys_ask(struct keys_line *line, enum keys_kind k
 GH_MUST_USE enum gh_error_code keys_certify(struct keys_line *line, struct gh_slice public_key_pem,
                                             struct gh_buffer *certificate_pem,
                                             struct gh_error *error);
+
+/* The keys of access tokens, for gh_access_open; `line` outlives it. */
+struct gh_access_signer keys_token_signer(struct keys_line *line);
 
 /* Reads a whole file of at most `size_max` bytes, appended to `out`. */
 GH_MUST_USE enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

@@ -13,6 +13,7 @@ enum { KEYS_PEM_MAX = 16 * 1024 };
 struct keys {
     const struct config *config;
     struct gh_authority *authority;
+    struct keys_tokens *tokens;
 };
 
 /* The body of a kind: reads its fields from `at`, which must then be empty, and appends its answer
@@ -24,4 +25,9 @@ typedef enum gh_error_code keys_handler(struct keys *keys, struct gh_cursor *at,
 GH_MUST_USE bool keys_authority_open(struct keys *keys, struct gh_error *error);
 void keys_authority_close(struct keys *keys);
 keys_handler keys_handle_certify;
+
+/* --- keys_token.c: the keys that sign access tokens */
+GH_MUST_USE bool keys_tokens_open(struct keys *keys, struct gh_error *error);
+void keys_tokens_close(struct keys *keys);
+keys_handler keys_handle_token_list, keys_handle_token_sign, keys_handle_token_rotate;
 #endif

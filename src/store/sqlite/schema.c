@@ -210,17 +210,21 @@ static const char policies_2[] =
     "CREATE UNIQUE INDEX attachments_of_device ON policy_attachments(device, policy) "
     "  WHERE device IS NOT NULL;";
 
+static const char spent_3[] =
+    /* Digests of the ids of used assertions and revoked tokens, until they would have expired. */
+    "CREATE TABLE spent("
+    "  hash BLOB PRIMARY KEY NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX spent_by_end ON spent(expires_at_ms);";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1},
-    {1, services_1},
-    {1, history_1},
-    {2, policies_2},
+    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, spent_3},
 };
 
-enum { VERSION = 2 }; /* of the last row */
+enum { VERSION = 3 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
