@@ -87,6 +87,7 @@ int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
+int run_token_key_rotate(struct cli *cli);
 int run_policy_put(struct cli *cli); /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */

@@ -43,6 +43,8 @@ struct config {
     long log_bytes_max;           /* [log] bytes_max */
     long log_age_days;            /* [log] age_days */
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
+    long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
+    char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
     char log_level[16];           /* [server] log_level: error, warn, info, debug */
 };
 

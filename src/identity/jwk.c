@@ -3,7 +3,7 @@
 #include "wire/json.h"
 #include <assert.h>
 
-enum { NUMBER_TEXT_MAX = (GH_KEY_RSA_BITS_MAX / 8 * 4 + 2) / 3, CANONICAL_MAX = 1024 };
+enum { NUMBER_TEXT_MAX = (GH_KEY_RSA_BITS_MAX / 8 + 2) / 3 * 4, CANONICAL_MAX = 1024 };
 
 /* Both numbers in base64url. */
 struct numbers {
