@@ -393,8 +393,9 @@ static bool take_certificate(const json_t *claims, struct gh_arena *arena, struc
     struct gh_slice text = {0};
     if (confirmation == NULL)
         return true;
-    uint8_t *block = gh_arena_alloc(arena, GH_SHA256_BYTES);
-    struct gh_buffer digest = gh_buffer_fixed(block, block == NULL ? 0 : GH_SHA256_BYTES);
+    enum { ROOM = GH_SHA256_BYTES + 4 }; /* decoding asks for whole groups */
+    uint8_t *block = gh_arena_alloc(arena, ROOM);
+    struct gh_buffer digest = gh_buffer_fixed(block, block == NULL ? 0 : ROOM);
     if (!gh_json_text(confirmation, "x5t#S256", &text) ||
         !gh_base64_decode(text, GH_BASE64_STRICT_URL, &digest) || digest.size != GH_SHA256_BYTES)
         return false;

@@ -74,15 +74,15 @@ test('oauth4webapi: an error is one it knows', async () => {
 test('an assertion is good once, for this server, for five minutes', async () => {
   const key = createPrivateKey(pem('ec.key'));
   const make = (claims = {}, header = {}) => new jose.SignJWT({ jti: crypto.randomUUID(), ...claims })
-    .setProtectedHeader({ alg: 'ES256', ...header }).setIssuer(claims.iss ?? 'acme/hall/probe-2')
-    .setSubject('acme/hall/probe-2').setAudience(claims.aud ?? url).setIssuedAt().setExpirationTime(claims.life ?? '1m').sign(key);
+    .setProtectedHeader({ alg: 'ES256', ...header }).setIssuer(claims.iss ?? 'acme/hall/probe-8')
+    .setSubject('acme/hall/probe-8').setAudience(claims.aud ?? url).setIssuedAt().setExpirationTime(claims.life ?? '1m').sign(key);
   const send = async (assertion) => {
     const response = await fetch(`${url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({
       grant_type: 'client_credentials', client_assertion: assertion,
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' }) });
     return response.status;
   };
-  const log = async () => (await (await fetch(`${url}/api/v1/tenants/acme/registries/hall/devices/probe-2/log?kind=refusal`,
+  const log = async () => (await (await fetch(`${url}/api/v1/tenants/acme/registries/hall/devices/probe-8/log?kind=refusal`,
     { headers: { authorization: `Bearer ${operator}` } })).json()).entries[0]?.reason;
   const once = await make();
   assert.equal(await send(once), 200);
@@ -121,5 +121,5 @@ test('a token exchange: what a device signs in with at MQTT, natively or as one 
   assert.equal((await verify(native.access_token)).payload.sub, 'acme/hall/probe-1');
   const google = await exchange('projects/acme-project/locations/any/registries/hall/devices/probe-1', await make('acme-project'));
   assert.equal((await verify(google.access_token)).payload.sub, 'acme/hall/probe-1');
-  await assert.rejects(exchange('acme/hall/probe-3', await make('other', 'probe-3')), (error) => error.error === 'invalid_request');
+  await assert.rejects(exchange('acme/hall/probe-7', await make('other', 'probe-7')), (error) => error.error === 'invalid_request');
 });
