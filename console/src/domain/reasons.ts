@@ -29,6 +29,15 @@ const EXPLANATIONS: Record<string, Explanation> = {
   BLOCKED: row('registry', 'Device is blocked',
     'An operator has blocked this device; it may not connect.',
     'Unblock it on its page when it should work again.'),
+  TENANT_CONNECTIONS: row('registry', 'Tenant has too many connections',
+    'All devices of the tenant together have as many connections as it may have.',
+    'Raise its ceiling with “gatehouse tenant limits”, or find out who keeps so many.'),
+  TENANT_RATE: row('registry', 'Tenant is too fast',
+    'The devices of the tenant together publish more messages per second than it may. This entry comes every ten seconds at most.',
+    'Raise the tenant’s ceiling with “gatehouse tenant limits”, or publish less.'),
+  SUBSCRIPTIONS_LIMIT: row('device', 'Too many subscriptions',
+    'The session has as many subscriptions as one may have.',
+    'Subscribe to fewer filters with wildcards.'),
   MQTT_DISABLED: row('registry', 'MQTT is switched off',
     'The device’s registry does not take MQTT connections.',
     'Switch MQTT on in the registry, or use HTTPS.'),
@@ -210,12 +219,18 @@ const DEEDS: Record<string, string> = {
   BLOCKED: 'blocked it',
   UNBLOCKED: 'unblocked it',
   DELETED: 'deleted it',
+  KICKED: 'disconnected it',
+  BANNED: 'banned it',
+  UNBANNED: 'lifted its ban',
+  TRACE_BEGAN: 'began to read its packets',
+  TRACE_ENDED: 'no longer reads its packets',
 };
 
-/** "admin blocked it", from an operator's entry. */
+/** "admin blocked it", "admin banned it, for 600 s", from an operator's entry. */
 export function deed(reason: string | null, who: string | null): string {
   const what = reason ? (DEEDS[reason] ?? reason.replace(/_/g, ' ').toLowerCase()) : '';
-  return [who || 'An operator', what].filter(Boolean).join(' ');
+  const [name, ...more] = (who ?? '').split(', ');
+  return [[name || 'An operator', what].filter(Boolean).join(' '), ...more].join(', ');
 }
 
 export const LOG_KINDS: readonly string[] = Object.keys(KINDS);
