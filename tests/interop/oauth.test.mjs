@@ -3,7 +3,7 @@
 // hide is looked at here, on the wire.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
@@ -99,6 +99,18 @@ test('a token lets its device in at MQTT and at the API, and no other device', a
   assert.equal((await server.call('GET', '/api/v1/tenants/acme/registries', { token: jwt })).status, 403, 'no binding, no right');
   await assert.rejects(connect('probe-2', jwt));
   await eventually(async () => await refusal('probe-2') === 'SUBJECT');
+});
+
+test('what a device may at the clouds\' API is what a binding gives it', async () => {
+  const jwt = await token('probe-1'), other = await token('probe-9');
+  const registry = '/v1/projects/acme-project/locations/any/registries/hall';
+  assert.equal((await server.call('GET', `${registry}/devices/probe-2`, { token: jwt })).status, 403);
+  const { status, text } = await server.call('POST', `${registry}:setIamPolicy`, { token: await server.token(), body: {
+    policy: { bindings: [{ role: 'roles/cloudiot.viewer', members: ['device:acme/hall/probe-1'] }] } } });
+  assert.equal(status, 200, text);
+  assert.equal((await server.call('GET', `${registry}/devices/probe-2`, { token: jwt })).status, 200);
+  assert.equal((await server.call('GET', `${registry}/devices/probe-2`, { token: other })).status, 403);
+  assert.equal((await server.call('DELETE', `${registry}/devices/probe-2`, { token: jwt })).status, 403);
 });
 
 test('a scope narrows what a token is good for', async () => {
@@ -222,6 +234,20 @@ test('token keys rotate: tokens of before stay good, new ones are by the key tha
   await server.cli('token-key', 'rotate');
   assert.equal((await server.call('GET', '/api/v1/device', { token: old })).status, 401, 'two generations ago');
   assert.equal((await server.call('GET', '/api/v1/device', { token: fresh })).status, 200);
+});
+
+test('the server does not start on token keys that it cannot read, and leaves them alone', async () => {
+  const file = join(server.data, 'keys', 'token.keys'), keys = readFileSync(file);
+  await server.stop();
+  for (const damaged of [keys.subarray(0, keys.length - 40), Buffer.from('nonsense'), Buffer.concat([keys, Buffer.from('x\n')])]) {
+    writeFileSync(file, damaged);
+    await assert.rejects(server.start(), /keys/);
+    assert.match(server.log, /token\.keys|PEM|key/);
+    assert.deepEqual(readFileSync(file), damaged);
+  }
+  writeFileSync(file, keys);
+  await server.start();
+  assert.equal((await ask('probe-1')).status, 200);
 });
 
 test('tokens, keys and revocations outlive a restart', async () => {
