@@ -221,3 +221,10 @@ int run_token(struct cli *cli)
     client_close(client);
     return good ? EXIT_SUCCESS : cli_fail(cli);
 }
+
+int run_token_key_rotate(struct cli *cli)
+{
+    json_t *body = json_object();
+    set_option(cli, body, "alg", "alg");
+    return cli_call(cli, body);
+}

@@ -102,6 +102,7 @@ int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
+int run_token_key_rotate(struct cli *cli);
 int run_tenant_relax(struct cli *cli); /* operate.c */
 int run_tenant_limits(struct cli *cli);
 int run_connection_show(struct cli *cli); /* operate.c */

@@ -83,6 +83,8 @@ static const struct number_key numbers[] = {
      "age of the oldest message kept, days"},
     {"tls", "leaf_days", "leaf-days", offsetof(struct config, leaf_days), 7, 1, 90,
      "life of the server's certificate, days; renewed at two thirds"},
+    {"oauth", "key_days", "token-key-days", offsetof(struct config, token_key_days), 30, 1, 3650,
+     "how long a key signs access tokens, days; the next one is published before"},
 };
 
 static long *number_at(struct config *config, const struct number_key *key)
@@ -148,6 +150,16 @@ static bool read_level(struct config *config, const char *text)
     return false;
 }
 
+/* RFC 8414 §2: https, no query, no fragment; and no path, as the documents stand at the root. */
+static bool read_issuer(struct config *config, const char *text)
+{
+    static const char scheme[] = "https://";
+    size_t length = strlen(text);
+    return strncmp(text, scheme, sizeof scheme - 1) == 0 && length > sizeof scheme - 1 &&
+           strcspn(text + sizeof scheme - 1, "/?# \"\\") == length - (sizeof scheme - 1) &&
+           copy_text(config->issuer, sizeof config->issuer, text);
+}
+
 /* ini_parse's callback: 1 when the line is good. */
 static int read_line(void *context, const char *section, const char *name, const char *value)
 {
@@ -162,6 +174,8 @@ static int read_line(void *context, const char *section, const char *name, const
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
         return read_level(config, value);
+    if (strcmp(section, "oauth") == 0 && strcmp(name, "issuer") == 0)
+        return read_issuer(config, value);
     return 0;
 }
 
@@ -170,6 +184,7 @@ enum {
     OPTION_CONFIG,
     OPTION_PLAIN,
     OPTION_LEVEL,
+    OPTION_ISSUER,
     OPTION_LIST,
     OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
 };
@@ -187,13 +202,14 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[4 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
+    struct option options[5 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
         {"log-level", required_argument, NULL, OPTION_LEVEL},
+        {"token-issuer", required_argument, NULL, OPTION_ISSUER},
     };
-    size_t count = 4;
+    size_t count = 5;
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         options[count++] =
             (struct option){numbers[i].option, required_argument, NULL, OPTION_NUMBER + (int)i};
@@ -217,6 +233,8 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = copy_text(config->listen_plain, CONFIG_TEXT_MAX, optarg);
         else if (option == OPTION_LEVEL)
             good = read_level(config, optarg);
+        else if (option == OPTION_ISSUER)
+            good = read_issuer(config, optarg);
         else if (option < OPTION_NUMBER)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
         else
@@ -279,14 +297,17 @@ void config_help(void)
          "  --listen-plain ADDR    without TLS, for a proxy on this host: 127.0.0.1:PORT, "
          "[::1]:PORT or a\n"
          "                         path of a Unix socket; anything else is refused\n"
-         "  --log-level LEVEL      error, warn, info (default) or debug");
+         "  --log-level LEVEL      error, warn, info (default) or debug\n"
+         "  --token-issuer URL     https://HOST[:PORT], the issuer of access tokens; made from "
+         "names and\n"
+         "                         listeners when it is not given");
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (lists[i].help != NULL)
             printf("  --%-25s %s\n", lists[i].option, lists[i].help);
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
-    puts(
-        "\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
-        "[tls] name,\n"
-        "leaf_days; [log] bytes_max, age_days. Exit codes: 0 ended when asked, 1 failed, 2 usage.");
+    puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
+         "[tls] name,\n"
+         "leaf_days; [log] bytes_max, age_days; [oauth] issuer, key_days. Exit codes: 0 ended when "
+         "asked, 1 failed, 2 usage.");
 }

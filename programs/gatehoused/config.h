@@ -47,10 +47,12 @@ struct config {
         device_session_expiry_max_s;
     long tenant_connections_max, tenant_messages_per_second, tenant_sessions_max,
         tenant_retained_messages_max, tenant_retained_bytes_max;
-    long log_bytes_max; /* [log] bytes_max */
-    long log_age_days;  /* [log] age_days */
-    long leaf_days;     /* [tls] leaf_days: life of the server's certificate */
-    char log_level[16]; /* [server] log_level: error, warn, info, debug */
+    long log_bytes_max;           /* [log] bytes_max */
+    long log_age_days;            /* [log] age_days */
+    long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
+    long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
+    char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
+    char log_level[16];           /* [server] log_level: error, warn, info, debug */
 };
 
 /* The defaults, then the file (when it is there; a file named by --config must be), then what

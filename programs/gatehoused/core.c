@@ -19,6 +19,7 @@
 #include "observe/trace.h"
 #include "observe/trail.h"
 #include "programs/gatehoused/keys.h"
+#include "programs/gatehoused/token_service.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
 #include "registry/password.h"
@@ -64,6 +65,7 @@ struct core {
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
     struct gh_operators *operators;
+    struct gh_access *access;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
@@ -236,6 +238,7 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
     size_t count = 0;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google_services google = {.directory = core->directory,
+                                        .access = core->access,
                                         .store = core->store,
                                         .pubsub = core->pubsub,
                                         .workers = core->workers,
@@ -258,6 +261,14 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
     return true;
 }
 
+/* Its issuer is set when the listeners are bound. */
+static bool open_access(struct core *core)
+{
+    struct gh_access_signer signer = keys_token_signer(&core->keys);
+    core->access = gh_access_open(core->store, &signer, &core->error);
+    return core->access != NULL;
+}
+
 static bool open_faces(struct core *core)
 {
     core->sessions = gh_sessions_open();
@@ -266,7 +277,10 @@ static bool open_faces(struct core *core)
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
+    if (!open_access(core))
+        return false;
     struct gh_front_services front = {.directory = core->directory,
+                                      .access = core->access,
                                       .pubsub = core->pubsub,
                                       .trail = core->trail,
                                       .sessions = core->sessions,
@@ -287,6 +301,7 @@ static bool open_faces(struct core *core)
     struct gh_api_services api = {.store = core->store,
                                   .directory = core->directory,
                                   .operators = core->operators,
+                                  .access = core->access,
                                   .pubsub = core->pubsub,
                                   .telemetry = core->telemetry,
                                   .trail = core->trail,
@@ -476,6 +491,22 @@ static bool open_listeners(struct core *core)
     return open_listener(core, "admin", &door);
 }
 
+static bool set_issuer(struct core *core)
+{
+    const char *addresses[LISTENERS_MAX];
+    char issuer[CONFIG_TEXT_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < core->listeners_count; i++)
+        if (strcmp(core->kinds[i], "tls") == 0)
+            addresses[count++] = gh_listener_address(core->listeners[i]);
+    token_issuer(core->config, addresses, count, issuer);
+    gh_log(GH_LOG_INFO, "core", "access tokens are issued by %s", issuer);
+    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)))
+        return true;
+    gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuer");
+    return false;
+}
+
 /* DIR/listeners: what is really bound, for whoever let the kernel choose the port. */
 static bool write_listeners(struct core *core)
 {
@@ -555,6 +586,7 @@ static void core_close(struct core *core)
         gh_operators_close(core->operators);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);
+    gh_access_close(core->access);
     gh_sessions_close(core->sessions);
     if (core->trail != NULL)
         gh_trail_close(core->trail);
@@ -625,6 +657,7 @@ static void serve(struct core *core, const sigset_t *stop)
             continue;
         tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;
         expire(core);
+        token_keys_tend(core->access, core->config->token_key_days, gh_time_utc_ms() / 1000);
         if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))
             renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     }
@@ -665,8 +698,8 @@ int core_run(const struct config *config, int keys, int ready)
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
     bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
-                   open_faces(&core) && open_listeners(&core) && write_listeners(&core) &&
-                   start_loops(&core);
+                   open_faces(&core) && open_listeners(&core) && set_issuer(&core) &&
+                   write_listeners(&core) && start_loops(&core);
     if (started) {
         say_ready(&core, ready);
         serve(&core, &stop);

@@ -19,6 +19,9 @@ static const struct {
     [KEYS_PASSWORD_KEY] = {"password key", keys_handle_password_key},
     [KEYS_DATA_KEY_MAKE] = {"make a data key", keys_handle_data_key_make},
     [KEYS_DATA_KEY_OPEN] = {"open a data key", keys_handle_data_key_open},
+    [KEYS_TOKEN_LIST] = {"token list", keys_handle_token_list},
+    [KEYS_TOKEN_SIGN] = {"token sign", keys_handle_token_sign},
+    [KEYS_TOKEN_ROTATE] = {"token rotate", keys_handle_token_rotate},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -28,6 +31,7 @@ static const struct {
 } parts[] = {
     {keys_ring_open, keys_ring_close},
     {keys_authority_open, keys_authority_close},
+    {keys_tokens_open, keys_tokens_close},
 };
 
 enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

@@ -13,6 +13,7 @@
 #define GATEHOUSED_KEYS_H
 
 #include "base/buffer.h"
+#include "identity/access.h"
 #include "programs/gatehoused/config.h"
 #include <pthread.h>
 
@@ -21,6 +22,9 @@ enum keys_kind {
     KEYS_PASSWORD_KEY,  /* -> the key of registry/password.h */
     KEYS_DATA_KEY_MAKE, /* u64 tenant, u32 number -> text32 key, text32 the same sealed */
     KEYS_DATA_KEY_OPEN, /* u64 tenant, u32 number, text32 sealed -> key */
+    KEYS_TOKEN_LIST,    /* nothing -> for each key u8 state, u64 created_at_s, text32 public PEM */
+    KEYS_TOKEN_SIGN,    /* text32 kid, text32 signing input of an access token -> signature */
+    KEYS_TOKEN_ROTATE,  /* u8 kind of key -> nothing */
     KEYS_KINDS,
 };
 
@@ -59,6 +63,8 @@ GH_MUST_USE enum gh_error_code keys_password_key(struct keys_line *line, struct 
 /* What registry/sealing.h asks for; the context is the line. */
 struct gh_sealing_keys;
 extern const struct gh_sealing_keys keys_sealing;
+/* The keys of access tokens, for gh_access_open; `line` outlives it. */
+struct gh_access_signer keys_token_signer(struct keys_line *line);
 
 /* Reads a whole file of at most `size_max` bytes, appended to `out`. */
 GH_MUST_USE enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

@@ -15,6 +15,7 @@ struct keys {
     const struct config *config;
     struct gh_keyring *keyring;
     struct gh_authority *authority;
+    struct keys_tokens *tokens;
 };
 
 /* The body of a kind: reads its fields from `at`, which must then be empty, and appends its answer
@@ -31,4 +32,9 @@ keys_handler keys_handle_password_key, keys_handle_data_key_make, keys_handle_da
 GH_MUST_USE bool keys_authority_open(struct keys *keys, struct gh_error *error);
 void keys_authority_close(struct keys *keys);
 keys_handler keys_handle_certify;
+
+/* --- keys_token.c: the keys that sign access tokens */
+GH_MUST_USE bool keys_tokens_open(struct keys *keys, struct gh_error *error);
+void keys_tokens_close(struct keys *keys);
+keys_handler keys_handle_token_list, keys_handle_token_sign, keys_handle_token_rotate;
 #endif

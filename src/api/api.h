@@ -3,11 +3,12 @@
  * handed to the hub (api/stream_internal.h). Everything else that the listener serves over HTTP (a
  * dialect's REST face) is a guest, asked first whether a request is its own.
  *
- * Who may call: a bearer token, an operator's session cookie, or the door itself: DIR/admin.sock
- * lets in whoever may open it, as administrator. Without one of these only /healthz, signing in,
- * the OpenAPI document and the console's static files answer (and /metrics where the operator
- * opened it). Memory: the services stay the caller's and outlive the API. Threads: gh_api_http on
- * any loop's thread. */
+ * Who may call: a bearer token of a program, a device's access token, an operator's session cookie,
+ * or the door itself: DIR/admin.sock lets in whoever may open it, as administrator. Without one of
+ * these only /healthz, signing in, the OpenAPI document, the authentication service (which has
+ * proofs of its own), its metadata and keys, and the console's static files answer (and /metrics
+ * where the operator opened it). Memory: the services stay the caller's and outlive the API.
+ * Threads: gh_api_http on any loop's thread. */
 #ifndef GH_API_API_H
 #define GH_API_API_H
 
@@ -15,6 +16,7 @@
 #include "base/metric.h"
 #include <stdbool.h>
 
+struct gh_access;
 struct gh_api;
 struct gh_broker;
 struct gh_directory;
@@ -43,6 +45,7 @@ struct gh_api_services {
     struct gh_store *store;
     struct gh_directory *directory;
     struct gh_operators *operators;
+    struct gh_access *access;
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;

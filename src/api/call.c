@@ -121,3 +121,12 @@ enum gh_error_code call_device(struct call *call, struct gh_device *out)
                                     call->captures[1], (struct gh_slice){0}, call->captures[2],
                                     call->arena, out, &call->error);
 }
+
+struct gh_slice call_source(const struct call *call)
+{
+    struct gh_slice peer = gh_slice_text(call->request->peer);
+    for (size_t i = peer.size; i > 0; i--)
+        if (peer.data[i - 1] == ':')
+            return gh_slice_sub(peer, 0, i - 1);
+    return peer;
+}

@@ -37,6 +37,8 @@ struct call {
     struct gh_arena *arena;
     struct gh_slice captures[CALL_CAPTURES_MAX];
     struct gh_caller caller;
+    uint64_t device;         /* of a caller that is a device: its number */
+    bool bearer_failed;      /* there was a bearer token, and it is not valid */
     struct gh_tenant tenant; /* of routes below a tenant */
     int64_t now_ms;
     json_t *body;                     /* of routes that take one: an object */
@@ -82,9 +84,12 @@ GH_MUST_USE enum gh_error_code call_registry(struct call *call, struct gh_regist
 GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *out);
 
 /* Handlers, by the file that has them. */
-handler api_sign_in, api_sign_out, api_session;                                /* operators.c */
-handler api_operator_password;                                                 /* operators.c */
-handler api_token_create;                                                      /* operators.c */
+handler api_sign_in, api_sign_out, api_session; /* operators.c */
+handler api_operator_password;                  /* operators.c */
+handler api_token_create;                       /* operators.c */
+handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
+    api_oauth_metadata;                                                        /* oauth.c */
+handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */
 handler api_status, api_metrics, api_health;                                   /* status.c */
 handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */
 handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
@@ -108,6 +113,8 @@ handler api_stream;                                  /* stream.c */
 void call_answer(struct call *call, enum gh_error_code code);
 /* Who is calling, into call->caller; sets call->error. */
 enum gh_error_code call_authenticate(struct call *call);
+/* The peer's address without its port. */
+struct gh_slice call_source(const struct call *call);
 /* The value of the session cookie; empty when there is none. */
 struct gh_slice call_session_cookie(const struct gh_http_request *request);
 

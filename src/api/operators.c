@@ -14,20 +14,10 @@ static json_t *caller_to_json(const struct gh_caller *caller)
                      json_slice(caller->role));
 }
 
-/* The peer's address without its port. */
-static struct gh_slice source_of(const struct call *call)
-{
-    struct gh_slice peer = gh_slice_text(call->request->peer);
-    for (size_t i = peer.size; i > 0; i--)
-        if (peer.data[i - 1] == ':')
-            return gh_slice_sub(peer, 0, i - 1);
-    return peer;
-}
-
 enum gh_error_code api_sign_in(struct call *call)
 {
     static const char *const keys[] = {"name", "password"};
-    struct gh_sign_in sign_in = {.source = source_of(call)};
+    struct gh_sign_in sign_in = {.source = call_source(call)};
     struct gh_sign_in_outcome outcome = {0};
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "name", GH_JSON_REQUIRED, &sign_in.name, &call->error) ||

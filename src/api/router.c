@@ -2,8 +2,9 @@
 #include "api/call_internal.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "identity/bearer.h"
 #include "identity/operator.h"
-#include "identity/token.h"
+#include "observe/trail.h"
 #include "wire/http/path.h"
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,15 @@ static const struct route routes[] = {
     {"DELETE", "/api/v1/session", api_sign_out, 0, LIST},
     {"POST", "/api/v1/operators/{o}/password", api_operator_password, P(OPERATORS_UPDATE), 0},
     {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
+    {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
+    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY},
+    {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
+    {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
+    {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
+    {"GET", "/oauth2/jwks", api_oauth_keys, 0, OPEN},
+    {"GET", "/.well-known/oauth-authorization-server", api_oauth_metadata, 0, OPEN},
+    {"GET", "/.well-known/openid-configuration", api_oauth_metadata, 0, OPEN},
+    {"GET", "/api/v1/device", api_device_self, 0, LIST},
     {"GET", "/api/v1/status", api_status, 0, LIST},
     {"GET", "/api/v1/tenants", api_tenant_list, P(TENANTS_GET), LIST},
     {"POST", "/api/v1/tenants", api_tenant_create, P(TENANTS_CREATE), BODY},
@@ -130,13 +140,48 @@ static bool is_forged(const struct call *call)
     return !reads && gh_http_header_get(call->request, "x-gatehouse").size == 0;
 }
 
+/* A device's token that was refused: the exact reason, for the operator. */
+static void note_refusal(const struct call *call, const struct gh_identity_verdict *verdict)
+{
+    const struct gh_device *device = verdict->device;
+    if (verdict->reason == GH_IDENTITY_ACCEPTED)
+        return;
+    struct gh_trail_entry entry = {.at_ms = call->now_ms,
+                                   .kind = GH_TRAIL_REFUSAL,
+                                   .reason =
+                                       gh_slice_text(gh_identity_reason_name(verdict->reason)),
+                                   .detail = gh_slice_text(verdict->detail),
+                                   .address = gh_slice_text(call->request->peer)};
+    if (device != NULL) {
+        entry.device = device->number;
+        entry.tenant = device->tenant_name;
+        entry.registry = device->registry_name;
+        entry.device_id = device->id;
+    }
+    gh_trail_note(call->api->services.trail, &entry);
+}
+
+static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice token)
+{
+    const struct gh_api_services *services = &call->api->services;
+    const struct gh_bearer_services rooms = {
+        .store = services->store, .directory = services->directory, .access = services->access};
+    const struct gh_bearer bearer = {.token = token, .now_ms = call->now_ms};
+    struct gh_identity_verdict verdict;
+    enum gh_error_code code =
+        gh_bearer_check(&rooms, &bearer, call->arena, &call->caller, &verdict, &call->error);
+    note_refusal(call, &verdict);
+    call->device = verdict.principal.device;
+    call->bearer_failed = code == GH_ERROR_UNAUTHENTICATED;
+    return code;
+}
+
 enum gh_error_code call_authenticate(struct call *call)
 {
     const struct gh_api_services *services = &call->api->services;
     struct gh_slice bearer = bearer_of(call->request), cookie = call_session_cookie(call->request);
     if (bearer.size > 0)
-        return gh_token_check(services->store, bearer, call->now_ms, call->arena, &call->caller,
-                              &call->error);
+        return authenticate_bearer(call, bearer);
     if (call->local) {
         call->caller = (struct gh_caller){
             .kind = GH_CALLER_LOCAL, .name = GH_SLICE("local"), .role = GH_SLICE("administrator")};
@@ -200,12 +245,17 @@ static json_t *error_to_json(const struct call *call, const struct gh_error_info
 static void answer_json(struct call *call, int status, const json_t *value)
 {
     struct gh_buffer body;
-    struct gh_http_header headers[2];
+    struct gh_http_header headers[3];
     char retry[24];
     size_t count = 0;
     gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
     if (!gh_json_write(value, &body))
         status = 500;
+    if (status == 401) /* RFC 6750 §3 */
+        headers[count++] = (struct gh_http_header){
+            GH_SLICE("www-authenticate"),
+            call->bearer_failed ? GH_SLICE("Bearer realm=\"gatehouse\", error=\"invalid_token\"")
+                                : GH_SLICE("Bearer realm=\"gatehouse\"")};
     if (call->cookie[0] != '\0')
         headers[count++] =
             (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookie)};
@@ -312,9 +362,12 @@ void gh_api_http(void *context, struct gh_exchange *exchange)
     for (size_t i = 0; i < services->guests_count; i++)
         if (services->guests[i].http(services->guests[i].context, exchange))
             return;
-    bool is_api = gh_slice_starts(request->path, GH_SLICE("/api/")) ||
-                  gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
+    static const struct gh_slice folders[] = {GH_SLICE_INIT("/api/"), GH_SLICE_INIT("/oauth2/"),
+                                              GH_SLICE_INIT("/.well-known/")};
+    bool is_api = gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
                   gh_slice_equal(request->path, GH_SLICE("/metrics"));
+    for (size_t i = 0; i < GH_COUNT(folders); i++)
+        is_api = is_api || gh_slice_starts(request->path, folders[i]);
     if (is_api && !gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json")))
         start_call(door, exchange);
     else

@@ -53,6 +53,14 @@ struct gh_slice gh_key_algorithm(const struct gh_key *key);
  * certificate. False when memory is short. */
 GH_MUST_USE bool gh_key_fingerprint(const struct gh_key *key, char out[GH_SHA256_HEX_MAX]);
 
+/* The two numbers that the key is made of, big-endian: of P-256 the point's x and y, 32 bytes each;
+ * of RSA modulus and exponent without leading zeros. False when memory is short. */
+struct gh_key_numbers {
+    uint8_t first[GH_KEY_RSA_BITS_MAX / 8], second[GH_KEY_RSA_BITS_MAX / 8];
+    size_t first_size, second_size;
+};
+GH_MUST_USE bool gh_key_numbers(const struct gh_key *key, struct gh_key_numbers *out);
+
 /* The signature as JOSE carries it: ES256 is exactly 64 bytes r||s, both in 1..n-1 and never DER;
  * RS256 has the size of the modulus. By the key's own algorithm; false for everything else. */
 GH_MUST_USE bool gh_key_verify(const struct gh_key *key, struct gh_slice message,

@@ -18,6 +18,7 @@
 #include "io/conn.h"
 #include "session/session.h"
 
+struct gh_access;
 struct gh_broker;
 struct gh_front;
 struct gh_quotas;
@@ -35,6 +36,7 @@ enum {
 
 struct gh_front_services {
     struct gh_directory *directory;
+    struct gh_access *access; /* our own access tokens; NULL: none are taken */
     struct gh_pubsub *pubsub;
     struct gh_trail *trail;
     struct gh_sessions *sessions;

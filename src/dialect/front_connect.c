@@ -56,19 +56,23 @@ static bool keep_names(struct link *link, const struct gh_principal *principal)
 {
     char number[24];
     size_t id = principal->device_id.size, credential = principal->credential_id.size;
+    size_t token = principal->token_id.size;
     int digits = snprintf(number, sizeof number, "%llu", (unsigned long long)principal->device);
-    char *block = malloc(id + credential + (size_t)digits);
+    char *block = malloc(id + credential + token + (size_t)digits);
     if (block == NULL)
         return false;
     memcpy(block, principal->device_id.data, id);
     if (credential > 0)
         memcpy(block + id, principal->credential_id.data, credential);
-    memcpy(block + id + credential, number, (size_t)digits);
+    if (token > 0)
+        memcpy(block + id + credential, principal->token_id.data, token);
+    memcpy(block + id + credential + token, number, (size_t)digits);
     free(link->names);
     link->names = block;
     link->device_id = gh_slice(block, id);
     link->credential = gh_slice(block + id, credential);
-    link->number_text = gh_slice(block + id + credential, (size_t)digits);
+    link->token_id = gh_slice(block + id + credential, token);
+    link->number_text = gh_slice(block + id + credential + token, (size_t)digits);
     link->device = principal->device;
     return true;
 }
@@ -184,7 +188,9 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
                   gh_arena_copy(&task->arena, claim->location, &copy->location) &&
                   gh_arena_copy(&task->arena, claim->device, &copy->device) &&
                   gh_arena_copy(&task->arena, claim->token, &copy->token) &&
+                  gh_arena_copy(&task->arena, claim->certificate, &copy->certificate) &&
                   gh_arena_copy(&task->arena, claim->secret, &copy->secret);
+    copy->access = task->front->services.access;
     copy->policy.audience = copy->tenant;
     if (claim->policy.subject.size > 0)
         copy->policy.subject = copy->device;

@@ -1,5 +1,6 @@
 #include "base/time.h"
 #include "dialect/front_internal.h"
+#include "identity/access.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,21 +261,26 @@ static void read_credentials(struct task *task)
     for (size_t i = 0; task->code == GH_OK && i < device.credentials_count; i++)
         if (gh_slice_equal(device.credentials[i].id, task->credential.credential))
             task->credential.found = true;
+    task->credential.revoked =
+        task->credential.token_id.size > 0 &&
+        gh_access_is_revoked(task->front->services.access, task->credential.token_id);
 }
 
 static void credentials_read(struct task *task)
 {
     struct link *link = task->link;
-    if (!task->credential.found && link_is_live(link))
+    if ((!task->credential.found || task->credential.revoked) && link_is_live(link))
         link_end(link, GH_SESSION_END_CREDENTIAL_REMOVED,
-                 "the key that signed the token was taken away");
+                 task->credential.revoked ? "the access token was revoked"
+                                          : "the key that signed the token was taken away");
 }
 
 void link_check_credential(struct link *link)
 {
     struct task *task = task_open(link, CONFIG_ARENA_MAX, read_credentials, credentials_read);
-    bool copied =
-        task != NULL && gh_arena_copy(&task->arena, link->credential, &task->credential.credential);
+    bool copied = task != NULL &&
+                  gh_arena_copy(&task->arena, link->credential, &task->credential.credential) &&
+                  gh_arena_copy(&task->arena, link->token_id, &task->credential.token_id);
     if (task != NULL && !copied)
         task_close(task);
     if (!copied || !task_start(task)) /* in doubt it must prove itself again */

@@ -80,8 +80,9 @@ struct link {
     struct gh_session *session;
     const struct gh_dialect *dialect;
     struct view *view;
-    char *names; /* one block: device id, credential id, number in decimal */
+    char *names; /* one block: device id, credential id, token id, number in decimal */
     struct gh_slice device_id, credential, number_text;
+    struct gh_slice token_id; /* of the access token that it came with; else empty */
     uint64_t device, serial, epoch;
     int64_t expires_at_ms; /* UTC: the token's end and the skew */
     int64_t expires_ns;    /* the same, monotonic */
@@ -129,8 +130,8 @@ struct task {
             int64_t version;
         } document;
         struct {
-            struct gh_slice credential;
-            bool found;
+            struct gh_slice credential, token_id;
+            bool found, revoked;
         } credential;
         struct gh_registry registry;
     };

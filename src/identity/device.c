@@ -1,6 +1,7 @@
 #include "identity/device.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "identity/access.h"
 #include "identity/detail_internal.h"
 #include "registry/password.h"
 #include <assert.h>
@@ -28,6 +29,11 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_TOKEN_EXPIRED] = "TOKEN_EXPIRED",
     [GH_IDENTITY_TOKEN_NOT_YET_VALID] = "TOKEN_NOT_YET_VALID",
     [GH_IDENTITY_SECRET] = "SECRET",
+    [GH_IDENTITY_ISSUER] = "ISSUER",
+    [GH_IDENTITY_TOKEN_REVOKED] = "TOKEN_REVOKED",
+    [GH_IDENTITY_TOKEN_REPLAYED] = "TOKEN_REPLAYED",
+    [GH_IDENTITY_TOKEN_BINDING] = "TOKEN_BINDING",
+    [GH_IDENTITY_SCOPE] = "SCOPE",
     [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
 };
 static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");
@@ -41,6 +47,7 @@ static const enum gh_identity_reason reasons_of_verdicts[] = {
     [GH_JWT_CLAIMS] = GH_IDENTITY_CLAIMS,
     [GH_JWT_AUDIENCE] = GH_IDENTITY_AUDIENCE,
     [GH_JWT_SUBJECT] = GH_IDENTITY_SUBJECT,
+    [GH_JWT_ISSUER] = GH_IDENTITY_ISSUER,
     [GH_JWT_LIFETIME] = GH_IDENTITY_LIFETIME,
     [GH_JWT_EXPIRED] = GH_IDENTITY_TOKEN_EXPIRED,
     [GH_JWT_NOT_YET_VALID] = GH_IDENTITY_TOKEN_NOT_YET_VALID,
@@ -256,6 +263,7 @@ static enum gh_identity_reason decide_token(struct decision *d, const struct key
     }
     if (verdict == GH_JWT_ACCEPTED) {
         out->principal.credential_id = keys->of[outcome.key]->id;
+        out->token_id = outcome.token_id;
         out->token_expires_at_s = outcome.expires_at_s;
         out->valid_until_s = outcome.valid_until_s;
     }
@@ -372,11 +380,102 @@ bool gh_identity_is_token(struct gh_slice password)
            gh_slice_find(rest, '.') == rest.size;
 }
 
+/* --- access tokens --- */
+
+/* The credential that the token was given for: it must still be there, and hold. */
+static enum gh_identity_reason check_given_for(struct decision *d,
+                                               const struct gh_access_claims *claims)
+{
+    const struct gh_device *device = d->out->device;
+    char expired_at[GH_TIME_TEXT_MAX];
+
+    if (device->number != claims->number)
+        return decide(d, GH_IDENTITY_SUBJECT, "the token was given to a device of the same name");
+    for (size_t i = 0; i < device->credentials_count; i++) {
+        const struct gh_credential *credential = &device->credentials[i];
+        if (!gh_slice_equal(credential->id, claims->credential))
+            continue;
+        d->out->principal.credential_id = credential->id;
+        return !has_expired(credential, d->now_ms)
+                   ? GH_IDENTITY_ACCEPTED
+                   : decide(d, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
+                            GH_PRINT(credential->id),
+                            gh_time_print(credential->expires_at_ms, expired_at));
+    }
+    return decide(d, GH_IDENTITY_NO_CREDENTIAL,
+                  "credential %.*s, for which the token was given, was taken away",
+                  GH_PRINT(gh_detail_quoted(claims->credential)));
+}
+
+static enum gh_identity_reason check_use(struct decision *d, const struct gh_access_claims *claims)
+{
+    static const char *const scopes[] = {
+        [GH_IDENTITY_OVER_MQTT] = "mqtt", [GH_IDENTITY_OVER_HTTP] = "api"};
+    const struct gh_identity_claim *claim = d->claim;
+    struct gh_slice rest = claims->scope;
+    bool good = false;
+
+    if (claim->over == GH_IDENTITY_OVER_TOKEN) /* it is asked about, not used */
+        return GH_IDENTITY_ACCEPTED;
+    if (claims->certificate.size > 0 && !gh_slice_equal(claims->certificate, claim->certificate))
+        return decide(d, GH_IDENTITY_TOKEN_BINDING,
+                      claim->certificate.size > 0
+                          ? "the token is bound to another certificate than the connection's"
+                          : "the token is bound to a certificate, the connection showed none");
+    while (!good && rest.size > 0)
+        good = gh_slice_equal(gh_slice_split(&rest, ' '), gh_slice_text(scopes[claim->over]));
+    return good ? GH_IDENTITY_ACCEPTED
+                : decide(d, GH_IDENTITY_SCOPE, "the token's scope is \"%.*s\"",
+                         GH_PRINT(gh_detail_quoted(claims->scope)));
+}
+
+static bool names_are(const struct gh_identity_claim *claim, const struct gh_access_claims *claims)
+{
+    return gh_slice_equal(claim->tenant, claims->tenant) &&
+           gh_slice_equal(claim->registry, claims->registry) &&
+           gh_slice_equal(claim->device, claims->device);
+}
+
+/* The token is verified first, whoever is named, so that time tells nothing. `named` is the claim
+ * with the names of the subject where it had none. */
+static enum gh_identity_reason decide_by_access(struct decision *d, struct gh_identity_claim *named)
+{
+    struct gh_access_claims claims = {0};
+    char detail[GH_IDENTITY_DETAIL_MAX] = "";
+    enum gh_identity_reason verified =
+        gh_access_verify(named->access, named->token, d->now_ms / 1000, d->arena, &claims, detail);
+
+    if (named->device.size == 0) {
+        named->tenant = claims.tenant;
+        named->registry = claims.registry;
+        named->device = claims.device;
+    }
+    d->claim = named;
+    enum gh_identity_reason reason = locate(d);
+    if (verified != GH_IDENTITY_ACCEPTED)
+        return decide(d, verified, "%s", detail);
+    if (!names_are(named, &claims))
+        return decide(d, GH_IDENTITY_SUBJECT, "the token was given to \"%.*s\"",
+                      GH_PRINT(gh_detail_quoted(claims.subject)));
+    if (reason != GH_IDENTITY_ACCEPTED || (reason = check_allowed(d)) != GH_IDENTITY_ACCEPTED ||
+        (reason = check_given_for(d, &claims)) != GH_IDENTITY_ACCEPTED ||
+        (reason = check_use(d, &claims)) != GH_IDENTITY_ACCEPTED)
+        return reason;
+    d->out->principal.token_id = claims.token_id;
+    d->out->token_expires_at_s = claims.expires_at_s;
+    d->out->valid_until_s = claims.expires_at_s + GH_ACCESS_SKEW_S;
+    return decide(d, GH_IDENTITY_ACCEPTED, "accepted");
+}
+
 static enum gh_identity_reason decide_by_token(struct decision *d)
 {
+    struct gh_identity_claim named = *d->claim;
     struct gh_jwt_outcome form;
     enum gh_jwt_verdict verdict =
         gh_jwt_check_form(d->claim->token, &d->policy, d->arena, &d->jose, &form);
+    if (verdict == GH_JWT_ACCEPTED && named.access_taken && named.access != NULL &&
+        gh_access_is_one(&d->jose))
+        return decide_by_access(d, &named);
     /* A malformed token is refused as that whoever sent it; who it was is for the operator's page.
      */
     enum gh_identity_reason reason = locate(d);

@@ -5,8 +5,9 @@
  * device that does not exist costs one verification against a key of nobody, so that time does not
  * tell names apart.
  *
- * A claim carries a token or, where the dialect knows passwords, a secret, which is compared with
- * each of the device's password credentials (two generations may stand side by side).
+ * A claim carries a token, its own or one that we gave it (identity/access.h), or, where the
+ * dialect knows passwords, a secret, which is compared with each of the device's password
+ * credentials (two generations may stand side by side).
  *
  * Memory: all texts are the arena's. Threads: any; it blocks on the store, so it runs on worker
  * threads. */
@@ -39,7 +40,12 @@ enum gh_identity_reason {
     GH_IDENTITY_LIFETIME,
     GH_IDENTITY_TOKEN_EXPIRED,
     GH_IDENTITY_TOKEN_NOT_YET_VALID,
-    GH_IDENTITY_SECRET,      /* it is none of the device's passwords */
+    GH_IDENTITY_SECRET, /* it is none of the device's passwords */
+    GH_IDENTITY_ISSUER,
+    GH_IDENTITY_TOKEN_REVOKED,
+    GH_IDENTITY_TOKEN_REPLAYED, /* an id that may be used once was used before */
+    GH_IDENTITY_TOKEN_BINDING,  /* bound to a certificate that is not the connection's */
+    GH_IDENTITY_SCOPE,          /* the access token is not good for this */
     GH_IDENTITY_UNAVAILABLE, /* the store or memory failed: nothing was decided; try again later */
     GH_IDENTITY_REASON_COUNT,
 };
@@ -47,7 +53,13 @@ enum gh_identity_reason {
 const char *gh_identity_reason_name(enum gh_identity_reason reason);
 
 enum gh_identity_by { GH_IDENTITY_BY_TENANT_NAME, GH_IDENTITY_BY_GOOGLE_PROJECT };
-enum gh_identity_over { GH_IDENTITY_OVER_MQTT, GH_IDENTITY_OVER_HTTP };
+enum gh_identity_over {
+    GH_IDENTITY_OVER_MQTT,
+    GH_IDENTITY_OVER_HTTP,
+    GH_IDENTITY_OVER_TOKEN, /* at the token endpoint: whatever the registry takes */
+};
+
+struct gh_access;
 
 struct gh_identity_claim {
     enum gh_identity_by by; /* how `tenant` is to be read */
@@ -57,6 +69,11 @@ struct gh_identity_claim {
     struct gh_slice token;    /* a secret, never to be logged */
     struct gh_slice secret;   /* instead of `token`; never to be logged */
     enum gh_identity_over over;
+    /* Where our own access tokens are taken (identity/access.h): who verifies them; NULL: nowhere.
+     * With an empty `device` the token's subject says who it is. */
+    struct gh_access *access;
+    bool access_taken;           /* the dialect takes them, wherever there is an `access` */
+    struct gh_slice certificate; /* SHA-256 of the peer's DER certificate; empty: it showed none */
     struct gh_jwt_policy policy; /* an empty audience stands for `tenant` as claimed */
 };
 
@@ -77,6 +94,7 @@ struct gh_identity_verdict {
     struct gh_principal principal;
     const struct gh_registry *registry;
     const struct gh_device *device;
+    struct gh_slice token_id;   /* `jti` of a device's own token; empty when it had none */
     int64_t token_expires_at_s; /* `exp`; 0 for a secret */
     /* `exp` and the skew; for a secret the credential's expiry or GH_IDENTITY_FOR_EVER_S. The
      * connection ends then. What policy needs stands in `principal` and `device` (attributes). */

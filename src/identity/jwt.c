@@ -5,6 +5,9 @@
 
 const struct gh_jwt_policy gh_jwt_native = {.skew_s = 600, .lifetime_max_s = INT64_C(24) * 3600};
 
+const struct gh_jwt_policy gh_jwt_assertion = {
+    .skew_s = 60, .lifetime_max_s = 300, .audience_text_only = true, .token_id_needed = true};
+
 const struct gh_jwt_policy gh_jwt_google = {
     .skew_s = 600,
     .lifetime_max_s = INT64_C(24) * 3600 + 600, /* documented as "24 hours plus skew" */
@@ -16,12 +19,19 @@ const struct gh_jwt_policy gh_jwt_google = {
 };
 
 static const char *const verdict_names[] = {
-    [GH_JWT_ACCEPTED] = "ACCEPTED",   [GH_JWT_MALFORMED] = "MALFORMED",
-    [GH_JWT_HEADER] = "HEADER",       [GH_JWT_ALGORITHM] = "ALGORITHM",
-    [GH_JWT_SIGNATURE] = "SIGNATURE", [GH_JWT_CLAIMS] = "CLAIMS",
-    [GH_JWT_AUDIENCE] = "AUDIENCE",   [GH_JWT_SUBJECT] = "SUBJECT",
-    [GH_JWT_LIFETIME] = "LIFETIME",   [GH_JWT_EXPIRED] = "EXPIRED",
-    [GH_JWT_MEMORY] = "MEMORY",       [GH_JWT_NOT_YET_VALID] = "NOT_YET_VALID",
+    [GH_JWT_ACCEPTED] = "ACCEPTED",
+    [GH_JWT_MALFORMED] = "MALFORMED",
+    [GH_JWT_HEADER] = "HEADER",
+    [GH_JWT_ALGORITHM] = "ALGORITHM",
+    [GH_JWT_SIGNATURE] = "SIGNATURE",
+    [GH_JWT_CLAIMS] = "CLAIMS",
+    [GH_JWT_AUDIENCE] = "AUDIENCE",
+    [GH_JWT_ISSUER] = "ISSUER",
+    [GH_JWT_SUBJECT] = "SUBJECT",
+    [GH_JWT_LIFETIME] = "LIFETIME",
+    [GH_JWT_EXPIRED] = "EXPIRED",
+    [GH_JWT_MEMORY] = "MEMORY",
+    [GH_JWT_NOT_YET_VALID] = "NOT_YET_VALID",
 };
 static_assert(GH_COUNT(verdict_names) == GH_JWT_VERDICT_COUNT, "a name for each verdict");
 
@@ -53,6 +63,15 @@ static enum gh_jwt_verdict decide_form(struct gh_jwt_outcome *out, enum gh_jose_
     return decide(out, verdict, "%s", gh_jose_status_text(status));
 }
 
+/* "application/" may stand before it (RFC 7515 §4.1.9). */
+static bool is_type(struct gh_slice type, struct gh_slice wanted)
+{
+    const struct gh_slice prefix = GH_SLICE("application/");
+    if (gh_slice_equal_nocase(gh_slice_sub(type, 0, prefix.size), prefix))
+        type = gh_slice_sub(type, prefix.size, type.size);
+    return gh_slice_equal_nocase(type, wanted);
+}
+
 static enum gh_jwt_verdict check_header(const struct gh_jose *jose,
                                         const struct gh_jwt_policy *policy,
                                         struct gh_jwt_outcome *out)
@@ -62,6 +81,11 @@ static enum gh_jwt_verdict check_header(const struct gh_jose *jose,
     if (jose->kid_refused)
         return decide(out, GH_JWT_HEADER, "kid is not text of at most %d bytes",
                       GH_JOSE_KID_BYTES_MAX);
+    if (policy->type.size > 0)
+        return is_type(jose->type, policy->type)
+                   ? GH_JWT_ACCEPTED
+                   : decide(out, GH_JWT_HEADER, "typ is \"%.*s\", expected \"%.*s\"",
+                            GH_PRINT(gh_detail_quoted(jose->type)), GH_PRINT(policy->type));
     /* Media type names match in either case (RFC 7515 §4.1.9). */
     if (jose->type_refused ||
         (jose->type.size > 0 && !gh_slice_equal_nocase(jose->type, GH_SLICE("JWT"))))
@@ -127,8 +151,9 @@ static enum gh_jwt_verdict check_members(const struct gh_jose_claims *claims,
         {"iat", claims->issued_at.is, true, true},
         {"exp", claims->expires_at.is, true, true},
         {"nbf", claims->not_before.is, false, !policy->others_ignored},
-        {"iss", claims->issuer.is, false, !policy->others_ignored},
+        {"iss", claims->issuer.is, policy->issuer.size > 0, !policy->others_ignored},
         {"sub", claims->subject.is, policy->subject.size > 0, !policy->others_ignored},
+        {"jti", claims->token_id.is, policy->token_id_needed, policy->token_id_needed},
     };
 
     for (size_t i = 0; i < GH_COUNT(rules); i++) {
@@ -142,6 +167,12 @@ static enum gh_jwt_verdict check_members(const struct gh_jose_claims *claims,
         return decide(out, GH_JWT_SUBJECT, "sub is \"%.*s\", expected \"%.*s\"",
                       GH_PRINT(gh_detail_quoted(claims->subject.text)),
                       GH_PRINT(gh_detail_quoted(policy->subject)));
+    if (policy->issuer.size > 0 && !gh_slice_equal(claims->issuer.text, policy->issuer))
+        return decide(out, GH_JWT_ISSUER, "iss is \"%.*s\", expected \"%.*s\"",
+                      GH_PRINT(gh_detail_quoted(claims->issuer.text)),
+                      GH_PRINT(gh_detail_quoted(policy->issuer)));
+    if (policy->token_id_needed && claims->token_id.text.size == 0)
+        return decide(out, GH_JWT_CLAIMS, "jti is empty");
     return GH_JWT_ACCEPTED;
 }
 
@@ -192,6 +223,7 @@ static enum gh_jwt_verdict check_claims(const struct gh_jose_claims *claims,
     out->valid_until_s = claims->expires_at.s + policy->skew_s;
     out->subject = claims->subject.text;
     out->issuer = claims->issuer.text;
+    out->token_id = claims->token_id.text;
     return decide(out, GH_JWT_ACCEPTED, "accepted");
 }
 

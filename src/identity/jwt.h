@@ -16,6 +16,9 @@
 struct gh_jwt_policy {
     struct gh_slice audience; /* exact; empty refuses every token */
     struct gh_slice subject;  /* exact when not empty */
+    struct gh_slice issuer;   /* exact when not empty */
+    struct gh_slice type;     /* `typ` must be this; empty: it may be JWT or absent */
+    bool token_id_needed;     /* `jti` must be there */
     int64_t skew_s;           /* both ways */
     int64_t lifetime_max_s;   /* exp - iat */
     /* What Google IoT Core took and its devices rely on; false everywhere else. */
@@ -28,6 +31,9 @@ struct gh_jwt_policy {
 
 /* Skew 600 s, at most 24 h: facts of the native dialect. Set the audience. */
 extern const struct gh_jwt_policy gh_jwt_native;
+/* Skew 60 s, at most 5 minutes, one audience, `jti` needed: a client's assertion about itself (RFC
+ * 7523). Set audience, subject and issuer. */
+extern const struct gh_jwt_policy gh_jwt_assertion;
 /* Skew 600 s both ends inside, at most 24 h and the skew, all leniencies. Set the audience. */
 extern const struct gh_jwt_policy gh_jwt_google;
 
@@ -40,6 +46,7 @@ enum gh_jwt_verdict {
     GH_JWT_CLAIMS,    /* a claim is missing or has a type or value that the rules refuse */
     GH_JWT_AUDIENCE,
     GH_JWT_SUBJECT,
+    GH_JWT_ISSUER,
     GH_JWT_LIFETIME, /* exp - iat is over the policy's maximum or negative */
     GH_JWT_EXPIRED,
     GH_JWT_NOT_YET_VALID,
@@ -58,7 +65,7 @@ struct gh_jwt_outcome {
     size_t key;                    /* which key verified; ACCEPTED and what follows the signature */
     int64_t issued_at_s, expires_at_s; /* as claimed; valid when ACCEPTED */
     int64_t valid_until_s;             /* expires_at_s and the skew: when a connection must end */
-    struct gh_slice subject, issuer;   /* empty when absent */
+    struct gh_slice subject, issuer, token_id; /* empty when absent */
 };
 
 /* The form alone, before any key is known: ACCEPTED and `*jose`, or MALFORMED, HEADER, MEMORY. */

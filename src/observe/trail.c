@@ -67,6 +67,7 @@ static const char *const kind_names[] = {
     [GH_TRAIL_PUBLISH] = "publish",
     [GH_TRAIL_SUBSCRIBE] = "subscribe",
     [GH_TRAIL_HEARTBEAT] = "heartbeat",
+    [GH_TRAIL_TOKEN] = "token",
 };
 static_assert(GH_COUNT(kind_names) == GH_TRAIL_KIND_END, "a name for each kind");
 

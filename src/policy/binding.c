@@ -45,10 +45,8 @@ bool gh_bindings_grant(struct gh_slice policy, struct gh_slice member,
 /* ---- checking ---- */
 
 static const struct gh_slice member_kinds[] = {
-    GH_SLICE_INIT("user:"),
-    GH_SLICE_INIT("serviceAccount:"),
-    GH_SLICE_INIT("group:"),
-    GH_SLICE_INIT("domain:"),
+    GH_SLICE_INIT("user:"),   GH_SLICE_INIT("serviceAccount:"), GH_SLICE_INIT("group:"),
+    GH_SLICE_INIT("domain:"), GH_SLICE_INIT("device:"),
 };
 
 static bool member_valid(struct gh_slice member)
@@ -72,8 +70,8 @@ static bool check_members(const json_t *members, json_t *out, size_t *count, str
         struct gh_slice member = gh_json_slice(each);
         if (!json_is_string(each) || !member_valid(member)) {
             gh_error_set(error, GH_ERROR_INVALID,
-                         "policy.bindings.members: \"%.*s\" is not user:, serviceAccount:, group: "
-                         "or domain: and a name",
+                         "policy.bindings.members: \"%.*s\" is not user:, serviceAccount:, group:, "
+                         "domain: or device: and a name",
                          GH_PRINT(gh_slice_sub(member, 0, 80)));
             return false;
         }

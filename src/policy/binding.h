@@ -4,8 +4,10 @@
  * document that cannot be read gives nothing to anybody.
  *
  * Members are compared byte by byte; `group:` and `domain:` members are names like any other,
- * nobody looks into a group. `allUsers` and `allAuthenticatedUsers` are refused: nothing here is
- * for everybody. Memory: borrowed, or as said. Threads: any. */
+ * nobody looks into a group;
+ * `device:TENANT/REGISTRY/DEVICE` is a device with an access token. `allUsers` and
+ * `allAuthenticatedUsers` are refused: nothing here is for everybody. Memory: borrowed, or as said.
+ * Threads: any. */
 #ifndef GH_POLICY_BINDING_H
 #define GH_POLICY_BINDING_H
 

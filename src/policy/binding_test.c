@@ -15,6 +15,10 @@ static const struct {
     {"an empty policy", "{}", "{\"version\":1,\"bindings\":[]}"},
     {"a binding without members", "{\"version\":3,\"bindings\":[{\"role\":\"roles/owner\"}]}",
      "{\"version\":1,\"bindings\":[{\"role\":\"roles/owner\",\"members\":[]}]}"},
+    {"a device with an access token",
+     "{\"bindings\":[{\"role\":\"roles/viewer\",\"members\":[\"device:acme/hall/probe-1\"]}]}",
+     "{\"version\":1,\"bindings\":[{\"role\":\"roles/viewer\",\"members\":[\"device:acme/hall/"
+     "probe-1\"]}]}"},
     {"an unknown role", "{\"bindings\":[{\"role\":\"roles/root\",\"members\":[]}]}", NULL},
     {"a role of tokens", "{\"bindings\":[{\"role\":\"administrator\",\"members\":[]}]}", NULL},
     {"a condition",

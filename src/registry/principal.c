@@ -8,7 +8,8 @@ bool gh_principal_copy(const struct gh_principal *from, struct gh_arena *arena,
            gh_arena_copy(arena, from->registry_name, &out->registry_name) &&
            gh_arena_copy(arena, from->location, &out->location) &&
            gh_arena_copy(arena, from->device_id, &out->device_id) &&
-           gh_arena_copy(arena, from->credential_id, &out->credential_id);
+           gh_arena_copy(arena, from->credential_id, &out->credential_id) &&
+           gh_arena_copy(arena, from->token_id, &out->token_id);
 }
 
 bool gh_caller_copy(const struct gh_caller *from, struct gh_arena *arena, struct gh_caller *out)

@@ -14,6 +14,7 @@ struct gh_principal {
     uint64_t device;
     struct gh_slice tenant_name, registry_name, location, device_id;
     struct gh_slice credential_id; /* which of the device's credentials verified */
+    struct gh_slice token_id;      /* `jti` of the access token that it came with; else empty */
     int log_level; /* the device's, or its registry's where the device says nothing */
     bool is_gateway;
 };
@@ -24,6 +25,7 @@ GH_MUST_USE bool gh_principal_copy(const struct gh_principal *from, struct gh_ar
 enum gh_caller_kind {
     GH_CALLER_NOBODY,   /* no proof was brought, or a wrong one */
     GH_CALLER_TOKEN,    /* a bearer token */
+    GH_CALLER_DEVICE,   /* a device with an access token: what bindings give its member */
     GH_CALLER_OPERATOR, /* a signed-in operator with a session cookie */
     GH_CALLER_LOCAL,    /* the operating system's owner of the data folder, by DIR/admin.sock */
 };

@@ -290,6 +290,7 @@ enum gh_trail_kind {
     GH_TRAIL_PUBLISH,
     GH_TRAIL_SUBSCRIBE,
     GH_TRAIL_HEARTBEAT,
+    GH_TRAIL_TOKEN, /* an access token was given or taken back */
     GH_TRAIL_KIND_END
 };
 

@@ -93,7 +93,17 @@ GH_MUST_USE enum gh_error_code gh_store_token_list(struct gh_store *store, struc
                                                    struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_token_delete(struct gh_store *store, struct gh_slice hash,
                                                      struct gh_error *error);
-/* Removes tokens and sign-ins that have expired at `now_ms`, and sign-ins not seen since
+/* --- spent ids: what may be used once, or no more (the ids of assertions and of revoked tokens)
+ * ----
+ */
+/* Remembers `hash` (GH_TOKEN_HASH_BYTES) until `expires_at_ms`. EXISTS when it is there already. */
+GH_MUST_USE enum gh_error_code gh_store_spent_put(struct gh_store *store, struct gh_slice hash,
+                                                  int64_t expires_at_ms, struct gh_error *error);
+/* NOT_FOUND when it is not there. */
+GH_MUST_USE enum gh_error_code gh_store_spent_find(struct gh_store *store, struct gh_slice hash,
+                                                   struct gh_error *error);
+
+/* Removes tokens, spent ids and sign-ins that have expired at `now_ms`, and sign-ins not seen since
  * `idle_before_ms`. */
 GH_MUST_USE enum gh_error_code gh_store_expire(struct gh_store *store, int64_t now_ms,
                                                int64_t idle_before_ms, struct gh_error *error);

@@ -334,6 +334,20 @@ static void keeps_the_trail(void)
           trail_count((struct gh_trail_filter){.device = 5, .limit = 10}, NULL) == 2);
 }
 
+static void keeps_spent_ids(void)
+{
+    const struct gh_slice one = GH_SLICE("0123456789abcdef0123456789abcde1"),
+                          two = GH_SLICE("0123456789abcdef0123456789abcde2");
+    CHECK("not there", gh_store_spent_find(store, one, &error) == GH_ERROR_NOT_FOUND);
+    CHECK("spent once", gh_store_spent_put(store, one, 100, &error) == GH_OK);
+    CHECK("not twice", gh_store_spent_put(store, one, 200, &error) == GH_ERROR_EXISTS);
+    CHECK("another one", gh_store_spent_put(store, two, 101, &error) == GH_OK);
+    CHECK("found", gh_store_spent_find(store, one, &error) == GH_OK);
+    CHECK("those whose time is over go", gh_store_expire(store, 100, 0, &error) == GH_OK);
+    CHECK("gone", gh_store_spent_find(store, one, &error) == GH_ERROR_NOT_FOUND);
+    CHECK("the others stay", gh_store_spent_find(store, two, &error) == GH_OK);
+}
+
 static bool visit_two(void *context, const struct gh_block_row *block)
 {
     int64_t *seen = context;
@@ -389,6 +403,7 @@ int main(void)
     keeps_documents();
     keeps_the_trail();
     keeps_blocks();
+    keeps_spent_ids();
     gh_store_close(store);
     gh_arena_deinit(&arena);
     return check_report();

@@ -199,6 +199,7 @@ enum gh_jose_status gh_jose_claims(struct gh_slice payload, struct gh_arena *are
         out->not_before = read_time(json_object_get(claims, "nbf"));
         if (!read_text(json_object_get(claims, "sub"), arena, &out->subject) ||
             !read_text(json_object_get(claims, "iss"), arena, &out->issuer) ||
+            !read_text(json_object_get(claims, "jti"), arena, &out->token_id) ||
             !read_audience(json_object_get(claims, "aud"), arena, out))
             status = GH_JOSE_MEMORY;
     }

@@ -64,8 +64,8 @@ struct gh_jose_text {
 };
 struct gh_jose_claims {
     struct gh_jose_time issued_at, expires_at, not_before; /* JSON numbers in 0..2^53 */
-    struct gh_jose_text subject, issuer;
-    enum gh_jose_member audience; /* a string, or an array of strings */
+    struct gh_jose_text subject, issuer, token_id;         /* `token_id` is `jti` */
+    enum gh_jose_member audience;                          /* a string, or an array of strings */
     bool audience_is_array;
     struct gh_slice *audiences;
     size_t audiences_count;

@@ -1,6 +1,6 @@
 #include "dialect/google/google.h"
 #include "dialect/google/rest_internal.h"
-#include "identity/token.h"
+#include "identity/bearer.h"
 #include "io/http_server.h"
 #include "io/worker.h"
 #include <assert.h>
@@ -88,11 +88,15 @@ static void run(struct gh_job *job)
     struct visit *visit = (struct visit *)job;
     struct google_call *call = &visit->call;
     struct gh_slice token = token_of(gh_exchange_request(visit->exchange));
+    struct gh_identity_verdict verdict;
     struct gh_error error;
     if (token.size != 0) {
+        const struct gh_bearer_services services = {.store = call->services->store,
+                                                    .directory = call->services->directory,
+                                                    .access = call->services->access};
+        const struct gh_bearer bearer = {.token = token, .now_ms = call->services->utc_ms()};
         enum gh_error_code code =
-            gh_token_check(call->services->store, token, call->services->utc_ms(), call->arena,
-                           &call->caller, &error);
+            gh_bearer_check(&services, &bearer, call->arena, &call->caller, &verdict, &error);
         if (code != GH_OK && code != GH_ERROR_UNAUTHENTICATED) { /* the store failed */
             google_fail(call, code, "%s", error.text);
             google_call_end(call, code);

@@ -15,6 +15,7 @@
 #include "command/command.h"
 
 struct gh_directory;
+struct gh_access;
 struct gh_exchange;
 struct gh_google;
 struct gh_pubsub;
@@ -24,7 +25,8 @@ struct gh_workers;
 
 struct gh_google_services {
     struct gh_directory *directory;
-    struct gh_store *store; /* tokens, and the tenants' policies */
+    struct gh_store *store;   /* tokens, and the tenants' policies */
+    struct gh_access *access; /* devices with an access token; NULL: none */
     struct gh_pubsub *pubsub;
     struct gh_workers *workers;
     struct gh_trail *trail;     /* what callers changed; or NULL */

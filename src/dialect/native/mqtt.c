@@ -25,8 +25,10 @@ static bool claim(const struct gh_mqtt_connect *connect, struct gh_identity_clai
                   enum gh_session_refusal *refusal, const char **why)
 {
     struct gh_slice proof = connect->has_auth ? connect->auth_data : connect->password;
-    *out = (struct gh_identity_claim){
-        .by = GH_IDENTITY_BY_TENANT_NAME, .over = GH_IDENTITY_OVER_MQTT, .policy = gh_jwt_native};
+    *out = (struct gh_identity_claim){.by = GH_IDENTITY_BY_TENANT_NAME,
+                                      .over = GH_IDENTITY_OVER_MQTT,
+                                      .policy = gh_jwt_native,
+                                      .access_taken = true};
     if (connect->has_auth && !gh_slice_equal_nocase(connect->auth_method, GH_SLICE("JWT"))) {
         *refusal = GH_SESSION_REFUSED_AUTH_METHOD;
         *why = "the authentication method is not JWT";
@@ -56,6 +58,7 @@ static void renew(const struct gh_speaker *speaker, struct gh_slice data,
     *out = (struct gh_identity_claim){.by = GH_IDENTITY_BY_TENANT_NAME,
                                       .over = GH_IDENTITY_OVER_MQTT,
                                       .policy = gh_jwt_native,
+                                      .access_taken = true,
                                       .tenant = speaker->tenant,
                                       .registry = speaker->registry,
                                       .device = speaker->id,

@@ -1,9 +1,10 @@
 /* The native dialect: a plain MQTT client, 3.1.1 or 5.0, with a credential and a policy.
  *
- * User name TENANT/REGISTRY/DEVICE; password: the device's secret or a JWT (aud = tenant, sub =
- * device); in MQTT 5 instead of the password an authentication method "JWT" with the token as its
- * data, which can then be renewed on the live connection. The client id is free, within policy; an
- * empty one stands for the device's id.
+ * User name TENANT/REGISTRY/DEVICE; password: the device's secret, a JWT (aud = tenant, sub =
+ * device) or an access token that this server gave it (identity/access.h); in MQTT 5 instead of the
+ * password an authentication method "JWT" with the token as its data, which can then be renewed on
+ * the live connection. The client id is free, within policy; an empty one stands for the device's
+ * id.
  *
  * Topics are the tenant's own, as policy allows, and go to whoever subscribes. Those that begin
  * with

@@ -319,7 +319,9 @@ static void comes_from_version_1(void)
     REQUIRE("a device",
             gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
     REQUIRE("taken back to version 1",
-            gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE data_keys", &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
                 gh_link_run(&store->writer, "ALTER TABLE devices DROP COLUMN banned_until_ms",
                             &error) == GH_OK &&

@@ -19,6 +19,7 @@ enum {
     TOKEN_LIST,
     TOKEN_DELETE,
     TOKEN_EXPIRE,
+    SPENT_EXPIRE,
 };
 
 #define OPERATOR                                                                                   \
@@ -52,6 +53,7 @@ static const char *const sql[] = {
     [TOKEN_LIST] = TOKEN "ORDER BY created_at_ms, hash",
     [TOKEN_DELETE] = "DELETE FROM tokens WHERE hash = ?1",
     [TOKEN_EXPIRE] = "DELETE FROM tokens WHERE expires_at_ms <= ?1",
+    [SPENT_EXPIRE] = "DELETE FROM spent WHERE expires_at_ms <= ?1",
 };
 
 static void operator_read(struct gh_sql *q, struct gh_arena *arena, struct gh_operator_row *row)
@@ -364,6 +366,11 @@ enum gh_error_code gh_store_expire(struct gh_store *store, int64_t now_ms, int64
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_OK) {
         q = gh_sql_open(link, sql[TOKEN_EXPIRE]);
+        gh_sql_put_int(&q, now_ms);
+        code = gh_sql_run(&q, NULL, error);
+    }
+    if (code == GH_OK) {
+        q = gh_sql_open(link, sql[SPENT_EXPIRE]);
         gh_sql_put_int(&q, now_ms);
         code = gh_sql_run(&q, NULL, error);
     }

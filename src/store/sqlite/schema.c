@@ -220,14 +220,22 @@ static const char data_keys_4[] = "CREATE TABLE data_keys("
                                   "  created_at_ms INTEGER NOT NULL,"
                                   "  PRIMARY KEY(tenant, number)) STRICT, WITHOUT ROWID;";
 
+static const char spent_5[] =
+    /* Digests of the ids of used assertions and revoked tokens, until they would have expired. */
+    "CREATE TABLE spent("
+    "  hash BLOB PRIMARY KEY NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX spent_by_end ON spent(expires_at_ms);";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, bans_3}, {4, data_keys_4},
+    {1, directory_1}, {1, services_1},  {1, history_1}, {2, policies_2},
+    {3, bans_3},      {4, data_keys_4}, {5, spent_5},
 };
 
-enum { VERSION = 4 }; /* of the last row */
+enum { VERSION = 5 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

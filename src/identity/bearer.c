@@ -1,0 +1,46 @@
+#include "identity/bearer.h"
+#include "identity/access.h"
+#include "identity/token.h"
+
+static enum gh_error_code check_device(const struct gh_bearer_services *services,
+                                       const struct gh_bearer *bearer, struct gh_arena *arena,
+                                       struct gh_caller *out, struct gh_identity_verdict *verdict,
+                                       struct gh_error *error)
+{
+    struct gh_identity_claim claim = {.token = bearer->token,
+                                      .certificate = bearer->certificate,
+                                      .access = services->access,
+                                      .access_taken = true,
+                                      .over = GH_IDENTITY_OVER_HTTP,
+                                      .policy = gh_jwt_native};
+    enum gh_identity_reason reason =
+        gh_identity_device(services->directory, &claim, bearer->now_ms, arena, verdict);
+    const struct gh_principal *principal = &verdict->principal;
+    if (reason == GH_IDENTITY_UNAVAILABLE)
+        return gh_error_set(error, GH_ERROR_UNAVAILABLE, "the token cannot be checked now");
+    if (reason != GH_IDENTITY_ACCEPTED)
+        return gh_error_set(error, GH_ERROR_UNAUTHENTICATED, "the bearer token is not valid");
+    char *member =
+        gh_arena_print(arena, "device:%.*s/%.*s/%.*s", GH_PRINT(principal->tenant_name),
+                       GH_PRINT(principal->registry_name), GH_PRINT(principal->device_id));
+    if (member == NULL)
+        return gh_error_set(error, GH_ERROR_MEMORY, "no memory for the caller");
+    *out = (struct gh_caller){.kind = GH_CALLER_DEVICE,
+                              .name = gh_slice_text(member),
+                              .member = gh_slice_text(member),
+                              .tenant = principal->tenant,
+                              .expires_at_ms = verdict->token_expires_at_s * 1000};
+    return GH_OK;
+}
+
+enum gh_error_code gh_bearer_check(const struct gh_bearer_services *services,
+                                   const struct gh_bearer *bearer, struct gh_arena *arena,
+                                   struct gh_caller *out, struct gh_identity_verdict *verdict,
+                                   struct gh_error *error)
+{
+    *out = (struct gh_caller){.kind = GH_CALLER_NOBODY};
+    *verdict = (struct gh_identity_verdict){0};
+    return services->access != NULL && gh_identity_is_token(bearer->token)
+               ? check_device(services, bearer, arena, out, verdict, error)
+               : gh_token_check(services->store, bearer->token, bearer->now_ms, arena, out, error);
+}

@@ -1,0 +1,30 @@
+/* Bearer tokens at the HTTP faces: a program's (identity/token.h) or a device's own access token
+ * (identity/access.h), told apart by their form. Memory: the arena's. Threads: any; blocks on the
+ * store. */
+#ifndef GH_IDENTITY_BEARER_H
+#define GH_IDENTITY_BEARER_H
+
+#include "identity/device.h"
+
+struct gh_bearer_services {
+    struct gh_store *store;
+    struct gh_directory *directory;
+    struct gh_access *access; /* NULL: devices are not let in */
+};
+
+struct gh_bearer {
+    struct gh_slice token;       /* a secret, never to be logged */
+    struct gh_slice certificate; /* SHA-256 of the peer's DER certificate; empty: it showed none */
+    int64_t now_ms;
+};
+
+/* GH_OK with the caller; of a device: its member "device:TENANT/REGISTRY/DEVICE", no role, and
+ * `*verdict` filled. UNAUTHENTICATED for every reason alike; which one it was stands in `*verdict`
+ * when the token was a device's (its reason is ACCEPTED otherwise). Another code when the store
+ * failed. */
+GH_MUST_USE enum gh_error_code gh_bearer_check(const struct gh_bearer_services *services,
+                                               const struct gh_bearer *bearer,
+                                               struct gh_arena *arena, struct gh_caller *out,
+                                               struct gh_identity_verdict *verdict,
+                                               struct gh_error *error);
+#endif
