@@ -171,6 +171,7 @@ static bool read_head(struct gh_slice line, struct token_key *out)
 
 static bool read_all(struct keys_tokens *tokens, struct gh_slice text, struct gh_error *error)
 {
+    struct gh_error cause = {0};
     while (text.size > 0) {
         struct token_key key = {0};
         struct gh_slice head = gh_slice_split(&text, '\n'), from = text, line;
@@ -181,9 +182,12 @@ static bool read_all(struct keys_tokens *tokens, struct gh_slice text, struct gh
             gh_error_set(error, GH_ERROR_INVALID, "%s: a line is no head of a key", tokens->path);
             return false;
         }
-        key.key = gh_private_key_open(gh_slice_sub(from, 0, from.size - text.size), error);
-        if (!add(tokens, &key, error))
+        key.key = gh_private_key_open(gh_slice_sub(from, 0, from.size - text.size), &cause);
+        if (!add(tokens, &key, &cause)) {
+            gh_error_set(error, GH_ERROR_INVALID, "%s: key %zu cannot be used: %s", tokens->path,
+                         tokens->count + 1, cause.text);
             return false;
+        }
     }
     return true;
 }

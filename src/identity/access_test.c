@@ -386,13 +386,14 @@ static void judge_exchanges(void)
 
 /* --- verifying */
 
-static enum gh_identity_reason use(struct gh_slice token, enum gh_identity_over over,
-                                   struct gh_slice certificate, int64_t now_ms)
+static enum gh_identity_reason use_as(const char *device, struct gh_slice token,
+                                      enum gh_identity_over over, struct gh_slice certificate,
+                                      int64_t now_ms)
 {
     struct gh_identity_verdict verdict;
     const struct gh_identity_claim claim = {.tenant = GH_SLICE("acme"),
                                             .registry = GH_SLICE("hall"),
-                                            .device = GH_SLICE("probe-1"),
+                                            .device = gh_slice_text(device),
                                             .token = token,
                                             .certificate = certificate,
                                             .over = over,
@@ -406,11 +407,21 @@ static enum gh_identity_reason use(struct gh_slice token, enum gh_identity_over 
     return reason;
 }
 
+static enum gh_identity_reason use(struct gh_slice token, enum gh_identity_over over,
+                                   struct gh_slice certificate, int64_t now_ms)
+{
+    return use_as("probe-1", token, over, certificate, now_ms);
+}
+
 static void judge_uses(void)
 {
     const struct gh_slice none = {0};
     struct gh_slice token = token_of(""), mqtt = token_of("&scope=mqtt"), rsa;
     CHECK("at MQTT", use(token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_ACCEPTED);
+    CHECK("not as another device",
+          use_as("probe-2", token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_SUBJECT);
+    CHECK("nor as none that is there",
+          use_as("nobody", token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_SUBJECT);
     CHECK("at the API", use(token, GH_IDENTITY_OVER_HTTP, none, NOW_MS) == GH_IDENTITY_ACCEPTED);
     CHECK("in its last second and the skew",
           use(token, GH_IDENTITY_OVER_MQTT, none, NOW_MS + 3659 * 1000) == GH_IDENTITY_ACCEPTED);
@@ -538,6 +549,20 @@ static void judge_rotation(void)
                                       none, NOW_MS) == GH_IDENTITY_ACCEPTED);
 }
 
+/* A device that is deleted and made again under its name is another device. */
+static void judge_namesake(void)
+{
+    const struct gh_slice none = {0};
+    struct gh_slice token = token_of("");
+    struct gh_error error = {0};
+    REQUIRE("deleted", gh_directory_device_delete(world.directory, world.device, &error) == GH_OK);
+    CHECK("it is gone",
+          use(token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_UNKNOWN_DEVICE);
+    (void)add_device("probe-1", false);
+    CHECK("its namesake has no part in its tokens",
+          use(token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_SUBJECT);
+}
+
 int main(void)
 {
     world_open();
@@ -548,6 +573,7 @@ int main(void)
     judge_revocation();
     judge_bearers();
     judge_rotation();
+    judge_namesake();
     world_close();
     return check_report();
 }

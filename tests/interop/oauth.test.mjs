@@ -242,7 +242,7 @@ test('the server does not start on token keys that it cannot read, and leaves th
   for (const damaged of [keys.subarray(0, keys.length - 40), Buffer.from('nonsense'), Buffer.concat([keys, Buffer.from('x\n')])]) {
     writeFileSync(file, damaged);
     await assert.rejects(server.start(), /keys/);
-    assert.match(server.log, /token\.keys|PEM|key/);
+    assert.match(server.log, /token\.keys: /);
     assert.deepEqual(readFileSync(file), damaged);
   }
   writeFileSync(file, keys);
