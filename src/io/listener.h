@@ -54,8 +54,8 @@ struct gh_listener_config {
     size_t connections_max;     /* 0: the default */
     size_t handshakes_max;      /* connections on their way, on all its loops; 0: the default */
     struct gh_crowd *crowd;     /* counts addresses; may be NULL; outlives the loops */
-    struct gh_workers *workers; /* do the arithmetic of TLS handshakes; NULL: the loops do. Closed
-                                   when the loops have ended */
+    struct gh_workers *workers; /* take the steps of TLS handshakes; NULL: the loops do. Closed when
+                                   the loops have ended and before gh_loop_close */
     struct gh_metrics *metrics; /* may be NULL; outlives the loops */
 };
 

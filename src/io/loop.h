@@ -3,9 +3,9 @@
  * (base/mailbox.h).
  *
  * A turn: wait; open the letters; fire the due timers; read and handle what has arrived, with a
- * budget for each connection, for new handshakes and for accepting, so that no peer starves
- * another; then write each connection that has output once. Work beyond a budget is continued in
- * the next turn, which does not wait.
+ * budget for each connection and for accepting, so that no peer starves another; then write each
+ * connection that has output once; then, behind all that, go on with handshakes, within a budget of
+ * theirs. Work beyond a budget is continued in the next turn, which does not wait.
  *
  * Memory: the loop owns its connections; timers and letters are embedded in their owners'. Threads:
  * what says "any thread" may be called from any; everything else only on the loop's own thread, or

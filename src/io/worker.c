@@ -18,8 +18,9 @@ struct gh_workers {
     pthread_t threads[];
 };
 
-/* A signature that waits delays one newcomer, a loop that waits delays all who are there: when
- * cores are scarce, loops go first. Where this cannot be set, nothing is lost but that. */
+/* From the priority that is inherited. A signature that waits delays one newcomer, a loop that
+ * waits delays all who are there: when cores are scarce, loops go first. Where this cannot be set,
+ * nothing is lost but that. */
 static void step_back(void)
 {
     struct sched_param param;

@@ -280,6 +280,8 @@ void session_bury(struct session *session);
 void session_notify(struct session *session);
 /* The same, behind whatever is not late: one of many receivers, one that has had its share. */
 void session_notify_late(struct session *session);
+/* The same on the loop of `here`, without a letter when that is its home: ten thousand are many. */
+void session_notify_wide(struct session *session, struct port *here);
 /* Goes on with the port's line, if anybody stands in it. */
 void port_serve_line(struct port *port);
 

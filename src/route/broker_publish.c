@@ -111,10 +111,11 @@ static uint64_t queue_push(struct session *session, struct gh_route_message *mes
     return sequence;
 }
 
-static void notify(struct session *session, bool wide)
+/* `wide`: the port that publishes to many, or NULL. */
+static void notify(struct session *session, struct port *wide)
 {
-    if (wide)
-        session_notify_late(session);
+    if (wide != NULL)
+        session_notify_wide(session, wide);
     else
         session_notify(session);
 }
@@ -128,7 +129,7 @@ static void note_dropped(struct session *session)
 /* Puts the message into the right queue. The number of a queue entry; 0 for QoS 0, for what was
  * dropped and for a session that has ended, which `*gone` says. */
 static uint64_t put(struct session *session, struct gh_route_message *message, uint8_t flags,
-                    bool waits, bool wide, bool *gone)
+                    bool waits, struct port *wide, bool *gone)
 {
     uint64_t sequence = 0;
     bool taken = true;
@@ -197,7 +198,7 @@ static void place_stored(const struct post *post, const struct place *place)
         entry->position = post->append.position;
         if (entry->state == GH_QUEUE_WAITING) {
             entry->state = GH_QUEUE_READY;
-            notify(session, post->wide);
+            notify(session, post->wide ? post->port : NULL);
         }
         keep_or_drop_body(session, entry);
     }
@@ -321,8 +322,8 @@ static bool route_to(struct routing *routing, struct session *session, const str
         return true;
     routing->matched = true;
     bool stored = post != NULL && session->stored && qos > 0;
-    uint64_t sequence =
-        put(session, routing->message, flags, stored && routing->waits, routing->wide, &gone);
+    uint64_t sequence = put(session, routing->message, flags, stored && routing->waits,
+                            routing->wide ? routing->port : NULL, &gone);
     if (sequence == 0 || !stored)
         return !gone;
     gh_route_message_add(routing->message, &(struct gh_route_target){.session = session->number,
@@ -483,7 +484,7 @@ static enum session_sent send_stored(struct port *port, struct session *session,
     struct gh_route_message *copy = gh_route_message_new(&draft);
     struct post *post = calloc(1, sizeof *post + sizeof post->places[0]);
     bool memory = copy != NULL && post != NULL;
-    uint64_t sequence = memory ? put(session, copy, flags, true, false, &gone) : 0;
+    uint64_t sequence = memory ? put(session, copy, flags, true, NULL, &gone) : 0;
     if (sequence == 0) {
         gh_route_message_unref(copy);
         free(post);
@@ -511,7 +512,7 @@ enum session_sent session_send(struct port *port, struct session *session,
     bool gone;
     if (session->stored && (flags & GH_TARGET_QOS) > 0)
         return send_stored(port, session, message, flags, call);
-    (void)put(session, message, flags, false, false, &gone);
+    (void)put(session, message, flags, false, NULL, &gone);
     return gone ? SESSION_GONE : SESSION_SENT;
 }
 

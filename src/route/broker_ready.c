@@ -9,7 +9,7 @@
 #include "route/broker_internal.h"
 
 enum {
-    LATE_PER_TURN = 8, /* sessions; each costs its host an encryption and a system call as well */
+    LATE_PER_TURN = 4, /* sessions; each costs its host an encryption and a system call as well */
     LATE_NS = 100 * 1000, /* the session that passes it is the last of a turn */
 };
 
@@ -99,6 +99,27 @@ void port_serve_line(struct port *port)
     gh_loop_send(port->loop, &port->line);
 }
 
+/* With a reference of the session's; its lock is held, or it is marked. */
+static void enter_line(struct port *port, struct session *session)
+{
+    session->line_next = NULL;
+    *port->line_end = session;
+    port->line_end = &session->line_next;
+    port_serve_line(port);
+}
+
+void session_notify_wide(struct session *session, struct port *here)
+{
+    bool direct = session->home == here && session->live && !session->ready_posted &&
+                  !session->in_line && !atomic_load(&here->broker->stopped);
+    if (!direct) {
+        session_notify_late(session);
+        return;
+    }
+    session->in_line = true;
+    enter_line(here, session_ref(session));
+}
+
 /* --- the letter, at what was home when it was sent */
 
 static void ready(struct gh_letter *letter)
@@ -118,10 +139,7 @@ static void ready(struct gh_letter *letter)
     session->in_line |= enters;
     pthread_mutex_unlock(&session->lock);
     if (enters) { /* with the letter's reference */
-        session->line_next = NULL;
-        *port->line_end = session;
-        port->line_end = &session->line_next;
-        port_serve_line(port);
+        enter_line(port, session);
         return;
     }
     call_host(attachment);

@@ -2,7 +2,7 @@
  * loop, and nobody else waits for it. */
 #include "route/broker_rig_internal.h"
 
-enum { FANS = 200, PER_TURN = 8, LEAVER = FANS - 1, FRIEND = FANS - 2 };
+enum { FANS = 200, PER_TURN = 4, LEAVER = FANS - 1, FRIEND = FANS - 2 };
 
 static struct rig rig;
 static struct client publisher, bob, fans[FANS];

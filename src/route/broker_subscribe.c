@@ -270,6 +270,13 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
     return filter->qos;
 }
 
+static bool is_as_wanted(const struct subscription *there, const struct gh_broker_filter *wanted)
+{
+    return there->qos == wanted->qos && there->no_local == wanted->no_local &&
+           there->retain_as_published == wanted->retain_as_published &&
+           there->identifier == wanted->identifier;
+}
+
 uint8_t session_subscribe(struct session *session, const struct gh_broker_filter *filter,
                           size_t subscriptions_max, bool *existed)
 {
@@ -278,6 +285,8 @@ uint8_t session_subscribe(struct session *session, const struct gh_broker_filter
     *existed = there != NULL;
     if (there == NULL)
         return add(session, filter, subscriptions_max);
+    if (is_as_wanted(there, filter)) /* and what all loops remember of the tree stays true */
+        return filter->qos;
     pthread_rwlock_wrlock(&space->lock); /* [MQTT-3.8.4-3]: replaced, the flow is not interrupted */
     change_options(there, filter);
     atomic_fetch_add(&space->generation, 1);
