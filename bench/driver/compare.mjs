@@ -41,7 +41,7 @@ const problems = chosen.filter((name) => !works[name]).map((name) => `there is n
 const places = placement({ pin: !options.quick && os.cpus().length > 1, fifo: options.fifo });
 
 // Samples what Gatehouse's processes do, until it is interrupted: for `perf report -i`.
-const profile = (side, name) => spawn('perf', ['record', '-q', '-F', '1999', '-g', '-p', side.pids.join(','), '-o', join(options.profile, `${name}.data`)],
+const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '20'] : [], 'perf', ['record', '-e', 'cpu-clock', '-q', '-F', '1999', '-g', '-p', side.pids.join(','), '-o', join(options.profile, `${name}.data`)]),
   { stdio: ['ignore', 'ignore', 'inherit'] });
 
 function run(side, name) {

@@ -4,6 +4,13 @@
 
 #define GH_MUST_USE __attribute__((warn_unused_result))
 #define GH_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
+/* A large array of a hot path that is written before it is read: the release build, which clears
+ * every variable, leaves it alone. */
+#if __has_attribute(uninitialized)
+#define GH_UNINITIALIZED __attribute__((uninitialized))
+#else
+#define GH_UNINITIALIZED
+#endif
 #ifndef GH_COUNT
 #define GH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #endif

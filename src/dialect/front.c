@@ -273,7 +273,7 @@ static void drained(void *state)
     if (link->config_again && !link->config_fetching)
         link_fetch_config(link);
     if (link->routed != NULL)
-        link->routed->pump = true;
+        link->routed->pump |= link->routed->held;
     link_settle(link);
 }
 

@@ -63,12 +63,13 @@ struct routed {
     enum gh_error_code early_result;
     bool assigned; /* the client id is not the client's */
     bool pump;     /* there may be something to send */
+    bool held;     /* something did not fit into the window or the output */
     bool policy_loading, policy_again;
     uint32_t expiry_asked_s;
     uint8_t *codes; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
     size_t codes_count;
     struct gh_slice allowed_topic; /* the last one that it may publish to; malloc'd */
-    int64_t active_ms;             /* when its activity was noted last */
+    int64_t active_ns;             /* when its activity is to be noted again */
 };
 
 struct link {

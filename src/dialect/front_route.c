@@ -338,11 +338,11 @@ void route_free(struct link *link)
 static void note_activity(struct link *link)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    int64_t now_ms = services->utc_ms();
-    if (now_ms - link->routed->active_ms < ACTIVITY_MS && now_ms >= link->routed->active_ms)
+    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
+    if (now_ns < link->routed->active_ns)
         return;
-    link->routed->active_ms = now_ms;
-    gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT, now_ms);
+    link->routed->active_ns = now_ns + ACTIVITY_MS * GH_MS_NS;
+    gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT, services->utc_ms());
 }
 
 /* A device publishes to few topics, mostly to the same: the last decision is kept. */
@@ -568,12 +568,12 @@ static void note_dropped(struct link *link)
 }
 
 /* False: nothing more goes out now. */
-static bool send_next(struct link *link, bool *window_full)
+static bool send_next(struct link *link, int64_t now_ms, bool *window_full)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct gh_attachment *attachment = link->routed->attachment;
     struct gh_delivery delivery;
-    if (!gh_attachment_next(attachment, services->utc_ms(), *window_full, &delivery))
+    if (!gh_attachment_next(attachment, now_ms, *window_full, &delivery))
         return false;
     if (!may_receive(link, &delivery)) {
         gh_metric_add(services->metrics, GH_METRIC_policy_denied_total, 1);
@@ -589,6 +589,7 @@ static bool send_next(struct link *link, bool *window_full)
         gh_attachment_done(attachment, delivery.token);
         return true;
     case GH_SESSION_FULL: /* the window, or the connection's output? QoS 0 tells */
+        link->routed->held = true;
         if (*window_full || delivery.qos == 0)
             return false;
         *window_full = true;
@@ -603,10 +604,11 @@ void route_pump(struct link *link)
 {
     struct routed *routed = link->routed;
     bool window_full = false;
+    int64_t now_ms = link->port->front->services.utc_ms();
     int64_t end_ns = gh_time_monotonic_ns() + PUMP_NS;
-    routed->pump = false;
+    routed->pump = routed->held = false;
     for (int i = 0; i < PUMP_MAX && (i == 0 || gh_time_monotonic_ns() < end_ns); i++)
-        if (!link_is_live(link) || !routed->attached || !send_next(link, &window_full)) {
+        if (!link_is_live(link) || !routed->attached || !send_next(link, now_ms, &window_full)) {
             if (i == 0 && routed->attached)
                 note_dropped(link);
             return;

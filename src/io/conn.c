@@ -153,6 +153,35 @@ static void work(struct gh_conn *conn)
 
 /* ---- writing and ending */
 
+/* An idle connection has no block for output: what it sends goes into one that has grown to the
+ * size that turns need, and which the loop gets back once it is written. */
+static void lease_block(struct gh_conn *conn)
+{
+    struct gh_loop *loop = conn->loop;
+    if (conn->out.data != NULL || loop->blocks_count == 0 || conn->phase != CONN_OPEN ||
+        conn->state == NULL)
+        return;
+    struct gh_buffer *block = &loop->blocks[--loop->blocks_count];
+    conn->out.data = block->data;
+    conn->out.capacity = block->capacity;
+    conn_set_pending(conn); /* so that it comes back in this turn even when nothing is written */
+}
+
+static void return_block(struct gh_conn *conn)
+{
+    struct gh_loop *loop = conn->loop;
+    if (conn->out.data == NULL || conn->out.capacity > LOOP_BLOCK_BYTES_MAX ||
+        loop->blocks_count == LOOP_BLOCKS_MAX) {
+        gh_buffer_release(&conn->out);
+        return;
+    }
+    gh_buffer_clear(&conn->out);
+    loop->blocks[loop->blocks_count++] =
+        (struct gh_buffer){.data = conn->out.data, .capacity = conn->out.capacity};
+    conn->out.data = NULL;
+    conn->out.capacity = 0;
+}
+
 /* How much of the output may be written as it is. With a framing: what has been framed before,
  * else all that there is becomes one frame. A slow peer's output so becomes few large frames. */
 static size_t writable_bytes(struct gh_conn *conn)
@@ -185,8 +214,10 @@ static void write_out(struct gh_conn *conn)
         gh_framing_finish(conn->framing,
                           conn->loop->draining ? GH_FRAMING_GOING_AWAY : GH_FRAMING_NORMAL,
                           &conn->out);
-    if (conn->out.size == 0 && !conn->out.overflow)
+    if (conn->out.size == 0 && !conn->out.overflow) {
+        return_block(conn);
         return;
+    }
     while (is_sound && !conn->out.overflow && conn->out.size > 0 && conn->stream.writable)
         is_sound = write_some(conn);
     if (conn->out.overflow) {
@@ -199,7 +230,7 @@ static void write_out(struct gh_conn *conn)
     }
     if (conn->out.size > 0)
         return;
-    gh_buffer_release(&conn->out);
+    return_block(conn);
     if (conn->phase == CONN_OPEN && conn->protocol->drained != NULL)
         conn->protocol->drained(conn->state);
 }
@@ -316,6 +347,7 @@ void conns_abort(struct gh_loop *loop, const char *why)
 
 struct gh_buffer *gh_conn_out(struct gh_conn *conn)
 {
+    lease_block(conn);
     return &conn->out;
 }
 

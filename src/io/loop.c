@@ -59,6 +59,8 @@ void gh_loop_close(struct gh_loop *loop)
         close(loop->epoll_fd);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
+    while (loop->blocks_count > 0)
+        gh_buffer_deinit(&loop->blocks[--loop->blocks_count]);
     free(loop->scratch);
     free(loop);
 }
@@ -123,7 +125,7 @@ static int wait_ms(const struct gh_loop *loop)
 
 static void take_events(struct gh_loop *loop)
 {
-    struct epoll_event events[EVENTS_PER_TURN];
+    GH_UNINITIALIZED struct epoll_event events[EVENTS_PER_TURN];
 
     /* Either the sender of a letter sees that the loop sleeps, or the loop sees the letter: both
      * write first and then look, in one order for all (sequential consistency). */

@@ -3,6 +3,7 @@
 #ifndef GH_IO_LOOP_INTERNAL_H
 #define GH_IO_LOOP_INTERNAL_H
 
+#include "base/buffer.h"
 #include "io/loop.h"
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -12,6 +13,8 @@ enum {
     LOOP_HANDSHAKE_NS_PER_TURN = 100 * 1000, /* the step that passes it (about 0.3 ms with P-256) is
                                                 the last of a turn: that is what others wait */
     LOOP_HANDSHAKES_AWAY_MAX = 4, /* at workers: what else has work for them is not to wait long */
+    LOOP_BLOCKS_MAX = 64,         /* of output, kept for whoever writes next */
+    LOOP_BLOCK_BYTES_MAX = 32 * 1024, /* larger ones go back to the system */
     LOOP_HANDSHAKES_QUEUED_MAX = 256, /* that wait for their turn; with more nothing is accepted */
 };
 
@@ -39,6 +42,9 @@ struct gh_loop {
     size_t conns_count, shaking_count;            /* of all; of the second list */
     struct gh_conn *pending_first, **pending_end; /* to be looked at in this turn, or in the next */
     uint8_t *scratch; /* LOOP_SCRATCH_BYTES: every read goes here first */
+    struct gh_buffer
+        blocks[LOOP_BLOCKS_MAX]; /* empty: a connection leases one while it has output */
+    size_t blocks_count;
 };
 
 /* Level-triggered or edge-triggered as `events` says. */

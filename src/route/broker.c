@@ -28,6 +28,16 @@ struct port *port_of(struct gh_broker *broker, const struct gh_loop *loop)
     return NULL;
 }
 
+int64_t port_now_ms(struct port *port)
+{
+    int64_t turn_ns = gh_loop_now_ns(port->loop);
+    if (port->turn_ns != turn_ns) {
+        port->turn_ns = turn_ns;
+        port->turn_ms = broker_now_ms(port->broker);
+    }
+    return port->turn_ms;
+}
+
 int64_t broker_now_ms(const struct gh_broker *broker)
 {
     return broker->options.utc_ms();

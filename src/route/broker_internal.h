@@ -79,9 +79,11 @@ struct port {
     size_t matches_weight;
     struct gh_buffer
         key; /* that is looked for in them: 64 KiB on the stack would be wiped each time */
-    struct gh_timer sweep; /* forgets the stale ones, which hold sessions */
-    struct batch *batch;   /* the open one */
-    size_t batches_flying; /* appended, not answered */
+    int64_t turn_ns, turn_ms; /* the loop's time at which UTC was read, and what it was */
+    uint64_t matches_freed;   /* rises when one of them is: what is remembered elsewhere ends */
+    struct gh_timer sweep;    /* forgets the stale ones, which hold sessions */
+    struct batch *batch;      /* the open one */
+    size_t batches_flying;    /* appended, not answered */
     struct gh_letter flush;
     bool flush_sent;
     struct session *line_first, **line_end; /* those to be told late, with a reference each */
@@ -133,9 +135,16 @@ struct target {
 struct targets {
     struct space *space;
     uint64_t generation;
+    struct gh_slice topic; /* behind the list */
     size_t count;
     bool relaxed;
     struct target list[];
+};
+
+/* The targets that a publisher's last message had, as long as the port has freed none since. */
+struct targets_hint {
+    const struct targets *targets;
+    uint64_t freed;
 };
 
 struct lane_item {
@@ -215,6 +224,7 @@ struct gh_attachment {
     const struct gh_attachment_host *host;
     void *context;
     /* Of its own loop: */
+    struct targets_hint hint;
     enum attachment_state state;
     bool holds;      /* the session is this connection's, and at home here */
     bool travelling; /* somebody will come back to it: who has left is freed then */
@@ -242,6 +252,7 @@ struct retained {
 struct port *port_of(struct gh_broker *broker, const struct gh_loop *loop);
 struct space *space_of(struct gh_broker *broker, int64_t tenant); /* NULL: no memory */
 int64_t broker_now_ms(const struct gh_broker *broker);
+int64_t port_now_ms(struct port *port); /* the same, read once in each turn of its loop */
 /* Sends; once the broker has stopped, when there are no threads any more, opens the letter here. */
 void port_send(struct port *port, struct gh_letter *letter);
 /* Counts what a stored session has in the journal: an estimate, for the cleaner. */
@@ -299,8 +310,10 @@ bool session_unsubscribe(struct session *session, struct gh_slice filter);
 struct subscription *session_find(const struct session *session, struct gh_slice filter);
 void session_unsubscribe_all(struct session *session);
 uint8_t subscription_options(const struct subscription *subscription);
-/* Who gets the topic: valid until the port's next call. NULL: no memory. */
-const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic);
+/* Who gets the topic: valid until the port's next call. NULL: no memory. A publisher mostly goes on
+ * with its last topic: with a hint of its own that is found without a look-up. */
+const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic,
+                                   struct targets_hint *hint);
 void port_forget_matches(struct port *port);
 /* Whose turn it is, with a reference, and how it subscribed; NULL: nobody is there. */
 struct session *group_choose(struct group *group, struct target *how);
@@ -308,7 +321,8 @@ void leaf_unref(struct leaf *leaf);
 
 /* --- broker_publish.c */
 struct publish_call {
-    struct session *from; /* NULL: the server itself */
+    struct session *from;      /* NULL: the server itself */
+    struct targets_hint *hint; /* may be NULL */
     void (*done)(void *context, uint16_t packet_id, bool stored, bool matched);
     void *context;
 };

@@ -365,11 +365,11 @@ static bool any_stored(const struct targets *targets)
     return false;
 }
 
-static struct gh_route_message *make_message(const struct space *space,
+static struct gh_route_message *make_message(struct port *port, const struct space *space,
                                              const struct gh_broker_publish *publish,
                                              const struct session *from, size_t targets_max)
 {
-    int64_t now_ms = broker_now_ms(space->broker);
+    int64_t now_ms = port_now_ms(port);
     bool takes = from != NULL && from->stored && publish->qos == 2;
     return gh_route_message_new(&(struct gh_route_draft){
         .tenant = space->tenant,
@@ -441,7 +441,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
                                     const struct publish_call *call)
 {
     struct routing routing = {.port = port, .space = space, .publish = publish, .from = call->from};
-    const struct targets *targets = port_targets(port, space, publish->topic);
+    const struct targets *targets = port_targets(port, space, publish->topic, call->hint);
     if (targets == NULL)
         return GH_BROKER_FAILED;
     if (over_quota(space, publish))
@@ -453,7 +453,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
                   (publish->qos == 2 && call->from != NULL && call->from->stored);
     routing.waits = stores && publish->qos > 0 && !targets->relaxed;
     routing.wide = targets->count > NARROW_MAX;
-    routing.message = make_message(space, publish, call->from, stores ? targets->count : 0);
+    routing.message = make_message(port, space, publish, call->from, stores ? targets->count : 0);
     if (routing.message == NULL)
         return GH_BROKER_FAILED;
     if (stores)
@@ -523,7 +523,8 @@ gh_attachment_publish(struct gh_attachment *attachment, const struct gh_broker_p
                       void (*done)(void *context, uint16_t packet_id, bool stored, bool matched),
                       void *context)
 {
-    struct publish_call call = {.from = attachment->session, .done = done, .context = context};
+    struct publish_call call = {
+        .from = attachment->session, .hint = &attachment->hint, .done = done, .context = context};
     assert(attachment->holds);
     return space_publish(attachment->port, attachment->session->space, publish, &call);
 }

@@ -404,8 +404,9 @@ static bool is_relaxed(const struct space *space, struct gh_slice topic)
     return false;
 }
 
-static void free_targets(struct targets *targets)
+static void free_targets(struct port *port, struct targets *targets)
 {
+    port->matches_freed++;
     for (size_t i = 0; i < targets->count; i++)
         leaf_unref(targets->list[i].leaf);
     free(targets);
@@ -420,11 +421,13 @@ static struct targets *match(struct space *space, struct gh_slice topic)
     bool relaxed = is_relaxed(space, topic);
     gh_topic_tree_match(&space->tree, topic, collect, &found);
     if (!found.failed)
-        targets = malloc(sizeof *targets + found.count * sizeof targets->list[0]);
+        targets = malloc(sizeof *targets + found.count * sizeof targets->list[0] + topic.size);
     if (targets != NULL) {
         targets->space = space;
         targets->generation = generation;
         targets->relaxed = relaxed;
+        targets->topic = gh_slice(&targets->list[found.count], topic.size);
+        memcpy(&targets->list[found.count], topic.data, topic.size);
         targets->count = merge(&found, targets->list); /* reads what the lock guards */
     }
     pthread_rwlock_unlock(&space->lock);
@@ -444,7 +447,7 @@ void port_forget_matches(struct port *port)
     struct gh_slice key;
     size_t at = 0;
     for (void *targets; gh_map_next(&port->matches, &at, &key, &targets);)
-        free_targets(targets);
+        free_targets(port, targets);
     gh_map_deinit(&port->matches);
     gh_map_init(&port->matches);
     port->matches_weight = 0;
@@ -462,7 +465,7 @@ static void sweep(struct gh_timer *timer)
             continue;
         port->matches_weight -= ((struct targets *)targets)->count;
         gh_map_remove(&port->matches, key);
-        free_targets(targets);
+        free_targets(port, targets);
     }
     if (port->matches.count > 0)
         gh_timer_set(port->loop, timer, gh_loop_now_ns(port->loop) + SWEEP_NS, sweep);
@@ -476,14 +479,15 @@ static bool remember(struct port *port, struct gh_slice key, struct targets *tar
     port->matches_weight += targets->count;
     if (before != NULL) {
         port->matches_weight -= ((struct targets *)before)->count;
-        free_targets(before);
+        free_targets(port, before);
     }
     if (!gh_timer_is_set(&port->sweep))
         gh_timer_set(port->loop, &port->sweep, gh_loop_now_ns(port->loop) + SWEEP_NS, sweep);
     return true;
 }
 
-const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic)
+static const struct targets *find_targets(struct port *port, struct space *space,
+                                          struct gh_slice topic)
 {
     gh_buffer_clear(&port->key);
     gh_buffer_u64(&port->key, (uint64_t)space->tenant);
@@ -497,8 +501,21 @@ const struct targets *port_targets(struct port *port, struct space *space, struc
         port_forget_matches(port);
     targets = match(space, topic);
     if (targets != NULL && !remember(port, key, targets)) {
-        free_targets(targets);
+        free_targets(port, targets);
         return NULL;
     }
+    return targets;
+}
+
+const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic,
+                                   struct targets_hint *hint)
+{
+    const struct targets *targets = hint == NULL ? NULL : hint->targets;
+    if (targets != NULL && hint->freed == port->matches_freed && targets->space == space &&
+        is_current(targets) && gh_slice_equal(targets->topic, topic))
+        return targets;
+    targets = find_targets(port, space, topic);
+    if (hint != NULL)
+        *hint = (struct targets_hint){targets, port->matches_freed};
     return targets;
 }
