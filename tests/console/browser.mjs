@@ -1,9 +1,10 @@
 // Debian's Chromium, one fresh profile for each test file, and the steps that all tests share.
 
 import { chromium } from 'playwright-core';
+import { patience } from '../lib/sanitizer.mjs';
 import { keyPin, operator, url } from './server.mjs';
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 15_000 * patience;
 const ARGUMENTS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',

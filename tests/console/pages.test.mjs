@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { openBrowser, openPage, signIn, visit } from './browser.mjs';
 import { knockAs, missing, url } from './server.mjs';
 
@@ -169,7 +170,7 @@ describe('pages', { skip: missing }, () => {
     await page.waitForFunction((before) => { // it comes back by itself
       const time = [...document.querySelectorAll('section[aria-labelledby="connections"] tbody time')][0];
       return time && time.getAttribute('datetime') !== before;
-    }, since, { timeout: 60_000 });
+    }, since, { timeout: 60_000 * patience });
     await panel.getByRole('button', { name: 'Ban…' }).focus();
     await page.keyboard.press('Enter');
     await panel.getByRole('radio', { name: '10 minutes' }).focus();
