@@ -40,6 +40,7 @@ static void dial_next(struct connecting *run, struct peer *peer)
         return;
     run->dialled++;
     peer->id = row->id;
+    peer->user = row->user;
     peer->password = row->password;
     peer->user = row->user;
     (void)!peer_dial(peer);

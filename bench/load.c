@@ -10,7 +10,9 @@
 
 enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 16 * 1024 };
 
-static const struct mode *const modes[] = {&publish_mode, &idle_mode, &connect_mode, &devices_mode};
+static const struct mode *const modes[] = {&publish_mode, &pairs_mode,  &fan_in_mode,
+                                           &fan_out_mode, &fleet_mode,  &idle_mode,
+                                           &connect_mode, &devices_mode};
 
 /* An option sets a text or a number. */
 struct option_row {
@@ -31,19 +33,24 @@ static const struct option_row rows[] = {
     TEXT("ca", ca, "trust anchors, PEM; without them the connection is plain"),
     TEXT("clients", clients,
          "file: client id, password, topic and perhaps user name, split by tabs, a line for each"),
+    TEXT("id", id, "instead of the file: the client id, with {n} for the client's number"),
+    TEXT("user", user, "with --id: the user name (none)"),
+    TEXT("password", password, "with --id: the password (none)"),
+    TEXT("topic", topic, "with --id: the topic (load/{n})"),
     TEXT("pids", pids, "the server's processes, whose CPU time and memory are read"),
     NUMBER("settle-ms", settle_ms, "wait before the last reading (1000)"),
     NUMBER("publishers", publishers, "publish: how many (50)"),
-    NUMBER("window", window, "publish: messages without PUBACK of each (20)"),
+    NUMBER("window", window,
+           "publish: messages of each that are not both acknowledged and received (20)"),
     NUMBER("size", size, "publish: bytes of a message (256)"),
     NUMBER("qos", qos, "publish: 0 or 1 (1)"),
     NUMBER("run-ms", seconds_ms, "publish: how long (5000)"),
     NUMBER("rate", rate, "publish: messages a second of all together; 0: as fast as it goes"),
     NUMBER("subscribers", subscribers,
            "publish: MQTT subscribers, one for each publisher or with --filter"),
-    TEXT("filter", filter, "publish: what the subscribers subscribe to"),
     NUMBER("fan-out", fan_out, "publish: 1: with --filter every subscriber gets every message"),
     NUMBER("stored", stored, "publish: 1: sessions outlive their connections"),
+    TEXT("filter", filter, "publish: what the subscribers subscribe to"),
     TEXT("pull", pull, "publish: /v1/projects/…/subscriptions/… to pull and acknowledge"),
     TEXT("token", token, "publish: bearer token for it"),
     NUMBER("pullers", pullers, "publish: connections that pull (2)"),
@@ -58,8 +65,10 @@ static const struct option_row rows[] = {
 
 static int usage(void)
 {
-    puts("usage: gatehouse-bench-load publish|idle|connect|devices [options]\n\n"
-         "Load on an MQTT 3.1.1 broker; one JSON line on standard output. bench/run uses it.\n");
+    puts("usage: gatehouse-bench-load publish|idle|connect|devices [options]\n"
+         "       gatehouse-bench-load pairs|fan-in|fan-out|fleet [options of publish]\n\n"
+         "Load on an MQTT 3.1.1 broker; one JSON line on standard output. bench/run and\n"
+         "bench/compare use it. With --rate, publish and its shapes measure latency.\n");
     for (size_t i = 0; i < GH_COUNT(rows); i++)
         printf("  --%-12s %s\n", rows[i].name, rows[i].help);
     return EXIT_USAGE;
@@ -144,6 +153,41 @@ static bool read_clients(struct load *load, const char *path)
     return load->rows != NULL;
 }
 
+/* `template` with the number for each {n}. */
+static struct gh_slice print_name(const char *template, size_t number, struct gh_buffer *out)
+{
+    size_t from = out->size;
+    for (const char *at; (at = strstr(template, "{n}")) != NULL; template = at + 3)
+        gh_buffer_print(out, "%.*s%zu", (int)(at - template), template, number);
+    gh_buffer_print(out, "%s", template);
+    return gh_slice(out->data + from, out->size - from);
+}
+
+/* As many as the options speak of. One fixed block, so that the rows may borrow from it. */
+static bool make_clients(struct load *load)
+{
+    const struct options *options = load->options;
+    const char *templates[] = {options->id, options->password, options->topic, options->user};
+    size_t bytes = 1, count = (size_t)(options->publishers + options->subscribers);
+    if (options->count > (long)count)
+        count = (size_t)options->count;
+    for (size_t i = 0; i < GH_COUNT(templates); i++)
+        bytes += (strlen(templates[i]) * 8 + 32) * count;
+    uint8_t *text = malloc(bytes);
+    load->rows = calloc(count, sizeof *load->rows);
+    if (text == NULL || load->rows == NULL)
+        return false;
+    load->rows_text = gh_slice(text, bytes);
+    load->rows_count = count;
+    struct gh_buffer out = gh_buffer_fixed(text, bytes);
+    for (size_t i = 0; i < count; i++)
+        load->rows[i] = (struct client_row){.id = print_name(options->id, i, &out),
+                                            .password = print_name(options->password, i, &out),
+                                            .topic = print_name(options->topic, i, &out),
+                                            .user = print_name(options->user, i, &out)};
+    return !out.overflow;
+}
+
 static bool read_server(struct load *load, const char *text)
 {
     const char *colon = strrchr(text, ':');
@@ -170,7 +214,7 @@ static bool open_load(struct load *load)
     }
     load->limits = gh_mqtt_client_limits_default;
     load->limits.inflight_max = (uint16_t)options->window;
-    if (!read_clients(load, options->clients) ||
+    if (!(options->id != NULL ? make_clients(load) : read_clients(load, options->clients)) ||
         (options->server != NULL && !read_server(load, options->server)))
         return false;
     if (options->pids != NULL && !processes_parse(options->pids, &load->processes)) {
@@ -240,12 +284,25 @@ int main(int argc, char **argv)
                               .concurrency = 32,
                               .project = "bench",
                               .registry = "fleet",
-                              .location = "europe-west1"};
-    if (argc < 2 || !read_options(argc - 1, argv + 1, &options) || options.window == 0 ||
+                              .location = "europe-west1",
+                              .user = "",
+                              .password = "",
+                              .topic = "load/{n}"};
+    const struct mode *mode = NULL;
+    for (size_t i = 0; argc > 1 && i < GH_COUNT(modes); i++)
+        if (strcmp(argv[1], modes[i]->name) == 0)
+            mode = modes[i];
+    if (mode == NULL)
+        return usage();
+    if (mode->shape.publishers != 0) {
+        options.publishers = mode->shape.publishers;
+        options.subscribers = mode->shape.subscribers;
+        options.window = mode->shape.window;
+        options.filter = mode->shape.filter;
+        options.fan_out = mode->shape.fan_out;
+    }
+    if (!read_options(argc - 1, argv + 1, &options) || options.window == 0 ||
         options.window >= UINT16_MAX || options.qos > 1 || options.size > 256 * 1024)
         return usage();
-    for (size_t i = 0; i < GH_COUNT(modes); i++)
-        if (strcmp(argv[1], modes[i]->name) == 0)
-            return run(modes[i], &options);
-    return usage();
+    return run(mode, &options);
 }

@@ -1,13 +1,15 @@
 /* The load generator: one thread, one loop, many MQTT clients. What its parts share: the options,
  * the clients' file, one connection as a peer, and the opener that brings many of them up.
  *
- * A broker is told apart by the clients' file alone: a line for each client, with client id,
- * password (may be empty) and topic, split by tabs. For Gatehouse `devices` writes it, with a token
- * for each device; for a broker that lets everybody in any names do.
+ * A broker is told apart by its clients alone: a file with a line for each, with client id,
+ * password (may be empty), topic and perhaps user name, split by tabs; or templates of the four, in
+ * which {n} is the client's number. For Gatehouse's Google dialect `devices` writes the file, with
+ * a token for each device; for a broker that lets everybody in any names do.
  *
  * Accounting is exact: each message carries its publisher's number, its own and the moment of
- * sending; what is received twice or never is counted. Exit codes: 0 all that was sent came, 1 not,
- * 2 usage. Memory: all of it lives until the report, which frees it. */
+ * sending; what a subscriber receives twice, never, or behind a later one of the same publisher is
+ * counted. Exit codes: 0 all that was sent came, 1 not, 2 usage. Memory: all of it lives until the
+ * report, which frees it. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
@@ -18,17 +20,17 @@
 enum { HEADER_BYTES = 24 }; /* of a message: run, publisher, number, moment of sending */
 
 struct client_row {
-    struct gh_slice id, password, topic;
-    struct gh_slice user; /* empty: a name that nobody reads */
+    struct gh_slice id, password, topic, user; /* without a user: any, if there is a password */
 };
 
 struct options {
     const char *server, *ca, *clients, *pids;           /* all modes */
+    const char *id, *user, *password, *topic;           /* templates instead of the file */
     const char *filter, *pull, *token;                  /* publish */
     const char *project, *registry, *location, *import; /* devices */
     long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
-    long stored, fan_out; /* 0 or 1 */
     long count, concurrency, seconds_ms, settle_ms;
+    long stored, fan_out; /* 0 or 1 */
 };
 
 struct load {
@@ -37,8 +39,8 @@ struct load {
     struct gh_tls_context *tls; /* NULL: plain */
     char host[64];
     uint16_t port;
-    struct gh_slice rows_text;
-    struct client_row *rows; /* borrow from rows_text */
+    struct gh_slice rows_text; /* the file, or what the templates gave */
+    struct client_row *rows;   /* borrow from rows_text */
     size_t rows_count;
     struct processes processes;
     struct gh_mqtt_client_limits limits;
@@ -93,12 +95,19 @@ void opener_up(struct opener *opener);
 struct mode {
     const char *name;
     bool offline; /* needs no server */
+    struct {      /* instead of the defaults; 0: those */
+        long publishers, subscribers, window, fan_out;
+        const char *filter;
+    } shape;
     /* Queues the first work; the loop runs afterwards until gh_loop_stop. NULL after load_fail. */
     void *(*start)(struct load *load);
     /* One JSON object, behind `{"mode":"…"`; frees the state. */
     void (*report)(void *state, struct gh_buffer *out);
 };
 extern const struct mode publish_mode, connect_mode, idle_mode, devices_mode;
+/* publish_mode with the options of a shape: 50 pairs, 200 to 1, 1 to 200, 1,000 with one message in
+ * flight each to 1. */
+extern const struct mode pairs_mode, fan_in_mode, fan_out_mode, fleet_mode;
 
 /* ---- pull.c: the consumer that pulls over HTTP */
 struct pullers;

@@ -105,14 +105,14 @@ static const struct gh_mqtt_client_host host = {
 static void *open_peer(void *context, struct gh_conn *conn)
 {
     struct peer *peer = context;
-    struct gh_mqtt_connect connect = {.client_id = peer->id,
-                                      .clean = peer->load->options->stored == 0,
-                                      .keep_alive_s = 600,
-                                      .has_user_name = peer->password.size > 0,
-                                      .user_name =
-                                          peer->user.size > 0 ? peer->user : GH_SLICE("unused"),
-                                      .has_password = peer->password.size > 0,
-                                      .password = peer->password};
+    struct gh_mqtt_connect connect = {
+        .client_id = peer->id,
+        .clean = peer->load->options->stored == 0,
+        .keep_alive_s = 600,
+        .has_user_name = peer->password.size > 0 || peer->user.size > 0,
+        .user_name = peer->user.size > 0 ? peer->user : GH_SLICE("unused"),
+        .has_password = peer->password.size > 0,
+        .password = peer->password};
     peer->conn = conn;
     peer->client = gh_mqtt_client_open(&peer->load->limits, &host, peer);
     if (peer->client == NULL)

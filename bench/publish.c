@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Publishers at full speed, each with a window of messages without PUBACK, or at a given rate, and
- * (perhaps) somebody who receives: an MQTT subscriber for each publisher, one for all, or pullers
- * over HTTP. With a receiver the publishers pause while more than lag_max messages are on their
- * way, so that what is measured is carried from end to end and not piled up.
+/* Publishers at full speed, each with a window of messages that are not yet acknowledged and, with
+ * MQTT subscribers, received by each of them; or at a given rate. Who receives (perhaps): an MQTT
+ * subscriber for each publisher, some for all with --filter, or pullers over HTTP. With a receiver
+ * the publishers pause while more than lag_max messages are on their way. So what is measured is
+ * carried from end to end and not piled up, and no server drops for want of queue space.
  *
  * CPU time is read when everybody is connected and again settle_ms after the last answer, so that
  * the server's deferred work is in it. Latencies: from the moment of sending (or, at a rate, from
@@ -23,15 +24,15 @@ enum {
     CONCURRENCY = 32,
 };
 
-/* The numbers of one publisher's messages that were received. */
+/* The numbers of one publisher's messages that one receiver got. */
 struct seen {
     uint8_t *bits;
     size_t size;
+    uint64_t next; /* behind the highest */
 };
 
 struct publisher {
-    uint64_t sent, acked;
-    struct seen seen;
+    uint64_t sent, acked, delivered; /* delivered: sum over the receivers */
     int64_t due_ns[DUE_MAX];
     size_t due_first, due_count;
 };
@@ -42,6 +43,8 @@ struct publish {
     struct load *load;
     struct opener publishers, subscribers;
     struct publisher *publisher;
+    struct seen *seen;          /* for each receiver, each publisher */
+    uint64_t receivers, copies; /* copies: receivers of each message */
     struct pullers *pullers;
     uint8_t *payload, *filler;
     uint32_t mark; /* of this run's messages: an earlier run may have left some */
@@ -49,7 +52,7 @@ struct publish {
     bool receives, paused;
     struct gh_timer timer, pace, deadline;
     int64_t start_ns, stop_ns, last_ack_ns, last_receipt_ns;
-    uint64_t sent, acked, received, duplicates, alien, overdue, released;
+    uint64_t sent, acked, received, duplicates, disordered, alien, overdue, released;
     struct latencies ack, delivery;
     struct usage before, after;
 };
@@ -93,15 +96,21 @@ static enum gh_mqtt_client_sending send_one(struct publish *run, struct peer *pe
     return sending;
 }
 
-/* How many messages the receivers get together. */
-static uint64_t expected(const struct publish *run)
-{
-    return run->load->options->fan_out != 0 ? run->sent * run->subscribers.count : run->sent;
-}
-
 static bool lags(const struct publish *run)
 {
-    return run->receives && expected(run) - run->received >= (uint64_t)run->load->options->lag_max;
+    return run->receives &&
+           run->sent - run->received / run->copies >= (uint64_t)run->load->options->lag_max;
+}
+
+/* Whether the publisher's window is full. */
+static bool waits(const struct publish *run, const struct publisher *publisher)
+{
+    uint64_t done = publisher->delivered / run->copies;
+    if (run->subscribers.count == 0) /* the client keeps the window of what has no PUBACK */
+        return false;
+    if (run->load->options->qos > 0 && publisher->acked < done)
+        done = publisher->acked;
+    return publisher->sent - done >= (uint64_t)run->load->options->window;
 }
 
 /* Sends as much as the window allows. */
@@ -114,6 +123,8 @@ static void pump(struct publish *run, struct peer *peer)
             run->paused = true;
             return;
         }
+        if (waits(run, publisher))
+            return;
         int64_t due_ns = paced ? publisher->due_ns[publisher->due_first] : 0;
         if (send_one(run, peer, due_ns) != GH_MQTT_CLIENT_SENT)
             return;
@@ -176,7 +187,7 @@ static void check_complete(struct publish *run)
 {
     if (run->phase != ENDING || run->acked < run->sent)
         return;
-    if (run->receives && run->received < expected(run))
+    if (run->receives && run->received < run->sent * run->copies)
         return;
     if (run->pullers != NULL && !pullers_settled(run->pullers)) {
         gh_timer_set(run->load->loop, &run->timer, gh_loop_now_ns(run->load->loop) + TICK_NS,
@@ -248,9 +259,8 @@ static bool see(struct seen *seen, uint64_t number)
     return true;
 }
 
-static void receive(void *context, struct gh_slice payload)
+static void receive(struct publish *run, size_t receiver, struct gh_slice payload)
 {
-    struct publish *run = context;
     run->last_receipt_ns = load_now_ns();
     uint64_t publisher =
         payload.size < HEADER_BYTES ? UINT64_MAX : read_number(payload.data + 4, 4);
@@ -259,21 +269,34 @@ static void receive(void *context, struct gh_slice payload)
         return;
     }
     uint64_t number = read_number(payload.data + 8, 8);
-    if (run->load->options->fan_out == 0 && !see(&run->publisher[publisher].seen, number)) {
+    struct seen *seen = &run->seen[receiver * run->publishers.count + publisher];
+    if (!see(seen, number)) {
         run->duplicates++;
         return;
     }
+    if (number < seen->next)
+        run->disordered++;
+    else
+        seen->next = number + 1;
     run->received++;
+    run->publisher[publisher].delivered++;
     latencies_note(&run->delivery,
                    run->last_receipt_ns - (int64_t)read_number(payload.data + 16, 8));
     if (run->paused && !lags(run))
         pump_all(run);
+    else if (run->phase == RUNNING && run->subscribers.count > 0)
+        pump(run, &run->publishers.peers[publisher]);
     check_complete(run);
 }
 
 static void message(struct peer *peer, const struct gh_mqtt_publish *publish)
 {
-    receive(peer->owner, publish->payload);
+    receive(peer->owner, peer->number, publish->payload);
+}
+
+static void pulled(void *context, struct gh_slice payload)
+{
+    receive(context, 0, payload);
 }
 
 static void gone(struct peer *peer, const char *why)
@@ -288,9 +311,9 @@ static void gone(struct peer *peer, const char *why)
 static void begin(struct publish *run)
 {
     const struct options *options = run->load->options;
-    struct pulled pulled = {.context = run, .message = receive};
+    struct pulled taker = {.context = run, .message = pulled};
     if (options->pull != NULL) {
-        run->pullers = pullers_start(run->load, (size_t)options->pullers, &pulled);
+        run->pullers = pullers_start(run->load, (size_t)options->pullers, &taker);
         if (run->pullers == NULL)
             return;
     }
@@ -390,18 +413,22 @@ static void *start(struct load *load)
     run->load = load;
     gh_random(&run->mark, sizeof run->mark);
     run->receives = subscribers > 0 || options->pull != NULL;
+    run->receivers = subscribers > 0 ? subscribers : 1;
+    run->copies = options->fan_out != 0 && subscribers > 0 ? subscribers : 1;
     run->publishers.count = publishers;
     run->subscribers.count = subscribers;
     run->publishers.peers = calloc(publishers, sizeof(struct peer));
     run->subscribers.peers = calloc(subscribers + 1, sizeof(struct peer));
     run->publisher = calloc(publishers, sizeof *run->publisher);
+    run->seen = calloc(run->receivers * publishers, sizeof *run->seen);
     run->payload = calloc(1, (size_t)options->size);
     run->filler = make_filler((size_t)options->size);
     fill(run, &run->publishers, 0, &publisher_events, publishers_up);
     fill(run, &run->subscribers, publishers, &subscriber_events, subscribers_up);
-    for (size_t i = 0; i < subscribers; i++)
+    for (size_t i = 0; i < subscribers; i++) {
         run->subscribers.peers[i].filter =
             options->filter != NULL ? gh_slice_text(options->filter) : load->rows[i].topic;
+    }
     opener_start(subscribers > 0 ? &run->subscribers : &run->publishers);
     return run;
 }
@@ -417,23 +444,27 @@ static void report(void *state, struct gh_buffer *out)
         out,
         ",\"publishers\":%ld,\"subscribers\":%ld,\"pullers\":%ld,\"window\":%ld,\"bytes\":%ld,"
         "\"qos\":%ld,\"rate\":%ld,\"seconds\":%.3f,\"sent\":%" PRIu64 ",\"acked\":%" PRIu64
-        ",\"received\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"alien\":%" PRIu64
-        ",\"overdue\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"acked_per_s\":%.0f",
+        ",\"received\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"disordered\":%" PRIu64
+        ",\"alien\":%" PRIu64 ",\"overdue\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"acked_per_s\":%.0f",
         options->publishers, options->subscribers, run->pullers != NULL ? options->pullers : 0,
         options->window, options->size, options->qos, options->rate, ack_s, run->sent, run->acked,
-        run->received, run->duplicates, run->alien, run->overdue,
-        run->receives ? expected(run) - run->received : run->sent - run->acked,
+        run->received, run->duplicates, run->disordered, run->alien, run->overdue,
+        run->receives ? run->sent * run->copies - run->received : run->sent - run->acked,
         (double)run->acked / ack_s);
     if (run->receives)
         gh_buffer_print(out, ",\"received_per_s\":%.0f", (double)run->received / receipt_s);
     gh_buffer_print(out, ",\"server_cpu_s\":%.2f,\"server_cpu_s_per_million\":%.2f", cpu_s,
                     cpu_s * 1e6 / (double)(run->sent > 0 ? run->sent : 1));
+    if (run->received > 0)
+        gh_buffer_print(out, ",\"server_cpu_us_per_delivery\":%.3f",
+                        cpu_s * 1e6 / (double)run->received);
     latencies_print(&run->ack, "puback", out);
     latencies_print(&run->delivery, "delivery", out);
     usage_print_memory(&run->after, "memory", out);
     gh_buffer_print(out, "}");
-    for (size_t i = 0; i < run->publishers.count; i++)
-        free(run->publisher[i].seen.bits);
+    for (size_t i = 0; i < run->receivers * run->publishers.count; i++)
+        free(run->seen[i].bits);
+    free(run->seen);
     pullers_close(run->pullers);
     free(run->publisher);
     free(run->publishers.peers);
@@ -444,3 +475,11 @@ static void report(void *state, struct gh_buffer *out)
 }
 
 const struct mode publish_mode = {.name = "publish", .start = start, .report = report};
+const struct mode pairs_mode = {
+    .name = "pairs", .start = start, .report = report, .shape = {50, 50, 20, 0, NULL}};
+const struct mode fan_in_mode = {
+    .name = "fan-in", .start = start, .report = report, .shape = {200, 1, 20, 0, "load/#"}};
+const struct mode fan_out_mode = {
+    .name = "fan-out", .start = start, .report = report, .shape = {1, 200, 20, 1, "load/#"}};
+const struct mode fleet_mode = {
+    .name = "fleet", .start = start, .report = report, .shape = {1000, 1, 1, 0, "load/#"}};

@@ -4,6 +4,13 @@
 include(CTest)
 set(GH_FUZZ OFF CACHE BOOL "Also build libFuzzer programs fuzz-NAME (needs clang)")
 
+# ThreadSanitizer takes several times as long as what the tests' waits are made for.
+set(GH_PATIENCE 1)
+if(GH_SANITIZE MATCHES thread)
+    set(GH_PATIENCE 4)
+endif()
+math(EXPR GH_TEST_SECONDS "120 * ${GH_PATIENCE}")
+
 function(gh_room name)
     cmake_parse_arguments(ROOM "" "" "USES;LINK" ${ARGN})
     file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c)
@@ -42,7 +49,7 @@ function(gh_test file)
     target_link_libraries(${target} PRIVATE gh_check ${ARGN})
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
     add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${target} PROPERTIES TIMEOUT 120 LABELS unit)
+    set_tests_properties(${target} PROPERTIES TIMEOUT ${GH_TEST_SECONDS} LABELS unit)
 endfunction()
 
 # fuzz_module: replays fuzz/corpus/<module>/ as a test; with GH_FUZZ also the libFuzzer program.
@@ -54,7 +61,7 @@ function(gh_fuzz file)
     set_target_properties(replay-${module} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
     add_test(NAME fuzz_${module}_replay
              COMMAND replay-${module} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${module})
-    set_tests_properties(fuzz_${module}_replay PROPERTIES TIMEOUT 120 LABELS fuzz)
+    set_tests_properties(fuzz_${module}_replay PROPERTIES TIMEOUT ${GH_TEST_SECONDS} LABELS fuzz)
     if(GH_FUZZ)
         add_executable(fuzz-${module} ${file})
         target_link_libraries(fuzz-${module} PRIVATE ${ARGN} -fsanitize=fuzzer)

@@ -4,6 +4,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
+import { assertNoReport } from '../../tests/lib/sanitizer.mjs';
 import { bin, Server } from '../../tests/lib/server.mjs';
 import { family, placed } from './machine.mjs';
 
@@ -27,11 +28,15 @@ async function end(child) {
 export class Gatehouse {
   name = 'gatehouse';
 
+  static version() {
+    return /project\(gatehouse VERSION ([\d.]+)/.exec(readFileSync(new URL('../../CMakeLists.txt', import.meta.url), 'utf8'))[1];
+  }
+
   static async prepare(folder, devices, prefix) {
     const side = new Gatehouse();
     Object.assign(side, { folder, prefix, base: join(folder, 'base') });
     mkdirSync(side.base, { recursive: true });
-    side.version = /project\(gatehouse VERSION ([\d.]+)/.exec(readFileSync(new URL('../../CMakeLists.txt', import.meta.url), 'utf8'))[1];
+    side.version = Gatehouse.version();
     const server = await Server.create({ folder: side.base });
     await server.start();
     await server.cli('tenant', 'create', project);
@@ -63,7 +68,10 @@ export class Gatehouse {
     const [program, args] = placed(this.prefix, join(bin, 'gatehoused'), ['--data', data, '--listen', '127.0.0.1:0',
       '--listen-plain', '127.0.0.1:0', '--loops', '1', '--messages-per-second', '0', '--log-level', 'error']);
     const from = process.hrtime.bigint();
-    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.log = '';
+    this.child.stderr.on('data', (chunk) => { this.log += chunk; process.stderr.write(chunk); });
+    this.gone = new Promise((done) => { this.child.once('close', done); });
     await new Promise((ready, fail) => {
       let out = '';
       this.child.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
@@ -78,8 +86,10 @@ export class Gatehouse {
     }
   }
 
-  stop() {
-    return end(this.child);
+  async stop() {
+    this.child.kill('SIGTERM');
+    await this.gone;
+    assertNoReport(this.log, 'gatehoused');
   }
 }
 
@@ -99,23 +109,14 @@ function accepts(port) {
   });
 }
 
-// Mosquitto of Debian. Nobody is authenticated; queues have no limit, so that it drops nothing (brokers' defaults do).
-export class Mosquitto {
-  constructor({ name = 'mosquitto', persistence = false } = {}) {
-    this.name = name;
-    this.persistence = persistence;
-  }
-
-  static program() {
-    const found = spawnSync('sh', ['-c', 'PATH=$PATH:/usr/sbin command -v mosquitto'], { encoding: 'utf8' });
-    return found.stdout.trim() || null;
-  }
-
+// What the rivals have in common: a certificate like Gatehouse's, two ports, a configuration file, one process. Nobody
+// is authenticated; queues have no limit, so that they drop nothing (the defaults do).
+class Rival {
   prepare(folder, clients, prefix, data) {
-    Object.assign(this, { folder, prefix, program: Mosquitto.program(), ca: join(data, 'ca.crt') });
-    this.version = /version ([\d.]+)/.exec(spawnSync(this.program, ['-h'], { encoding: 'utf8' }).stdout)[1];
-    this.key = join(folder, 'server.key');
-    this.certificate = join(folder, 'server.crt');
+    Object.assign(this, { folder, prefix, ca: join(data, 'ca.crt') });
+    this.version = this.readVersion();
+    this.key = join(folder, `${this.name}.key`);
+    this.certificate = join(folder, `${this.name}.crt`);
     const request = join(folder, 'server.csr'), extensions = join(folder, 'server.ext');
     const openssl = (...args) => execFileSync('openssl', args, { stdio: 'ignore' });
     writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n');
@@ -130,32 +131,108 @@ export class Mosquitto {
     return this;
   }
 
+  readVersion() {
+    return /([\d.]+\d)/.exec(spawnSync(this.program, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? '';
+  }
+
   async start() {
     const [plain, tls] = [await freePort(), await freePort()];
-    const store = join(this.folder, `mosquitto-${tls}`);
+    const store = join(this.folder, `${this.name}-${tls}`);
     mkdirSync(store);
-    const file = join(this.folder, 'mosquitto.conf');
-    writeFileSync(file, [
-      `user ${process.env.USER ?? (process.getuid() === 0 ? 'root' : '')}`.trim(), 'log_dest none', 'connection_messages false',
-      'max_queued_messages 0', 'max_inflight_messages 0', 'set_tcp_nodelay true',
-      ...(this.persistence ? ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'] : ['persistence false']),
-      `listener ${plain} 127.0.0.1`, 'allow_anonymous true',
-      `listener ${tls} 127.0.0.1`, `certfile ${this.certificate}`, `keyfile ${this.key}`, '',
-    ].join('\n'));
-    const [program, args] = placed(this.prefix, this.program, ['-c', file]);
+    const file = join(this.folder, `${this.name}.conf`);
+    writeFileSync(file, this.configuration(plain, tls, store));
+    const [program, args] = placed(this.prefix, this.program, this.args(file));
     const from = process.hrtime.bigint();
     this.child = spawn(program, args, { stdio: 'ignore' });
     while (!await accepts(tls)) {
-      if (this.child.exitCode !== null) throw new Error(`mosquitto ended with ${this.child.exitCode}; see ${file}`);
+      if (this.child.exitCode !== null) throw new Error(`${this.name} ended with ${this.child.exitCode}; see ${file}`);
       await pause(1);
     }
     this.startedMs = Number(process.hrtime.bigint() - from) / 1e6;
-    this.pids = [this.child.pid];
+    this.pids = family(this.child.pid);
     this.plain = `127.0.0.1:${plain}`;
     this.tls = `127.0.0.1:${tls}`;
   }
 
   stop() {
     return end(this.child);
+  }
+}
+
+const user = process.env.USER ?? (process.getuid() === 0 ? 'root' : '');
+
+// FlashMQ, from a program of one's own; one thread.
+export class FlashMQ extends Rival {
+  name = 'flashmq';
+  program;
+
+  constructor({ program }) {
+    super();
+    this.program = program;
+  }
+
+  args(file) {
+    return ['--config-file', file];
+  }
+
+  configuration(plain, tls, store) {
+    return [`log_file ${store}/log`, 'log_level none', 'thread_count 1', 'allow_anonymous true', 'max_qos_msg_pending_per_client 65535',
+      'max_qos_bytes_pending_per_client 1073741824', 'client_max_write_buffer_size 16777216', `storage_dir ${store}`,
+      'listen {', '  protocol mqtt', `  port ${plain}`, '  inet_protocol ip4', '  inet4_bind_address 127.0.0.1', '  tcp_nodelay true', '}',
+      'listen {', '  protocol mqtt', `  port ${tls}`, '  inet_protocol ip4', '  inet4_bind_address 127.0.0.1', '  tcp_nodelay true',
+      `  fullchain ${this.certificate}`, `  privkey ${this.key}`, '}', ''].join('\n');
+  }
+}
+
+// NanoMQ, from a program of one's own; one task thread.
+export class NanoMQ extends Rival {
+  name = 'nanomq';
+  program;
+
+  constructor({ program }) {
+    super();
+    this.program = program;
+  }
+
+  args(file) {
+    return ['start', '--conf', file];
+  }
+
+  configuration(plain, tls, store) {
+    return ['system { num_taskq_thread = 1, max_taskq_thread = 1, parallel = 256 }', 'mqtt { max_packet_size = 1MB, max_mqueue_len = 65535 }',
+      `listeners.tcp { bind = "127.0.0.1:${plain}" }`,
+      `listeners.ssl { bind = "127.0.0.1:${tls}", keyfile = "${this.key}", certfile = "${this.certificate}" }`,
+      `log { to = [file], level = error, dir = "${store}", file = "log" }`, 'auth { allow_anonymous = true, no_match = allow }', ''].join('\n');
+  }
+}
+
+// Mosquitto, of Debian when no other program is named.
+export class Mosquitto extends Rival {
+  constructor({ name = 'mosquitto', persistence = false, program = Mosquitto.program() } = {}) {
+    super();
+    Object.assign(this, { name, persistence, program });
+  }
+
+  static program() {
+    const found = spawnSync('sh', ['-c', 'PATH=$PATH:/usr/sbin command -v mosquitto'], { encoding: 'utf8' });
+    return found.stdout.trim() || null;
+  }
+
+  readVersion() {
+    return /version ([\d.]+)/.exec(spawnSync(this.program, ['-h'], { encoding: 'utf8' }).stdout)[1];
+  }
+
+  args(file) {
+    return ['-c', file];
+  }
+
+  configuration(plain, tls, store) {
+    return [
+      `user ${user}`.trim(), 'log_dest none', 'connection_messages false',
+      'max_queued_messages 0', 'max_inflight_messages 0', 'set_tcp_nodelay true',
+      ...(this.persistence ? ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'] : ['persistence false']),
+      `listener ${plain} 127.0.0.1`, 'allow_anonymous true',
+      `listener ${tls} 127.0.0.1`, `certfile ${this.certificate}`, `keyfile ${this.key}`, '',
+    ].join('\n');
   }
 }

@@ -20,7 +20,9 @@
 
 struct gh_broker;
 struct gh_front;
+struct gh_quotas;
 struct gh_sessions;
+struct gh_traces;
 struct gh_trail;
 struct gh_workers;
 struct gh_pubsub;
@@ -36,6 +38,7 @@ struct gh_front_services {
     struct gh_pubsub *pubsub;
     struct gh_trail *trail;
     struct gh_sessions *sessions;
+    struct gh_traces *traces; /* NULL: nobody reads packets */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *const *loops;
@@ -46,6 +49,7 @@ struct gh_front_services {
     struct gh_session_limits route_limits; /* of those that do */
     struct gh_broker *broker;              /* NULL: no dialect routes */
     uint32_t expiry_max_s;                 /* of a stored session; UINT32_MAX: for ever */
+    struct gh_quotas *quotas;              /* of tenants; NULL: no ceilings */
     size_t sessions_of_device_max;         /* connections of one device at a time */
     int64_t (*utc_ms)(void);
 };
@@ -63,7 +67,4 @@ extern const struct gh_protocol gh_front_protocol;
 void gh_front_device_changed(void *front, uint64_t device, enum gh_device_change what);
 void gh_front_registry_changed(void *front, int64_t registry);
 void gh_front_policies_changed(void *front, int64_t tenant, int64_t registry, uint64_t device);
-
-/* Ends the sessions of a device; false when it has none. */
-bool gh_front_kick(struct gh_front *front, uint64_t device);
 #endif

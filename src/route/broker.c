@@ -24,7 +24,7 @@ struct port *port_of(struct gh_broker *broker, const struct gh_loop *loop)
     for (size_t i = 0; i < broker->ports_count; i++)
         if (broker->ports[i].loop == loop)
             return &broker->ports[i];
-    assert(!"a loop that the broker does not know");
+    assert(false && "a loop that the broker does not know");
     return NULL;
 }
 
@@ -158,6 +158,7 @@ static bool open_ports(struct gh_broker *broker)
         gh_map_init(&port->matches);
         port->line_end = &port->line_first;
         gh_buffer_init(&port->kept, SIZE_MAX / 2);
+        gh_buffer_init(&port->key, SIZE_MAX / 2);
     }
     return true;
 }

@@ -226,7 +226,8 @@ void session_pass_on(struct session *session)
         session_bury(session);
         return;
     }
-    passing->worked = passing->failed = false;
+    passing->worked = false;
+    passing->failed = false;
     passing->session = session;
     passing->port = session->home;
     passing->job.run = work;

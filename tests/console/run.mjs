@@ -9,16 +9,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { assertNoReport, patience } from '../lib/sanitizer.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const bin = resolve(process.env.GATEHOUSE_BIN ?? join(here, '..', '..', 'build', 'debug', 'bin'));
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-console-'));
 const data = join(folder, 'data');
-const READY_MS = 180_000; // a loaded machine, sanitizers, and 22 devices that connect in their own time
+const READY_MS = 180_000 * patience; // a loaded machine, sanitizers, and 22 devices that connect in their own time
 
 const demo = spawn(join(bin, 'gatehouse'),
   ['up', '--data', data, '--demo', 'warehouse', '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });
-const ended = new Promise((done) => demo.once('exit', (code, signal) => done(code ?? signal)));
+const ended = new Promise((done) => demo.once('close', (code, signal) => done(code ?? signal)));
 let said = '';
 for (const stream of [demo.stdout, demo.stderr]) stream.on('data', (piece) => (said += piece));
 
@@ -47,6 +48,7 @@ try {
   demo.kill('SIGINT');
   await ended;
   rmSync(folder, { recursive: true, force: true });
+  assertNoReport(said, 'the demo warehouse');
 }
 
 async function until(probe, what) {

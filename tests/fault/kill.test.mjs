@@ -6,6 +6,7 @@
 // GATEHOUSE_KILLS (default 50) and GATEHOUSE_SEED choose the run; a failure prints the seed.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { Server } from '../lib/server.mjs';
 import { connect, makeDevice, makeProject, project } from '../lib/warehouse.mjs';
 
@@ -92,7 +93,7 @@ async function backEnd() {
   }
 }
 
-test(`${kills} kills, seed ${seed}`, { timeout: 20 * 60 * 1000 }, async () => {
+test(`${kills} kills, seed ${seed}`, { timeout: 20 * 60 * 1000 * patience }, async () => {
   const identities = [];
   for (let i = 0; i < devicesCount; i++) identities.push(await makeDevice(server, token, `pub-${i}`, i % 2 ? 'RS256' : 'ES256'));
   const work = [...identities.map(device), backEnd()];

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import mqtt from 'mqtt-packet';
 import constants from 'mqtt-packet/constants.js';
+import { patience } from '../lib/sanitizer.mjs';
 
 const SEED = Number(process.env.MQTT_PACKET_SEED ?? 20191);
 const ROUNDS = Number(process.env.MQTT_PACKET_ROUNDS ?? 4000);
@@ -275,7 +276,7 @@ const theirs = (p) => comparable({ type: p.cmd.toUpperCase(), ...canonical[p.cmd
 
 const decode = (cases) => {
   const input = cases.map(({ v, side, bytes }) => `${side} ${v} ${bytes.toString('hex')}\n`).join('');
-  const run = spawnSync(program, { input, encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60000 });
+  const run = spawnSync(program, { input, encoding: 'utf8', maxBuffer: 1 << 28, timeout: 60000 * patience });
   assert.equal(run.status, 0, `mqtt-decode: ${run.error ?? run.stderr}`);
   return run.stdout.trimEnd().split('\n').map((line) => (line.startsWith('{') ? JSON.parse(line) : line));
 };

@@ -22,19 +22,12 @@ async function startWith(server, sockets, options = []) {
     return socket;
   }));
   const ports = listening.map((socket) => socket.address().port);
-  server.log = '';
-  server.process = spawn('sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', join(bin, 'gatehoused'), '--data', server.data, ...options], {
+  const child = spawn('sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', join(bin, 'gatehoused'), '--data', server.data, ...options], {
     stdio: ['ignore', 'pipe', 'pipe', ...listening.map((socket) => socket._handle.fd)],
     env: { ...process.env, LISTEN_FDS: String(sockets.length), LISTEN_FDNAMES: sockets.map(([name]) => name).join(':') },
   });
   listening.forEach((socket) => socket.close());
-  server.process.stderr.on('data', (chunk) => { server.log += chunk; });
-  server.ended = new Promise((done) => server.process.once('exit', (code, signal) => done({ code, signal })));
-  await new Promise((ready, fail) => {
-    let out = '';
-    server.process.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
-    server.ended.then(({ code, signal }) => fail(new Error(`gatehoused ended (${code ?? signal}):\n${server.log}`)));
-  });
+  await server.ready(child);
   return ports;
 }
 

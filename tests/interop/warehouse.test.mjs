@@ -2,7 +2,7 @@
 // in their band; a silent probe, the death of the back end and of the server change nothing that is told twice.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,17 +11,15 @@ import { bin, eventually, Server } from '../lib/server.mjs';
 
 const halls = ['hall-1', 'hall-2', 'hall-3'];
 const server = new Server(); // of which only the command line and calls are used
-let up, port, output = '';
+let up, port;
 
 async function start() {
-  output = '';
   up = spawn(join(bin, 'gatehouse'), ['up', '--demo', 'warehouse', '--data', server.data, '--speed', '300', '--listen', `127.0.0.1:${port}`],
     { stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [up.stdout, up.stderr]) stream.on('data', (chunk) => { output += chunk; });
-  server.process = up;
-  server.ended = new Promise((done) => up.once('exit', (code) => done(code)));
-  await eventually(() => output.includes('Ctrl-C ends everything') || up.exitCode !== null, 60000, 'the console\'s address');
-  assert.equal(up.exitCode, null, output);
+  server.adopt(up);
+  up.stdout.on('data', (chunk) => { server.log += chunk; });
+  await eventually(() => server.log.includes('Ctrl-C ends everything') || up.exitCode !== null, 60000, 'the console\'s address');
+  assert.equal(up.exitCode, null, server.log);
 }
 
 // The pid of the newest process of that name under ours.
@@ -65,9 +63,7 @@ before(async () => {
   await start();
 });
 after(async () => {
-  up?.kill('SIGTERM');
-  await server.ended;
-  rmSync(server.folder, { recursive: true, force: true });
+  await server.close();
 });
 
 test('22 devices connect by their own keys, of both kinds', async () => {
@@ -101,7 +97,7 @@ test('commands are numbered, obeyed once, and acknowledged in the telemetry', as
 test('the back end dies and comes back: it goes on where it was', async () => {
   const before = Math.max(...(await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence));
   process.kill(child('gatehouse-climate') ?? assert.fail('no back end'), 'SIGKILL');
-  await eventually(() => output.includes('gatehouse-climate ended; starting it again'), 10000);
+  await eventually(() => server.log.includes('gatehouse-climate ended; starting it again'), 10000);
   await eventually(async () => Math.max(...(await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence)) > before, 60000, 'higher numbers');
   const sequences = (await telemetry('hall-1-ventilation')).map(({ data }) => data.sequence);
   assert.ok(sequences.every((value, index) => index === 0 || value >= sequences[index - 1]), 'never a lower number');
@@ -137,11 +133,10 @@ test('one silent probe: its neighbour serves; both silent: the safe duty, and an
 test('Ctrl-C ends everything; the second start is quick and keeps the data', async () => {
   const records = (await telemetry('hall-3-climate-a', 5000)).length;
   const pids = ['gatehouse-climate', 'gatehouse-swarm', 'gatehoused:core', 'gatehoused:keys'].map(child);
-  up.kill('SIGINT');
-  assert.equal(await server.ended, 0, output);
+  assert.equal((await server.stop('SIGINT')).code, 0, server.log);
   for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/, `process ${pid} has ended`);
   await start();
-  assert.match(output, /as shown at the first start/);
+  assert.match(server.log, /as shown at the first start/);
   assert.ok((await telemetry('hall-3-climate-a', 5000)).length >= records);
   await eventually(async () => (await zones()).every(({ reading }) => reading?.temperature_c), 30000);
 });

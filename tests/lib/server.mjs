@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { assertNoReport, patience } from './sanitizer.mjs';
 
 const run = promisify(execFile);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -30,16 +31,8 @@ export class Server {
 
   // Starts gatehoused and waits for its word. `log` collects what it writes to standard error.
   async start() {
-    this.log = '';
-    this.process = spawn(join(bin, 'gatehoused'),
-      ['--data', this.data, '--listen', '127.0.0.1:0', ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.process.stderr.on('data', (chunk) => { this.log += chunk; });
-    this.ended = new Promise((done) => this.process.once('exit', (code, signal) => done({ code, signal })));
-    await new Promise((ready, fail) => {
-      let out = '';
-      this.process.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
-      this.ended.then(({ code, signal }) => fail(new Error(`gatehoused ended (${code ?? signal}):\n${this.log}`)));
-    });
+    await this.ready(spawn(join(bin, 'gatehoused'),
+      ['--data', this.data, '--listen', '127.0.0.1:0', ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] }));
     for (const line of readFileSync(join(this.data, 'listeners'), 'utf8').split('\n')) {
       const [kind, address] = line.split(' ');
       if (kind === 'tls') this.port = Number(address.split(':').pop());
@@ -49,15 +42,39 @@ export class Server {
     return this;
   }
 
-  // Ends it in order; with 'SIGKILL' as a power cut would.
+  // Takes a process just started as the server: `ended` resolves when it is gone, with all that its family said.
+  adopt(child) {
+    assertNoReport(this.log ?? '', 'the server before this one');
+    this.log = '';
+    this.process = child;
+    child.stderr.on('data', (chunk) => { this.log += chunk; });
+    this.ended = new Promise((done) => child.once('close', (code, signal) => done({ code, signal })));
+  }
+
+  // The same, and waits for its word.
+  async ready(child) {
+    this.adopt(child);
+    await new Promise((ready, fail) => {
+      let out = '';
+      child.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
+      this.ended.then(({ code, signal }) => fail(new Error(`gatehoused ended (${code ?? signal}):\n${this.log}`)));
+    });
+  }
+
+  // Ends it in order; with 'SIGKILL' as a power cut would. A report of a sanitizer in what it said is an error of the test.
   async stop(signal = 'SIGTERM') {
     if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal);
-    return this.ended;
+    const end = await this.ended;
+    assertNoReport(this.log, 'the server');
+    return end;
   }
 
   async close() {
-    if (this.process) await this.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    try {
+      if (this.process) await this.stop();
+    } finally {
+      rmSync(this.folder, { recursive: true, force: true });
+    }
   }
 
   // The command line on this server's data folder.
@@ -68,9 +85,14 @@ export class Server {
 
   // The same with standard input; does not throw: {code, stdout, stderr}.
   tryCli(args, input = '') {
-    return new Promise((done) => {
+    return new Promise((done, fail) => {
       const child = execFile(join(bin, 'gatehouse'), [...args, '--data', this.data],
-        (error, stdout, stderr) => done({ code: error ? error.code : 0, stdout, stderr }));
+        (error, stdout, stderr) => {
+          try {
+            assertNoReport(stderr, `gatehouse ${args[0]}`);
+            done({ code: error ? error.code : 0, stdout, stderr });
+          } catch (problem) { fail(problem); }
+        });
       child.stdin.on('error', () => {}); // it may have ended before it read anything
       child.stdin.end(input);
     });
@@ -127,9 +149,9 @@ export function deviceToken(key, project, claims = {}, header = {}) {
   return `${input}.${signature.toString('base64url')}`;
 }
 
-// Resolves when `probe` (may be async) gives something truthy; rejects after `limitMs`.
+// Resolves when `probe` (may be async) gives something truthy; rejects after `limitMs` (times `patience`).
 export async function eventually(probe, limitMs = 15000, what = 'condition') {
-  const until = Date.now() + limitMs;
+  const until = Date.now() + limitMs * patience;
   for (;;) {
     const value = await probe();
     if (value) return value;

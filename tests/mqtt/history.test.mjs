@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import mqtt from 'mqtt-packet';
+import { patience } from '../lib/sanitizer.mjs';
 import { check, History } from './lib/history.mjs';
 import { SessionClient } from './lib/session-client.mjs';
 import { startServer } from './servers.mjs';
@@ -27,7 +28,7 @@ const random = () => { // xorshift: the same moments for the same seed
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 const within = (promise, ms, what) => {
   let timer;
-  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`not within ${ms} ms: ${what}`)), ms); });
+  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`not within ${ms * patience} ms: ${what}`)), ms * patience); });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 };
 const root = `history-${seed}`;
@@ -185,8 +186,8 @@ async function run(context, { ofServer }) {
   }
 }
 
-test(`${kills} kills of the server and of connections, seed ${seed}`, { timeout: 5 * 60 * 1000 }, (context) => run(context, { ofServer: true }));
-test(`${kills} cuts of connections alone, seed ${seed}`, { timeout: 5 * 60 * 1000 }, (context) => run(context, { ofServer: false }));
+test(`${kills} kills of the server and of connections, seed ${seed}`, { timeout: 5 * 60 * 1000 * patience }, (context) => run(context, { ofServer: true }));
+test(`${kills} cuts of connections alone, seed ${seed}`, { timeout: 5 * 60 * 1000 * patience }, (context) => run(context, { ofServer: false }));
 
 // Who checks the checker: a history in which all is well, and each way to spoil it.
 test('the checker finds each kind of wrong', () => {

@@ -2,6 +2,7 @@
 // normative statements it covers; docs/protocols/mqtt-statements.md is made from them. Where a statement leaves a choice
 // a row asserts only what is demanded. MQTT_ROW (a regular expression) picks rows by name.
 import { after, before, describe, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { Context } from './lib/context.mjs';
 import { differs as mosquittoDiffers } from './raw/mosquitto.mjs';
 import { rows, versionName } from './raw/rows.mjs';
@@ -19,7 +20,7 @@ describe('raw', { concurrency: 8 }, () => {
       const name = `${row.name} (${versionName[version]})`;
       if (!wanted.test(name)) continue;
       const differs = chosen === 'mosquitto' && (mosquittoDiffers[name] ?? mosquittoDiffers[row.name]);
-      test(name, { skip: differs ? `mosquitto: differs: ${differs}` : false, timeout: 60000 }, async () => {
+      test(name, { skip: differs ? `mosquitto: differs: ${differs}` : false, timeout: 60000 * patience }, async () => {
         const context = new Context(server, version);
         try {
           await row.run(context);

@@ -2,11 +2,12 @@
 // names. What a library cannot do shows as skipped, with the reason. MQTT_CLIENT and MQTT_SCENARIO (regular expressions) pick.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { adapters } from './clients/all.mjs';
 import { chosen, startServer } from './servers.mjs';
 
 let server, runs = 0;
-const limitMs = Number(process.env.MQTT_LIMIT_MS ?? 20000);
+const limitMs = Number(process.env.MQTT_LIMIT_MS ?? 20000 * patience);
 const wantedClient = new RegExp(process.env.MQTT_CLIENT ?? ''), wanted = new RegExp(process.env.MQTT_SCENARIO ?? '');
 const abilities = { v5: 'speaks MQTT 3.1.1', noLocal: 'has no such option' };
 const text = ({ payload }) => payload.toString();
@@ -292,7 +293,7 @@ const scenarios = [
       for (const number of numbers(30)) await boss.publish(s.topic('jobs'), number, { qos: 1 });
       const all = [];
       await new Promise((done, fail) => {
-        const timer = setTimeout(() => fail(new Error(`${all.length} of 30 jobs came`)), 20000);
+        const timer = setTimeout(() => fail(new Error(`${all.length} of 30 jobs came`)), limitMs);
         for (const worker of workers) {
           (async () => {
             while (all.length < 30) {

@@ -46,7 +46,7 @@ int main(void)
     }
     for (size_t i = 0; i < GH_COUNT(numbers); i++) {
         double value;
-        size_t column;
+        size_t column = 0;
         FILE *file = fopen(path, "w");
         REQUIRE(numbers[i].claim, file != NULL);
         fprintf(file, "key\tvalue\nx\t%s\n", numbers[i].field);

@@ -210,17 +210,17 @@ static const char policies_2[] =
     "CREATE UNIQUE INDEX attachments_of_device ON policy_attachments(device, policy) "
     "  WHERE device IS NOT NULL;";
 
+static const char bans_3[] =
+    "ALTER TABLE devices ADD COLUMN banned_until_ms INTEGER NOT NULL DEFAULT 0;";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1},
-    {1, services_1},
-    {1, history_1},
-    {2, policies_2},
+    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, bans_3},
 };
 
-enum { VERSION = 2 }; /* of the last row */
+enum { VERSION = 3 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

@@ -1,6 +1,8 @@
 // What every client of the scenarios has: messages that came, taken one by one; waiting is bounded.
+import { patience } from '../../lib/sanitizer.mjs';
+
 export class Inbox {
-  limitMs = Number(process.env.MQTT_LIMIT_MS ?? 20000);
+  limitMs = Number(process.env.MQTT_LIMIT_MS ?? 20000 * patience);
   unread = [];
   waiting = [];
 

@@ -1,6 +1,7 @@
 // Eclipse Paho's JavaScript library: MQTT 3.1.1 over WebSocket, made for browsers, whose WebSocket and storage it is lent.
 import { createRequire } from 'node:module';
 import WebSocket from 'ws';
+import { patience } from '../../lib/sanitizer.mjs';
 import { Inbox } from './inbox.mjs';
 
 const require = createRequire(import.meta.url);
@@ -43,12 +44,12 @@ class Client extends Inbox {
 
   subscribe(filters, qos) {
     return Promise.all([filters].flat().map((filter) => new Promise((done, fail) => {
-      this.client.subscribe(filter, { qos, timeout: 20, onSuccess: done, onFailure: ({ errorMessage, errorCode }) => fail(new Error(errorMessage ?? errorCode)) });
+      this.client.subscribe(filter, { qos, timeout: 20 * patience, onSuccess: done, onFailure: ({ errorMessage, errorCode }) => fail(new Error(errorMessage ?? errorCode)) });
     })));
   }
 
   unsubscribe(filter) {
-    return new Promise((done, fail) => { this.client.unsubscribe(filter, { timeout: 20, onSuccess: done, onFailure: fail }); });
+    return new Promise((done, fail) => { this.client.unsubscribe(filter, { timeout: 20 * patience, onSuccess: done, onFailure: fail }); });
   }
 
   publish(topic, payload, { qos = 0, retain = false } = {}) {
@@ -87,7 +88,7 @@ const open = (server, options) => new Promise((done, fail) => {
   }
   const { username, password } = server.identity();
   client.connect({
-    timeout: 20, keepAliveInterval: keepAlive, cleanSession: !stored, mqttVersion: 4, useSSL: server.tls,
+    timeout: 20 * patience, keepAliveInterval: keepAlive, cleanSession: !stored, mqttVersion: 4, useSSL: server.tls,
     ...(username ? { userName: username, password } : {}), ...(willMessage ? { willMessage } : {}),
     onSuccess: () => done(wrapped), onFailure: ({ errorMessage }) => fail(new Error(errorMessage)),
   });

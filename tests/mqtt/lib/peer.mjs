@@ -2,9 +2,10 @@
 // server at any time (the decoder's rules, one CONNACK and first, quotas, aliases, sizes, nothing after DISCONNECT), so
 // that each test proves those too. Waiting is for events and bounded.
 import assert from 'node:assert/strict';
+import { patience } from '../../lib/sanitizer.mjs';
 import { decode, encode, WireError } from './codec.mjs';
 
-export const limitMs = Number(process.env.MQTT_LIMIT_MS ?? 10000);
+export const limitMs = Number(process.env.MQTT_LIMIT_MS ?? 10000 * patience);
 const hex = (value) => `0x${value.toString(16).padStart(2, '0')}`;
 
 export class Peer {

@@ -1,0 +1,41 @@
+// Gatehouse as plain MQTT clients meet it: devices with passwords and a policy that is asked at every step.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Server } from '../../tests/lib/server.mjs';
+import { Gatehouse } from './brokers.mjs';
+
+const tenant = 'bench', registry = 'fleet';
+
+// Each device publishes below its own name; everybody may listen; two denials that are looked at as well.
+const policy = {
+  Version: '2012-10-17',
+  Statement: [
+    { Effect: 'Allow', Action: 'connect', Resource: 'client/${device}' },
+    { Effect: 'Allow', Action: ['publish', 'retain'], Resource: ['topic/load/${device}', 'topic/load/${device}/*'] },
+    { Effect: 'Allow', Action: 'subscribe', Resource: 'filter/load/*' },
+    { Effect: 'Allow', Action: 'receive', Resource: 'topic/load/*' },
+    { Effect: 'Deny', Action: ['publish', 'receive'], Resource: 'topic/*/secret/*' },
+    { Effect: 'Deny', Action: 'subscribe', Resource: ['filter/#', 'filter/+/*'] },
+  ],
+};
+
+export class NativeGatehouse extends Gatehouse {
+  static async prepare(folder, count, prefix) {
+    const side = new NativeGatehouse();
+    Object.assign(side, { folder, prefix, base: join(folder, 'base'), version: Gatehouse.version() });
+    mkdirSync(side.base, { recursive: true });
+    const file = (name, text) => { writeFileSync(join(folder, name), text, { mode: 0o600 }); return join(folder, name); };
+    const server = await Server.create({ folder: side.base });
+    await server.start();
+    await server.cli('tenant', 'create', tenant);
+    await server.cli('registry', 'create', `${tenant}/${registry}`);
+    await server.cli('policy', 'put', `${tenant}/load`, file('policy.json', JSON.stringify(policy)));
+    await server.cli('policy', 'attach', `${tenant}/load`, `${tenant}/${registry}`);
+    await server.cli('device', 'import', file('devices.jsonl', Array.from({ length: count }, (_, i) =>
+      `${JSON.stringify({ tenant, registry, id: `dev${i}`, password: `the long secret of device ${i}` })}\n`).join('')));
+    await server.stop();
+    side.prepared = server.data;
+    side.identity = ['--id', 'dev{n}', '--user', `${tenant}/${registry}/dev{n}`, '--password', 'the long secret of device {n}', '--topic', 'load/dev{n}'];
+    return side;
+  }
+}
