@@ -360,12 +360,24 @@ const char *gh_policy_outcome_name(enum gh_policy_outcome outcome)
     return names[outcome];
 }
 
+static struct gh_pattern_pool pool_of(const struct gh_statements *statements)
+{
+    return (struct gh_pattern_pool){.text = statements->text.data,
+                                    .chunks = statements->chunks.items,
+                                    .members = statements->members.items};
+}
+
+struct gh_pattern_list gh_statements_patterns(const struct gh_statements *statements,
+                                              enum gh_device_action action, bool denies)
+{
+    const struct list *list = &statements->patterns[action][denies ? DENIES : ALLOWS];
+    return (struct gh_pattern_list){pool_of(statements), list->items, list->count};
+}
+
 static const struct gh_pattern *find(const struct gh_statements *statements,
                                      const struct list *list, const struct gh_probe *probe)
 {
-    const struct gh_pattern_pool pool = {.text = statements->text.data,
-                                         .chunks = statements->chunks.items,
-                                         .members = statements->members.items};
+    const struct gh_pattern_pool pool = pool_of(statements);
     return gh_patterns_find(&pool, list->items, list->count, probe);
 }
 
@@ -379,19 +391,26 @@ static struct gh_slice shared_filter(struct gh_slice filter)
     return filter;
 }
 
+struct gh_policy_reason gh_statements_origin(const struct gh_statements *statements,
+                                             const struct gh_pattern *pattern,
+                                             enum gh_policy_outcome outcome)
+{
+    const struct origin *origin =
+        (const struct origin *)statements->origins.items + pattern->statement;
+    return (struct gh_policy_reason){.outcome = outcome,
+                                     .document =
+                                         text_at(statements, origin->name_at, origin->name_size),
+                                     .sid = text_at(statements, origin->sid_at, origin->sid_size),
+                                     .statement = origin->number};
+}
+
 static void explain(const struct gh_statements *statements, const struct gh_pattern *pattern,
                     enum gh_policy_outcome outcome, struct gh_policy_reason *why)
 {
     if (why == NULL)
         return;
-    *why = (struct gh_policy_reason){.outcome = outcome};
-    if (pattern == NULL)
-        return;
-    const struct origin *origin =
-        (const struct origin *)statements->origins.items + pattern->statement;
-    why->document = text_at(statements, origin->name_at, origin->name_size);
-    why->sid = text_at(statements, origin->sid_at, origin->sid_size);
-    why->statement = origin->number;
+    *why = pattern == NULL ? (struct gh_policy_reason){.outcome = outcome}
+                           : gh_statements_origin(statements, pattern, outcome);
 }
 
 bool gh_statements_allow(const struct gh_statements *statements, enum gh_device_action action,

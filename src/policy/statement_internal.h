@@ -115,6 +115,19 @@ struct gh_pattern_pool {
     const struct gh_pattern *members; /* of NONE_OF */
 };
 
+/* The patterns of a compiled value, for who looks at the languages and not at one resource. */
+struct gh_pattern_list {
+    struct gh_pattern_pool pool;
+    const struct gh_pattern *items;
+    size_t count;
+};
+struct gh_pattern_list gh_statements_patterns(const struct gh_statements *statements,
+                                              enum gh_device_action action, bool denies);
+/* Where a pattern comes from; the outcome is the caller's word. */
+struct gh_policy_reason gh_statements_origin(const struct gh_statements *statements,
+                                             const struct gh_pattern *pattern,
+                                             enum gh_policy_outcome outcome);
+
 /* The first of the patterns that matches, or NULL. Linear in the resource for patterns without `?`;
  * with one at most its size times the chunk's. */
 const struct gh_pattern *gh_patterns_find(const struct gh_pattern_pool *pool,
