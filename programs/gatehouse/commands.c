@@ -125,8 +125,11 @@ const struct cli_command cli_commands[] = {
      POLICY "/attach", NULL, ""},
     {"policy", "detach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "…", "take a policy off",
      run_policy_target, "POST", POLICY "/detach", NULL, ""},
-    {"policy", "check", "FILE", 1, "", "check a policy document here, without a server",
-     run_policy_check, NULL, NULL, NULL, NULL},
+    {"policy", "check", "FILE|TENANT/NAME|TENANT/REGISTRY/DEVICE", CLI_ANY_ARGUMENTS,
+     "… device can client",
+     "check a document here; or by the server, what a policy or a device's policies come to: "
+     "--can receive|publish TOPIC, --device TENANT/REGISTRY/DEVICE with the policy besides its own",
+     run_policy_check, "POST", NULL, NULL, NULL},
     {"policy", "explain", "TENANT/REGISTRY/DEVICE ACTION RESOURCE", 3, "… client",
      "whether a device may do that, and which statement says so", run_policy_explain, "POST",
      DEVICE "/explain", NULL, "outcome policy statement sid unresolved"},

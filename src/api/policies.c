@@ -1,6 +1,5 @@
-#include "api/call_internal.h"
+#include "api/policies_internal.h"
 #include "observe/trail.h"
-#include "policy/statement.h"
 
 static json_t *policy_to_json(const struct gh_policy_row *row, bool with_document)
 {
@@ -200,15 +199,44 @@ enum gh_error_code api_policy_detach(struct call *call)
 
 /* --- what holds for a device --- */
 
+/* The policies of the device, which is the path's unless it was found before. */
 static enum gh_error_code effective(struct call *call, struct gh_device *device,
                                     struct gh_policy_row **rows, size_t *count)
 {
-    enum gh_error_code code = call_device(call, device);
+    enum gh_error_code code = device->number != 0 ? GH_OK : call_device(call, device);
     struct gh_policy_target target = {
         .tenant = device->tenant, .registry = device->registry, .device = device->number};
     return code == GH_OK ? gh_directory_policy_effective(call->api->services.directory, &target,
                                                          call->arena, rows, count, &call->error)
                          : code;
+}
+
+enum gh_error_code policy_compile(struct call *call, struct gh_device *device,
+                                  struct gh_slice client, const struct gh_policy_row *besides,
+                                  struct gh_statements **out)
+{
+    struct gh_policy_row *rows;
+    size_t count, used = 0;
+    enum gh_error_code code = effective(call, device, &rows, &count);
+    if (code != GH_OK)
+        return code;
+    struct gh_statement_document *documents =
+        gh_arena_array(call->arena, count + 1, sizeof *documents);
+    if (documents == NULL)
+        return call_fail(call, GH_ERROR_MEMORY, "policies");
+    for (size_t i = 0; i < count; i++)
+        if (besides == NULL || rows[i].number != besides->number)
+            documents[used++] = (struct gh_statement_document){rows[i].name, rows[i].document};
+    if (besides != NULL)
+        documents[used++] = (struct gh_statement_document){besides->name, besides->document};
+    struct gh_statement_variables variables = {.tenant = device->tenant_name,
+                                               .registry = device->registry_name,
+                                               .device = device->id,
+                                               .client = client.size > 0 ? client : device->id,
+                                               .attributes = device->attributes,
+                                               .attributes_count = device->attributes_count};
+    *out = gh_statements_compile(documents, used, &variables, &call->error);
+    return *out != NULL ? GH_OK : call->error.code;
 }
 
 enum gh_error_code api_device_policies(struct call *call)
@@ -226,7 +254,7 @@ enum gh_error_code api_device_policies(struct call *call)
     return GH_OK;
 }
 
-static json_t *unresolved_to_json(const struct gh_statements *statements)
+json_t *policy_unresolved(const struct gh_statements *statements)
 {
     size_t count;
     const struct gh_statement_unresolved *rows = gh_statements_unresolved(statements, &count);
@@ -251,7 +279,7 @@ static json_t *decision_to_json(const struct gh_statements *statements,
                      by_one ? json_slice(why.document) : json_null(), "statement",
                      by_one ? json_integer((json_int_t)why.statement) : json_null(), "sid",
                      why.sid.size > 0 ? json_slice(why.sid) : json_null(), "unresolved",
-                     unresolved_to_json(statements));
+                     policy_unresolved(statements));
 }
 
 /* {"action", "resource", "client"?}: what a session of the device would be told, and why. */
@@ -260,9 +288,7 @@ enum gh_error_code api_device_explain(struct call *call)
     static const char *const keys[] = {"action", "resource", "client"};
     struct gh_slice name = {0}, resource = {0}, client = {0};
     struct gh_device device = {0};
-    struct gh_policy_row *rows;
     enum gh_device_action action;
-    size_t count;
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "action", GH_JSON_REQUIRED, &name, &call->error) ||
         !gh_json_get_text(call->body, "resource", GH_JSON_REQUIRED, &resource, &call->error) ||
@@ -271,28 +297,12 @@ enum gh_error_code api_device_explain(struct call *call)
     if (!gh_device_action_find(name, &action))
         return call_fail(call, GH_ERROR_INVALID,
                          "action is connect, publish, subscribe, receive or retain");
-    enum gh_error_code code = effective(call, &device, &rows, &count);
+    if (client.size == 0 && action == GH_DEVICE_ACTION_CONNECT)
+        client = resource;
+    struct gh_statements *statements = NULL;
+    enum gh_error_code code = policy_compile(call, &device, client, NULL, &statements);
     if (code != GH_OK)
         return code;
-    struct gh_statement_document *documents =
-        gh_arena_array(call->arena, count + 1, sizeof *documents);
-    if (documents == NULL)
-        return call_fail(call, GH_ERROR_MEMORY, "policies");
-    for (size_t i = 0; i < count; i++)
-        documents[i] = (struct gh_statement_document){rows[i].name, rows[i].document};
-    bool asks_client = action == GH_DEVICE_ACTION_CONNECT && client.size == 0;
-    struct gh_statement_variables variables = {.tenant = device.tenant_name,
-                                               .registry = device.registry_name,
-                                               .device = device.id,
-                                               .client = asks_client       ? resource
-                                                         : client.size > 0 ? client
-                                                                           : device.id,
-                                               .attributes = device.attributes,
-                                               .attributes_count = device.attributes_count};
-    struct gh_statements *statements =
-        gh_statements_compile(documents, count, &variables, &call->error);
-    if (statements == NULL)
-        return call->error.code;
     call->answer = decision_to_json(statements, action, resource);
     gh_statements_unref(statements);
     return GH_OK;

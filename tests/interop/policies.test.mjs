@@ -186,3 +186,32 @@ test('help and completion know the commands', () => {
   assert.match(stdout, /2:policy:\*\) words=" put get list delete attach detach check explain"/);
   assert.match(stdout, /device:create.*--password-file/);
 });
+
+test('what a device can ever get is proved or refuted', async () => {
+  await server.cli('device', 'create', 'acme/plant/reach-1');
+  const leaky = document(allow('connect', 'client/${device}'), { Effect: 'Deny', Action: 'subscribe', Resource: 'filter/plant/secret', Sid: 'secret' },
+    allow('subscribe', 'filter/plant/*'), allow('receive', 'topic/plant/*'), allow('publish', 'topic/${device}/*'));
+  assert.equal((await call('PUT', `${base}/policies/leaky`, { document: leaky })).status, 201);
+  const alone = await call('POST', `${base}/policies/leaky/check`, {});
+  assert.equal(alone.status, 200, alone.text);
+  assert.equal(alone.body.connect, true);
+  assert.equal(alone.body.question, null);
+  assert.deepEqual(alone.body.bypasses.map(({ policy, statement, sid, topic }) => [policy, statement, sid, topic]), [['leaky', 2, 'secret', 'plant/secret']]);
+  assert.match(await server.cli('policy', 'check', 'acme/leaky', '--device', 'acme/plant/reach-1', '--can', 'receive', 'plant/secret'),
+    /^possible: receive plant\/secret, subscribed to as \S+\n.*\n?warning: policy leaky, statement 2 denies a filter/m);
+  const before = await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive', topic: '#' });
+  assert.equal(before.body.question.answer, 'never', before.text);
+  await server.cli('policy', 'attach', 'acme/leaky', 'acme/plant/reach-1');
+  const own = await call('POST', `${plant}/devices/reach-1/check`, { action: 'publish', topic: '+/up' });
+  assert.deepEqual(own.body.question, { action: 'publish', topic: '+/up', answer: 'possible', example: 'reach-1/up', filter: null });
+  assert.match(await server.cli('policy', 'check', 'acme/plant/reach-1', '--can', 'publish', 'other/#'), /^never: publish other\/#/);
+  const tight = { ...leaky, Statement: [...leaky.Statement, { Effect: 'Deny', Action: 'receive', Resource: 'topic/plant/secret' }] };
+  await call('PUT', `${base}/policies/leaky`, { document: tight });
+  const closed = await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive', topic: 'plant/secret' });
+  assert.equal(closed.body.question.answer, 'never');
+  assert.deepEqual(closed.body.bypasses, []);
+  assert.equal((await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive', topic: 'a/#/b' })).status, 400);
+  assert.equal((await call('POST', `${plant}/devices/reach-1/check`, { action: 'subscribe', topic: 'a' })).status, 400);
+  assert.equal((await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive' })).status, 400);
+  await server.cli('policy', 'detach', 'acme/leaky', 'acme/plant/reach-1');
+});
