@@ -535,6 +535,51 @@ static void check_bounded(void)
     free(topic);
 }
 
+/* --- many patterns, which are looked up by their letters --- */
+
+static void text_draw(uint32_t *seed, const char *letters, size_t size, char *out)
+{
+    for (size_t i = 0; i < size; i++) {
+        *seed = *seed * 1103515245u + 12345u;
+        out[i] = letters[*seed / 65536u % strlen(letters)];
+    }
+    out[size] = '\0';
+}
+
+static void check_many(void)
+{
+    enum { ROUNDS = 60, PATTERNS = 40, TEXTS = 200 };
+    char patterns[PATTERNS][16], json[4096], text[16];
+    uint32_t seed = 3;
+    size_t wrong = 0, allowed = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t at = 0;
+        for (size_t i = 0; i < PATTERNS; i++) {
+            text_draw(&seed, "aabb/*?", 3 + seed % 11, patterns[i]);
+            at += (size_t)snprintf(json + at, sizeof json - at, "%s\"topic/%s\"",
+                                   i == 0 ? "{\"Statement\":{\"Effect\":\"Allow\",\"Action\":"
+                                            "\"publish\",\"Resource\":["
+                                          : ",",
+                                   patterns[i]);
+        }
+        snprintf(json + at, sizeof json - at, "]}}");
+        struct gh_statements *s = compile_with(json, &values, NULL);
+        REQUIRE("many patterns", s != NULL);
+        for (size_t i = 0; i < TEXTS; i++) {
+            bool slow = false;
+            text_draw(&seed, "aab/", 1 + seed / 7 % 12, text);
+            for (size_t k = 0; k < PATTERNS && !slow; k++)
+                slow = slow_match(patterns[k], text);
+            wrong += slow != gh_statements_allow(s, PUBLISH, gh_slice_text(text), NULL);
+            allowed += slow;
+        }
+        gh_statements_unref(s);
+    }
+    CHECK("many patterns decide as one by one", wrong == 0);
+    CHECK("some are allowed, some not",
+          allowed > ROUNDS * TEXTS / 10 && allowed < ROUNDS * TEXTS / 10 * 9);
+}
+
 /* One value, many threads: for the thread sanitizer. */
 static void *ask(void *shared)
 {
@@ -582,6 +627,7 @@ int main(void)
     check_versions();
     check_against_slow();
     check_bounded();
+    check_many();
     check_threads();
     check_names();
     return check_report();
