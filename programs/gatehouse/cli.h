@@ -111,10 +111,11 @@ int run_policy_put(struct cli *cli);   /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */
 int run_policy_explain(struct cli *cli);
-int run_init(struct cli *cli);       /* init.c */
-int run_up(struct cli *cli);         /* up.c */
-int run_completion(struct cli *cli); /* completion.c */
-int run_help(struct cli *cli);       /* main.c */
+int run_group_member(struct cli *cli); /* add and remove */
+int run_init(struct cli *cli);         /* init.c */
+int run_up(struct cli *cli);           /* up.c */
+int run_completion(struct cli *cli);   /* completion.c */
+int run_help(struct cli *cli);         /* main.c */
 
 /* --- init.c */
 /* Makes the data folder: CA, configuration, database, first operator. The password goes to

@@ -77,7 +77,23 @@ int run_policy_target(struct cli *cli)
         json_object_set_new(body, "registry", gh_json_new_text(registry));
     if (rest.size > 0)
         json_object_set_new(body, "device", gh_json_new_text(rest));
+    if (cli_option(cli, "credential") != NULL)
+        json_object_set_new(body, "credential", json_string(cli_option(cli, "credential")));
+    if (cli_option(cli, "group") != NULL)
+        json_object_set_new(body, "group", json_string(cli_option(cli, "group")));
     return cli_call(cli, body);
+}
+
+/* A device of the tenant of the group. */
+int run_group_member(struct cli *cli)
+{
+    struct gh_slice group = gh_slice_text(cli->arguments[0]),
+                    rest = gh_slice_text(cli->arguments[1]);
+    struct gh_slice tenant = gh_slice_split(&rest, '/'), registry = gh_slice_split(&rest, '/');
+    if (!gh_slice_equal(gh_slice_split(&group, '/'), tenant) || group.size == 0 || rest.size == 0)
+        return cli_usage(cli, "a group TENANT/GROUP takes devices of its own tenant");
+    return cli_call(cli, json_pack("{s:o, s:o}", "registry", gh_json_new_text(registry), "device",
+                                   gh_json_new_text(rest)));
 }
 
 static const char *text_of(const json_t *answer, const char *key)
@@ -120,6 +136,8 @@ int run_policy_explain(struct cli *cli)
                                              cli->arguments[2]);
     if (client_id != NULL)
         json_object_set_new(body, "client", json_string(client_id));
+    if (cli_option(cli, "credential") != NULL)
+        json_object_set_new(body, "credential", json_string(cli_option(cli, "credential")));
     struct client *client = client_open(cli);
     bool good = client != NULL && client_call(client, "POST", cli_path(cli), body, &answer);
     if (good && cli_option(cli, "json") != NULL)
@@ -207,6 +225,8 @@ static json_t *read_check(struct cli *cli, bool names_policy)
     }
     if (client_id != NULL)
         json_object_set_new(body, "client", json_string(client_id));
+    if (cli_option(cli, "credential") != NULL)
+        json_object_set_new(body, "credential", json_string(cli_option(cli, "credential")));
     if (device == NULL)
         return body;
     struct gh_slice rest = gh_slice_text(device), policy = gh_slice_text(cli->arguments[0]);

@@ -4,18 +4,20 @@
 #include "api/policies_internal.h"
 
 struct question {
-    struct gh_slice action_name, topic, client, registry, device;
+    struct gh_slice action_name, topic, client, credential, registry, device;
     enum gh_device_action action;
 };
 
 static enum gh_error_code read_question(struct call *call, bool names_device, struct question *out)
 {
-    static const char *const keys[] = {"action", "topic", "client", "registry", "device"};
+    static const char *const keys[] = {"action",     "topic",    "client",
+                                       "credential", "registry", "device"};
     *out = (struct question){0};
-    if (!gh_json_only(call->body, keys, names_device ? GH_COUNT(keys) : 3, &call->error) ||
+    if (!gh_json_only(call->body, keys, names_device ? GH_COUNT(keys) : 4, &call->error) ||
         !gh_json_get_text(call->body, "action", 0, &out->action_name, &call->error) ||
         !gh_json_get_text(call->body, "topic", 0, &out->topic, &call->error) ||
         !gh_json_get_text(call->body, "client", 0, &out->client, &call->error) ||
+        !gh_json_get_text(call->body, "credential", 0, &out->credential, &call->error) ||
         !gh_json_get_text(call->body, "registry", 0, &out->registry, &call->error) ||
         !gh_json_get_text(call->body, "device", 0, &out->device, &call->error))
         return call->error.code;
@@ -94,7 +96,7 @@ static enum gh_error_code answer(struct call *call, struct gh_statements *statem
     return code;
 }
 
-/* {"action"?, "topic"?, "client"?}: about the policies that hold for the device. */
+/* {"action"?, "topic"?, "client"?, "credential"?}: about the policies that hold for the device. */
 enum gh_error_code api_device_check(struct call *call)
 {
     struct question question;
@@ -102,7 +104,8 @@ enum gh_error_code api_device_check(struct call *call)
     struct gh_statements *statements = NULL;
     enum gh_error_code code = read_question(call, false, &question);
     if (code == GH_OK)
-        code = policy_compile(call, &device, question.client, NULL, &statements);
+        code =
+            policy_compile(call, &device, question.client, question.credential, NULL, &statements);
     if (code != GH_OK)
         return code;
     return answer(call, statements, question.client.size > 0 ? question.client : device.id,
@@ -122,8 +125,8 @@ static enum gh_error_code compile_alone(struct call *call, const struct gh_polic
     return *out != NULL ? GH_OK : call->error.code;
 }
 
-/* {"registry"?, "device"?, "action"?, "topic"?, "client"?}: about the policy alone, or about a
- * device for which it holds besides those that do already. */
+/* {"registry"?, "device"?, "action"?, "topic"?, "client"?, "credential"?}: about the policy alone,
+ * or about a device for which it holds besides those that do already. */
 enum gh_error_code api_policy_check(struct call *call)
 {
     struct gh_directory *directory = call->api->services.directory;
@@ -143,8 +146,8 @@ enum gh_error_code api_policy_check(struct call *call)
         return code;
     if (question.client.size == 0)
         question.client = question.device.size > 0 ? device.id : GH_SLICE("DEVICE");
-    code = question.device.size > 0
-               ? policy_compile(call, &device, question.client, &row, &statements)
-               : compile_alone(call, &row, question.client, &statements);
+    code = question.device.size > 0 ? policy_compile(call, &device, question.client,
+                                                     question.credential, &row, &statements)
+                                    : compile_alone(call, &row, question.client, &statements);
     return code == GH_OK ? answer(call, statements, question.client, &question) : code;
 }

@@ -122,7 +122,7 @@ struct task {
         } identity;
         struct {
             struct gh_statements *statements;
-            struct gh_slice client_id;
+            struct gh_slice client_id, credential;
         } policy;
         struct {
             struct gh_slice data;

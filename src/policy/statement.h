@@ -38,7 +38,7 @@ enum {
     GH_STATEMENT_RESOURCE_BYTES_MAX = 1024, /* as written */
     GH_STATEMENT_SID_BYTES_MAX = 128,
     GH_STATEMENT_VALUE_BYTES_MAX = 1024, /* of a variable; a longer one counts as absent */
-    GH_STATEMENT_DOCUMENTS_MAX = 64,     /* compiled together */
+    GH_STATEMENT_DOCUMENTS_MAX = 160,    /* compiled together */
     GH_STATEMENT_WARNINGS_MAX = 32,
     GH_STATEMENT_WARNING_BYTES_MAX = 256,
 };
