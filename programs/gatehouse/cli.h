@@ -111,6 +111,7 @@ int run_policy_put(struct cli *cli);   /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */
 int run_policy_explain(struct cli *cli);
+int run_access_explain(struct cli *cli);
 int run_group_member(struct cli *cli); /* add and remove */
 int run_init(struct cli *cli);         /* init.c */
 int run_up(struct cli *cli);           /* up.c */

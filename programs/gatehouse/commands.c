@@ -139,6 +139,9 @@ const struct cli_command cli_commands[] = {
      "take a device out of a group", run_group_member, "POST", GROUP "/remove", NULL, ""},
     {"group", "delete", "TENANT/GROUP", 1, "…", "delete a group; its devices stay", run_call,
      "DELETE", GROUP, NULL, ""},
+    {"access", "explain", "MEMBER|ROLE PERMISSION TENANT[/REGISTRY]", 3, "…",
+     "whether user:…, serviceAccount:… or a role may do that there, and why", run_access_explain,
+     "POST", NULL, NULL, "allowed permission why"},
     {"policy", "check", "FILE|TENANT/NAME|TENANT/REGISTRY/DEVICE", CLI_ANY_ARGUMENTS,
      "… device can client credential",
      "check a document here; or by the server, what a policy or a device's policies come to: "

@@ -278,3 +278,33 @@ int run_policy_check(struct cli *cli)
         strchr(name, '/') == NULL || name[0] == '/' || name[0] == '.' || access(name, F_OK) == 0;
     return is_file && !asks ? check_file(cli) : check_server(cli);
 }
+
+/* --- people and programs --- */
+
+/* A member has a kind before its name, "user:a@b.c"; a role has none. */
+int run_access_explain(struct cli *cli)
+{
+    const char *who = cli->arguments[0], *where = cli->arguments[2];
+    struct gh_slice registry = gh_slice_text(where);
+    json_t *answer = NULL,
+           *body = json_pack("{s:s, s:s}", strchr(who, ':') != NULL ? "member" : "role", who,
+                             "permission", cli->arguments[1]);
+    gh_slice_split(&registry, '/');
+    if (registry.size > 0)
+        json_object_set_new(body, "registry", gh_json_new_text(registry));
+    const char *path =
+        gh_arena_print(&cli->arena, "/api/v1/tenants/%s/access/explain", cli_part(cli, where, 0));
+    struct client *client = client_open(cli);
+    bool good = client != NULL && client_call(client, "POST", path, body, &answer);
+    if (good && cli_option(cli, "json") != NULL) {
+        output_answer(cli, answer);
+    } else if (good) {
+        printf("%s: ", json_is_true(json_object_get(answer, "allowed")) ? "allow" : "deny");
+        output_text(text_of(answer, "why"));
+        puts("");
+    }
+    json_decref(answer);
+    json_decref(body);
+    client_close(client);
+    return good ? EXIT_SUCCESS : cli_fail(cli);
+}

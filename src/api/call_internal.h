@@ -104,6 +104,7 @@ handler api_kick, api_ban, api_unban;                /* bans.c */
 handler api_durability_get, api_durability_put;      /* durability.c */
 handler api_limits_get, api_limits_put;              /* limits.c */
 handler api_trace;                                   /* trace.c */
+handler api_access_explain;                          /* access.c */
 handler api_stream;                                  /* stream.c */
 
 /* The device as the API shows it; new reference, NULL without memory. */

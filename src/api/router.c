@@ -75,6 +75,8 @@ static const struct route routes[] = {
     {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY},
     {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY},
     {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", "/api/v1/tenants/{t}/access/explain", api_access_explain, P(REGISTRIES_GET_IAM_POLICY),
+     TENANT | BODY},
     {"GET", GROUPS, api_group_list, P(POLICIES_LIST), TENANT},
     {"GET", GROUPS "/{g}", api_group_get, P(POLICIES_GET), TENANT},
     {"PUT", GROUPS "/{g}", api_group_create, P(POLICIES_PUT), TENANT},

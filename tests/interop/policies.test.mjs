@@ -251,3 +251,13 @@ test('what is attached to a group or to a credential', async () => {
   await server.cli('policy', 'detach', 'acme/grouped', 'acme/plant/member-1', '--credential', credential);
   assert.match(await explain(['--credential', credential]), /^no match/);
 });
+
+test('a decision about people explains itself', async () => {
+  const explain = (...args) => server.cli('access', 'explain', ...args);
+  assert.equal(await explain('viewer', 'devices.delete', 'acme'), 'deny: the role viewer does not have devices.delete');
+  assert.equal(await explain('provisioner', 'devices.delete', 'acme/plant'), 'allow: the role provisioner has devices.delete');
+  assert.equal(await explain('user:a@b.c', 'devices.get', 'acme/plant'), 'deny: no binding here gives user:a@b.c devices.get');
+  assert.equal((await call('POST', `${base}/access/explain`, { member: 'user:a@b.c', permission: 'devices.fly' })).status, 400);
+  assert.equal((await call('POST', `${base}/access/explain`, { permission: 'devices.get' })).status, 400);
+  assert.equal((await call('POST', `${base}/access/explain`, { role: 'viewer', permission: 'devices.get' }, await server.token('viewer', '--tenant', 'acme'))).status, 403);
+});
