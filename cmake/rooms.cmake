@@ -1,6 +1,7 @@
 # gh_room(NAME USES lower rooms LINK libraries): the static library gh_NAME from src/NAME/**/*.c.
 # Beside a module stand name_test.c (a test), name_fuzz.c (a fuzz target whose corpus is replayed as a
-# test) and name_bench.c (a program in build/*/bin); none of them is part of the library.
+# test) and name_bench.c (a program bench-name in build/*/bin, made by the target `bench` and not by
+# default); none of them is part of the library.
 include(CTest)
 set(GH_FUZZ OFF CACHE BOOL "Also build libFuzzer programs fuzz-NAME (needs clang)")
 
@@ -10,6 +11,7 @@ if(GH_SANITIZE MATCHES thread)
     set(GH_PATIENCE 4)
 endif()
 math(EXPR GH_TEST_SECONDS "120 * ${GH_PATIENCE}")
+add_custom_target(bench)
 
 function(gh_room name)
     cmake_parse_arguments(ROOM "" "" "USES;LINK" ${ARGN})
@@ -28,6 +30,11 @@ function(gh_room name)
         add_library(gh_${name} INTERFACE)
         target_link_libraries(gh_${name} INTERFACE gh_flags ${uses} ${ROOM_LINK})
     endif()
+    set(benches ${files})
+    list(FILTER benches INCLUDE REGEX "_bench\\.c$")
+    foreach(file ${benches})
+        gh_bench(${file} gh_${name})
+    endforeach()
     if(NOT BUILD_TESTING)
         return()
     endif()
@@ -37,6 +44,16 @@ function(gh_room name)
     foreach(file ${fuzzers})
         gh_fuzz(${file} gh_${name})
     endforeach()
+endfunction()
+
+# bench-module from module_bench.c: what the module costs, on its own. Its first comment says what it prints.
+function(gh_bench file)
+    get_filename_component(module ${file} NAME_WE)
+    string(REGEX REPLACE "_bench$" "" module ${module})
+    string(REPLACE "_" "-" module ${module})
+    add_executable(bench-${module} EXCLUDE_FROM_ALL ${file})
+    target_link_libraries(bench-${module} PRIVATE ${ARGN})
+    add_dependencies(bench bench-${module})
 endfunction()
 
 # The test program room_module_test from src/room/module_test.c (or any file ending in _test.c).

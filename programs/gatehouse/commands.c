@@ -4,6 +4,7 @@
 #define REGISTRY TENANT "/registries/{1}"
 #define DEVICE REGISTRY "/devices/{2}"
 #define POLICY TENANT "/policies/{1}"
+#define GROUP TENANT "/groups/{1}"
 
 const struct cli_command cli_commands[] = {
     {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
@@ -133,14 +134,33 @@ const struct cli_command cli_commands[] = {
      TENANT "/policies", "policies", "name version attachments updated_at"},
     {"policy", "delete", "TENANT/NAME", 1, "…", "delete a policy that is attached nowhere",
      run_call, "DELETE", POLICY, NULL, ""},
-    {"policy", "attach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "…",
-     "let a policy hold for a device, a registry or the tenant", run_policy_target, "POST",
-     POLICY "/attach", NULL, ""},
-    {"policy", "detach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "…", "take a policy off",
-     run_policy_target, "POST", POLICY "/detach", NULL, ""},
-    {"policy", "check", "FILE", 1, "", "check a policy document here, without a server",
-     run_policy_check, NULL, NULL, NULL, NULL},
-    {"policy", "explain", "TENANT/REGISTRY/DEVICE ACTION RESOURCE", 3, "… client",
+    {"policy", "attach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "… group credential",
+     "let a policy hold for a device, one --credential of it, a --group, a registry or the tenant",
+     run_policy_target, "POST", POLICY "/attach", NULL, ""},
+    {"policy", "detach", "TENANT/NAME TENANT[/REGISTRY[/DEVICE]]", 2, "… group credential",
+     "take a policy off", run_policy_target, "POST", POLICY "/detach", NULL, ""},
+    {"group", "create", "TENANT/GROUP", 1, "…", "add a group of devices, for policies to hold for",
+     run_call, "PUT", GROUP, NULL, "name created_at"},
+    {"group", "list", "TENANT", 1, "…", "list the groups of a tenant", run_call, "GET",
+     TENANT "/groups", "groups", "name members created_at"},
+    {"group", "show", "TENANT/GROUP", 1, "… limit", "list the devices of a group", run_call, "GET",
+     GROUP, "devices", "registry device number"},
+    {"group", "add", "TENANT/GROUP TENANT/REGISTRY/DEVICE", 2, "…",
+     "put a device into a group; what is attached to the group holds for it at once",
+     run_group_member, "POST", GROUP "/add", NULL, ""},
+    {"group", "remove", "TENANT/GROUP TENANT/REGISTRY/DEVICE", 2, "…",
+     "take a device out of a group", run_group_member, "POST", GROUP "/remove", NULL, ""},
+    {"group", "delete", "TENANT/GROUP", 1, "…", "delete a group; its devices stay", run_call,
+     "DELETE", GROUP, NULL, ""},
+    {"access", "explain", "MEMBER|ROLE PERMISSION TENANT[/REGISTRY]", 3, "…",
+     "whether user:…, serviceAccount:… or a role may do that there, and why", run_access_explain,
+     "POST", NULL, NULL, "allowed permission why"},
+    {"policy", "check", "FILE|TENANT/NAME|TENANT/REGISTRY/DEVICE", CLI_ANY_ARGUMENTS,
+     "… device can client credential",
+     "check a document here; or by the server, what a policy or a device's policies come to: "
+     "--can receive|publish TOPIC, --device TENANT/REGISTRY/DEVICE with the policy besides its own",
+     run_policy_check, "POST", NULL, NULL, NULL},
+    {"policy", "explain", "TENANT/REGISTRY/DEVICE ACTION RESOURCE", 3, "… client credential",
      "whether a device may do that, and which statement says so", run_policy_explain, "POST",
      DEVICE "/explain", NULL, "outcome policy statement sid unresolved"},
 

@@ -97,7 +97,10 @@ handler api_registry_list, api_registry_create, api_registry_get, api_registry_u
 handler api_device_list, api_device_create, api_device_get, api_device_update, api_device_delete,
     api_device_import, api_fleet; /* devices.c */
 handler api_policy_list, api_policy_get, api_policy_put, api_policy_delete, api_policy_attach,
-    api_policy_detach, api_device_policies, api_device_explain;            /* policies.c */
+    api_policy_detach, api_device_policies, api_device_explain; /* policies.c */
+handler api_policy_check, api_device_check;                     /* reach.c */
+handler api_group_list, api_group_create, api_group_get, api_group_delete, api_group_add,
+    api_group_remove;                                                      /* groups.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
@@ -106,6 +109,7 @@ handler api_kick, api_ban, api_unban;                /* bans.c */
 handler api_durability_get, api_durability_put;      /* durability.c */
 handler api_limits_get, api_limits_put;              /* limits.c */
 handler api_trace;                                   /* trace.c */
+handler api_access_explain;                          /* access.c */
 handler api_stream;                                  /* stream.c */
 
 /* The device as the API shows it; new reference, NULL without memory. */

@@ -1,6 +1,5 @@
-#include "api/call_internal.h"
+#include "api/policies_internal.h"
 #include "observe/trail.h"
-#include "policy/statement.h"
 
 static json_t *policy_to_json(const struct gh_policy_row *row, bool with_document)
 {
@@ -57,6 +56,10 @@ static json_t *targets_to_json(const struct gh_policy_target *targets, size_t co
             json_object_set_new(target, "registry", json_slice(targets[i].registry_name));
         if (targets[i].device != 0)
             json_object_set_new(target, "device", json_slice(targets[i].device_id));
+        if (targets[i].credential.size > 0)
+            json_object_set_new(target, "credential", json_slice(targets[i].credential));
+        if (targets[i].group != 0)
+            json_object_set_new(target, "group", json_slice(targets[i].group_name));
         json_array_append_new(list, target);
     }
     return list;
@@ -138,12 +141,25 @@ enum gh_error_code api_policy_delete(struct call *call)
 
 /* --- attachments --- */
 
-/* {"registry"?, "device"?}: the device, else the registry, else the tenant. Who may only manage
- * devices may attach to devices alone. */
+static enum gh_error_code find_group(struct call *call, struct gh_policy_target *target)
+{
+    struct gh_device_group group;
+    if (target->group_name.size == 0)
+        return GH_OK;
+    enum gh_error_code code =
+        gh_directory_group_find(call->api->services.directory, call->tenant.number,
+                                target->group_name, call->arena, &group, &call->error);
+    target->group = group.number;
+    return code;
+}
+
+/* {"registry"?, "device"?, "credential"?, "group"?}: the credential of the device, the device, the
+ * group, else the registry, else the tenant. Who may only manage devices may attach to devices
+ * alone. */
 static enum gh_error_code read_target(struct call *call, struct gh_policy_target *out,
                                       struct gh_device *device)
 {
-    static const char *const keys[] = {"registry", "device"};
+    static const char *const keys[] = {"registry", "device", "credential", "group"};
     struct gh_directory *directory = call->api->services.directory;
     struct gh_registry registry;
     enum gh_error_code code = GH_OK;
@@ -151,8 +167,14 @@ static enum gh_error_code read_target(struct call *call, struct gh_policy_target
     *device = (struct gh_device){0};
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "registry", 0, &out->registry_name, &call->error) ||
-        !gh_json_get_text(call->body, "device", 0, &out->device_id, &call->error))
+        !gh_json_get_text(call->body, "device", 0, &out->device_id, &call->error) ||
+        !gh_json_get_text(call->body, "credential", 0, &out->credential, &call->error) ||
+        !gh_json_get_text(call->body, "group", 0, &out->group_name, &call->error))
         return call->error.code;
+    if (out->credential.size > 0 && out->device_id.size == 0)
+        return call_fail(call, GH_ERROR_INVALID, "credential needs device beside it");
+    if (out->group_name.size > 0 && out->registry_name.size > 0)
+        return call_fail(call, GH_ERROR_INVALID, "group stands alone");
     if (out->device_id.size > 0 && out->registry_name.size == 0)
         return call_fail(call, GH_ERROR_INVALID, "device needs registry beside it");
     if (out->device_id.size == 0 &&
@@ -167,6 +189,8 @@ static enum gh_error_code read_target(struct call *call, struct gh_policy_target
         code = gh_directory_device_find(directory, call->tenant.number, out->registry_name,
                                         (struct gh_slice){0}, out->device_id, call->arena, device,
                                         &call->error);
+    if (code == GH_OK)
+        code = find_group(call, out);
     if (code == GH_OK && out->registry_name.size > 0)
         out->registry = registry.number;
     out->device = device->number;
@@ -200,15 +224,47 @@ enum gh_error_code api_policy_detach(struct call *call)
 
 /* --- what holds for a device --- */
 
+/* The policies of the device, which is the path's unless it was found before. */
 static enum gh_error_code effective(struct call *call, struct gh_device *device,
-                                    struct gh_policy_row **rows, size_t *count)
+                                    struct gh_slice credential, struct gh_policy_row **rows,
+                                    size_t *count)
 {
-    enum gh_error_code code = call_device(call, device);
-    struct gh_policy_target target = {
-        .tenant = device->tenant, .registry = device->registry, .device = device->number};
+    enum gh_error_code code = device->number != 0 ? GH_OK : call_device(call, device);
+    struct gh_policy_target target = {.tenant = device->tenant,
+                                      .registry = device->registry,
+                                      .device = device->number,
+                                      .credential = credential};
     return code == GH_OK ? gh_directory_policy_effective(call->api->services.directory, &target,
                                                          call->arena, rows, count, &call->error)
                          : code;
+}
+
+enum gh_error_code policy_compile(struct call *call, struct gh_device *device,
+                                  struct gh_slice client, struct gh_slice credential,
+                                  const struct gh_policy_row *besides, struct gh_statements **out)
+{
+    struct gh_policy_row *rows;
+    size_t count, used = 0;
+    enum gh_error_code code = effective(call, device, credential, &rows, &count);
+    if (code != GH_OK)
+        return code;
+    struct gh_statement_document *documents =
+        gh_arena_array(call->arena, count + 1, sizeof *documents);
+    if (documents == NULL)
+        return call_fail(call, GH_ERROR_MEMORY, "policies");
+    for (size_t i = 0; i < count; i++)
+        if (besides == NULL || rows[i].number != besides->number)
+            documents[used++] = (struct gh_statement_document){rows[i].name, rows[i].document};
+    if (besides != NULL)
+        documents[used++] = (struct gh_statement_document){besides->name, besides->document};
+    struct gh_statement_variables variables = {.tenant = device->tenant_name,
+                                               .registry = device->registry_name,
+                                               .device = device->id,
+                                               .client = client.size > 0 ? client : device->id,
+                                               .attributes = device->attributes,
+                                               .attributes_count = device->attributes_count};
+    *out = gh_statements_compile(documents, used, &variables, &call->error);
+    return *out != NULL ? GH_OK : call->error.code;
 }
 
 enum gh_error_code api_device_policies(struct call *call)
@@ -216,7 +272,7 @@ enum gh_error_code api_device_policies(struct call *call)
     struct gh_device device = {0};
     struct gh_policy_row *rows;
     size_t count;
-    enum gh_error_code code = effective(call, &device, &rows, &count);
+    enum gh_error_code code = effective(call, &device, (struct gh_slice){0}, &rows, &count);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
@@ -226,7 +282,7 @@ enum gh_error_code api_device_policies(struct call *call)
     return GH_OK;
 }
 
-static json_t *unresolved_to_json(const struct gh_statements *statements)
+json_t *policy_unresolved(const struct gh_statements *statements)
 {
     size_t count;
     const struct gh_statement_unresolved *rows = gh_statements_unresolved(statements, &count);
@@ -251,48 +307,32 @@ static json_t *decision_to_json(const struct gh_statements *statements,
                      by_one ? json_slice(why.document) : json_null(), "statement",
                      by_one ? json_integer((json_int_t)why.statement) : json_null(), "sid",
                      why.sid.size > 0 ? json_slice(why.sid) : json_null(), "unresolved",
-                     unresolved_to_json(statements));
+                     policy_unresolved(statements));
 }
 
-/* {"action", "resource", "client"?}: what a session of the device would be told, and why. */
+/* {"action", "resource", "client"?, "credential"?}: what a session of the device would be told, and
+ * why. */
 enum gh_error_code api_device_explain(struct call *call)
 {
-    static const char *const keys[] = {"action", "resource", "client"};
-    struct gh_slice name = {0}, resource = {0}, client = {0};
+    static const char *const keys[] = {"action", "resource", "client", "credential"};
+    struct gh_slice name = {0}, resource = {0}, client = {0}, credential = {0};
     struct gh_device device = {0};
-    struct gh_policy_row *rows;
     enum gh_device_action action;
-    size_t count;
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "action", GH_JSON_REQUIRED, &name, &call->error) ||
         !gh_json_get_text(call->body, "resource", GH_JSON_REQUIRED, &resource, &call->error) ||
-        !gh_json_get_text(call->body, "client", 0, &client, &call->error))
+        !gh_json_get_text(call->body, "client", 0, &client, &call->error) ||
+        !gh_json_get_text(call->body, "credential", 0, &credential, &call->error))
         return call->error.code;
     if (!gh_device_action_find(name, &action))
         return call_fail(call, GH_ERROR_INVALID,
                          "action is connect, publish, subscribe, receive or retain");
-    enum gh_error_code code = effective(call, &device, &rows, &count);
+    if (client.size == 0 && action == GH_DEVICE_ACTION_CONNECT)
+        client = resource;
+    struct gh_statements *statements = NULL;
+    enum gh_error_code code = policy_compile(call, &device, client, credential, NULL, &statements);
     if (code != GH_OK)
         return code;
-    struct gh_statement_document *documents =
-        gh_arena_array(call->arena, count + 1, sizeof *documents);
-    if (documents == NULL)
-        return call_fail(call, GH_ERROR_MEMORY, "policies");
-    for (size_t i = 0; i < count; i++)
-        documents[i] = (struct gh_statement_document){rows[i].name, rows[i].document};
-    bool asks_client = action == GH_DEVICE_ACTION_CONNECT && client.size == 0;
-    struct gh_statement_variables variables = {.tenant = device.tenant_name,
-                                               .registry = device.registry_name,
-                                               .device = device.id,
-                                               .client = asks_client       ? resource
-                                                         : client.size > 0 ? client
-                                                                           : device.id,
-                                               .attributes = device.attributes,
-                                               .attributes_count = device.attributes_count};
-    struct gh_statements *statements =
-        gh_statements_compile(documents, count, &variables, &call->error);
-    if (statements == NULL)
-        return call->error.code;
     call->answer = decision_to_json(statements, action, resource);
     gh_statements_unref(statements);
     return GH_OK;

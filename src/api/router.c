@@ -22,6 +22,7 @@ struct route {
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
 #define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
 #define POLICIES "/api/v1/tenants/{t}/policies"
+#define GROUPS "/api/v1/tenants/{t}/groups"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
@@ -76,12 +77,22 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
     {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY},
+    {"POST", DEVICE "/check", api_device_check, P(POLICIES_GET), TENANT | BODY},
     {"GET", POLICIES, api_policy_list, P(POLICIES_LIST), TENANT},
     {"GET", POLICIES "/{p}", api_policy_get, P(POLICIES_GET), TENANT},
     {"PUT", POLICIES "/{p}", api_policy_put, P(POLICIES_PUT), TENANT | BODY},
     {"DELETE", POLICIES "/{p}", api_policy_delete, P(POLICIES_DELETE), TENANT},
+    {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY},
     {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY},
     {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", "/api/v1/tenants/{t}/access/explain", api_access_explain, P(REGISTRIES_GET_IAM_POLICY),
+     TENANT | BODY},
+    {"GET", GROUPS, api_group_list, P(POLICIES_LIST), TENANT},
+    {"GET", GROUPS "/{g}", api_group_get, P(POLICIES_GET), TENANT},
+    {"PUT", GROUPS "/{g}", api_group_create, P(POLICIES_PUT), TENANT},
+    {"DELETE", GROUPS "/{g}", api_group_delete, P(POLICIES_DELETE), TENANT},
+    {"POST", GROUPS "/{g}/add", api_group_add, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", GROUPS "/{g}/remove", api_group_remove, P(POLICIES_ATTACH), TENANT | BODY},
     {"GET", "/api/v1/devices", api_fleet, P(DEVICES_LIST), LIST},
     {"GET", "/api/v1/refusals", api_refusals, P(TRAIL_READ), LIST},
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},

@@ -124,7 +124,7 @@ struct task {
         } identity;
         struct {
             struct gh_statements *statements;
-            struct gh_slice client_id;
+            struct gh_slice client_id, credential;
         } policy;
         struct {
             struct gh_slice data;

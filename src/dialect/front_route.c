@@ -138,8 +138,10 @@ struct gh_statements *route_statements(struct gh_front *front, const struct gh_p
 {
     struct gh_policy_row *rows;
     size_t count = 0;
-    struct gh_policy_target target = {
-        .tenant = principal->tenant, .registry = principal->registry, .device = principal->device};
+    struct gh_policy_target target = {.tenant = principal->tenant,
+                                      .registry = principal->registry,
+                                      .device = principal->device,
+                                      .credential = principal->credential_id};
     if (gh_directory_policy_effective(front->services.directory, &target, arena, &rows, &count,
                                       error) != GH_OK)
         return NULL;
@@ -667,7 +669,8 @@ static void read_policy(struct task *task)
                                      .device = device.number,
                                      .tenant_name = device.tenant_name,
                                      .registry_name = device.registry_name,
-                                     .device_id = device.id};
+                                     .device_id = device.id,
+                                     .credential_id = task->policy.credential};
     task->policy.statements = route_statements(task->front, &principal, &device,
                                                task->policy.client_id, &task->arena, &task->error);
 }
@@ -704,7 +707,8 @@ void route_reload_policy(struct link *link)
     struct task *task = task_open(link, POLICY_ARENA_MAX, read_policy, policy_read);
     struct gh_slice client =
         routed->assigned ? link->device_id : gh_attachment_client(routed->attachment);
-    bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id);
+    bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
+                  gh_arena_copy(&task->arena, link->credential, &task->policy.credential);
     if (task != NULL && !copied)
         task_close(task);
     routed->policy_loading = copied && task_start(task);

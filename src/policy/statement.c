@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES_MAX = 8 << 20, ALLOWS = 0, DENIES = 1, EFFECTS = 2 };
+enum { TEXT_BYTES_MAX = 8 << 20, ALLOWS = 0, DENIES = 1, EFFECTS = 2, PAIRS_PAY = 4 };
 
 /* A growing array of one type; what does not fit memory is remembered. */
 struct list {
@@ -26,6 +26,7 @@ struct gh_statements {
     struct gh_buffer text; /* of patterns, names and sids */
     struct list chunks, members, origins, unresolved;
     struct list patterns[GH_DEVICE_ACTION_COUNT][EFFECTS]; /* struct gh_pattern */
+    struct gh_pattern_index index[GH_DEVICE_ACTION_COUNT][EFFECTS];
 };
 
 /* --- compiling --- */
@@ -269,6 +270,24 @@ static struct gh_slice text_at(const struct gh_statements *statements, uint32_t 
     return gh_slice_sub(gh_buffer_slice(&statements->text), at, size);
 }
 
+static struct gh_pattern_pool pool_of(const struct gh_statements *statements)
+{
+    return (struct gh_pattern_pool){.text = statements->text.data,
+                                    .chunks = statements->chunks.items,
+                                    .members = statements->members.items};
+}
+
+static bool index_make(struct gh_statements *statements)
+{
+    const struct gh_pattern_pool pool = pool_of(statements);
+    for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
+        for (size_t e = 0; e < EFFECTS; e++)
+            if (!gh_pattern_index_make(&pool, statements->patterns[a][e].items,
+                                       statements->patterns[a][e].count, &statements->index[a][e]))
+                return false;
+    return true;
+}
+
 /* Names in place of offsets, now that the text stays where it is. */
 static void finish(struct gh_statements *statements)
 {
@@ -306,6 +325,8 @@ struct gh_statements *gh_statements_compile(const struct gh_statement_document *
     for (size_t i = 0; code == GH_OK && i < count; i++)
         code = document_compile(&c, &documents[i], error);
     free(c.resource);
+    if (code == GH_OK && !index_make(c.out))
+        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
     if (code != GH_OK) {
         gh_statements_unref(c.out);
         return NULL;
@@ -328,8 +349,10 @@ void gh_statements_unref(struct gh_statements *statements)
         atomic_fetch_sub_explicit(&statements->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
-        for (size_t e = 0; e < EFFECTS; e++)
+        for (size_t e = 0; e < EFFECTS; e++) {
             free(statements->patterns[a][e].items);
+            gh_pattern_index_free(&statements->index[a][e]);
+        }
     free(statements->chunks.items);
     free(statements->members.items);
     free(statements->origins.items);
@@ -360,12 +383,24 @@ const char *gh_policy_outcome_name(enum gh_policy_outcome outcome)
     return names[outcome];
 }
 
-static const struct gh_pattern *find(const struct gh_statements *statements,
-                                     const struct list *list, const struct gh_probe *probe)
+struct gh_pattern_list gh_statements_patterns(const struct gh_statements *statements,
+                                              enum gh_device_action action, bool denies)
 {
-    const struct gh_pattern_pool pool = {.text = statements->text.data,
-                                         .chunks = statements->chunks.items,
-                                         .members = statements->members.items};
+    const struct list *list = &statements->patterns[action][denies ? DENIES : ALLOWS];
+    return (struct gh_pattern_list){pool_of(statements), list->items, list->count};
+}
+
+static const struct gh_pattern *find(const struct gh_statements *statements,
+                                     enum gh_device_action action, int effect,
+                                     struct gh_probe *probe)
+{
+    const struct list *list = &statements->patterns[action][effect];
+    const struct gh_pattern_index *index = &statements->index[action][effect];
+    const struct gh_pattern_pool pool = pool_of(statements);
+    if (index->entries != NULL)
+        return gh_pattern_index_find(index, &pool, list->items, probe);
+    if (list->count > PAIRS_PAY)
+        gh_probe_read_pairs(probe);
     return gh_patterns_find(&pool, list->items, list->count, probe);
 }
 
@@ -379,19 +414,26 @@ static struct gh_slice shared_filter(struct gh_slice filter)
     return filter;
 }
 
+struct gh_policy_reason gh_statements_origin(const struct gh_statements *statements,
+                                             const struct gh_pattern *pattern,
+                                             enum gh_policy_outcome outcome)
+{
+    const struct origin *origin =
+        (const struct origin *)statements->origins.items + pattern->statement;
+    return (struct gh_policy_reason){.outcome = outcome,
+                                     .document =
+                                         text_at(statements, origin->name_at, origin->name_size),
+                                     .sid = text_at(statements, origin->sid_at, origin->sid_size),
+                                     .statement = origin->number};
+}
+
 static void explain(const struct gh_statements *statements, const struct gh_pattern *pattern,
                     enum gh_policy_outcome outcome, struct gh_policy_reason *why)
 {
     if (why == NULL)
         return;
-    *why = (struct gh_policy_reason){.outcome = outcome};
-    if (pattern == NULL)
-        return;
-    const struct origin *origin =
-        (const struct origin *)statements->origins.items + pattern->statement;
-    why->document = text_at(statements, origin->name_at, origin->name_size);
-    why->sid = text_at(statements, origin->sid_at, origin->sid_size);
-    why->statement = origin->number;
+    *why = pattern == NULL ? (struct gh_policy_reason){.outcome = outcome}
+                           : gh_statements_origin(statements, pattern, outcome);
 }
 
 bool gh_statements_allow(const struct gh_statements *statements, enum gh_device_action action,
@@ -405,19 +447,19 @@ bool gh_statements_allow(const struct gh_statements *statements, enum gh_device_
         return false;
     }
     const struct list *denies = &statements->patterns[action][DENIES];
-    const struct gh_probe probe = gh_probe(resource);
+    struct gh_probe probe = gh_probe(resource);
     if (denies->count > 0)
-        found = find(statements, denies, &probe);
+        found = find(statements, action, DENIES, &probe);
     if (found == NULL && denies->count > 0 && action == GH_DEVICE_ACTION_SUBSCRIBE &&
         shared_filter(resource).size > 0) {
-        const struct gh_probe behind = gh_probe(shared_filter(resource));
-        found = find(statements, denies, &behind);
+        struct gh_probe behind = gh_probe(shared_filter(resource));
+        found = find(statements, action, DENIES, &behind);
     }
     if (found != NULL) {
         explain(statements, found, GH_POLICY_DENY, why);
         return false;
     }
-    found = find(statements, &statements->patterns[action][ALLOWS], &probe);
+    found = find(statements, action, ALLOWS, &probe);
     explain(statements, found, found != NULL ? GH_POLICY_ALLOW : GH_POLICY_NO_MATCH, why);
     return found != NULL;
 }

@@ -12,10 +12,12 @@
  * not compared. `*` is any run of bytes, slashes too, `?` one character. MQTT's + and # are
  * letters like any other: a subscription is compared as the text of its filter. Variables:
  * ${tenant} ${registry} ${device} ${client} ${attribute.NAME}, and of AWS's ${iot:ClientId}
- * ${iot:Connection.Thing.ThingName} ${iot:Connection.Thing.Attributes[NAME]}; ${*} ${?} ${$} are
- * those letters themselves. What is put in for a variable is literal: no star in a client id is a
- * wildcard. Variables need "Version": "2012-10-17"; with an older or no version ${ is text, as at
- * AWS. NotAction and NotResource are served; Condition is refused, never passed over.
+ * ${iot:Connection.Thing.ThingName} ${iot:Connection.Thing.Attributes[NAME]}, of a certificate
+ * ${certificate.Subject.CommonName} or ${iot:Certificate.Subject.CommonName} and its other names;
+ * ${*} ${?} ${$} are those letters themselves. What is put in for a variable is literal: no star in
+ * a client id is a wildcard. Variables need "Version": "2012-10-17"; with an older or no version ${
+ * is text, as at AWS. NotAction and NotResource are served; Condition is refused, never passed
+ * over.
  *
  * A variable without a value (unknown, absent, or of more than GH_STATEMENT_VALUE_BYTES_MAX bytes)
  * makes its resource match nothing, in a Deny too, as at AWS; `deny_unresolved` turns the Deny into
@@ -38,7 +40,7 @@ enum {
     GH_STATEMENT_RESOURCE_BYTES_MAX = 1024, /* as written */
     GH_STATEMENT_SID_BYTES_MAX = 128,
     GH_STATEMENT_VALUE_BYTES_MAX = 1024, /* of a variable; a longer one counts as absent */
-    GH_STATEMENT_DOCUMENTS_MAX = 64,     /* compiled together */
+    GH_STATEMENT_DOCUMENTS_MAX = 160,    /* compiled together */
     GH_STATEMENT_WARNINGS_MAX = 32,
     GH_STATEMENT_WARNING_BYTES_MAX = 256,
 };
@@ -90,6 +92,11 @@ struct gh_statement_variables {
     struct gh_slice tenant, registry, device, client;
     const struct gh_attribute *attributes;
     size_t attributes_count;
+    /* What the certificate says that the connection proved, by AWS's names: "Subject.CommonName",
+     * "Issuer.Organization", "SerialNumber", a second value "Subject.OrganizationalUnit.1". None
+     * for another credential. */
+    const struct gh_attribute *certificate;
+    size_t certificate_count;
     bool deny_unresolved; /* a Deny whose resource has a variable without a value matches */
 };
 

@@ -1,7 +1,7 @@
-/* What one decision costs. statement_bench [STATEMENTS]: policies of that many statements (100), of
- * them exact topics, prefixes, suffixes and globs; prints for each form the nanoseconds of the
- * median, the 99th and the 99.9th percentile, measured in runs of 64 decisions, as one JSON line.
- */
+/* What one decision costs. bench-statement [STATEMENTS]: policies of that many statements (100), of
+ * exact topics, prefixes, suffixes, globs, or all of them by turns; prints for each form, for the
+ * topic of the last statement and for one that none allows, the nanoseconds of the median, the 99th
+ * and the 99.9th percentile, measured in runs of 64 decisions, as one JSON line. */
 #include "base/time.h"
 #include "policy/statement.h"
 #include <stdio.h>
@@ -10,14 +10,17 @@
 
 enum { RUNS = 20000, RUN = 64 };
 
+/* A resource and a topic are what stands before and behind the number of the statement. */
 static const struct form {
-    const char *name, *resource, *hit, *miss;
+    const char *name, *resource[2], *topic[2];
 } forms[] = {
-    {"exact", "topic/site/%d/temperature", "site/%d/temperature", "site/x/temperature"},
-    {"prefix", "topic/site/%d/*", "site/%d/temperature/celsius", "site/x/temperature/celsius"},
-    {"suffix", "topic/*/room-%d", "site/a/b/room-%d", "site/a/b/room-x"},
-    {"glob", "topic/site/*/room-%d/*", "site/a/b/room-%d/c", "site/a/b/room-x/c"},
+    {"exact", {"topic/site/", "/temperature"}, {"site/", "/temperature"}},
+    {"prefix", {"topic/site/", "/*"}, {"site/", "/temperature/celsius"}},
+    {"suffix", {"topic/*/room-", ""}, {"site/a/b/room-", ""}},
+    {"glob", {"topic/site/*/room-", "/*"}, {"site/a/b/room-", "/c"}},
+    {"mixed", {NULL, NULL}, {"site/a/b/room-", "/c"}}, /* the four by turns */
 };
+enum { PURE = GH_COUNT(forms) - 1 };
 
 static int compare(const void *a, const void *b)
 {
@@ -30,13 +33,15 @@ static struct gh_statements *policy_of(const struct form *form, int statements)
     struct gh_statement_document document = {.name = GH_SLICE("p")};
     struct gh_statement_variables values = {0};
     struct gh_error error = {0};
-    char *json = malloc(GH_STATEMENT_DOCUMENT_BYTES_MAX), resource[128];
+    char *json = malloc(GH_STATEMENT_DOCUMENT_BYTES_MAX);
     size_t at = (size_t)sprintf(json, "{\"Statement\":[");
     for (int i = 0; i < statements; i++) {
-        snprintf(resource, sizeof resource, form->resource, i);
+        /* The last one is a glob, which the topic of the mixed form is made for. */
+        const struct form *by =
+            form->resource[0] != NULL ? form : &forms[(size_t)(statements - i + 2) % PURE];
         at += (size_t)sprintf(json + at,
-                              "%s{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"%s\"}",
-                              i > 0 ? "," : "", resource);
+                              "%s{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"%s%d%s\"}",
+                              i > 0 ? "," : "", by->resource[0], i, by->resource[1]);
     }
     strcpy(json + at, "]}");
     document.json = gh_slice_text(json);
@@ -62,10 +67,11 @@ static void measure(const struct form *form, const char *topic, const char *whic
         took[run] = gh_time_monotonic_ns() - begun;
     }
     qsort(took, RUNS, sizeof took[0], compare);
+    bool first = form == forms && strcmp(which, "last") == 0;
     printf("%s\"%s_%s_ns\":{\"p50\":%.0f,\"p99\":%.0f,\"p99.9\":%.0f,\"allowed\":%s}",
-           form == forms && strcmp(which, "last") == 0 ? "" : ",", form->name, which,
-           (double)took[RUNS / 2] / RUN, (double)took[RUNS / 100 * 99] / RUN,
-           (double)took[RUNS / 1000 * 999] / RUN, allowed > 0 ? "true" : "false");
+           first ? "" : ",", form->name, which, (double)took[RUNS / 2] / RUN,
+           (double)took[RUNS / 100 * 99] / RUN, (double)took[RUNS / 1000 * 999] / RUN,
+           allowed > 0 ? "true" : "false");
     gh_statements_unref(policy);
 }
 
@@ -75,9 +81,11 @@ int main(int argc, char **argv)
     char topic[128];
     printf("{\"statements\":%d,", statements);
     for (size_t i = 0; i < GH_COUNT(forms); i++) {
-        snprintf(topic, sizeof topic, forms[i].hit, statements - 1);
+        snprintf(topic, sizeof topic, "%s%d%s", forms[i].topic[0], statements - 1,
+                 forms[i].topic[1]);
         measure(&forms[i], topic, "last", statements);
-        measure(&forms[i], forms[i].miss, "none", statements);
+        snprintf(topic, sizeof topic, "%sx%s", forms[i].topic[0], forms[i].topic[1]);
+        measure(&forms[i], topic, "none", statements);
     }
     puts("}");
     return 0;

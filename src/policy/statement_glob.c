@@ -11,7 +11,7 @@ uint64_t gh_probe_pair(uint8_t first, uint8_t second)
 
 struct gh_probe gh_probe(struct gh_slice resource)
 {
-    struct gh_probe probe = {.resource = resource};
+    struct gh_probe probe = {.resource = resource, .pairs = ~UINT64_C(0)};
     size_t word = sizeof probe.head;
     if (resource.size >= word) {
         memcpy(&probe.head, resource.data, word); /* of a known size: one load */
@@ -20,9 +20,16 @@ struct gh_probe gh_probe(struct gh_slice resource)
         memcpy(&probe.head, resource.data, resource.size);
         memcpy((uint8_t *)&probe.tail + word - resource.size, resource.data, resource.size);
     }
-    for (size_t i = 1; i < resource.size; i++)
-        probe.pairs |= gh_probe_pair(resource.data[i - 1], resource.data[i]);
     return probe;
+}
+
+void gh_probe_read_pairs(struct gh_probe *probe)
+{
+    if (probe->pairs != ~UINT64_C(0))
+        return;
+    probe->pairs = 0;
+    for (size_t i = 1; i < probe->resource.size; i++)
+        probe->pairs |= gh_probe_pair(probe->resource.data[i - 1], probe->resource.data[i]);
 }
 
 static bool continues(uint8_t byte) /* a byte inside a UTF-8 character */
@@ -147,19 +154,23 @@ static bool can_match(const struct gh_pattern *pattern, const struct gh_probe *p
             (pattern->pairs & ~probe->pairs)) == 0;
 }
 
+bool gh_pattern_matches(const struct gh_pattern_pool *pool, const struct gh_pattern *pattern,
+                        const struct gh_probe *probe)
+{
+    if (!can_match(pattern, probe))
+        return false;
+    return pattern->form == GH_PATTERN_NONE_OF
+               ? gh_patterns_find(pool, pool->members + pattern->first, pattern->count, probe) ==
+                     NULL
+               : form_matches(pool, pattern, probe->resource);
+}
+
 const struct gh_pattern *gh_patterns_find(const struct gh_pattern_pool *pool,
                                           const struct gh_pattern *patterns, size_t count,
                                           const struct gh_probe *probe)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (!can_match(&patterns[i], probe))
-            continue;
-        bool matches = patterns[i].form == GH_PATTERN_NONE_OF
-                           ? gh_patterns_find(pool, pool->members + patterns[i].first,
-                                              patterns[i].count, probe) == NULL
-                           : form_matches(pool, &patterns[i], probe->resource);
-        if (matches)
+    for (size_t i = 0; i < count; i++)
+        if (gh_pattern_matches(pool, &patterns[i], probe))
             return &patterns[i];
-    }
     return NULL;
 }

@@ -95,9 +95,10 @@ enum gh_pattern_form {
 struct gh_probe {
     struct gh_slice resource;
     uint64_t head, tail; /* the first and the last eight bytes; those that are not there are zero */
-    uint64_t pairs;      /* a bit for each two bytes beside each other */
+    uint64_t pairs;      /* a bit for each two bytes beside each other; all until they were read */
 };
 struct gh_probe gh_probe(struct gh_slice resource);
+void gh_probe_read_pairs(struct gh_probe *probe);
 uint64_t gh_probe_pair(uint8_t first, uint8_t second); /* its bit */
 
 struct gh_pattern {
@@ -114,6 +115,52 @@ struct gh_pattern_pool {
     const struct gh_chunk *chunks;
     const struct gh_pattern *members; /* of NONE_OF */
 };
+
+/* Whether that one pattern matches. */
+bool gh_pattern_matches(const struct gh_pattern_pool *pool, const struct gh_pattern *pattern,
+                        const struct gh_probe *probe);
+
+/* --- statement_index.c: many patterns --- */
+
+/* Many patterns are not tried one by one: each hangs under the four letters beside each other in it
+ * that are the rarest among all, and those of the resource are looked up. */
+enum {
+    GH_INDEX_PATTERNS_MIN = 12, /* fewer are tried one by one */
+    GH_INDEX_PATTERNS_MAX = UINT16_MAX - 1,
+    GH_INDEX_GRAM = 4, /* letters */
+};
+struct gh_pattern_index {
+    struct gh_index_entry {
+        uint32_t gram; /* its letters */
+        uint16_t next; /* one more than the next pattern of the slot, 0 for none */
+    } * entries;       /* of each pattern; NULL: there is no index */
+    uint16_t *slots;   /* by the hash: one more than the first pattern */
+    uint32_t shift;    /* from a hash to a slot */
+    uint16_t unkeyed;  /* the first of those without four letters */
+};
+/* Leaves `out` empty where there are few patterns. False without memory. */
+GH_MUST_USE bool gh_pattern_index_make(const struct gh_pattern_pool *pool,
+                                       const struct gh_pattern *patterns, size_t count,
+                                       struct gh_pattern_index *out);
+void gh_pattern_index_free(struct gh_pattern_index *index);
+/* A pattern that matches, or NULL; the index is there. */
+const struct gh_pattern *gh_pattern_index_find(const struct gh_pattern_index *index,
+                                               const struct gh_pattern_pool *pool,
+                                               const struct gh_pattern *patterns,
+                                               const struct gh_probe *probe);
+
+/* The patterns of a compiled value, for who looks at the languages and not at one resource. */
+struct gh_pattern_list {
+    struct gh_pattern_pool pool;
+    const struct gh_pattern *items;
+    size_t count;
+};
+struct gh_pattern_list gh_statements_patterns(const struct gh_statements *statements,
+                                              enum gh_device_action action, bool denies);
+/* Where a pattern comes from; the outcome is the caller's word. */
+struct gh_policy_reason gh_statements_origin(const struct gh_statements *statements,
+                                             const struct gh_pattern *pattern,
+                                             enum gh_policy_outcome outcome);
 
 /* The first of the patterns that matches, or NULL. Linear in the resource for patterns without `?`;
  * with one at most its size times the chunk's. */

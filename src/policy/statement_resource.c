@@ -12,7 +12,7 @@ static const char *const words[GH_RESOURCE_KIND_COUNT][2] = {
 
 /* --- variables --- */
 
-enum variable { TENANT, REGISTRY, DEVICE, CLIENT, ATTRIBUTE };
+enum variable { TENANT, REGISTRY, DEVICE, CLIENT, ATTRIBUTE, CERTIFICATE };
 static const struct {
     const char *name, *end; /* for an attribute what stands before and behind its name */
     enum variable variable;
@@ -25,6 +25,8 @@ static const struct {
     {"iot:ClientId", NULL, CLIENT},
     {"iot:Connection.Thing.ThingName", NULL, DEVICE},
     {"iot:Connection.Thing.Attributes[", "]", ATTRIBUTE},
+    {"certificate.", "", CERTIFICATE},
+    {"iot:Certificate.", "", CERTIFICATE},
 };
 
 static struct gh_slice attribute_value(const struct gh_statement_variables *values,
@@ -33,6 +35,22 @@ static struct gh_slice attribute_value(const struct gh_statement_variables *valu
     for (size_t i = 0; i < values->attributes_count; i++)
         if (gh_slice_equal(values->attributes[i].key, name))
             return values->attributes[i].value;
+    return (struct gh_slice){0};
+}
+
+/* A value that could be read as a wildcard counts as absent, as at AWS. */
+static struct gh_slice certificate_value(const struct gh_statement_variables *values,
+                                         struct gh_slice name)
+{
+    for (size_t i = 0; i < values->certificate_count; i++) {
+        struct gh_slice value = values->certificate[i].value;
+        if (!gh_slice_equal(values->certificate[i].key, name))
+            continue;
+        for (size_t k = 0; k < value.size; k++)
+            if (value.data[k] != '\0' && strchr("*$+?#", value.data[k]) != NULL)
+                return (struct gh_slice){0};
+        return value;
+    }
     return (struct gh_slice){0};
 }
 
@@ -48,6 +66,8 @@ static struct gh_slice value_of(const struct gh_statement_variables *values, enu
         return values->device;
     case CLIENT:
         return values->client;
+    case CERTIFICATE:
+        return certificate_value(values, attribute);
     case ATTRIBUTE:
         break;
     }
@@ -103,6 +123,16 @@ static void put_text(struct reading *r, struct gh_slice text)
         put(r, text.data[i]);
 }
 
+/* What a certificate says stands in policies with a backslash before what names escape. */
+static void put_certificate(struct reading *r, struct gh_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (strchr(",\"\\=<>;", text.data[i]) != NULL)
+            put(r, '\\');
+        put(r, text.data[i]);
+    }
+}
+
 static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
 {
     struct gh_resource *out = r->out;
@@ -112,7 +142,8 @@ static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
 
     if (!known && gh_slice_find(name, ':') == name.size)
         return gh_error_set(r->error, GH_ERROR_INVALID,
-                            "${%.*s} is none of tenant, registry, device, client, attribute.NAME",
+                            "${%.*s} is none of tenant, registry, device, client, attribute.NAME, "
+                            "certificate.NAME",
                             GH_PRINT(gh_slice_sub(name, 0, 64)));
     out->personal |= known && variable != TENANT && variable != REGISTRY;
     if (known && r->values == NULL) {
@@ -123,6 +154,10 @@ static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
         value = value_of(r->values, variable, attribute);
     bool usable = value.size > 0 && value.size <= GH_STATEMENT_VALUE_BYTES_MAX &&
                   gh_slice_find(value, '\0') == value.size; /* NUL is `?` inside a chunk */
+    if (usable && variable == CERTIFICATE) {
+        put_certificate(r, value);
+        return GH_OK;
+    }
     if (usable) {
         put_text(r, value);
         return GH_OK;

@@ -16,12 +16,19 @@ static const struct gh_attribute attributes[] = {
     {GH_SLICE_INIT("wild"), GH_SLICE_INIT("*")},
     {GH_SLICE_INIT("empty"), GH_SLICE_INIT("")},
 };
+static const struct gh_attribute certificate[] = {
+    {GH_SLICE_INIT("Subject.CommonName"), GH_SLICE_INIT("pump-1")},
+    {GH_SLICE_INIT("Subject.Organization"), GH_SLICE_INIT("A=B, C")},
+    {GH_SLICE_INIT("Subject.Title"), GH_SLICE_INIT("any#")},
+};
 static const struct gh_statement_variables values = {.tenant = GH_SLICE_INIT("acme"),
                                                      .registry = GH_SLICE_INIT("plant"),
                                                      .device = GH_SLICE_INIT("pump-1"),
                                                      .client = GH_SLICE_INIT("c?*1"),
                                                      .attributes = attributes,
-                                                     .attributes_count = GH_COUNT(attributes)};
+                                                     .attributes_count = GH_COUNT(attributes),
+                                                     .certificate = certificate,
+                                                     .certificate_count = GH_COUNT(certificate)};
 
 static struct gh_statements *compile_with(const char *json,
                                           const struct gh_statement_variables *variables,
@@ -47,6 +54,18 @@ static const struct {
     bool allowed;
 } cases[] = {
     /* Topic and topic filter, as AWS's guide tabulates them. */
+    {"what a certificate says", ALLOW("publish", "topic/${certificate.Subject.CommonName}/x"),
+     PUBLISH, "pump-1/x", true},
+    {"by AWS's name", ALLOW("iot:Publish", ARN "topic/${iot:Certificate.Subject.CommonName}"),
+     PUBLISH, "pump-1", true},
+    {"what a name escapes is escaped",
+     ALLOW("publish", "topic/${certificate.Subject.Organization}"), PUBLISH, "A\\=B\\, C", true},
+    {"and not as it is", ALLOW("publish", "topic/${certificate.Subject.Organization}"), PUBLISH,
+     "A=B, C", false},
+    {"a wildcard in a certificate is absent",
+     ALLOW("publish", "topic/${certificate.Subject.Title}"), PUBLISH, "any#", false},
+    {"what it does not say is absent", ALLOW("publish", "topic/${certificate.Subject.Surname}*"),
+     PUBLISH, "a", false},
     {"+ in a policy is a letter", ALLOW("iot:Subscribe", ARN "topicfilter/some/+/topic"), SUBSCRIBE,
      "some/+/topic", true},
     {"+ in a policy is no wildcard", ALLOW("iot:Subscribe", ARN "topicfilter/some/+/topic"),
@@ -323,7 +342,7 @@ static const struct {
     {"closed by a Deny on receive",
      DOCUMENT(DENY("subscribe", "filter/a/*") "," DENY("receive", "topic/a/*")), NULL},
     {"a variable that never has a value",
-     DOCUMENT(ALLOW("publish", "topic/${iot:Certificate.SerialNumber}")), "never has a value"},
+     DOCUMENT(ALLOW("publish", "topic/${aws:PrincipalTag/site}")), "never has a value"},
     {"variables without the version", "{\"Statement\":" ALLOW("publish", "topic/${device}") "}",
      "2012-10-17"},
     {"an action that is not for devices", DOCUMENT(ALLOW("iot:GetThingShadow", ARN "thing/a")),
@@ -535,6 +554,51 @@ static void check_bounded(void)
     free(topic);
 }
 
+/* --- many patterns, which are looked up by their letters --- */
+
+static void text_draw(uint32_t *seed, const char *letters, size_t size, char *out)
+{
+    for (size_t i = 0; i < size; i++) {
+        *seed = *seed * 1103515245u + 12345u;
+        out[i] = letters[*seed / 65536u % strlen(letters)];
+    }
+    out[size] = '\0';
+}
+
+static void check_many(void)
+{
+    enum { ROUNDS = 60, PATTERNS = 40, TEXTS = 200 };
+    char patterns[PATTERNS][16], json[4096], text[16];
+    uint32_t seed = 3;
+    size_t wrong = 0, allowed = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t at = 0;
+        for (size_t i = 0; i < PATTERNS; i++) {
+            text_draw(&seed, "aabb/*?", 3 + seed % 11, patterns[i]);
+            at += (size_t)snprintf(json + at, sizeof json - at, "%s\"topic/%s\"",
+                                   i == 0 ? "{\"Statement\":{\"Effect\":\"Allow\",\"Action\":"
+                                            "\"publish\",\"Resource\":["
+                                          : ",",
+                                   patterns[i]);
+        }
+        snprintf(json + at, sizeof json - at, "]}}");
+        struct gh_statements *s = compile_with(json, &values, NULL);
+        REQUIRE("many patterns", s != NULL);
+        for (size_t i = 0; i < TEXTS; i++) {
+            bool slow = false;
+            text_draw(&seed, "aab/", 1 + seed / 7 % 12, text);
+            for (size_t k = 0; k < PATTERNS && !slow; k++)
+                slow = slow_match(patterns[k], text);
+            wrong += slow != gh_statements_allow(s, PUBLISH, gh_slice_text(text), NULL);
+            allowed += slow;
+        }
+        gh_statements_unref(s);
+    }
+    CHECK("many patterns decide as one by one", wrong == 0);
+    CHECK("some are allowed, some not",
+          allowed > ROUNDS * TEXTS / 10 && allowed < ROUNDS * TEXTS / 10 * 9);
+}
+
 /* One value, many threads: for the thread sanitizer. */
 static void *ask(void *shared)
 {
@@ -582,6 +646,7 @@ int main(void)
     check_versions();
     check_against_slow();
     check_bounded();
+    check_many();
     check_threads();
     check_names();
     return check_report();

@@ -252,12 +252,50 @@ GH_MUST_USE enum gh_error_code gh_directory_policy_targets(struct gh_directory *
                                                            struct gh_policy_target **out,
                                                            size_t *count, struct gh_error *error);
 /* The policies that concern the target, with their documents, each once, by name: those of the
- * tenant, of the registry (when not 0) and of the device (when not 0). */
+ * tenant, of the registry (when not 0), and with a device (when not 0) its own, those of its groups
+ * and those of the credential (when one is named). */
 GH_MUST_USE enum gh_error_code gh_directory_policy_effective(struct gh_directory *directory,
                                                              const struct gh_policy_target *target,
                                                              struct gh_arena *arena,
                                                              struct gh_policy_row **out,
                                                              size_t *count, struct gh_error *error);
+
+/* --- groups: devices of a tenant that policies are attached to together ------------------------
+ */
+
+/* INVALID for a name that breaks registry/limits.h, EXISTS, LIMIT at GH_GROUPS_MAX. */
+GH_MUST_USE enum gh_error_code gh_directory_group_create(struct gh_directory *directory,
+                                                         int64_t tenant, struct gh_slice name,
+                                                         struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_group_find(struct gh_directory *directory,
+                                                       int64_t tenant, struct gh_slice name,
+                                                       struct gh_arena *arena,
+                                                       struct gh_device_group *out,
+                                                       struct gh_error *error);
+/* All of the tenant, by name. */
+GH_MUST_USE enum gh_error_code gh_directory_group_list(struct gh_directory *directory,
+                                                       int64_t tenant, struct gh_arena *arena,
+                                                       struct gh_device_group **out, size_t *count,
+                                                       struct gh_error *error);
+/* What was attached to the group no longer holds for its devices. */
+GH_MUST_USE enum gh_error_code gh_directory_group_delete(struct gh_directory *directory,
+                                                         const struct gh_device_group *group,
+                                                         struct gh_error *error);
+/* Group and device are of one tenant. May be repeated; LIMIT at GH_GROUPS_OF_DEVICE_MAX. */
+GH_MUST_USE enum gh_error_code gh_directory_group_add(struct gh_directory *directory,
+                                                      const struct gh_device_group *group,
+                                                      uint64_t device, struct gh_error *error);
+/* NOT_FOUND when it is not a member. */
+GH_MUST_USE enum gh_error_code gh_directory_group_remove(struct gh_directory *directory,
+                                                         const struct gh_device_group *group,
+                                                         uint64_t device, struct gh_error *error);
+/* By the devices' numbers, at most `limit` of them behind `after` (0: from the first). */
+GH_MUST_USE enum gh_error_code gh_directory_group_members(struct gh_directory *directory,
+                                                          const struct gh_device_group *group,
+                                                          uint64_t after, size_t limit,
+                                                          struct gh_arena *arena,
+                                                          struct gh_device_group_member **out,
+                                                          size_t *count, struct gh_error *error);
 
 /* --- documents -----------------------------------------------------------------------------------
  */

@@ -9,7 +9,8 @@ enum { TOLD_MAX = 64 /* of a policy's targets one by one; with more the whole te
 
 static void tell_target(struct gh_directory *directory, const struct gh_policy_target *target)
 {
-    gh_directory_tell_policies(directory, target->tenant, target->registry, target->device);
+    gh_directory_tell_policies(directory, target->tenant, target->group != 0 ? 0 : target->registry,
+                               target->device);
 }
 
 /* Everybody whom the policy concerns. What cannot be read is told too much rather than nothing. */

@@ -1,3 +1,4 @@
+#include "crypto/key.h"
 #include "registry/directory.h"
 #include "tests/check.h"
 #include <stdio.h>
@@ -269,6 +270,131 @@ static void follows_devices(void)
           gh_directory_tenant_delete(directory, other_tenant, &error) == GH_OK);
 }
 
+/* --- groups and credentials --- */
+
+static struct gh_device_group group_make(const char *name)
+{
+    struct gh_device_group group;
+    REQUIRE(name,
+            gh_directory_group_create(directory, tenant, gh_slice_text(name), &error) == GH_OK &&
+                gh_directory_group_find(directory, tenant, gh_slice_text(name), &arena, &group,
+                                        &error) == GH_OK);
+    return group;
+}
+
+static void knows_groups(void)
+{
+    struct gh_device_group *groups;
+    struct gh_device_group_member *members;
+    struct gh_policy_target *targets;
+    size_t count;
+    struct gh_device_group north = group_make("north"), south = group_make("south");
+    struct gh_policy_target member = {.tenant = tenant, .registry = registry, .device = device};
+    REQUIRE("a policy", put("grouped") == GH_OK);
+    told.times = 0;
+    CHECK("a name is taken once", gh_directory_group_create(directory, tenant, GH_SLICE("north"),
+                                                            &error) == GH_ERROR_EXISTS);
+    CHECK("a name is no path", gh_directory_group_create(directory, tenant, GH_SLICE("a/b"),
+                                                         &error) == GH_ERROR_INVALID);
+    CHECK("another tenant has no such group",
+          gh_directory_group_find(directory, other_tenant, GH_SLICE("north"), &arena, &south,
+                                  &error) == GH_ERROR_NOT_FOUND);
+    REQUIRE("again", gh_directory_group_find(directory, tenant, GH_SLICE("south"), &arena, &south,
+                                             &error) == GH_OK);
+    CHECK("a policy is attached to a group",
+          attach("grouped", (struct gh_policy_target){.tenant = tenant, .group = north.number}) ==
+              GH_OK);
+    CHECK("and the tenant is told", told_once(tenant, 0, 0));
+    CHECK("it is nobody's yet", strstr(effective(member), "grouped") == NULL);
+    CHECK("not the tenant's",
+          strstr(effective((struct gh_policy_target){.tenant = tenant}), "grouped") == NULL);
+    CHECK("a device joins, twice",
+          gh_directory_group_add(directory, &north, device, &error) == GH_OK &&
+              gh_directory_group_add(directory, &north, device, &error) == GH_OK);
+    told.times = 1;
+    CHECK("and is told", told_once(tenant, 0, device));
+    CHECK("then it holds", strstr(effective(member), "grouped") != NULL);
+    CHECK("for the one",
+          strstr(effective((struct gh_policy_target){
+                     .tenant = tenant, .registry = registry, .device = other_device}),
+                 "grouped") == NULL);
+    CHECK("members are listed",
+          gh_directory_group_members(directory, &north, 0, 10, &arena, &members, &count, &error) ==
+                  GH_OK &&
+              count == 1 && members[0].device == device && same(members[0].device_id, "d-one") &&
+              same(members[0].registry_name, "r-one"));
+    CHECK("and counted",
+          gh_directory_group_list(directory, tenant, &arena, &groups, &count, &error) == GH_OK &&
+              count == 2 && same(groups[0].name, "north") && groups[0].members == 1);
+    CHECK("the target says its name",
+          gh_directory_policy_targets(directory, tenant, GH_SLICE("grouped"), &arena, &targets,
+                                      &count, &error) == GH_OK &&
+              count == 1 && same(targets[0].group_name, "north"));
+    CHECK("it leaves", gh_directory_group_remove(directory, &north, device, &error) == GH_OK &&
+                           strstr(effective(member), "grouped") == NULL);
+    CHECK("once",
+          gh_directory_group_remove(directory, &north, device, &error) == GH_ERROR_NOT_FOUND);
+    CHECK("a group goes with its attachments",
+          gh_directory_group_delete(directory, &north, &error) == GH_OK &&
+              gh_directory_policy_delete(directory, tenant, GH_SLICE("grouped"), &error) == GH_OK);
+    CHECK("of no tenant",
+          attach("base", (struct gh_policy_target){.tenant = other_tenant,
+                                                   .group = south.number}) == GH_ERROR_NOT_FOUND);
+    for (int i = 0; i < GH_GROUPS_OF_DEVICE_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "g-%d", i);
+        struct gh_device_group group = group_make(name);
+        REQUIRE(name, gh_directory_group_add(directory, &group, device, &error) == GH_OK);
+    }
+    CHECK("a device is in ten groups at most",
+          gh_directory_group_add(directory, &south, device, &error) == GH_ERROR_LIMIT);
+}
+
+/* A fresh public key as PEM, in the arena. */
+static struct gh_slice key_make(enum gh_key_kind kind)
+{
+    struct gh_buffer out;
+    struct gh_slice pem = {0};
+    gh_buffer_init(&out, GH_KEY_PEM_MAX);
+    struct gh_private_key *key = gh_private_key_generate(kind, &error);
+    REQUIRE("a key", key != NULL && gh_private_key_print_public(key, &out) &&
+                         gh_arena_copy(&arena, gh_buffer_slice(&out), &pem));
+    gh_private_key_close(key);
+    gh_buffer_deinit(&out);
+    return pem;
+}
+
+static void knows_credentials(void)
+{
+    struct gh_device row = {.registry = registry, .id = GH_SLICE("d-keys"), .credentials_count = 1};
+    row.credentials[0] =
+        (struct gh_credential){.format = GH_CREDENTIAL_ES256_PEM, .pem = key_make(GH_KEY_P256)};
+    REQUIRE("a device with a key",
+            gh_directory_device_create(directory, &row, &arena, &error) == GH_OK);
+    struct gh_device stored;
+    REQUIRE("its key has an id",
+            gh_directory_device_get(directory, row.number, &arena, &stored, &error) == GH_OK &&
+                stored.credentials_count == 1);
+    struct gh_policy_target by_key = {.tenant = tenant,
+                                      .registry = registry,
+                                      .device = row.number,
+                                      .credential = stored.credentials[0].id},
+                            by_other = by_key, plain = by_key;
+    by_other.credential = GH_SLICE("other");
+    plain.credential = none;
+    REQUIRE("a policy", put("keyed") == GH_OK);
+    told.times = 0;
+    CHECK("attached to the credential", attach("keyed", by_key) == GH_OK);
+    CHECK("the device is told", told_once(tenant, registry, row.number));
+    CHECK("not to one that is not there", attach("keyed", by_other) == GH_ERROR_NOT_FOUND);
+    CHECK("it holds with it", strstr(effective(by_key), "keyed") != NULL);
+    CHECK("not without it", strstr(effective(plain), "keyed") == NULL);
+    CHECK("not with another", strstr(effective(by_other), "keyed") == NULL);
+    CHECK("the device itself has none", detach("keyed", plain) == GH_ERROR_NOT_FOUND);
+    CHECK("taken off",
+          detach("keyed", by_key) == GH_OK && strstr(effective(by_key), "keyed") == NULL);
+}
+
 int main(void)
 {
     gh_arena_init(&arena, 16 << 20);
@@ -287,6 +413,8 @@ int main(void)
     checks_names();
     attaches();
     keeps_limits();
+    knows_groups();
+    knows_credentials();
     follows_devices();
     gh_directory_close(directory);
     gh_store_close(store);

@@ -156,12 +156,29 @@ struct gh_policy_row {
     int64_t attachments; /* read only: to how many targets it is attached */
 };
 
-/* Where a policy is attached: to a device, else to all of a registry, else to all of the tenant. */
+/* Where a policy is attached: to a device, else to a group, else to all of a registry, else to all
+ * of the tenant. */
 struct gh_policy_target {
     int64_t tenant;
     int64_t registry;                         /* 0: the tenant as a whole */
     uint64_t device;                          /* 0: the registry as a whole */
     struct gh_slice registry_name, device_id; /* read only */
+    struct gh_slice credential; /* beside a device: only what this one of its credentials proved */
+    int64_t group;              /* of devices */
+    struct gh_slice group_name; /* read only */
+};
+
+/* Devices of a tenant that policies are attached to together. */
+struct gh_device_group {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant;
+    struct gh_slice name;
+    int64_t created_at_ms;
+    int64_t members; /* read only */
+};
+struct gh_device_group_member {
+    uint64_t device;
+    struct gh_slice registry_name, device_id;
 };
 
 /* What an update writes. */

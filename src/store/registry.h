@@ -177,6 +177,38 @@ GH_MUST_USE enum gh_error_code gh_store_policy_effective(struct gh_store *store,
                                                          struct gh_policy_row **out, size_t *count,
                                                          struct gh_error *error);
 
+/* --- groups of devices --- */
+/* EXISTS for a name that is taken, LIMIT for one more than `groups_max`. */
+GH_MUST_USE enum gh_error_code gh_store_group_create(struct gh_store *store,
+                                                     struct gh_device_group *group,
+                                                     size_t groups_max, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_group_find(struct gh_store *store, int64_t tenant,
+                                                   struct gh_slice name, struct gh_arena *arena,
+                                                   struct gh_device_group *out,
+                                                   struct gh_error *error);
+/* By name. */
+GH_MUST_USE enum gh_error_code gh_store_group_list(struct gh_store *store, int64_t tenant,
+                                                   struct gh_arena *arena,
+                                                   struct gh_device_group **out, size_t *count,
+                                                   struct gh_error *error);
+/* With its memberships and attachments. */
+GH_MUST_USE enum gh_error_code gh_store_group_delete(struct gh_store *store, int64_t number,
+                                                     struct gh_error *error);
+/* May be repeated. LIMIT for one more than `groups_max` groups of the device. The caller knows that
+ * both are of one tenant. */
+GH_MUST_USE enum gh_error_code gh_store_group_add(struct gh_store *store, int64_t group,
+                                                  uint64_t device, size_t groups_max,
+                                                  struct gh_error *error);
+/* NOT_FOUND when it is not a member. */
+GH_MUST_USE enum gh_error_code gh_store_group_remove(struct gh_store *store, int64_t group,
+                                                     uint64_t device, struct gh_error *error);
+/* By number of the device, at most `limit` that are greater than `after`. */
+GH_MUST_USE enum gh_error_code gh_store_group_members(struct gh_store *store, int64_t group,
+                                                      uint64_t after, size_t limit,
+                                                      struct gh_arena *arena,
+                                                      struct gh_device_group_member **out,
+                                                      size_t *count, struct gh_error *error);
+
 /* --- documents of devices --- */
 GH_MUST_USE enum gh_error_code gh_store_config_set(struct gh_store *store, uint64_t device,
                                                    struct gh_slice data, int64_t if_version,

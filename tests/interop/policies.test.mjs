@@ -184,3 +184,78 @@ test('help and completion know the commands', () => {
   assert.match(stdout, /2:policy:\*\) words=" put get list delete attach detach check explain"/);
   assert.match(stdout, /device:create.*--password-file/);
 });
+
+test('what a device can ever get is proved or refuted', async () => {
+  await server.cli('device', 'create', 'acme/plant/reach-1');
+  const leaky = document(allow('connect', 'client/${device}'), { Effect: 'Deny', Action: 'subscribe', Resource: 'filter/plant/secret', Sid: 'secret' },
+    allow('subscribe', 'filter/plant/*'), allow('receive', 'topic/plant/*'), allow('publish', 'topic/${device}/*'));
+  assert.equal((await call('PUT', `${base}/policies/leaky`, { document: leaky })).status, 201);
+  const alone = await call('POST', `${base}/policies/leaky/check`, {});
+  assert.equal(alone.status, 200, alone.text);
+  assert.equal(alone.body.connect, true);
+  assert.equal(alone.body.question, null);
+  assert.deepEqual(alone.body.bypasses.map(({ policy, statement, sid, topic }) => [policy, statement, sid, topic]), [['leaky', 2, 'secret', 'plant/secret']]);
+  assert.match(await server.cli('policy', 'check', 'acme/leaky', '--device', 'acme/plant/reach-1', '--can', 'receive', 'plant/secret'),
+    /^possible: receive plant\/secret, subscribed to as \S+\n.*\n?warning: policy leaky, statement 2 denies a filter/m);
+  const before = await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive', topic: '#' });
+  assert.equal(before.body.question.answer, 'never', before.text);
+  await server.cli('policy', 'attach', 'acme/leaky', 'acme/plant/reach-1');
+  const own = await call('POST', `${plant}/devices/reach-1/check`, { action: 'publish', topic: '+/up' });
+  assert.deepEqual(own.body.question, { action: 'publish', topic: '+/up', answer: 'possible', example: 'reach-1/up', filter: null });
+  assert.match(await server.cli('policy', 'check', 'acme/plant/reach-1', '--can', 'publish', 'other/#'), /^never: publish other\/#/);
+  const tight = { ...leaky, Statement: [...leaky.Statement, { Effect: 'Deny', Action: 'receive', Resource: 'topic/plant/secret' }] };
+  await call('PUT', `${base}/policies/leaky`, { document: tight });
+  const closed = await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive', topic: 'plant/secret' });
+  assert.equal(closed.body.question.answer, 'never');
+  assert.deepEqual(closed.body.bypasses, []);
+  assert.equal((await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive', topic: 'a/#/b' })).status, 400);
+  assert.equal((await call('POST', `${plant}/devices/reach-1/check`, { action: 'subscribe', topic: 'a' })).status, 400);
+  assert.equal((await call('POST', `${plant}/devices/reach-1/check`, { action: 'receive' })).status, 400);
+  await server.cli('policy', 'detach', 'acme/leaky', 'acme/plant/reach-1');
+});
+
+test('what is attached to a group or to a credential', async () => {
+  await server.cli('policy', 'put', 'acme/grouped', file('grouped.json', document(allow('publish', 'topic/all/*', { Sid: 'all' }))));
+  const made = await call('POST', `${plant}/devices`, { id: 'member-1', credentials: [{ password: 'Zq3vYb8mKx1tRw6nLd9s' }] });
+  assert.equal(made.status, 201, made.text);
+  const credential = made.body.credentials[0].id;
+  const explain = (more) => server.cli('policy', 'explain', 'acme/plant/member-1', 'publish', 'all/x', ...(more ?? []));
+  await server.cli('group', 'create', 'acme/north');
+  assert.equal((await call('PUT', `${base}/groups/north`)).status, 409);
+  assert.equal((await call('PUT', `${base}/groups/no%20name`)).status, 400);
+  await server.cli('policy', 'attach', 'acme/grouped', 'acme', '--group', 'north');
+  assert.match(await explain(), /^no match/);
+  await server.cli('group', 'add', 'acme/north', 'acme/plant/member-1');
+  assert.match(await explain(), /^allow: policy grouped, statement 1 \(all\)/);
+  assert.match(await server.cli('group', 'list', 'acme'), /north +1 /);
+  assert.match(await server.cli('group', 'show', 'acme/north'), /plant +member-1 /);
+  assert.deepEqual((await call('GET', `${base}/policies/grouped`)).body.targets, [{ group: 'north' }]);
+  await server.cli('group', 'remove', 'acme/north', 'acme/plant/member-1');
+  assert.match(await explain(), /^no match/);
+  assert.equal((await call('POST', `${base}/groups/north/remove`, { registry: 'plant', device: 'member-1' })).status, 404);
+  await server.cli('group', 'add', 'acme/north', 'acme/plant/member-1');
+  await server.cli('group', 'delete', 'acme/north');
+  assert.match(await explain(), /^no match/);
+  await server.cli('policy', 'attach', 'acme/grouped', 'acme/plant/member-1', '--credential', credential);
+  assert.match(await explain(), /^no match/);
+  assert.match(await explain(['--credential', credential]), /^allow: policy grouped/);
+  assert.match(await explain(['--credential', 'another']), /^no match/);
+  assert.match(await server.cli('policy', 'check', 'acme/plant/member-1', '--can', 'publish', 'all/#', '--credential', credential), /^possible: publish all\//);
+  assert.deepEqual((await call('GET', `${base}/policies/grouped`)).body.targets, [{ registry: 'plant', device: 'member-1', credential }]);
+  assert.equal((await call('POST', `${base}/policies/grouped/attach`, { credential })).status, 400);
+  const provisioner = await server.token('provisioner', '--tenant', 'acme');
+  assert.equal((await call('PUT', `${base}/groups/south`, undefined, provisioner)).status, 403);
+  assert.equal((await call('POST', `${base}/policies/grouped/attach`, { group: 'north' }, provisioner)).status, 403);
+  await server.cli('policy', 'detach', 'acme/grouped', 'acme/plant/member-1', '--credential', credential);
+  assert.match(await explain(['--credential', credential]), /^no match/);
+});
+
+test('a decision about people explains itself', async () => {
+  const explain = (...args) => server.cli('access', 'explain', ...args);
+  assert.equal(await explain('viewer', 'devices.delete', 'acme'), 'deny: the role viewer does not have devices.delete');
+  assert.equal(await explain('provisioner', 'devices.delete', 'acme/plant'), 'allow: the role provisioner has devices.delete');
+  assert.equal(await explain('user:a@b.c', 'devices.get', 'acme/plant'), 'deny: no binding here gives user:a@b.c devices.get');
+  assert.equal((await call('POST', `${base}/access/explain`, { member: 'user:a@b.c', permission: 'devices.fly' })).status, 400);
+  assert.equal((await call('POST', `${base}/access/explain`, { permission: 'devices.get' })).status, 400);
+  assert.equal((await call('POST', `${base}/access/explain`, { role: 'viewer', permission: 'devices.get' }, await server.token('viewer', '--tenant', 'acme'))).status, 403);
+});

@@ -320,8 +320,9 @@ static void comes_from_version_1(void)
             gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
     REQUIRE("taken back to version 1",
             gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE data_keys", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE device_group_members", &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE device_groups", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE data_keys", &error) == GH_OK &&
                 gh_link_run(&store->writer, "ALTER TABLE devices DROP COLUMN banned_until_ms",
@@ -343,9 +344,9 @@ static void comes_from_version_1(void)
                          *rows;
     CHECK("and takes policies",
           gh_store_policy_put(store, &row, (struct gh_slice){0}, 10, &error) == GH_OK &&
-              gh_store_policy_attach(store, row.name,
-                                     &(struct gh_policy_target){tenant.number, 0, 7, {0}, {0}}, 10,
-                                     &error) == GH_OK &&
+              gh_store_policy_attach(
+                  store, row.name, &(struct gh_policy_target){.tenant = tenant.number, .device = 7},
+                  10, &error) == GH_OK &&
               gh_store_policy_list(store, tenant.number, &arena, &rows, &count, &error) == GH_OK &&
               count == 1 && rows[0].attachments == 1);
     gh_store_close(store);

@@ -230,6 +230,20 @@ static void run_reads(int64_t tenant)
     code = gh_store_policy_put(store, &(struct gh_policy_row){.tenant = tenant, .name = one},
                                (struct gh_slice){0}, 9, &error);
     code = gh_store_policy_targets(store, tenant, one, &arena, &targets, &count, &error);
+    struct gh_device_group group = {.tenant = tenant, .name = one}, *groups;
+    struct gh_device_group_member *members;
+    code = gh_store_group_create(store, &group, 9, &error);
+    code = gh_store_group_find(store, tenant, one, &arena, &group, &error);
+    code = gh_store_group_list(store, tenant, &arena, &groups, &count, &error);
+    code = gh_store_group_add(store, group.number, 1, 9, &error);
+    code = gh_store_group_members(store, group.number, 0, 9, &arena, &members, &count, &error);
+    code = gh_store_group_remove(store, group.number, 1, &error);
+    code = gh_store_policy_attach(
+        store, one, &(struct gh_policy_target){.tenant = tenant, .group = group.number}, 9, &error);
+    code = gh_store_policy_attach(
+        store, one, &(struct gh_policy_target){.tenant = tenant, .device = 1, .credential = one}, 9,
+        &error);
+    code = gh_store_group_delete(store, group.number, &error);
     code = gh_store_policy_effective(store, &(struct gh_policy_target){.tenant = tenant}, &arena,
                                      &policies, &count, &error);
     const struct gh_trail_filter filters[] = {{.limit = 1},

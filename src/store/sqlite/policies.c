@@ -1,6 +1,8 @@
 /* Device policies and where they are attached. */
 #include "store/sqlite/sqlite_internal.h"
 
+enum kind { TENANT, REGISTRY, DEVICE, GROUP, CREDENTIAL, KINDS };
+
 enum {
     POLICY_COUNT,
     POLICY_ETAG,
@@ -12,13 +14,11 @@ enum {
     POLICY_EFFECTIVE,
     /* For each kind of target: whether the tenant has it, how many are there, add, remove. */
     OWNED,
-    ATTACHED = OWNED + 3,
-    ATTACH = ATTACHED + 3,
-    DETACH = ATTACH + 3,
-    STATEMENTS = DETACH + 3
+    ATTACHED = OWNED + KINDS,
+    ATTACH = ATTACHED + KINDS,
+    DETACH = ATTACH + KINDS,
+    STATEMENTS = DETACH + KINDS
 };
-
-enum kind { TENANT, REGISTRY, DEVICE };
 
 #define POLICY                                                                                     \
     "number, tenant, name, etag, version, created_at_ms, updated_at_ms, "                          \
@@ -37,33 +37,55 @@ static const char *const sql[STATEMENTS] = {
     [POLICY_DELETE] = "DELETE FROM policies WHERE number = ?1",
     [POLICY_TARGETS] =
         "SELECT a.tenant, coalesce(d.registry, a.registry, 0), coalesce(a.device, 0), "
-        "coalesce(r.name, ''), coalesce(d.id, '') FROM policy_attachments a "
+        "coalesce(r.name, ''), coalesce(d.id, ''), coalesce(a.device_group, 0), "
+        "coalesce(g.name, ''), a.credential FROM policy_attachments a "
         "LEFT JOIN devices d ON d.number = a.device "
+        "LEFT JOIN device_groups g ON g.number = a.device_group "
         "LEFT JOIN registries r ON r.number = coalesce(d.registry, a.registry) WHERE a.policy = ?1 "
-        "ORDER BY a.device IS NOT NULL, a.registry IS NOT NULL, r.name, d.id",
+        "ORDER BY a.device IS NOT NULL, a.device_group IS NOT NULL, a.registry IS NOT NULL, "
+        "r.name, d.id, g.name, a.credential",
     [POLICY_EFFECTIVE] =
         "SELECT " POLICY ", document FROM policies WHERE number IN ("
         "SELECT policy FROM policy_attachments WHERE tenant = ?1 AND registry IS NULL AND device "
-        "IS NULL "
+        "IS NULL AND device_group IS NULL "
         "UNION ALL SELECT policy FROM policy_attachments WHERE registry = ?2 "
-        "UNION ALL SELECT policy FROM policy_attachments WHERE device = ?3) ORDER BY name",
+        "UNION ALL SELECT policy FROM policy_attachments WHERE device = ?3 AND credential = '' "
+        "UNION ALL SELECT policy FROM policy_attachments WHERE device = ?3 AND credential = ?4 "
+        "UNION ALL SELECT a.policy FROM device_group_members m JOIN policy_attachments a "
+        "ON a.device_group = m.device_group WHERE m.device = ?3) ORDER BY name",
     [OWNED + TENANT] = "SELECT 1 FROM tenants WHERE number = ?2",
     [OWNED + REGISTRY] = "SELECT 1 FROM registries WHERE number = ?1 AND tenant = ?2",
     [OWNED + DEVICE] = "SELECT 1 FROM devices WHERE number = ?1 AND tenant = ?2",
+    [OWNED + GROUP] = "SELECT 1 FROM device_groups WHERE number = ?1 AND tenant = ?2",
+    [OWNED + CREDENTIAL] = "SELECT 1 FROM devices d JOIN credentials c ON c.device = d.number "
+                           "WHERE d.number = ?1 AND d.tenant = ?2 AND c.id = ?3",
     [ATTACHED + TENANT] = "SELECT count(*), max(policy = ?2) FROM policy_attachments WHERE tenant "
-                          "= ?1 AND registry IS NULL AND device IS NULL",
+                          "= ?1 AND registry IS NULL AND device IS NULL AND device_group IS NULL",
     [ATTACHED + REGISTRY] =
         "SELECT count(*), max(policy = ?2) FROM policy_attachments WHERE registry = ?1",
     [ATTACHED + DEVICE] =
-        "SELECT count(*), max(policy = ?2) FROM policy_attachments WHERE device = ?1",
+        "SELECT count(*), max(policy = ?2) FROM policy_attachments WHERE device = ?1 AND "
+        "credential = ''",
+    [ATTACHED + GROUP] =
+        "SELECT count(*), max(policy = ?2) FROM policy_attachments WHERE device_group = ?1",
+    [ATTACHED + CREDENTIAL] = "SELECT count(*), max(policy = ?2) FROM policy_attachments WHERE "
+                              "device = ?1 AND credential = ?3",
     [ATTACH + TENANT] = "INSERT INTO policy_attachments(policy, tenant) VALUES(?2, ?3)",
     [ATTACH + REGISTRY] =
         "INSERT INTO policy_attachments(policy, tenant, registry) VALUES(?2, ?3, ?1)",
     [ATTACH + DEVICE] = "INSERT INTO policy_attachments(policy, tenant, device) VALUES(?2, ?3, ?1)",
+    [ATTACH + GROUP] =
+        "INSERT INTO policy_attachments(policy, tenant, device_group) VALUES(?2, ?3, ?1)",
+    [ATTACH + CREDENTIAL] =
+        "INSERT INTO policy_attachments(policy, tenant, device, credential) VALUES(?2, ?3, ?1, ?4)",
     [DETACH + TENANT] = "DELETE FROM policy_attachments WHERE tenant = ?1 AND policy = ?2 AND "
-                        "registry IS NULL AND device IS NULL",
+                        "registry IS NULL AND device IS NULL AND device_group IS NULL",
     [DETACH + REGISTRY] = "DELETE FROM policy_attachments WHERE registry = ?1 AND policy = ?2",
-    [DETACH + DEVICE] = "DELETE FROM policy_attachments WHERE device = ?1 AND policy = ?2",
+    [DETACH + DEVICE] = "DELETE FROM policy_attachments WHERE device = ?1 AND policy = ?2 AND "
+                        "credential = ''",
+    [DETACH + GROUP] = "DELETE FROM policy_attachments WHERE device_group = ?1 AND policy = ?2",
+    [DETACH + CREDENTIAL] = "DELETE FROM policy_attachments WHERE device = ?1 AND policy = ?2 AND "
+                            "credential = ?3",
 };
 
 static enum gh_error_code missing(struct gh_slice name, struct gh_error *error)
@@ -214,6 +236,7 @@ enum gh_error_code gh_store_policy_effective(struct gh_store *store,
     gh_sql_put_int(&q, target->tenant);
     gh_sql_put_int(&q, target->registry);
     gh_sql_put_int(&q, (int64_t)target->device);
+    gh_sql_put_text(&q, target->credential);
     code = policies_read(&q, arena, out, count, error);
     gh_read_end(link);
     return code;
@@ -249,14 +272,24 @@ enum gh_error_code gh_store_policy_delete(struct gh_store *store, int64_t tenant
 
 static enum kind kind_of(const struct gh_policy_target *target)
 {
-    return target->device != 0 ? DEVICE : target->registry != 0 ? REGISTRY : TENANT;
+    if (target->device != 0)
+        return target->credential.size > 0 ? CREDENTIAL : DEVICE;
+    return target->group != 0 ? GROUP : target->registry != 0 ? REGISTRY : TENANT;
 }
 
 static int64_t number_of(const struct gh_policy_target *target)
 {
     return target->device != 0     ? (int64_t)target->device
+           : target->group != 0    ? target->group
            : target->registry != 0 ? target->registry
                                    : target->tenant;
+}
+
+/* The last parameter where the target is a credential. */
+static void credential_put(struct gh_sql *q, const struct gh_policy_target *target)
+{
+    if (kind_of(target) == CREDENTIAL)
+        gh_sql_put_text(q, target->credential);
 }
 
 /* The number of the policy of that name; NOT_FOUND without it or without the target. */
@@ -264,7 +297,8 @@ static enum gh_error_code both_find(struct gh_link *link, struct gh_slice name,
                                     const struct gh_policy_target *target, int64_t *policy,
                                     struct gh_error *error)
 {
-    static const char *const nouns[] = {"tenant", "registry", "device"};
+    static const char *const nouns[] = {"tenant", "registry", "device", "group",
+                                        "credential of the device"};
     bool same;
     enum gh_error_code code =
         find(link, target->tenant, name, (struct gh_slice){0}, policy, &same, error);
@@ -273,6 +307,7 @@ static enum gh_error_code both_find(struct gh_link *link, struct gh_slice name,
     struct gh_sql q = gh_sql_open(link, sql[OWNED + kind_of(target)]);
     gh_sql_put_int(&q, number_of(target));
     gh_sql_put_int(&q, target->tenant);
+    credential_put(&q, target);
     bool owned = gh_sql_next(&q);
     code = gh_sql_close(&q, error);
     return code == GH_OK && !owned
@@ -293,6 +328,7 @@ static enum gh_error_code attach(struct gh_link *link, struct gh_slice name,
     struct gh_sql q = gh_sql_open(link, sql[ATTACHED + kind_of(target)]);
     gh_sql_put_int(&q, number_of(target));
     gh_sql_put_int(&q, policy);
+    credential_put(&q, target);
     if (gh_sql_next(&q)) {
         count = gh_sql_int(&q);
         there = gh_sql_bool(&q);
@@ -307,6 +343,7 @@ static enum gh_error_code attach(struct gh_link *link, struct gh_slice name,
     gh_sql_put_int(&q, number_of(target));
     gh_sql_put_int(&q, policy);
     gh_sql_put_int(&q, target->tenant);
+    credential_put(&q, target);
     return gh_sql_run(&q, NULL, error);
 }
 
@@ -331,6 +368,7 @@ static enum gh_error_code detach(struct gh_link *link, struct gh_slice name,
     struct gh_sql q = gh_sql_open(link, sql[DETACH + kind_of(target)]);
     gh_sql_put_int(&q, number_of(target));
     gh_sql_put_int(&q, policy);
+    credential_put(&q, target);
     code = gh_sql_run(&q, &changed, error);
     return code == GH_OK && changed == 0
                ? gh_error_set(error, GH_ERROR_NOT_FOUND, "the policy %.*s is not attached there",
@@ -374,6 +412,9 @@ enum gh_error_code gh_store_policy_targets(struct gh_store *store, int64_t tenan
             row->device = (uint64_t)gh_sql_int(&q);
             row->registry_name = gh_sql_text(&q, arena);
             row->device_id = gh_sql_text(&q, arena);
+            row->group = gh_sql_int(&q);
+            row->group_name = gh_sql_text(&q, arena);
+            row->credential = gh_sql_text(&q, arena);
         }
         code = gh_sql_close(&q, error);
     }

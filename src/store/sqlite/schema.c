@@ -227,15 +227,41 @@ static const char spent_5[] =
     "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX spent_by_end ON spent(expires_at_ms);";
 
+static const char groups_6[] =
+    "CREATE TABLE device_groups("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  name TEXT NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    "CREATE TABLE device_group_members("
+    "  device_group INTEGER NOT NULL REFERENCES device_groups ON DELETE CASCADE,"
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  PRIMARY KEY(device_group, device)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX groups_of_device ON device_group_members(device);"
+    /* A policy's target may be a group, or of a device one credential: it holds for connections
+     * that it proved. */
+    "ALTER TABLE policy_attachments ADD COLUMN device_group INTEGER REFERENCES device_groups "
+    "  ON DELETE CASCADE;"
+    "ALTER TABLE policy_attachments ADD COLUMN credential TEXT NOT NULL DEFAULT '';"
+    "DROP INDEX attachments_of_tenant;"
+    "CREATE UNIQUE INDEX attachments_of_tenant ON policy_attachments(tenant, policy) "
+    "  WHERE registry IS NULL AND device IS NULL AND device_group IS NULL;"
+    "DROP INDEX attachments_of_device;"
+    "CREATE UNIQUE INDEX attachments_of_device ON policy_attachments(device, credential, policy) "
+    "  WHERE device IS NOT NULL;"
+    "CREATE UNIQUE INDEX attachments_of_group ON policy_attachments(device_group, policy) "
+    "  WHERE device_group IS NOT NULL;";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
     {1, directory_1}, {1, services_1},  {1, history_1}, {2, policies_2},
-    {3, bans_3},      {4, data_keys_4}, {5, spent_5},
+    {3, bans_3},      {4, data_keys_4}, {5, spent_5},   {6, groups_6},
 };
 
-enum { VERSION = 5 }; /* of the last row */
+enum { VERSION = 6 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

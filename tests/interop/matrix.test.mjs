@@ -1,0 +1,189 @@
+// Role x route x tenant: every route of the native API and of Google's, called with a token of every role for its own tenant, for a
+// foreign one and for the server, against the table of permissions. The routes, roles and permissions are read from the sources,
+// so that a new row is tested the day it is written.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import https from 'node:https';
+import { after, before, test } from 'node:test';
+import { Server } from '../lib/server.mjs';
+
+const source = (path) => readFileSync(new URL(`../../src/${path}`, import.meta.url), 'utf8');
+const roles = [...source('policy/role.def').matchAll(/^GH_ROLE\(\w+,\s*"([^"]+)"\)/gm)].map(([, name]) => name);
+const own = roles.filter((name) => !name.startsWith('roles/'));
+const permissions = Object.fromEntries([...source('policy/permission.def').matchAll(/^GH_PERMISSION\((\w+),\s*"[^"]+",((?:\s*"[x-]+")+)\)/gm)]
+  .map(([, name, columns]) => [name, columns.replace(/[^x-]/g, '')]));
+const grants = (role, permission) => permissions[permission][roles.indexOf(role)] === 'x';
+
+// The text of a path made of macros and strings.
+const strings = (text, macros) => [...text.matchAll(/"([^"]*)"|(\w+)/g)].map(([, string, name]) => string ?? macros[name]).join('');
+
+const router = source('api/router.c'), routerMacros = {};
+for (const [, name, value] of router.matchAll(/^#define (\w+) ((?:\w+ )?"[^\n]*")$/gm)) routerMacros[name] = strings(value, routerMacros);
+const native = [...router.matchAll(/\{"([A-Z]+)", ([^,]+), (api_\w+),\s*(?:P\((\w+)\)|0),\s*([A-Z0| ]+)\}/g)]
+  .map(([, method, path, handler, permission, flags]) => ({ method, path: strings(path, routerMacros), handler, permission, flags: flags.split(' | ') }));
+
+const rest = source('dialect/google/rest_route.c'), restMacros = {};
+for (const [, name, value] of rest.matchAll(/^#define (\w+) ((?:\w+ )?"[^\n]*"|PROJECT[^\n]*|REGISTR\w+[^\n]*)$/gm)) restMacros[name] = strings(value, restMacros);
+const google = [...rest.matchAll(/\{\.method = "([A-Z]+)",\s*\.pattern = ([^,]+),\s*(?:\.group_pattern = [^,]+,\s*)?\.permission = (\w+),\s*\.(?:handler|waiting) = (\w+)/g)]
+  .map(([, method, path, permission, handler]) => ({ method, path: strings(path, restMacros), permission: permission.replace('GH_PERMISSION_', ''), handler }));
+
+let server, agent;
+const tokens = new Map(); // "role@tenant", "role@" for all tenants, "member"
+before(async () => {
+  server = await (await Server.create()).start();
+  agent = new https.Agent({ keepAlive: true, maxSockets: 8, ca: server.ca });
+  const admin = await server.token();
+  tokens.set('admin', admin);
+  for (const [tenant, prefix] of [['acme', 'acme'], ['other', 'hidden']]) {
+    await server.cli('tenant', 'create', tenant, '--google-project', `${tenant}-project`);
+    await server.cli('registry', 'create', `${tenant}/${prefix}-plant`, '--location', 'europe-west1');
+    const body = { id: `${prefix}-pump` };
+    const made = await server.call('POST', `/api/v1/tenants/${tenant}/registries/${prefix}-plant/devices`, { token: admin, body });
+    assert.ok(made.status < 300, made.text);
+  }
+  await server.cli('registry', 'create', 'acme/second-plant', '--location', 'europe-west1');
+  const mint = async (body) => {
+    const made = await server.call('POST', '/api/v1/tokens', { token: admin, body });
+    assert.equal(made.status, 201, made.text);
+    return made.body.token;
+  };
+  for (const role of own) {
+    tokens.set(`${role}@acme`, await mint({ role, tenant: 'acme', ttl_s: 3600 }));
+    tokens.set(`${role}@`, await mint({ role, ttl_s: 3600 }));
+  }
+  for (const role of roles.filter((name) => !own.includes(name)))
+    tokens.set(role, await mint({ member: `serviceAccount:${role.replaceAll(/[/.]/g, '-')}`, ttl_s: 3600 }));
+});
+after(() => { agent?.destroy(); return server?.close(); });
+
+// To a device; to a registry or a tenant it takes the right to write policies besides (tests/interop/policies.test.mjs).
+const bodies = { attach: '{"registry":"absent","device":"absent"}', detach: '{"registry":"absent","device":"absent"}' };
+
+// One call: the status and the first piece of the body; an endless answer is left.
+const call = (method, path, token) => new Promise((done, fail) => {
+  const body = method === 'GET' || method === 'DELETE' ? undefined : bodies[path.split('/').pop()] ?? '{}';
+  const request = https.request(`${server.url}${path}`, {
+    method, agent,
+    headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { 'content-type': 'application/json', 'content-length': body.length } : {}) },
+  }, (response) => {
+    let text = '';
+    const finish = () => done({ status: response.statusCode, text });
+    response.on('data', (chunk) => { text += chunk; });
+    response.on('end', finish);
+    response.on('error', finish);
+    if (String(response.headers['content-type']).includes('event-stream')) { response.destroy(); finish(); }
+  });
+  request.on('error', fail);
+  request.end(body);
+});
+
+// Nothing that exists is named but the tenant, so that whoever may delete deletes nothing.
+const fill = (path, tenant) => path.replace('{t}', tenant).replace('{p}', 'absent').replace(/\{\w+\}/g, 'absent');
+const fillGoogle = (path, tenant, registry = 'absent') => path.replace('{p}', `${tenant}-project`).replace('{l}', 'europe-west1')
+  .replace('{r}', registry).replace(/\{\w+\}/g, 'absent-thing');
+
+async function eachOf(list, run) {
+  const rest = [...list];
+  await Promise.all(Array.from({ length: 8 }, async () => { for (let item; (item = rest.shift()) !== undefined;) await run(item); }));
+}
+
+// Calls every case and compares; `wrong` has a line for each that differs.
+async function matrix(cases, name) {
+  const wrong = [];
+  let allows = 0, denies = 0;
+  await eachOf(cases, async ({ method, path, token, who, allowed }) => {
+    const { status, text } = await call(method, path, token);
+    const did = status !== 403 && status !== 401;
+    if (allowed) allows++; else denies++;
+    if (did !== allowed || status >= 500 && status !== 501 && status !== 503) wrong.push(`${allowed ? 'wrong deny' : 'WRONG ALLOW'}: ${who} ${method} ${path}: ${status} ${text.slice(0, 120)}`);
+  });
+  console.log(`${name}: ${cases.length} decisions, ${allows} allowed, ${denies} denied, ${wrong.length} wrong`);
+  assert.deepEqual(wrong, []);
+}
+
+test('the tables were read', () => {
+  assert.equal(native.length, [...router.matchAll(/, api_\w+,/g)].length, 'every native route');
+  assert.equal(google.length, [...rest.matchAll(/\.method = /g)].length, 'every route of Google\'s');
+  assert.ok(native.every(({ permission }) => permission === undefined || permission in permissions));
+  assert.ok(google.every(({ permission }) => permission === 'ANYWHERE' || permission in permissions));
+  assert.ok(own.length === 8 && roles.length === 21 && Object.values(permissions).every((row) => row.length === roles.length));
+});
+
+test('nothing but the listed few answers without authentication', async () => {
+  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /metrics'];
+  const wrong = [];
+  const cases = [...native.map((route) => ({ ...route, at: fill(route.path, 'acme') })), ...google.map((route) => ({ ...route, at: fillGoogle(route.path, 'acme') }))];
+  await eachOf(cases, async ({ method, path, at, flags = [] }) => {
+    const isOpen = open.includes(`${method} ${path}`);
+    assert.equal(flags.includes('OPEN'), isOpen, `${method} ${path} is in the list`);
+    for (const token of isOpen ? [] : [undefined, 'wrong', `${tokens.get('admin')}x`]) {
+      const { status } = await call(method, at, token);
+      if (status !== 401) wrong.push(`${method} ${at} with ${token === undefined ? 'no' : 'a wrong'} token: ${status}`);
+    }
+  });
+  assert.deepEqual(wrong, []);
+  assert.equal((await call('POST', '/api/v1/session')).status, 400, 'signing in takes a name and a password');
+  assert.ok([401, 403].includes((await call('GET', '/metrics')).status), 'metrics are for whoever may read them');
+});
+
+const decided = native.filter(({ flags }) => !flags.includes('OPEN') && !flags.includes('LIST'));
+test('the native API: own tenant, foreign tenant, the server', async () => {
+  const cases = [];
+  for (const role of own)
+    for (const { method, path, permission, flags } of decided) {
+      const inTenant = flags.includes('TENANT'), granted = grants(role, permission);
+      const add = (tenant, of, allowed) => cases.push({ method, path: fill(path, tenant), token: tokens.get(`${role}@${of}`), who: `${role}@${of}`, allowed });
+      add('acme', 'acme', inTenant && granted);
+      add('other', 'acme', false);
+      add('absent', 'acme', false);
+      add('other', '', granted);
+    }
+  await matrix(cases, 'native');
+});
+
+test('the native API: lists hold what their reader may read', async () => {
+  const lists = native.filter(({ flags, method, path }) => flags.includes('LIST') && method === 'GET' && path !== '/api/v1/session');
+  assert.ok(lists.length > 4);
+  await eachOf(own.flatMap((role) => lists.map((route) => ({ role, ...route }))), async ({ role, path, permission }) => {
+    for (const query of ['', '?tenant=other']) {
+      const { status, text } = await call('GET', `${path}${query}`, tokens.get(`${role}@acme`));
+      assert.ok([200, 400, 403].includes(status), `${role} ${path}${query}: ${status}`);
+      assert.ok(!text.includes('hidden-') && !/"name": ?"other"/.test(text), `${role} reads another tenant in ${path}${query}: ${text}`);
+      if (permission !== undefined && !grants(role, permission)) assert.ok(!/acme-|"name": ?"acme"/.test(text), `${role} reads ${path}: ${text}`);
+    }
+  });
+});
+
+test('Google\'s API: own tenant, foreign tenant', async () => {
+  const cases = [];
+  for (const role of own)
+    for (const { method, path, permission } of google.filter((route) => route.permission !== 'ANYWHERE')) {
+      const granted = grants(role, permission);
+      const add = (tenant, of, allowed) => cases.push({ method, path: fillGoogle(path, tenant), token: tokens.get(`${role}@${of}`), who: `${role}@${of}`, allowed });
+      add('acme', 'acme', granted);
+      add('other', 'acme', false);
+      add('absent', 'acme', false);
+      add('other', '', granted);
+    }
+  await matrix(cases, 'google, own roles');
+});
+
+test('Google\'s API: roles by binding, on one registry', async () => {
+  const bound = roles.filter((name) => !own.includes(name));
+  const registry = '/v1/projects/acme-project/locations/europe-west1/registries/acme-plant';
+  const bindings = bound.map((role) => ({ role, members: [`serviceAccount:${role.replaceAll(/[/.]/g, '-')}`] }));
+  const set = await server.call('POST', `${registry}:setIamPolicy`, { token: tokens.get('admin'), body: { policy: { bindings } } });
+  assert.equal(set.status, 200, set.text);
+  const cases = [];
+  for (const role of bound)
+    for (const { method, path, permission } of google.filter((route) => route.permission !== 'ANYWHERE')) {
+      const onRegistry = path.includes('{r}');
+      if (onRegistry && path.endsWith('{r}') && method === 'DELETE') continue; // an owner would
+      if (path.endsWith(':setIamPolicy') && onRegistry) continue; // and take the bindings away
+      const add = (tenant, name, allowed) => cases.push({ method, path: fillGoogle(path, tenant, name), token: tokens.get(role), who: role, allowed });
+      add('acme', 'acme-plant', onRegistry && grants(role, permission));
+      if (onRegistry) add('acme', 'second-plant', false);
+      add('other', 'hidden-plant', false);
+    }
+  await matrix(cases, 'google, bindings');
+});
