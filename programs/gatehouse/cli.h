@@ -91,6 +91,11 @@ int run_policy_put(struct cli *cli); /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */
 int run_policy_explain(struct cli *cli);
+int run_ca_add(struct cli *cli); /* ca.c */
+int run_ca_file(struct cli *cli);
+int run_ca_enable(struct cli *cli); /* enable and disable */
+int run_ca_crl(struct cli *cli);
+int run_certificate_revoke(struct cli *cli);
 int run_init(struct cli *cli);       /* init.c */
 int run_up(struct cli *cli);         /* up.c */
 int run_completion(struct cli *cli); /* completion.c */

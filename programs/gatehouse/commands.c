@@ -3,6 +3,7 @@
 #define TENANT "/api/v1/tenants/{0}"
 #define REGISTRY TENANT "/registries/{1}"
 #define DEVICE REGISTRY "/devices/{2}"
+#define CA REGISTRY "/cas/{2}"
 #define POLICY TENANT "/policies/{1}"
 
 const struct cli_command cli_commands[] = {
@@ -41,6 +42,33 @@ const struct cli_command cli_commands[] = {
      "created_at"},
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
+
+    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url",
+     "register a CA for a registry's devices; shows the code to be proven", run_ca_add, "POST",
+     REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
+    {"ca", "verify", "TENANT/REGISTRY/CA FILE", 2, "…",
+     "prove a CA by a certificate that it signed over the code", run_ca_file, "POST", CA "/verify",
+     NULL, "id subject state verified_at"},
+    {"ca", "list", "TENANT/REGISTRY", 1, "…", "list the CAs of a registry", run_call, "GET",
+     REGISTRY "/cas", "cas", "id subject state builtin not_after crl_next_update"},
+    {"ca", "show", "TENANT/REGISTRY/CA", 1, "…", "show a CA", run_call, "GET", CA, NULL,
+     "id subject issuer state builtin verification_code fingerprint not_before not_after crl_url "
+     "crl_next_update crl_read_at created_at verified_at pem"},
+    {"ca", "disable", "TENANT/REGISTRY/CA", 1, "…",
+     "let nobody in by this CA; its sessions end at once", run_ca_enable, "PATCH", CA, NULL,
+     "id subject state"},
+    {"ca", "enable", "TENANT/REGISTRY/CA", 1, "…", "let devices in by this CA again", run_ca_enable,
+     "PATCH", CA, NULL, "id subject state"},
+    {"ca", "remove", "TENANT/REGISTRY/CA", 1, "…",
+     "forget a CA; the sessions that it carries end at once", run_call, "DELETE", CA, NULL, ""},
+    {"ca", "crl", "TENANT/REGISTRY/CA FILE", 2, "…", "import the CA's revocation list (DER or PEM)",
+     run_ca_crl, "POST", CA "/crl", NULL, "revoked next_update"},
+    {"ca", "revoked", "TENANT/REGISTRY/CA", 1, "… limit",
+     "the certificates that were revoked under a CA", run_call, "GET", CA "/revocations",
+     "revocations", "serial reason revoked_at"},
+    {"certificate", "revoke", "TENANT/REGISTRY/CA SERIAL", 2, "… reason",
+     "revoke a certificate under a CA; its sessions end at once", run_certificate_revoke, "POST",
+     CA "/revocations", NULL, "serial reason"},
 
     {"device", "create", "TENANT/REGISTRY/DEVICE", 1,
      "… public-key certificate password-file expires attribute",

@@ -108,8 +108,18 @@ static void policies_changed(void *context, int64_t tenant, int64_t registry, ui
         gh_front_policies_changed(core->front, tenant, registry, device);
 }
 
+static void credentials_refused(void *context, int64_t tenant, int64_t registry,
+                                bool (*refused)(void *asked, struct gh_slice credential),
+                                void *asked)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_credentials_refused(core->front, tenant, registry, refused, asked);
+}
+
 static const struct gh_directory_watch watch = {.device_changed = device_changed,
                                                 .registry_changed = registry_changed,
+                                                .credentials_refused = credentials_refused,
                                                 .policies_changed = policies_changed};
 
 /* --- opening: each step says false with core->error filled */

@@ -89,7 +89,9 @@ handler api_registry_list, api_registry_create, api_registry_get, api_registry_u
 handler api_device_list, api_device_create, api_device_get, api_device_update, api_device_delete,
     api_device_import, api_fleet; /* devices.c */
 handler api_policy_list, api_policy_get, api_policy_put, api_policy_delete, api_policy_attach,
-    api_policy_detach, api_device_policies, api_device_explain;            /* policies.c */
+    api_policy_detach, api_device_policies, api_device_explain; /* policies.c */
+handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_ca_remove,
+    api_ca_crl, api_ca_revoke, api_ca_revocations;                         /* anchors.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */

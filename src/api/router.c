@@ -20,6 +20,7 @@ struct route {
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
 #define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
+#define CAS REGISTRY "/cas"
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define P(name) GH_PERMISSION_##name
 
@@ -45,6 +46,15 @@ static const struct route routes[] = {
     {"GET", REGISTRY "/devices", api_device_list, P(DEVICES_LIST), TENANT},
     {"POST", REGISTRY "/devices", api_device_create, P(DEVICES_CREATE), TENANT | BODY},
     {"POST", REGISTRY "/import", api_device_import, P(DEVICES_CREATE), TENANT | BODY},
+    {"GET", CAS, api_ca_list, P(REGISTRIES_GET), TENANT},
+    {"POST", CAS, api_ca_add, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"GET", CAS "/{a}", api_ca_get, P(REGISTRIES_GET), TENANT},
+    {"PATCH", CAS "/{a}", api_ca_update, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"DELETE", CAS "/{a}", api_ca_remove, P(REGISTRIES_UPDATE), TENANT},
+    {"POST", CAS "/{a}/verify", api_ca_verify, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"POST", CAS "/{a}/crl", api_ca_crl, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"GET", CAS "/{a}/revocations", api_ca_revocations, P(REGISTRIES_GET), TENANT},
+    {"POST", CAS "/{a}/revocations", api_ca_revoke, P(REGISTRIES_UPDATE), TENANT | BODY},
     {"GET", DEVICE, api_device_get, P(DEVICES_GET), TENANT},
     {"PATCH", DEVICE, api_device_update, P(DEVICES_UPDATE), TENANT | BODY},
     {"DELETE", DEVICE, api_device_delete, P(DEVICES_DELETE), TENANT},

@@ -222,7 +222,13 @@ static enum gh_chain_reason walk(X509_STORE_CTX *path, const struct gh_chain_que
         reason = check_revocation(built, question, out);
     if (reason != GH_CHAIN_SOUND)
         return reason;
-    out->anchor = find_anchor(sk_X509_value(built, sk_X509_num(built) - 1), question);
+    int last = sk_X509_num(built) - 1;
+    struct gh_buffer serial = gh_buffer_fixed(out->serial, sizeof out->serial - 1);
+    out->anchor = find_anchor(sk_X509_value(built, last), question);
+    if (last > 0 &&
+        !gh_serial_print(X509_get0_serialNumber(sk_X509_value(built, last - 1)), &serial))
+        return say(out, GH_CHAIN_MEMORY, "no memory for a serial number");
+    out->serial[serial.size] = '\0';
     return say(out, GH_CHAIN_SOUND, "sound");
 }
 

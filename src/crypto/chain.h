@@ -16,6 +16,7 @@ enum {
     GH_CHAIN_ATTEMPTS_MAX = 8, /* ways that are tried */
     GH_CHAIN_INTERMEDIATES_MAX = 4,
     GH_CHAIN_DETAIL_MAX = 256,
+    GH_CHAIN_SERIAL_MAX = 41,
 };
 
 enum gh_chain_purpose { GH_CHAIN_CLIENT, GH_CHAIN_SERVER };
@@ -49,7 +50,8 @@ enum gh_chain_reason {
 
 struct gh_chain_verdict {
     enum gh_chain_reason reason;
-    size_t anchor;                    /* SOUND: which one it leads to */
+    size_t anchor; /* SOUND: which one it leads to, and which certificate of the path it signed */
+    char serial[GH_CHAIN_SERIAL_MAX]; /* lower-case hex; empty when the leaf is the anchor */
     char detail[GH_CHAIN_DETAIL_MAX]; /* which certificate, and what is wrong with it */
 };
 

@@ -157,21 +157,26 @@ size_t gh_crl_count(const struct gh_crl *crl)
     return count < 0 ? 0 : (size_t)count;
 }
 
-bool gh_crl_print_number(const struct gh_crl *crl, struct gh_buffer *out)
+int64_t gh_crl_number(const struct gh_crl *crl)
 {
-    return gh_serial_print(crl->number, out);
+    int64_t number;
+    bool fits = ASN1_INTEGER_get_int64(&number, crl->number) == 1;
+    ERR_clear_error();
+    return fits ? number : INT64_MAX;
 }
 
-bool gh_crl_write(const struct gh_crl *crl, struct gh_buffer *out)
+bool gh_crl_entry(const struct gh_crl *crl, size_t index, struct gh_crl_entry *out)
 {
-    unsigned char *der = NULL;
-    int size = i2d_X509_CRL(crl->native, &der);
-    bool done = size > 0 && gh_buffer_put(out, gh_slice(der, (size_t)size));
-    OPENSSL_free(der);
-    return done;
-}
-
-int gh_crl_compare(const struct gh_crl *a, const struct gh_crl *b)
-{
-    return ASN1_INTEGER_cmp(a->number, b->number);
+    enum { REMOVE_FROM_CRL = 8 };
+    X509_REVOKED *entry = sk_X509_REVOKED_value(X509_CRL_get_REVOKED(crl->native), (int)index);
+    struct gh_buffer serial = gh_buffer_fixed(out->serial, sizeof out->serial - 1);
+    ASN1_ENUMERATED *reason = X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, NULL, NULL);
+    out->reason = reason == NULL ? 0 : (int)ASN1_ENUMERATED_get(reason);
+    ASN1_ENUMERATED_free(reason);
+    bool good = gh_serial_print(X509_REVOKED_get0_serialNumber(entry), &serial) &&
+                to_unix(X509_REVOKED_get0_revocationDate(entry), &out->at_s) &&
+                out->reason != REMOVE_FROM_CRL;
+    out->serial[serial.size] = '\0';
+    ERR_clear_error();
+    return good;
 }

@@ -28,10 +28,15 @@ GH_MUST_USE bool gh_crl_lists_serial(const struct gh_crl *crl, struct gh_slice s
 int64_t gh_crl_this_update_s(const struct gh_crl *crl);
 int64_t gh_crl_next_update_s(const struct gh_crl *crl);
 size_t gh_crl_count(const struct gh_crl *crl);
-/* Appends crlNumber in lower-case hex. */
-GH_MUST_USE bool gh_crl_print_number(const struct gh_crl *crl, struct gh_buffer *out);
-/* Appends the DER. */
-GH_MUST_USE bool gh_crl_write(const struct gh_crl *crl, struct gh_buffer *out);
-/* A number of one list against another's: negative, zero, positive. */
-int gh_crl_compare(const struct gh_crl *a, const struct gh_crl *b);
+/* crlNumber; INT64_MAX for a larger one. */
+int64_t gh_crl_number(const struct gh_crl *crl);
+
+enum { GH_CRL_SERIAL_MAX = 41 };
+struct gh_crl_entry {
+    char serial[GH_CRL_SERIAL_MAX]; /* lower-case hex without leading zeros */
+    int reason;                     /* CRLReason; 0 when none is said */
+    int64_t at_s;
+};
+/* False when the entry is damaged, or takes a certificate off an earlier list. */
+GH_MUST_USE bool gh_crl_entry(const struct gh_crl *crl, size_t index, struct gh_crl_entry *out);
 #endif

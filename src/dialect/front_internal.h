@@ -9,6 +9,7 @@
 #include "observe/trail.h"
 #include "policy/statement.h"
 #include "pubsub/pubsub.h"
+#include "registry/anchors.h"
 #include "route/broker.h"
 #include "route/sessions.h"
 

@@ -31,6 +31,7 @@ enum gh_order_kind {
     GH_ORDER_REGISTRY,    /* the registry no longer takes MQTT */
     GH_ORDER_POLICY,      /* what it may do has changed: read it again */
     GH_ORDER_KICKED,      /* an operator ends it */
+    GH_ORDER_REVOKED,     /* its certificate, or the CA behind it, was revoked */
 };
 
 struct gh_order {
@@ -103,6 +104,11 @@ void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
 /* The same to every session of a tenant. */
 void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
                               enum gh_order_kind kind);
+/* The same to those of a registry (0: of all the tenant's) for whose credential `wanted` says yes;
+ * it must not call back into the table. */
+void gh_sessions_order_where(struct gh_sessions *sessions, int64_t tenant, int64_t registry,
+                             bool (*wanted)(void *context, struct gh_slice credential),
+                             void *context, enum gh_order_kind kind);
 /* Tells the device's sessions whether their packets are traced. */
 bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced);
 /* Sends a command to its device's newest session, which completes it; completes it with

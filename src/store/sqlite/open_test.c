@@ -321,6 +321,10 @@ static void comes_from_version_1(void)
     REQUIRE("taken back to version 1",
             gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
+                gh_link_run(&store->writer,
+                            "DROP TABLE enrolments; DROP TABLE issued; DROP TABLE revocations; "
+                            "DROP TABLE anchors",
+                            &error) == GH_OK &&
                 gh_link_run(&store->writer, "PRAGMA user_version=1", &error) == GH_OK);
     gh_store_close(store);
 
