@@ -172,8 +172,7 @@ int run_device_command(struct cli *cli)
     return cli_call(cli, body);
 }
 
-/* "90s", "15m", "1h", "30d" or seconds; 0 when it is none. */
-static long read_ttl(const char *text)
+long cli_seconds(const char *text)
 {
     static const struct {
         char unit;
@@ -191,7 +190,7 @@ static long read_ttl(const char *text)
 int run_token(struct cli *cli)
 {
     const char *role = cli_option(cli, "role"), *ttl = cli_option(cli, "ttl");
-    long ttl_s = read_ttl(ttl != NULL ? ttl : "1h");
+    long ttl_s = cli_seconds(ttl != NULL ? ttl : "1h");
     json_t *body = json_object(), *answer = NULL;
     if (ttl_s == 0)
         return cli_usage(cli, "--ttl is a number with s, m, h or d behind it");

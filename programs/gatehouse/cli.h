@@ -8,7 +8,10 @@
 #include "base/error.h"
 #include <jansson.h>
 
-enum { CLI_ARGUMENTS_MAX = 8, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_ARGUMENTS_MAX = 72, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* `arguments_count` of a command that takes one and more. */
+#define CLI_ANY_ARGUMENTS SIZE_MAX
 
 struct cli_option {
     const char *name, *value; /* value "" for a flag */
@@ -63,16 +66,28 @@ void client_authorize(struct client *client, const char *token);
 bool client_call(struct client *client, const char *method, const char *path, const json_t *body,
                  json_t **answer);
 
+/* A stream of events: `take` gets its pieces as they come and says false to end it. False with
+ * cli->error set when it was refused or broke. */
+bool client_follow(struct client *client, const char *path,
+                   bool (*take)(void *context, struct gh_slice piece), void *context);
+
 /* --- output.c */
+
+/* A terminal never sees what a device may have put into a text. */
+void output_text(const char *text);
 
 /* Prints the answer: as JSON with --json, else as a table of the command's columns. */
 void output_answer(const struct cli *cli, const json_t *answer);
+/* One thing as lines of name and value, of the command's columns. */
+void output_thing(const struct cli *cli, const json_t *thing);
 /* The part `index` of "TENANT/REGISTRY/DEVICE", percent-encoded for a path; "" when it is not
  * there. */
 const char *cli_part(struct cli *cli, const char *name, size_t index);
 /* The command's path with its parts filled in. */
 const char *cli_path(struct cli *cli);
 
+/* "90s", "15m", "1h", "30d" or seconds; 0 when it is none. */
+long cli_seconds(const char *text);
 /* Calls the command's row with `body` (given, may be NULL), prints the answer, returns the exit
  * code. */
 int cli_call(struct cli *cli, json_t *body);
@@ -87,7 +102,12 @@ int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
 int run_token(struct cli *cli);
-int run_policy_put(struct cli *cli); /* policy.c */
+int run_tenant_relax(struct cli *cli); /* operate.c */
+int run_tenant_limits(struct cli *cli);
+int run_connection_show(struct cli *cli); /* operate.c */
+int run_device_ban(struct cli *cli);
+int run_device_trace(struct cli *cli); /* trace.c */
+int run_policy_put(struct cli *cli);   /* policy.c */
 int run_policy_check(struct cli *cli);
 int run_policy_target(struct cli *cli); /* attach and detach */
 int run_policy_explain(struct cli *cli);

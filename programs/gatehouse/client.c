@@ -133,3 +133,24 @@ bool client_call(struct client *client, const char *method, const char *path, co
         json_decref(value);
     return good;
 }
+
+bool client_follow(struct client *client, const char *path,
+                   bool (*take)(void *context, struct gh_slice piece), void *context)
+{
+    struct cli *cli = client->cli;
+    const char *headers[] = {"accept: text/event-stream", client->authorization, NULL};
+    struct gh_buffer refusal;
+    int status = 0;
+    gh_buffer_init(&refusal, ANSWER_MAX);
+    enum gh_error_code code =
+        gh_http_client_follow(client->http, gh_arena_print(&cli->arena, "%s%s", client->base, path),
+                              headers, take, context, &refusal, &status, &cli->error);
+    bool good = code == GH_OK && status / 100 == 2;
+    if (code == GH_OK && !good) {
+        json_t *value = gh_json_read(gh_buffer_slice(&refusal), NULL);
+        read_error(client, path, status, value);
+        json_decref(value);
+    }
+    gh_buffer_deinit(&refusal);
+    return good;
+}

@@ -26,7 +26,14 @@ const struct cli_command cli_commands[] = {
     {"tenant", "list", "", 0, "…", "list the tenants", run_call, "GET", "/api/v1/tenants",
      "tenants", "name google_project azure_hub aws_account created_at"},
     {"tenant", "show", "TENANT", 1, "…", "show a tenant", run_call, "GET", TENANT, NULL,
-     "name google_project azure_hub aws_account created_at"},
+     "name google_project azure_hub aws_account durability.relaxed created_at"},
+    {"tenant", "limits", "TENANT", 1, "… connections messages-per-second default!",
+     "show a tenant's ceilings, or give it its own; 0 is no limit, --default the server's again",
+     run_tenant_limits, NULL, TENANT "/limits", NULL,
+     "connections_max messages_per_second connections own"},
+    {"tenant", "relax", "TENANT FILTER…", CLI_ANY_ARGUMENTS, "… none!",
+     "acknowledge messages on these topics before they are safe; --none: on no topic, the default",
+     run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 
@@ -81,7 +88,8 @@ const struct cli_command cli_commands[] = {
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
     {"device", "show", "TENANT/REGISTRY/DEVICE", 1, "…", "show a device", run_call, "GET", DEVICE,
      NULL,
-     "id number blocked connection.state connection.since connection.address connection.credential "
+     "id number blocked ban connection.state connection.since connection.address "
+     "connection.credential "
      "connection.expires_at credentials attributes last_event_at last_state_at last_heartbeat_at "
      "last_refusal "
      "config state created_at"},
@@ -92,6 +100,17 @@ const struct cli_command cli_commands[] = {
      "id blocked connection.state"},
     {"device", "unblock", "TENANT/REGISTRY/DEVICE", 1, "…", "let a blocked device connect again",
      run_device_update, "PATCH", DEVICE, NULL, "id blocked connection.state"},
+    {"device", "kick", "TENANT/REGISTRY/DEVICE", 1, "…",
+     "end the connections of a device; it may come back at once", run_call, "POST", DEVICE "/kick",
+     NULL, "connections"},
+    {"device", "ban", "TENANT/REGISTRY/DEVICE", 1, "… for",
+     "keep a device out, --for 10m or until it is lifted", run_device_ban, "POST", DEVICE "/ban",
+     NULL, "id ban connection.state"},
+    {"device", "unban", "TENANT/REGISTRY/DEVICE", 1, "…", "lift a device's ban", run_call, "DELETE",
+     DEVICE "/ban", NULL, "id ban connection.state"},
+    {"device", "trace", "TENANT/REGISTRY/DEVICE", 1, "… payloads! count",
+     "the packets of a device as they come and go, until Ctrl-C; that you do is in its log",
+     run_device_trace, "GET", DEVICE "/trace", NULL, NULL},
     {"device", "log", "TENANT/REGISTRY/DEVICE", 1, "… from to limit kind",
      "connects, disconnects and refusals with their reasons", run_call, "GET", DEVICE "/log",
      "entries", "at kind reason detail address"},
@@ -110,6 +129,17 @@ const struct cli_command cli_commands[] = {
      "send --file (- is standard input) to the connected device", run_device_command, "POST",
      DEVICE "/commands", NULL, ""},
 
+    {"connection", "list", "TENANT", 1, "… registry device state limit page-token",
+     "who is connected, and whose sessions are kept while they are away", run_call, "GET",
+     TENANT "/connections", "connections",
+     "registry device client_id state address since mqtt dialect transport credential "
+     "subscriptions_count queued in_flight dropped last_refusal.reason"},
+    {"connection", "show", "TENANT/REGISTRY/DEVICE", 1, "…",
+     "the connections and sessions of a device, with their subscriptions", run_connection_show,
+     "GET", DEVICE "/connections", "connections",
+     "client_id state address since away_since mqtt dialect transport credential expires_at stored "
+     "session_expiry_s subscriptions queued queued_bytes in_flight waiting_qos0 dropped "
+     "last_refusal"},
     {"policy", "put", "TENANT/NAME FILE", 2, "… if-etag", "create or replace a device policy",
      run_policy_put, "PUT", POLICY, NULL, "name version etag attachments updated_at"},
     {"policy", "get", "TENANT/NAME", 1, "…", "show a policy and where it is attached", run_call,

@@ -29,7 +29,8 @@ static void print_options(const struct cli_command *command)
         if (gh_slice_equal(name, gh_slice_text("…")))
             printf(" --data --server --ca --token-file --json");
         else if (name.size > 0)
-            printf(" --%.*s", GH_PRINT(name));
+            printf(" --%.*s", (int)(name.size - gh_slice_ends(name, GH_SLICE("!"))),
+                   (const char *)name.data);
     }
 }
 

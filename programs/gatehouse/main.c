@@ -162,7 +162,8 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
                                               : joined ? gh_arena_text(&cli->arena, rest)
                                                        : argv[++i]};
     }
-    if (cli->arguments_count != cli->command->arguments_count)
+    bool any = cli->command->arguments_count == CLI_ANY_ARGUMENTS;
+    if (any ? cli->arguments_count == 0 : cli->arguments_count != cli->command->arguments_count)
         return cli_usage(cli, "an argument is missing or too many");
     return EXIT_SUCCESS;
 }

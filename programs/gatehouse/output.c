@@ -49,6 +49,11 @@ static void print_cell(const char *text, int width)
         putchar(' ');
 }
 
+void output_text(const char *text)
+{
+    print_cell(text, 0);
+}
+
 static size_t split_columns(const char *columns, struct gh_slice out[COLUMNS_MAX])
 {
     struct gh_slice rest = gh_slice_text(columns);
@@ -135,6 +140,11 @@ static void print_thing(const json_t *thing, const char *columns)
     }
 }
 
+void output_thing(const struct cli *cli, const json_t *thing)
+{
+    print_thing(thing, cli->command->columns);
+}
+
 void output_answer(const struct cli *cli, const json_t *answer)
 {
     const struct cli_command *command = cli->command;
@@ -185,9 +195,9 @@ const char *cli_part(struct cli *cli, const char *name, size_t index)
 
 const char *cli_path(struct cli *cli)
 {
-    static const char *const query_options[] = {"filter",    "state",      "tenant", "registry",
-                                                "page-size", "page-token", "from",   "to",
-                                                "limit",     "kind",       "channel"};
+    static const char *const query_options[] = {"filter",    "state",      "tenant",  "registry",
+                                                "page-size", "page-token", "from",    "to",
+                                                "limit",     "kind",       "channel", "device"};
     struct gh_buffer out;
     const char *name = cli->arguments_count > 0 ? cli->arguments[0] : "";
     char separator = '?';

@@ -40,10 +40,17 @@ struct config {
     long handshakes_max;          /* [server] handshakes_max, under way at a time */
     long metrics_open;            /* [server] metrics_open: /metrics without a token */
     long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
-    long log_bytes_max;           /* [log] bytes_max */
-    long log_age_days;            /* [log] age_days */
-    long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
-    char log_level[16];           /* [server] log_level: error, warn, info, debug */
+    /* [device] and [tenant]: the ceilings of docs/operate/limits.md, in its order */
+    long device_messages_per_second, device_connections_max, device_packet_bytes_max,
+        device_inflight_max, device_queue_messages_max, device_queue_bytes_max,
+        device_qos0_messages_max, device_qos0_bytes_max, device_subscriptions_max,
+        device_session_expiry_max_s;
+    long tenant_connections_max, tenant_messages_per_second, tenant_sessions_max,
+        tenant_retained_messages_max, tenant_retained_bytes_max;
+    long log_bytes_max; /* [log] bytes_max */
+    long log_age_days;  /* [log] age_days */
+    long leaf_days;     /* [tls] leaf_days: life of the server's certificate */
+    char log_level[16]; /* [server] log_level: error, warn, info, debug */
 };
 
 /* The defaults, then the file (when it is there; a file named by --config must be), then what

@@ -16,12 +16,14 @@
 #include "io/listener.h"
 #include "io/worker.h"
 #include "observe/telemetry.h"
+#include "observe/trace.h"
 #include "observe/trail.h"
 #include "programs/gatehoused/keys.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
 #include "registry/password.h"
 #include "route/broker.h"
+#include "route/quota.h"
 #include "route/sessions.h"
 #include <limits.h>
 #include <malloc.h>
@@ -62,6 +64,8 @@ struct core {
     struct gh_operators *operators;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
+    struct gh_traces *traces;
+    struct gh_quotas *quotas;
     struct gh_front *front;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google *google;
@@ -170,10 +174,40 @@ static bool open_threads(struct core *core)
     return true;
 }
 
+static struct gh_broker_limits broker_limits(const struct config *config)
+{
+    struct gh_broker_limits limits = gh_broker_limits_default;
+    limits.queue_messages_max = (size_t)config->device_queue_messages_max;
+    limits.queue_bytes_max = (size_t)config->device_queue_bytes_max;
+    limits.lane_messages_max = (size_t)config->device_qos0_messages_max;
+    limits.lane_bytes_max = (size_t)config->device_qos0_bytes_max;
+    limits.subscriptions_max = (size_t)config->device_subscriptions_max;
+    limits.sessions_max = (size_t)config->tenant_sessions_max;
+    limits.retained_messages_max = (size_t)config->tenant_retained_messages_max;
+    limits.retained_bytes_max = (size_t)config->tenant_retained_bytes_max;
+    limits.expiry_max_s = (uint32_t)config->device_session_expiry_max_s;
+    return limits;
+}
+
+/* Of dialects that route: a connection carries what it can, and answers for its own queue. */
+static struct gh_session_limits route_limits(const struct config *config)
+{
+    struct gh_session_limits limits = gh_session_limits_default;
+    limits.packet_bytes_max = (size_t)config->device_packet_bytes_max;
+    limits.inflight_in_max = (uint16_t)config->device_inflight_max;
+    limits.inflight_out_max = (uint16_t)config->device_inflight_max;
+    limits.inflight_out_bytes_max = 16 << 20;
+    limits.messages_per_second = (uint32_t)config->device_messages_per_second;
+    limits.messages_burst = 0;
+    limits.idle_ns = 0;
+    limits.repeat_ns = 0;
+    return limits;
+}
+
 static bool open_broker(struct core *core)
 {
     struct gh_broker_options options = {.folder = core->config->data,
-                                        .limits = gh_broker_limits_default,
+                                        .limits = broker_limits(core->config),
                                         .loops = core->loops,
                                         .loops_count = core->loops_count,
                                         .workers = core->workers,
@@ -220,11 +254,16 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
 static bool open_faces(struct core *core)
 {
     core->sessions = gh_sessions_open();
+    core->traces = gh_traces_open();
+    struct gh_quota_limits quota = {(uint32_t)core->config->tenant_connections_max,
+                                    (uint32_t)core->config->tenant_messages_per_second};
+    core->quotas = gh_quotas_open(&quota);
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
     struct gh_front_services front = {.directory = core->directory,
                                       .pubsub = core->pubsub,
                                       .trail = core->trail,
                                       .sessions = core->sessions,
+                                      .traces = core->traces,
                                       .workers = core->workers,
                                       .metrics = &core->metrics,
                                       .loops = core->loops,
@@ -233,17 +272,11 @@ static bool open_faces(struct core *core)
                                       .utc_ms = gh_time_utc_ms};
     front.limits.qos_max = 1; /* of dialects that do not route */
     front.limits.messages_per_second = (uint32_t)core->config->messages_per_second;
-    front.route_limits = gh_session_limits_default;
-    front.route_limits.packet_bytes_max = GH_FRONT_PACKET_BYTES_MAX;
-    front.route_limits.inflight_in_max = 1000;
-    front.route_limits.inflight_out_max = 1000;
-    front.route_limits.inflight_out_bytes_max = 16 << 20;
-    front.route_limits.messages_per_second = 0;
-    front.route_limits.idle_ns = 0;
-    front.route_limits.repeat_ns = 0;
+    front.route_limits = route_limits(core->config);
     front.broker = core->broker;
-    front.expiry_max_s = UINT32_MAX;
-    front.sessions_of_device_max = 1000;
+    front.quotas = core->quotas;
+    front.expiry_max_s = (uint32_t)core->config->device_session_expiry_max_s;
+    front.sessions_of_device_max = (size_t)core->config->device_connections_max;
     struct gh_api_services api = {.store = core->store,
                                   .directory = core->directory,
                                   .operators = core->operators,
@@ -251,12 +284,16 @@ static bool open_faces(struct core *core)
                                   .telemetry = core->telemetry,
                                   .trail = core->trail,
                                   .sessions = core->sessions,
+                                  .broker = core->broker,
+                                  .traces = core->traces,
+                                  .quotas = core->quotas,
                                   .workers = core->workers,
                                   .metrics = &core->metrics,
                                   .loop = core->loops[0],
                                   .utc_ms = gh_time_utc_ms,
                                   .metrics_open = core->config->metrics_open != 0};
-    if (core->sessions == NULL || core->operators == NULL || !open_dialects(core, &front, &api)) {
+    if (core->sessions == NULL || core->traces == NULL || core->quotas == NULL ||
+        core->operators == NULL || !open_dialects(core, &front, &api)) {
         gh_error_set(&core->error, GH_ERROR_MEMORY, "sessions, operators or dialects");
         return false;
     }
@@ -508,6 +545,8 @@ static void core_close(struct core *core)
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
+    gh_traces_close(core->traces);
+    gh_quotas_close(core->quotas);
     gh_sessions_close(core->sessions);
     if (core->trail != NULL)
         gh_trail_close(core->trail);

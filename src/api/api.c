@@ -2,6 +2,8 @@
 #include "api/call_internal.h"
 #include "api/feeds_internal.h"
 #include "api/tenant_names_internal.h"
+#include "api/tenant_settings_internal.h"
+#include "api/trace_internal.h"
 #include "observe/trail.h"
 #include "pubsub/pubsub.h"
 #include <stdlib.h>
@@ -15,14 +17,20 @@ struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_err
     }
     api->services = *services;
     api->started_ms = services->utc_ms();
+    pthread_mutex_init(&api->settings_lock, NULL);
     api->hub = stream_hub_open(services->loop);
     api->tenants = tenant_names_open(services->directory);
-    if (api->hub != NULL && api->tenants != NULL)
+    api->trace_streams = trace_streams_open(services);
+    if (api->hub != NULL && api->tenants != NULL && api->trace_streams != NULL)
         api->tap = gh_pubsub_tap(services->pubsub, stream_tapped, api, NULL);
     if (api->tap != NULL)
         api->watch = gh_trail_watch(services->trail, stream_noted, api);
     if (api->watch == NULL) {
         gh_error_set(error, GH_ERROR_MEMORY, "live streams");
+        gh_api_close(api);
+        return NULL;
+    }
+    if (!durability_load(api, error) || !limits_load(api, error)) {
         gh_api_close(api);
         return NULL;
     }
@@ -45,6 +53,8 @@ void gh_api_close(struct gh_api *api)
         return;
     gh_api_end_streams(api);
     stream_hub_close(api->hub);
+    trace_streams_close(api->trace_streams);
     tenant_names_close(api->tenants);
+    pthread_mutex_destroy(&api->settings_lock);
     free(api);
 }

@@ -16,15 +16,18 @@
 #include <stdbool.h>
 
 struct gh_api;
+struct gh_broker;
 struct gh_directory;
 struct gh_exchange;
 struct gh_log;
 struct gh_loop;
 struct gh_operators;
 struct gh_pubsub;
+struct gh_quotas;
 struct gh_sessions;
 struct gh_store;
 struct gh_telemetry;
+struct gh_traces;
 struct gh_trail;
 struct gh_workers;
 
@@ -44,6 +47,9 @@ struct gh_api_services {
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
     struct gh_sessions *sessions;
+    struct gh_broker *broker; /* NULL: no dialect routes */
+    struct gh_traces *traces;
+    struct gh_quotas *quotas; /* NULL: tenants have no ceilings */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */

@@ -12,6 +12,7 @@
 #include "policy/permission.h"
 #include "registry/directory.h"
 #include "wire/json.h"
+#include <pthread.h>
 
 enum { CALL_CAPTURES_MAX = 4, CALL_COOKIE_MAX = 256 };
 
@@ -21,6 +22,8 @@ struct gh_api {
     struct tenant_names *tenants;
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
+    struct trace_streams *trace_streams;
+    pthread_mutex_t settings_lock; /* one change of a tenant's settings at a time */
     int64_t started_ms;
 };
 
@@ -95,7 +98,12 @@ handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_c
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
-handler api_stream; /* stream.c */
+handler api_connection_list, api_device_connections; /* connections.c */
+handler api_kick, api_ban, api_unban;                /* bans.c */
+handler api_durability_get, api_durability_put;      /* durability.c */
+handler api_limits_get, api_limits_put;              /* limits.c */
+handler api_trace;                                   /* trace.c */
+handler api_stream;                                  /* stream.c */
 
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */
@@ -106,4 +114,6 @@ enum gh_error_code call_authenticate(struct call *call);
 struct gh_slice call_session_cookie(const struct gh_http_request *request);
 
 json_t *device_to_json(struct call *call, const struct gh_device *device);
+/* The newest refusal in the device's trail, or null; a new reference. */
+json_t *call_last_refusal(struct call *call, uint64_t device);
 #endif

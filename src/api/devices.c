@@ -43,7 +43,7 @@ static json_t *connection_to_json(struct call *call, uint64_t device)
                          : json_time(presence.expires_at_ms));
 }
 
-static json_t *last_refusal_to_json(struct call *call, uint64_t device)
+json_t *call_last_refusal(struct call *call, uint64_t device)
 {
     struct gh_trail_filter filter = {.device = device, .kinds = 1u << GH_TRAIL_REFUSAL, .limit = 1};
     struct gh_trail_entry *entries;
@@ -55,6 +55,17 @@ static json_t *last_refusal_to_json(struct call *call, uint64_t device)
     return json_pack("{s:o, s:o, s:o, s:o}", "at", json_time(entries[0].at_ms), "reason",
                      json_slice(entries[0].reason), "detail", json_slice(entries[0].detail),
                      "address", json_slice(entries[0].address));
+}
+
+/* A ban that is over is none; without an end `until` is null. */
+static json_t *ban_to_json(const struct call *call, const struct gh_device *device)
+{
+    if (device->banned_until_ms <= call->now_ms)
+        return json_null();
+    return json_pack("{s:o}", "until",
+                     device->banned_until_ms == GH_DEVICE_BANNED_FOR_EVER
+                         ? json_null()
+                         : json_time(device->banned_until_ms));
 }
 
 json_t *device_to_json(struct call *call, const struct gh_device *device)
@@ -72,9 +83,10 @@ json_t *device_to_json(struct call *call, const struct gh_device *device)
         "registry", json_slice(device->registry_name), "id", json_slice(device->id), "number",
         json_number_text(device->number), "blocked", device->blocked, "attributes", attributes,
         "credentials", credentials, "connection", connection_to_json(call, device->number),
-        "last_refusal", last_refusal_to_json(call, device->number));
+        "last_refusal", call_last_refusal(call, device->number));
     if (value == NULL)
         return NULL;
+    json_object_set_new(value, "ban", ban_to_json(call, device));
     json_object_set_new(value, "last_event_at", json_time(device->last_event_ms));
     json_object_set_new(value, "last_state_at", json_time(device->last_state_ms));
     json_object_set_new(value, "last_heartbeat_at", json_time(device->last_heartbeat_ms));

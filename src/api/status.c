@@ -1,5 +1,6 @@
 #include "api/call_internal.h"
 #include "identity/token.h"
+#include "route/broker.h"
 #include "route/sessions.h"
 
 enum gh_error_code api_health(struct call *call)
@@ -39,20 +40,61 @@ static bool may_read_metrics(struct call *call)
             call_may(call, GH_PERMISSION_METRICS_READ, 0, NULL));
 }
 
+/* Gauges that are read when somebody asks. */
+static void take_broker_gauges(const struct gh_api_services *services)
+{
+    struct gh_broker_status status = gh_broker_status(services->broker);
+    const struct {
+        enum gh_metric metric;
+        size_t value;
+    } gauges[] = {
+        {GH_METRIC_broker_sessions, status.sessions},
+        {GH_METRIC_broker_sessions_connected, status.connected},
+        {GH_METRIC_broker_subscriptions, status.subscriptions},
+        {GH_METRIC_broker_retained_messages, status.retained},
+        {GH_METRIC_broker_queued_messages, status.queued},
+        {GH_METRIC_broker_journal_bytes, (size_t)status.journal_bytes},
+    };
+    for (size_t i = 0; i < GH_COUNT(gauges); i++)
+        gh_metric_set(services->metrics, gauges[i].metric, (int64_t)gauges[i].value);
+}
+
+static void print_metrics(const struct gh_metrics *metrics, struct gh_buffer *text)
+{
+    for (enum gh_metric i = 0; i < GH_METRIC_COUNT; i++) {
+        const struct gh_metric_info *info = gh_metric_info(i);
+        gh_buffer_print(text, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n",
+                        info->name, info->help, info->name, info->kind, info->name,
+                        (long long)gh_metric_get(metrics, i));
+    }
+}
+
+static void print_families(const struct gh_metrics *metrics, struct gh_buffer *text)
+{
+    for (enum gh_metric_family i = 0; i < GH_METRIC_FAMILY_COUNT; i++) {
+        const struct gh_metric_info *info = gh_metric_family_info(i);
+        const char *label;
+        int64_t value;
+        gh_buffer_print(text, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s counter\n", info->name,
+                        info->help, info->name);
+        for (size_t at = 0; (label = gh_metric_get_for(metrics, i, at, &value)) != NULL; at++)
+            gh_buffer_print(text, "gatehouse_%s{%s=\"%s\"} %lld\n", info->name, info->kind, label,
+                            (long long)value);
+    }
+}
+
 enum gh_error_code api_metrics(struct call *call)
 {
+    const struct gh_api_services *services = &call->api->services;
     struct gh_buffer text;
     if (!may_read_metrics(call))
         return call_fail(call, GH_ERROR_UNAUTHENTICATED,
                          "/metrics needs a token with the role metrics");
+    if (services->broker != NULL)
+        take_broker_gauges(services);
     gh_buffer_init(&text, 256 * 1024);
-    for (enum gh_metric i = 0; i < GH_METRIC_COUNT; i++) {
-        const struct gh_metric_info *info = gh_metric_info(i);
-        gh_buffer_print(&text,
-                        "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n",
-                        info->name, info->help, info->name, info->kind, info->name,
-                        (long long)gh_metric_get(call->api->services.metrics, i));
-    }
+    print_metrics(services->metrics, &text);
+    print_families(services->metrics, &text);
     gh_exchange_answer(
         call->exchange,
         &(struct gh_http_answer){.status = 200,

@@ -1,5 +1,7 @@
 #include "api/call_internal.h"
 #include "api/tenant_names_internal.h"
+#include "api/tenant_settings_internal.h"
+#include "observe/trail.h"
 
 static json_t *tenant_to_json(const struct gh_tenant *tenant)
 {
@@ -50,7 +52,19 @@ enum gh_error_code api_tenant_create(struct call *call)
 enum gh_error_code api_tenant_get(struct call *call)
 {
     call->answer = tenant_to_json(&call->tenant);
+    json_object_set_new(call->answer, "durability", durability_to_json(call, call->tenant.number));
     return GH_OK;
+}
+
+void tenant_note(struct call *call, const char *what)
+{
+    gh_trail_note(call->api->services.trail,
+                  &(struct gh_trail_entry){.at_ms = call->now_ms,
+                                           .tenant = call->tenant.name,
+                                           .kind = GH_TRAIL_OPERATOR,
+                                           .reason = gh_slice_text(what),
+                                           .detail = call->caller.name,
+                                           .address = gh_slice_text(call->request->peer)});
 }
 
 enum gh_error_code api_tenant_delete(struct call *call)

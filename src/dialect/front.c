@@ -29,6 +29,7 @@ struct gh_speaker link_speaker(const struct link *link)
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
                struct gh_slice detail)
 {
+    front_count(link->port->front, kind, reason);
     gh_trail_note(
         link->port->front->services.trail,
         &(struct gh_trail_entry){
@@ -83,6 +84,7 @@ void link_release(struct link *link)
     free(link->config.base);
     free(link->commands.base);
     free(link->names);
+    free(link->held);
     free(link);
 }
 
@@ -133,7 +135,7 @@ static void on_received(void *context, uint64_t token)
 
 static void on_traced(void *link, bool inbound, struct gh_slice packet)
 {
-    (void)link, (void)inbound, (void)packet;
+    link_trace_packet(link, inbound, packet);
 }
 
 static void on_delivered(void *context, uint64_t token, bool acknowledged)
@@ -159,6 +161,8 @@ static void leave(struct link *link, enum gh_session_end why, const char *detail
     if (link->serial == 0)
         return;
     gh_sessions_leave(services->sessions, link->device, link->serial);
+    if (link->view->quota != NULL)
+        gh_quota_leave(link->view->quota);
     gh_map_remove(&link->port->links, key_of(&link->serial));
     link->serial = 0;
     if (!link->admitted) { /* refusals were noted where they were decided */
@@ -227,7 +231,17 @@ static void *open_link(void *context, struct gh_conn *conn)
         free(link);
         return NULL;
     }
+    link_trace_open(link);
     return link;
+}
+
+/* Once for each time that it is slowed down. */
+static void count_throttle(struct link *link)
+{
+    bool throttled = gh_session_throttled(link->session);
+    if (throttled && !link->throttled)
+        gh_metric_add(link->port->front->services.metrics, GH_METRIC_devices_throttled_total, 1);
+    link->throttled = throttled;
 }
 
 static size_t input(void *state, struct gh_slice bytes)
@@ -237,6 +251,7 @@ static size_t input(void *state, struct gh_slice bytes)
                                        gh_conn_out(link->conn));
     gh_metric_add(link->port->front->services.metrics, GH_METRIC_bytes_received_total,
                   (int64_t)consumed);
+    count_throttle(link);
     link_settle(link);
     return consumed;
 }
@@ -296,6 +311,7 @@ static const struct {
     [GH_ORDER_KICKED] = {GH_SESSION_END_KICKED, "an operator ended it"},
     [GH_ORDER_REVOKED] = {GH_SESSION_END_CREDENTIAL_REMOVED,
                           "its certificate, or the CA behind it, was revoked"},
+    [GH_ORDER_BANNED] = {GH_SESSION_END_BANNED, "an operator banned the device"},
 };
 
 /* For a session that is admitted. */
@@ -312,7 +328,7 @@ static void obey(struct link *link, const struct gh_order *order)
     else if (order->kind == GH_ORDER_POLICY)
         route_reload_policy(link);
     else if (order->kind == GH_ORDER_TRACE)
-        gh_session_trace(link->session, order->traced);
+        link_trace_known(link, link->device);
 }
 
 static void deliver(struct gh_port *port, struct gh_order *order)
@@ -322,7 +338,7 @@ static void deliver(struct gh_port *port, struct gh_order *order)
     bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
                   closing_orders[order->kind].detail != NULL;
     bool live = link != NULL && link_is_live(link);
-    if (live && !closes)
+    if (link != NULL && (live || order->kind == GH_ORDER_TRACE) && !closes)
         obey(link, order);
     else if (link != NULL && closes) /* also while it waits for its session */
         link_end(link, closing_orders[order->kind].why, closing_orders[order->kind].detail);
@@ -341,6 +357,7 @@ struct gh_front *gh_front_open(const struct gh_front_services *services)
     if (front == NULL)
         return NULL;
     front->services = *services;
+    front_count_open(front);
     front->ports = calloc(services->loops_count, sizeof *front->ports);
     if (front->ports == NULL) {
         free(front);
@@ -375,6 +392,7 @@ void gh_front_device_changed(void *context, uint64_t device, enum gh_device_chan
         [GH_DEVICE_CHANGE_DELETED] = GH_ORDER_DELETED,
         [GH_DEVICE_CHANGE_CREDENTIALS] = GH_ORDER_CREDENTIALS,
         [GH_DEVICE_CHANGE_CONFIG] = GH_ORDER_CONFIG,
+        [GH_DEVICE_CHANGE_BANNED] = GH_ORDER_BANNED,
     };
     struct gh_front *front = context;
     if ((size_t)what < GH_COUNT(orders) && orders[what] != GH_ORDER_COMMAND)
@@ -406,9 +424,4 @@ void gh_front_credentials_refused(void *context, int64_t tenant, int64_t registr
     struct gh_front *front = context;
     gh_sessions_order_where(front->services.sessions, tenant, registry, refused, asked,
                             GH_ORDER_REVOKED);
-}
-
-bool gh_front_kick(struct gh_front *front, uint64_t device)
-{
-    return gh_sessions_order(front->services.sessions, device, GH_ORDER_KICKED);
 }

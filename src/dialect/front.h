@@ -20,7 +20,9 @@
 
 struct gh_broker;
 struct gh_front;
+struct gh_quotas;
 struct gh_sessions;
+struct gh_traces;
 struct gh_trail;
 struct gh_workers;
 struct gh_pubsub;
@@ -36,6 +38,7 @@ struct gh_front_services {
     struct gh_pubsub *pubsub;
     struct gh_trail *trail;
     struct gh_sessions *sessions;
+    struct gh_traces *traces; /* NULL: nobody reads packets */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *const *loops;
@@ -46,6 +49,7 @@ struct gh_front_services {
     struct gh_session_limits route_limits; /* of those that do */
     struct gh_broker *broker;              /* NULL: no dialect routes */
     uint32_t expiry_max_s;                 /* of a stored session; UINT32_MAX: for ever */
+    struct gh_quotas *quotas;              /* of tenants; NULL: no ceilings */
     size_t sessions_of_device_max;         /* connections of one device at a time */
     int64_t (*utc_ms)(void);
 };
@@ -66,7 +70,4 @@ void gh_front_policies_changed(void *front, int64_t tenant, int64_t registry, ui
 void gh_front_credentials_refused(void *front, int64_t tenant, int64_t registry,
                                   bool (*refused)(void *asked, struct gh_slice credential),
                                   void *asked);
-
-/* Ends the sessions of a device; false when it has none. */
-bool gh_front_kick(struct gh_front *front, uint64_t device);
 #endif

@@ -1,4 +1,3 @@
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
@@ -22,7 +21,7 @@ static void note_refusal(const struct link *link, const struct gh_identity_claim
     const struct gh_front_services *services = &link->port->front->services;
     const char *peer = link->conn != NULL ? gh_conn_peer(link->conn) : "";
     bool known = verdict != NULL && verdict->device != NULL;
-    gh_metric_add(services->metrics, GH_METRIC_connects_refused_total, 1);
+    front_count(link->port->front, GH_TRAIL_REFUSAL, reason);
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s from %s: %s, %s", GH_PRINT(claim->tenant),
            GH_PRINT(claim->registry), GH_PRINT(claim->device), peer, reason, detail);
     gh_trail_note(services->trail,
@@ -89,20 +88,41 @@ static void copy_text(char *to, size_t size, struct gh_slice from)
 
 static uint64_t client_key(const struct link *link)
 {
-    static const uint8_t key[16] = {0};
-    if (link->routed == NULL)
-        return 0;
-    return gh_hash_sip(key, link->routed->connect.client_id) | 1;
+    return link->routed == NULL ? 0 : gh_presence_client_key(link->routed->connect.client_id);
 }
 
 static void leave(struct link *link)
 {
+    if (link->view->quota != NULL)
+        gh_quota_leave(link->view->quota);
     gh_sessions_leave(link->port->front->services.sessions, link->device, link->serial);
     gh_map_remove(&link->port->links, gh_slice(&link->serial, sizeof link->serial));
     link->serial = 0;
 }
 
-/* Takes its place among the sessions; false when there is no memory. */
+struct search {
+    uint64_t client_key;
+    bool found;
+};
+
+static void find_client(void *context, const struct gh_presence *presence)
+{
+    struct search *search = context;
+    search->found |= presence->client_key == search->client_key;
+}
+
+/* Takes a place in the tenant's quota. */
+static bool has_place(struct link *link)
+{
+    struct search same = {client_key(link), false};
+    if (link->view->quota == NULL)
+        return true;
+    gh_sessions_of(link->port->front->services.sessions, link->device, find_client, &same);
+    return gh_quota_enter(link->view->quota, same.found);
+}
+
+/* Takes its place among the sessions; false when there is no memory, and then its place in the
+ * quota is given back. */
 static bool enter(struct link *link, int64_t now_ms)
 {
     const struct gh_front_services *services = &link->port->front->services;
@@ -112,17 +132,23 @@ static bool enter(struct link *link, int64_t now_ms)
                                    .since_ms = now_ms,
                                    .expires_at_ms = link->expires_at_ms,
                                    .dialect = link->dialect->name,
+                                   .transport = gh_conn_is_secure(link->conn) ? "tls" : "plain",
                                    .client_key = client_key(link),
                                    .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(presence.credential, sizeof presence.credential, link->credential);
     if (link->routed != NULL)
         copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
-    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
+    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence)) {
+        if (link->view->quota != NULL)
+            gh_quota_leave(link->view->quota);
         return false;
+    }
     link->serial = presence.serial;
-    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL))
+    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL)) {
+        link_trace_known(link, link->device); /* a reader who came before finds it by order */
         return true;
+    }
     leave(link);
     return false;
 }
@@ -142,8 +168,6 @@ void link_admit(struct link *link, const struct gh_session_admission *admission)
 void link_refuse(struct link *link, enum gh_session_refusal refusal, const char *reason,
                  const char *detail)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    gh_metric_add(services->metrics, GH_METRIC_connects_refused_total, 1);
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s: %s, %s",
            GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name), GH_PRINT(link->device_id),
            reason, detail);
@@ -265,6 +289,8 @@ static void decide(struct link *link, struct task *task)
     const char *why = NULL;
     if (link->conn == NULL || gh_session_ended(link->session))
         return;
+    if (verdict->device != NULL)
+        link_trace_known(link, verdict->device->number);
     if (verdict->reason != GH_IDENTITY_ACCEPTED) {
         note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
                      verdict->detail);
@@ -280,6 +306,11 @@ static void decide(struct link *link, struct task *task)
                     refusal == GH_SESSION_REFUSED_UNAUTHORISED ? "POLICY"
                                                                : gh_session_refusal_name(refusal),
                     why);
+        return;
+    }
+    if (!has_place(link)) {
+        link_refuse(link, GH_SESSION_REFUSED_QUOTA, "TENANT_CONNECTIONS",
+                    "the tenant has as many connections as it may");
         return;
     }
     if (!enter(link, now_ms)) {

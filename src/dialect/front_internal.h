@@ -6,17 +6,20 @@
 #include "base/map.h"
 #include "dialect/front.h"
 #include "io/worker.h"
+#include "observe/trace.h"
 #include "observe/trail.h"
 #include "policy/statement.h"
 #include "pubsub/pubsub.h"
 #include "registry/anchors.h"
 #include "route/broker.h"
+#include "route/quota.h"
 #include "route/sessions.h"
 
 /* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block.
  */
 struct view {
     int64_t registry, tenant;
+    struct gh_quota *quota; /* of the tenant; NULL: no ceilings */
     size_t refs;
     bool reloading;
     struct gh_slice tenant_name, dialect_tenant, name, location, state_topic;
@@ -74,6 +77,7 @@ struct link {
     struct gh_conn *conn; /* NULL once it is closed */
     bool closing;         /* it is being closed and only good for its address */
     bool admitted;
+    bool throttled; /* its input was held for its rate */
     struct gh_session *session;
     const struct gh_dialect *dialect;
     struct view *view;
@@ -91,6 +95,8 @@ struct link {
     size_t sent_count;
     uint64_t token_last;
     struct routed *routed; /* NULL: a dialect that does not route */
+    uint64_t traced;       /* the device whose readers are told its packets; 0: none */
+    char *held;            /* the line of CONNECT, until it is known whose it is */
 };
 
 /* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link
@@ -143,6 +149,17 @@ struct gh_speaker link_speaker(const struct link *link);
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
                struct gh_slice detail);
 void link_end(struct link *link, enum gh_session_end why, const char *detail);
+
+/* --- front_trace.c: who reads the packets of this connection */
+void link_trace_open(struct link *link);
+void link_trace_packet(struct link *link, bool inbound, struct gh_slice bytes);
+/* It is that device's; also asks again whether somebody reads it. */
+void link_trace_known(struct link *link, uint64_t device);
+
+/* --- front_count.c: the counters by reason */
+void front_count_open(struct gh_front *front);
+/* `reason` is static. Kinds without a counter are passed over. */
+void front_count(struct gh_front *front, enum gh_trail_kind kind, const char *reason);
 
 /* --- front_task.c: NULL when there is no memory. task_start frees the task and says false when the
  * queue is full. */

@@ -158,8 +158,31 @@ static void publish_state(struct link *link, const struct gh_mqtt_publish *packe
         link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
 }
 
+/* Over the tenant's rate: QoS 0 is dropped, QoS 1 and 2 are refused, in 3.1.1 by the end of the
+ * connection, after which the device sends the message again. */
+static void refuse_rate(struct link *link, const struct gh_mqtt_publish *packet)
+{
+    static const char reason[] = "TENANT_RATE";
+    const struct gh_front_services *services = &link->port->front->services;
+    gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
+    if (gh_quota_tell(link->view->quota, gh_loop_now_ns(link->port->port.loop)))
+        link_note(link, GH_TRAIL_PUBLISH_DENIED, reason, packet->topic);
+    else
+        front_count(link->port->front, GH_TRAIL_PUBLISH_DENIED, reason);
+    if (packet->qos > 0 && gh_session_version(link->session) == GH_MQTT_V5)
+        gh_session_acknowledge(link->session, packet->packet_id, GH_MQTT_REASON_QUOTA_EXCEEDED,
+                               gh_conn_out(link->conn));
+    else if (packet->qos > 0)
+        link_end(link, GH_SESSION_END_RATE, "the tenant is over its messages per second");
+}
+
 void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
+    if (link->view->quota != NULL &&
+        !gh_quota_message(link->view->quota, gh_loop_now_ns(link->port->port.loop))) {
+        refuse_rate(link, packet);
+        return;
+    }
     struct gh_speaker speaker = link_speaker(link);
     struct gh_operation operation = link->dialect->publish(&speaker, packet);
     gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total, 1);

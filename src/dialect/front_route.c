@@ -475,7 +475,10 @@ uint8_t route_subscribe(struct link *link, const struct gh_mqtt_filters *filters
                                       .identifier = filters->identifier};
     if (!route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
         return GH_MQTT_REASON_NOT_AUTHORISED;
-    return gh_attachment_subscribe(link->routed->attachment, &wanted);
+    uint8_t code = gh_attachment_subscribe(link->routed->attachment, &wanted);
+    if (code == GH_MQTT_REASON_QUOTA_EXCEEDED)
+        link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "SUBSCRIPTIONS_LIMIT", filter->filter);
+    return code;
 }
 
 uint8_t route_unsubscribe(struct link *link, struct gh_slice filter)

@@ -61,9 +61,11 @@ struct view *view_acquire(struct front_port *port, const struct gh_registry *reg
     struct view_block *block = calloc(1, sizeof *block);
     if (block == NULL)
         return NULL;
+    struct gh_quotas *quotas = port->front->services.quotas;
     gh_arena_init(&block->arena, VIEW_ARENA_MAX);
     block->view.refs = 1;
-    if (!fill(block, registry, dialect) ||
+    block->view.quota = quotas != NULL ? gh_quotas_of(quotas, registry->tenant) : NULL;
+    if ((quotas != NULL && block->view.quota == NULL) || !fill(block, registry, dialect) ||
         !gh_map_put(&port->views, key_of(&registry->number), &block->view, NULL)) {
         gh_arena_deinit(&block->arena);
         free(block);

@@ -13,6 +13,7 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_UNKNOWN_REGISTRY] = "UNKNOWN_REGISTRY",
     [GH_IDENTITY_UNKNOWN_DEVICE] = "UNKNOWN_DEVICE",
     [GH_IDENTITY_BLOCKED] = "BLOCKED",
+    [GH_IDENTITY_BANNED] = "BANNED",
     [GH_IDENTITY_MQTT_DISABLED] = "MQTT_DISABLED",
     [GH_IDENTITY_HTTP_DISABLED] = "HTTP_DISABLED",
     [GH_IDENTITY_NO_CREDENTIAL] = "NO_CREDENTIAL",
@@ -414,6 +415,21 @@ static enum gh_identity_reason decide_by_token(struct decision *d)
     return reason;
 }
 
+/* Of a device that has proved who it is: nobody else learns of its ban. */
+static enum gh_identity_reason check_ban(struct decision *d)
+{
+    const struct gh_device *device = d->out->device;
+    char until[GH_TIME_TEXT_MAX];
+
+    if (device->banned_until_ms <= d->now_ms)
+        return GH_IDENTITY_ACCEPTED;
+    d->out->token_expires_at_s = d->out->valid_until_s = 0;
+    return decide(d, GH_IDENTITY_BANNED, "an operator banned the device until %s",
+                  device->banned_until_ms == GH_DEVICE_BANNED_FOR_EVER
+                      ? "the ban is lifted"
+                      : gh_time_print(device->banned_until_ms, until));
+}
+
 enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
                                            const struct gh_identity_claim *claim, int64_t now_ms,
                                            struct gh_arena *arena, struct gh_identity_verdict *out)
@@ -428,7 +444,8 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
     *out = (struct gh_identity_verdict){0};
     if (d.policy.audience.size == 0)
         d.policy.audience = claim->tenant;
-    if (claim->by_certificate)
-        return decide_by_chain(&d);
-    return claim->secret.size > 0 ? decide_secret(&d) : decide_by_token(&d);
+    enum gh_identity_reason reason = claim->by_certificate    ? decide_by_chain(&d)
+                                     : claim->secret.size > 0 ? decide_secret(&d)
+                                                              : decide_by_token(&d);
+    return reason == GH_IDENTITY_ACCEPTED ? check_ban(&d) : reason;
 }

@@ -24,6 +24,8 @@ enum gh_identity_reason {
     GH_IDENTITY_UNKNOWN_REGISTRY,
     GH_IDENTITY_UNKNOWN_DEVICE,
     GH_IDENTITY_BLOCKED,
+    GH_IDENTITY_BANNED, /* by an operator, for a time or until it is lifted; decided last, so that
+                           only the device itself can be told */
     GH_IDENTITY_MQTT_DISABLED,
     GH_IDENTITY_HTTP_DISABLED,
     GH_IDENTITY_NO_CREDENTIAL,      /* the device has none */

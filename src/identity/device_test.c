@@ -405,6 +405,40 @@ static void names(void)
               strlen(gh_identity_reason_name((enum gh_identity_reason)reason)) > 4);
 }
 
+/* Whoever holds the credential is told; a stranger is refused as ever. */
+static void bans(void)
+{
+    static const struct {
+        const char *claim;
+        int64_t until_ms;
+        bool mine;
+        enum gh_identity_reason expected;
+    } rows[] = {
+        {"a ban that lasts", NOW_MS + 1, true, GH_IDENTITY_BANNED},
+        {"a ban until it is lifted", GH_DEVICE_BANNED_FOR_EVER, true, GH_IDENTITY_BANNED},
+        {"a stranger learns of no ban", GH_DEVICE_BANNED_FOR_EVER, false, GH_IDENTITY_SIGNATURE},
+        {"a ban that is over", NOW_MS, true, GH_IDENTITY_ACCEPTED},
+        {"no ban", 0, true, GH_IDENTITY_ACCEPTED},
+    };
+    struct gh_identity_verdict verdict;
+    struct gh_buffer block;
+
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        struct gh_device change = {.banned_until_ms = rows[i].until_ms};
+        gh_buffer_init(&block, TOKEN_MAX);
+        struct gh_identity_claim claim =
+            claim_of("warehouse", "hall-1",
+                     sign(rows[i].mine ? &world.ec : &world.stranger, "demo-project", 0, &block));
+        REQUIRE(rows[i].claim,
+                gh_directory_device_update(world.directory, world.device, GH_DEVICE_BAN, &change,
+                                           &world.arena, NULL, NULL) == GH_OK);
+        CHECK(rows[i].claim, ask(claim, &verdict) == rows[i].expected);
+        CHECK(rows[i].claim,
+              verdict.reason == rows[i].expected && verdict.principal.device == world.device);
+        gh_buffer_deinit(&block);
+    }
+}
+
 static void changes(void)
 {
     struct gh_identity_verdict verdict;
@@ -438,6 +472,7 @@ int main(void)
     judge_secrets();
     tokens_told_apart();
     names();
+    bans();
     changes();
     world_close();
     return check_report();

@@ -163,14 +163,33 @@ static CURLcode perform(CURL *curl)
     return result;
 }
 
-enum gh_error_code gh_http_client_call(struct gh_http_client *client, const char *method,
-                                       const char *url, const char *const *headers,
-                                       struct gh_slice body, struct gh_buffer *answer_body,
-                                       int *status, struct gh_error *error)
+struct following {
+    CURL *curl;
+    bool (*take)(void *context, struct gh_slice piece);
+    void *context;
+    struct gh_buffer *refusal;
+    bool ended;
+};
+
+static size_t on_piece(char *bytes, size_t size, size_t count, void *context)
+{
+    struct following *following = context;
+    struct gh_slice piece = gh_slice(bytes, size * count);
+    long status = 0;
+    curl_easy_getinfo(following->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status / 100 != 2)
+        return gh_buffer_put(following->refusal, piece) ? piece.size : 0;
+    following->ended = !following->take(following->context, piece);
+    return following->ended ? 0 : piece.size;
+}
+
+/* Makes the request that is set up, but for its headers. */
+static enum gh_error_code run(struct gh_http_client *client, const char *method, const char *url,
+                              const char *const *headers, bool ready, CURLcode *result,
+                              struct gh_error *error)
 {
     /* Without "Expect:" libcurl would wait a second for 100 Continue before larger bodies. */
     struct curl_slist *list = curl_slist_append(NULL, "Expect:"), *longer = list;
-    long answered = 0;
 
     /* Nor does a body have the type of a form unless `headers` says so. */
     if (list != NULL)
@@ -179,17 +198,58 @@ enum gh_error_code gh_http_client_call(struct gh_http_client *client, const char
         if ((longer = curl_slist_append(list, headers[i])) != NULL)
             list = longer;
     client->text[0] = '\0';
-    if (longer == NULL || !set_options(client, method, url, body, answer_body) ||
+    if (longer == NULL || !ready ||
         curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, list) != CURLE_OK) {
         curl_slist_free_all(list);
         return gh_error_set(error, GH_ERROR_INVALID, "%s %s: the request cannot be made", method,
                             url);
     }
-    CURLcode result = perform(client->curl);
+    *result = perform(client->curl);
     curl_slist_free_all(list);
-    if (result != CURLE_OK)
-        return gh_error_set(error, code_of(result), "%s %s: %s", method, url,
-                            client->text[0] != '\0' ? client->text : curl_easy_strerror(result));
+    return GH_OK;
+}
+
+static enum gh_error_code fail(struct gh_http_client *client, const char *method, const char *url,
+                               CURLcode result, struct gh_error *error)
+{
+    return gh_error_set(error, code_of(result), "%s %s: %s", method, url,
+                        client->text[0] != '\0' ? client->text : curl_easy_strerror(result));
+}
+
+enum gh_error_code gh_http_client_call(struct gh_http_client *client, const char *method,
+                                       const char *url, const char *const *headers,
+                                       struct gh_slice body, struct gh_buffer *answer_body,
+                                       int *status, struct gh_error *error)
+{
+    CURLcode result = CURLE_OK;
+    long answered = 0;
+    bool ready = set_options(client, method, url, body, answer_body);
+    enum gh_error_code code = run(client, method, url, headers, ready, &result, error);
+
+    if (code != GH_OK || result != CURLE_OK)
+        return code != GH_OK ? code : fail(client, method, url, result, error);
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answered);
+    *status = (int)answered;
+    return GH_OK;
+}
+
+enum gh_error_code gh_http_client_follow(struct gh_http_client *client, const char *url,
+                                         const char *const *headers,
+                                         bool (*take)(void *context, struct gh_slice piece),
+                                         void *context, struct gh_buffer *refusal, int *status,
+                                         struct gh_error *error)
+{
+    struct following following = {client->curl, take, context, refusal, false};
+    CURLcode result = CURLE_OK;
+    long answered = 0;
+    bool ready = set_options(client, "GET", url, (struct gh_slice){0}, refusal) &&
+                 curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, 0L) == CURLE_OK &&
+                 curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_piece) == CURLE_OK &&
+                 curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, (void *)&following) == CURLE_OK;
+    enum gh_error_code code = run(client, "GET", url, headers, ready, &result, error);
+
+    if (code != GH_OK || (result != CURLE_OK && !following.ended))
+        return code != GH_OK ? code : fail(client, "GET", url, result, error);
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answered);
     *status = (int)answered;
     return GH_OK;

@@ -35,4 +35,13 @@ GH_MUST_USE enum gh_error_code gh_http_client_call(struct gh_http_client *client
                                                    const char *const *headers, struct gh_slice body,
                                                    struct gh_buffer *answer_body, int *status,
                                                    struct gh_error *error);
+
+/* GET of an answer that goes on and on (server-sent events): `take` is called with each piece of a
+ * body with status 2xx and ends the call by saying false; the body of any other answer is appended
+ * to `refusal`. There is no time limit but that of connecting. GH_OK when the answer has ended or
+ * `take` has ended it. */
+GH_MUST_USE enum gh_error_code
+gh_http_client_follow(struct gh_http_client *client, const char *url, const char *const *headers,
+                      bool (*take)(void *context, struct gh_slice piece), void *context,
+                      struct gh_buffer *refusal, int *status, struct gh_error *error);
 #endif

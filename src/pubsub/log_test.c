@@ -536,6 +536,30 @@ static void check_retention(void)
     clock_ms = 1000000;
 }
 
+/* Its holder comes after open and goes before close: in between only, something may go. */
+static void check_retention_waits(void)
+{
+    struct gh_error error;
+    struct gh_log_options options = options_for(check_folder(), NULL);
+    options.age_max_ms = 1;
+    options.keeps_unheld = true;
+    for (unsigned round = 0; round < 3; round++) {
+        struct gh_log *log = gh_log_open(&options, &error);
+        REQUIRE("the log opens", log != NULL);
+        if (round == 0)
+            append_many(log, 1, 100, TAG);
+        clock_ms += 2000;
+        settle(log);
+        CHECK("nothing goes while nobody holds anything", gh_log_status(log).first == 1);
+        struct gh_log_hold *hold = gh_log_hold_open(log, "a test", round < 2 ? 1 : 50);
+        settle(log);
+        CHECK("what is held stays", (gh_log_status(log).first == 1) == (round < 2));
+        gh_log_hold_close(hold);
+        gh_log_close(log);
+    }
+    clock_ms = 1000000;
+}
+
 /* What the watcher sees is what was appended, before the appender hears of it. */
 static _Atomic uint64_t watched;
 
@@ -652,6 +676,7 @@ int main(void)
     check_missing_segment();
     check_foreign();
     check_retention();
+    check_retention_waits();
     check_watch();
     for (uint64_t seed = 1; seed <= 20; seed++)
         lose_power(seed);

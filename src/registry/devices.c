@@ -9,7 +9,7 @@ enum { GATEWAY_AUTH_MAX = 3, NUMBER_TRIES_MAX = 3, CREATE_ALL_MAX = 10000 };
 
 enum {
     FIELDS_ALL = GH_DEVICE_BLOCKED | GH_DEVICE_CREDENTIALS | GH_DEVICE_ATTRIBUTES |
-                 GH_DEVICE_LOG_LEVEL | GH_DEVICE_GATEWAY_AUTH,
+                 GH_DEVICE_LOG_LEVEL | GH_DEVICE_GATEWAY_AUTH | GH_DEVICE_BAN,
 };
 
 static uint64_t number_draw(void)
@@ -33,6 +33,8 @@ static enum gh_error_code fields_check(const struct gh_device *device, unsigned 
         (device->gateway_auth < 0 || device->gateway_auth > GATEWAY_AUTH_MAX))
         return gh_error_set(error, GH_ERROR_INVALID, "gateway authentication: %d is none",
                             device->gateway_auth);
+    if ((fields & GH_DEVICE_BAN) && device->banned_until_ms < 0)
+        return gh_error_set(error, GH_ERROR_RANGE, "the end of a ban is before 1970");
     if (fields & GH_DEVICE_ATTRIBUTES)
         return gh_attributes_check(device->attributes, device->attributes_count, error);
     return GH_OK;
@@ -246,14 +248,17 @@ static enum gh_error_code credentials_prepare(struct gh_directory *directory, ui
 }
 
 static void tell_update(struct gh_directory *directory, uint64_t number, unsigned fields,
-                        bool blocked)
+                        const struct gh_device *change)
 {
     if (fields & GH_DEVICE_BLOCKED)
         gh_directory_tell_device(directory, number,
-                                 blocked ? GH_DEVICE_CHANGE_BLOCKED : GH_DEVICE_CHANGE_UNBLOCKED);
+                                 change->blocked ? GH_DEVICE_CHANGE_BLOCKED
+                                                 : GH_DEVICE_CHANGE_UNBLOCKED);
+    if ((fields & GH_DEVICE_BAN) && change->banned_until_ms > gh_time_utc_ms())
+        gh_directory_tell_device(directory, number, GH_DEVICE_CHANGE_BANNED);
     if (fields & GH_DEVICE_CREDENTIALS)
         gh_directory_tell_device(directory, number, GH_DEVICE_CHANGE_CREDENTIALS);
-    if (fields & ~(unsigned)(GH_DEVICE_BLOCKED | GH_DEVICE_CREDENTIALS))
+    if (fields & ~(unsigned)(GH_DEVICE_BLOCKED | GH_DEVICE_CREDENTIALS | GH_DEVICE_BAN))
         gh_directory_tell_device(directory, number, GH_DEVICE_CHANGE_SETTINGS);
 }
 
@@ -275,7 +280,7 @@ enum gh_error_code gh_directory_device_update(struct gh_directory *directory, ui
         code = gh_store_device_update(directory->store, number, fields, change, error);
     if (code != GH_OK)
         return code;
-    tell_update(directory, number, fields, change->blocked);
+    tell_update(directory, number, fields, change);
     if (fields & GH_DEVICE_ATTRIBUTES)
         gh_directory_tell_policies(directory, 0, 0, number);
     return out == NULL ? GH_OK : gh_directory_device_get(directory, number, arena, out, error);

@@ -27,6 +27,7 @@ enum gh_device_change {
     GH_DEVICE_CHANGE_CREDENTIALS, /* one was removed, replaced or given another expiry */
     GH_DEVICE_CHANGE_CONFIG,      /* there is a new config version */
     GH_DEVICE_CHANGE_SETTINGS,    /* log level, attributes or gateway binding */
+    GH_DEVICE_CHANGE_BANNED,      /* banned now */
 };
 
 /* Told after a commit, on the thread that made the change; must not block or call the directory for

@@ -157,6 +157,7 @@ static bool open_ports(struct gh_broker *broker)
         port->loop = broker->options.loops[i];
         gh_map_init(&port->matches);
         gh_buffer_init(&port->kept, SIZE_MAX / 2);
+        gh_buffer_init(&port->key, SIZE_MAX / 2);
     }
     return true;
 }

@@ -178,5 +178,6 @@ void port_close(struct port *port)
     if (port->batch != NULL)
         give_up(port, port->batch);
     gh_buffer_deinit(&port->kept);
+    gh_buffer_deinit(&port->key);
     gh_map_deinit(&port->matches);
 }

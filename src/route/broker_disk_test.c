@@ -88,6 +88,9 @@ static void test_full_disk(void)
     CHECK("is not safe", alice.sync_failed == failed + 1);
     CHECK("nor the next", client_subscribe(&alice, "v", 1) == 1);
     CHECK("is not safe", alice.sync_failed == failed + 2);
+    failed = alice.sync_failed;
+    CHECK("nothing changes", !client_unsubscribe(&alice, "not there"));
+    CHECK("but what changed before is not safe yet", alice.sync_failed == failed + 1);
     CHECK("one is given up", client_unsubscribe(&alice, "u"));
     disk_set(&rig.disk, INT64_MAX / 2, 0, 0);
     CHECK("space again", publish_until(&alice, GH_BROKER_POSTED) == GH_BROKER_POSTED);
@@ -130,6 +133,37 @@ static void test_pass_on_later(void)
         there |= strcmp(alice.seen[i], "t=1 q1") == 0;
     client_unlock(&alice);
     CHECK("the other has it", there);
+    end();
+}
+
+static void run_subscribe_flush(void *context)
+{
+    struct client_subscribe *call = context;
+    client_run_subscribe(call);
+    port_flush(call->client->attachment->port);
+}
+
+/* Of two changes under way the first fails and the second does not: they are written again in their
+ * order. */
+static void test_first_fails(void)
+{
+    struct client_subscribe call = {.client = &alice,
+                                    .filter = {.filter = GH_SLICE("u"), .qos = 1}};
+    begin();
+    rig_open(&rig);
+    CHECK("new", !client_connect(&alice));
+    disk_hold(&rig.disk, true);
+    rig_on(&rig, alice.loop, run_subscribe_flush, &call);
+    disk_await_sync(&rig.disk);
+    call.removes = true;
+    rig_on(&rig, alice.loop, run_subscribe_flush, &call);
+    disk_set(&rig.disk, INT64_MAX / 2, 0, 1);
+    disk_hold(&rig.disk, false);
+    RIG_AWAIT(&rig, "neither is safe", alice.sync_failed + alice.synced == 2);
+    CHECK("neither is safe", alice.sync_failed == 2);
+    CHECK("another", client_subscribe(&alice, "v", 1) == 1);
+    restart("subscribed and unsubscribed again");
+    CHECK("one subscription", gh_broker_status(rig.broker).subscriptions == 1);
     end();
 }
 
@@ -245,6 +279,7 @@ int main(void)
     gh_log_set_level(GH_LOG_ERROR);
     test_full_disk();
     test_pass_on_later();
+    test_first_fails();
     test_stutter();
     test_churn();
     test_rests();

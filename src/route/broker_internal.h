@@ -76,6 +76,8 @@ struct port {
     struct gh_loop *loop;
     struct gh_map matches; /* topic -> struct targets */
     size_t matches_weight;
+    struct gh_buffer
+        key; /* that is looked for in them: 64 KiB on the stack would be wiped each time */
     struct gh_timer sweep; /* forgets the stale ones, which hold sessions */
     struct batch *batch;   /* the open one */
     size_t batches_flying; /* appended, not answered */

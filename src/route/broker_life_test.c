@@ -243,6 +243,111 @@ static void test_will_over_restart(void)
     end();
 }
 
+/* --- exactly once over a restart of the server */
+
+static void restart(void)
+{
+    rig_await_ends(&rig);
+    rig_close(&rig);
+    rig_open(&rig);
+}
+
+struct client_ack {
+    struct client *client;
+    uint64_t token;
+};
+
+static void pubrec_stored(void *context, uint64_t token, bool stored)
+{
+    struct client *client = context;
+    (void)token;
+    client_lock(client);
+    client->stored += stored;
+    client_unlock(client);
+}
+
+/* PUBREC comes, and then the connection ends. */
+static void run_pubrec_only(void *context)
+{
+    const struct client_ack *ack = context;
+    gh_attachment_pubrec(ack->client->attachment, ack->token, pubrec_stored, ack->client);
+}
+
+struct client_taken {
+    struct client *client;
+    size_t count;
+    unsigned sum;
+};
+
+static void run_taken(void *context)
+{
+    struct client_taken *taken = context;
+    const uint16_t *list = gh_attachment_received(taken->client->attachment, &taken->count);
+    taken->sum = 0;
+    for (size_t i = 0; i < taken->count; i++)
+        taken->sum += list[i];
+}
+
+static void test_exactly_once_sending(void)
+{
+    begin();
+    CHECK("new", !client_connect(&alice) && !client_connect(&bob));
+    CHECK("subscribed", client_subscribe(&bob, "t", 2) == 2);
+    bob.keeps = true;
+    CHECK("sent", client_publish(&alice, "t", "1", 2) == GH_BROKER_POSTED);
+    CHECK("sent", client_publish(&alice, "t", "2", 2) == GH_BROKER_POSTED);
+    client_saw(&bob, "both go out", "t=1 q2", "t=2 q2", NULL);
+    uint64_t first = bob.tokens[0], second = bob.tokens[1];
+    rig_settle(&rig);
+    bob.keeps = false;
+    struct client_ack ack = {&bob, first};
+    rig_on(&rig, bob.loop, run_pubrec_only, &ack);
+    RIG_AWAIT(&rig, "its PUBREC is safe", bob.stored == 1);
+    client_detach(&bob, quietly);
+    client_detach(&alice, quietly);
+    restart();
+    bob.keeps = true;
+    CHECK("back", client_connect(&bob));
+    client_saw(&bob, "PUBREL for the one, the other again", "release #1", "t=2 q2 d", NULL);
+    CHECK("with the numbers they had", bob.tokens[0] == first && bob.tokens[1] == second);
+    client_detach(&bob, quietly);
+    bob.keeps = false;
+    CHECK("back", client_connect(&bob));
+    client_saw(&bob, "until it is over", "release #1", "t=2 q2 d", NULL);
+    RIG_AWAIT(&rig, "it is over", gh_broker_status(rig.broker).queued == 0);
+    client_detach(&bob, quietly);
+    restart();
+    CHECK("back", client_connect(&bob));
+    rig_settle(&rig);
+    CHECK("for good", bob.seen_count == 0);
+    end();
+}
+
+static void test_exactly_once_taking(void)
+{
+    struct gh_broker_publish publish = rig_publish("nobody", "x", 2);
+    publish.packet_id = 77;
+    begin();
+    CHECK("new", !client_connect(&alice));
+    CHECK("taken, although nobody subscribes", client_put(&alice, &publish) == GH_BROKER_POSTED);
+    publish.packet_id = 78;
+    CHECK("taken", client_put(&alice, &publish) == GH_BROKER_POSTED);
+    client_detach(&alice, quietly);
+    restart();
+    CHECK("back", client_connect(&alice));
+    struct client_taken taken = {.client = &alice};
+    rig_on(&rig, alice.loop, run_taken, &taken);
+    CHECK("both are known", taken.count == 2 && taken.sum == 77 + 78);
+    rig_on(&rig, alice.loop, client_run_release, &alice);
+    RIG_AWAIT(&rig, "released", alice.synced == 2);
+    client_detach(&alice, quietly);
+    restart();
+    CHECK("back", client_connect(&alice));
+    rig_on(&rig, alice.loop, run_taken, &taken);
+    CHECK("none is", taken.count == 0);
+    end();
+}
+
 /* --- forgotten devices, and what the operator sees */
 
 static void test_forget(void)
@@ -311,6 +416,8 @@ int main(void)
     test_expiry();
     test_wills();
     test_will_over_restart();
+    test_exactly_once_sending();
+    test_exactly_once_taking();
     test_forget();
     test_views();
     return check_report();

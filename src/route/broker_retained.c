@@ -5,9 +5,10 @@
 #include <string.h>
 
 enum {
-    WALK_STEP = 32,       /* messages that one step queues */
-    WALK_LOOKS = 4096,    /* topics that one step looks at */
-    WALK_BACKLOG_MAX = 64 /* messages in the queues at which walks wait */
+    WALK_STEP = 32,        /* messages that one step queues */
+    WALK_LOOKS = 4096,     /* topics that one step looks at */
+    WALK_BACKLOG_MAX = 64, /* messages in the queues at which walks wait */
+    TARGETS_KEPT_BYTES = 512,
 };
 
 static size_t bytes_of(const struct gh_route_message *message)
@@ -67,6 +68,20 @@ bool retained_set(struct space *space, struct gh_route_message *message, uint64_
     return true;
 }
 
+/* A message carries the list of who got it, which can be much larger than itself: what is kept for
+ * long does without. */
+static void trim(struct retained *retained)
+{
+    const struct gh_route_message *message = retained->message;
+    if (message->capacity <= 2 * (message->size - message->targets.size) + TARGETS_KEPT_BYTES)
+        return;
+    struct gh_route_message *copy = gh_route_message_copy(message);
+    if (copy == NULL)
+        return;
+    gh_route_message_unref(retained->message);
+    retained->message = copy;
+}
+
 void retained_located(struct space *space, const struct gh_route_message *message, uint64_t offset,
                       uint32_t position)
 {
@@ -75,6 +90,7 @@ void retained_located(struct space *space, const struct gh_route_message *messag
     if (there != NULL && there->message == message) {
         there->offset = offset;
         there->position = position;
+        trim(there);
     }
     pthread_mutex_unlock(&space->retained_lock);
 }

@@ -178,6 +178,39 @@ static void test_slow_taker(uint8_t qos, uint32_t expiry_s, bool reconnects)
     end();
 }
 
+/* A message that went to many does not keep their list. */
+static void test_trimmed(void)
+{
+    enum { SUBSCRIBERS = 100 };
+    static struct client many[SUBSCRIBERS];
+    static char names[SUBSCRIBERS][16];
+    begin();
+    CHECK("new", !client_connect(&alice));
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        snprintf(names[i], sizeof names[i], "many%zu", i);
+        client_init(&many[i], &rig, names[i], i % RIG_LOOPS);
+        CHECK("new", !client_connect(&many[i]));
+        CHECK("subscribed", client_subscribe(&many[i], "t", 1) == 1);
+    }
+    CHECK("kept", client_retain(&alice, "t", "x", 1) == GH_BROKER_POSTED);
+    for (size_t i = 0; i < SUBSCRIBERS; i++)
+        client_saw(&many[i], "it reaches all", "t=x q1", NULL);
+    struct space *space = space_of(rig.broker, 7);
+    pthread_mutex_lock(&space->retained_lock);
+    const struct retained *there = gh_retained_tree_get(&space->retained, GH_SLICE("t"));
+    bool small = there != NULL && there->offset > 0 && there->message->capacity < 200;
+    pthread_mutex_unlock(&space->retained_lock);
+    CHECK("what is kept is small", small);
+    CHECK("new", !client_connect(&bob));
+    CHECK("subscribed", client_subscribe(&bob, "t", 1) == 1);
+    client_saw(&bob, "and whole", "t=x q1 r", NULL);
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        client_detach(&many[i], quietly);
+        client_deinit(&many[i]);
+    }
+    end();
+}
+
 static void test_unsubscribed_while_walking(void)
 {
     char topic[32];
@@ -207,6 +240,7 @@ int main(void)
     test_slow_taker(1, 60, false);
     test_slow_taker(2, 0, false);
     test_slow_taker(1, 60, true);
+    test_trimmed();
     test_unsubscribed_while_walking();
     return check_report();
 }

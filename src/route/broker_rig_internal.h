@@ -513,6 +513,19 @@ static inline enum gh_broker_posted client_retain(struct client *client, const c
     return client_put(client, &publish);
 }
 
+static inline void client_await_seen(struct client *client, const char *claim, size_t count)
+{
+    int64_t end_ns = gh_time_monotonic_ns() + RIG_PATIENCE_MS * GH_MS_NS;
+    pthread_mutex_lock(&client->rig->lock);
+    while (client->seen_count < count && gh_time_monotonic_ns() < end_ns)
+        rig_tick(client->rig);
+    for (size_t i = 0; client->seen_count < count && i < client->seen_count; i++)
+        fprintf(stderr, "  %s saw [%s]\n", client->name, client->seen[i]);
+    bool enough = client->seen_count >= count;
+    pthread_mutex_unlock(&client->rig->lock);
+    REQUIRE(claim, enough);
+}
+
 /* Waits until exactly these have been seen, in this order, then forgets them. The list ends with
  * NULL. */
 static inline void client_saw(struct client *client, const char *claim, ...)
@@ -524,7 +537,7 @@ static inline void client_saw(struct client *client, const char *claim, ...)
     while (count < GH_COUNT(texts) && (texts[count] = va_arg(list, const char *)) != NULL)
         count++;
     va_end(list);
-    RIG_AWAIT(client->rig, claim, client->seen_count >= count);
+    client_await_seen(client, claim, count);
     client_lock(client);
     bool same = CHECK(claim, client->seen_count == count);
     for (size_t i = 0; i < count; i++)

@@ -438,10 +438,11 @@ static bool remember(struct port *port, struct gh_slice key, struct targets *tar
 
 const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic)
 {
-    uint8_t text[sizeof space->tenant + UINT16_MAX];
-    memcpy(text, &space->tenant, sizeof space->tenant);
-    memcpy(text + sizeof space->tenant, topic.data, topic.size);
-    struct gh_slice key = gh_slice(text, sizeof space->tenant + topic.size);
+    gh_buffer_clear(&port->key);
+    gh_buffer_u64(&port->key, (uint64_t)space->tenant);
+    if (!gh_buffer_put(&port->key, topic))
+        return NULL;
+    struct gh_slice key = gh_buffer_slice(&port->key);
     struct targets *targets = gh_map_get(&port->matches, key);
     if (targets != NULL && is_current(targets))
         return targets;

@@ -1,4 +1,5 @@
 #include "route/sessions.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include <assert.h>
 #include <pthread.h>
@@ -34,6 +35,12 @@ static struct gh_slice key_of(const uint64_t *device)
 static struct shard *shard_of(struct gh_sessions *sessions, uint64_t device)
 {
     return &sessions->shards[device % SHARDS];
+}
+
+uint64_t gh_presence_client_key(struct gh_slice client_id)
+{
+    static const uint8_t key[16] = {0};
+    return gh_hash_sip(key, client_id) | 1;
 }
 
 struct gh_sessions *gh_sessions_open(void)
@@ -80,7 +87,7 @@ static void open_order(struct gh_letter *letter)
 
 /* Sends one order to the session of `entry`; its shard is locked. */
 static bool send_order(const struct entry *entry, enum gh_order_kind kind,
-                       struct gh_command *command, bool traced)
+                       struct gh_command *command)
 {
     struct gh_order *order = calloc(1, sizeof *order);
     if (order == NULL)
@@ -90,8 +97,7 @@ static bool send_order(const struct entry *entry, enum gh_order_kind kind,
                                .kind = kind,
                                .device = entry->presence.device,
                                .serial = entry->presence.serial,
-                               .command = command,
-                               .traced = traced};
+                               .command = command};
     gh_loop_send(entry->port->loop, &order->letter);
     return true;
 }
@@ -149,7 +155,7 @@ bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
     }
     struct entry *before = unlink_client(&entry->next, presence->client_key);
     if (before != NULL)
-        send_order(before, GH_ORDER_TAKEN_OVER, NULL, false);
+        send_order(before, GH_ORDER_TAKEN_OVER, NULL);
     else
         atomic_fetch_add(&sessions->count, 1);
     pthread_mutex_unlock(&shard->lock);
@@ -259,31 +265,19 @@ bool gh_sessions_order(struct gh_sessions *sessions, uint64_t device, enum gh_or
 {
     struct shard *shard = shard_of(sessions, device);
     bool sent = false;
-    assert(kind != GH_ORDER_COMMAND && kind != GH_ORDER_TRACE);
+    assert(kind != GH_ORDER_COMMAND);
     count_epoch(sessions, kind);
     pthread_mutex_lock(&shard->lock);
     for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
          entry = entry->next)
-        sent |= send_order(entry, kind, NULL, false);
-    pthread_mutex_unlock(&shard->lock);
-    return sent;
-}
-
-bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced)
-{
-    struct shard *shard = shard_of(sessions, device);
-    bool sent = false;
-    pthread_mutex_lock(&shard->lock);
-    for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
-         entry = entry->next)
-        sent |= send_order(entry, GH_ORDER_TRACE, NULL, traced);
+        sent |= send_order(entry, kind, NULL);
     pthread_mutex_unlock(&shard->lock);
     return sent;
 }
 
 static void visit_order(void *context, const struct entry *entry)
 {
-    send_order(entry, *(const enum gh_order_kind *)context, NULL, false);
+    send_order(entry, *(const enum gh_order_kind *)context, NULL);
 }
 
 void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
@@ -309,7 +303,7 @@ static void visit_where(void *context, const struct entry *entry)
 {
     const struct where *where = context;
     if (where->wanted(where->context, gh_slice_text(entry->presence.credential)))
-        send_order(entry, where->kind, NULL, false);
+        send_order(entry, where->kind, NULL);
 }
 
 void gh_sessions_order_where(struct gh_sessions *sessions, int64_t tenant, int64_t registry,
@@ -327,7 +321,7 @@ static bool send_command(struct gh_sessions *sessions, struct gh_command *comman
     struct shard *shard = shard_of(sessions, command->device);
     pthread_mutex_lock(&shard->lock);
     const struct entry *entry = gh_map_get(&shard->by_device, key_of(&command->device));
-    bool sent = entry != NULL && send_order(entry, GH_ORDER_COMMAND, command, false);
+    bool sent = entry != NULL && send_order(entry, GH_ORDER_COMMAND, command);
     pthread_mutex_unlock(&shard->lock);
     return sent;
 }

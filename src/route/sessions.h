@@ -23,7 +23,7 @@ struct gh_sessions;
 enum gh_order_kind {
     GH_ORDER_COMMAND,    /* deliver `command` and complete it */
     GH_ORDER_CONFIG,     /* the configuration changed: send the newest */
-    GH_ORDER_TRACE,      /* `traced`: the packets are told from now on, or no more */
+    GH_ORDER_TRACE,      /* somebody began or ended to read its packets */
     GH_ORDER_TAKEN_OVER, /* the rest are reasons to close */
     GH_ORDER_BLOCKED,
     GH_ORDER_DELETED,
@@ -32,6 +32,7 @@ enum gh_order_kind {
     GH_ORDER_POLICY,      /* what it may do has changed: read it again */
     GH_ORDER_KICKED,      /* an operator ends it */
     GH_ORDER_REVOKED,     /* its certificate, or the CA behind it, was revoked */
+    GH_ORDER_BANNED,
 };
 
 struct gh_order {
@@ -40,7 +41,6 @@ struct gh_order {
     enum gh_order_kind kind;
     uint64_t device, serial;
     struct gh_command *command; /* of COMMAND: the receiver completes it */
-    bool traced;                /* of TRACE */
 };
 
 /* A loop that has sessions. The owner keeps it as long as the table. */
@@ -58,12 +58,16 @@ struct gh_presence {
     uint64_t device, serial;
     int64_t registry, tenant;
     int64_t since_ms, expires_at_ms;
-    const char *dialect; /* static */
-    uint64_t client_key; /* of the client id; 0 where a device has one session only */
+    const char *dialect;   /* static */
+    const char *transport; /* "tls" or "plain"; static */
+    uint64_t client_key;   /* of the client id; 0 where a device has one session only */
     char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, cut */
     int version;                         /* of MQTT: 4 or 5 */
     char peer[GH_PRESENCE_PEER_MAX], credential[GH_PRESENCE_CREDENTIAL_MAX];
 };
+
+/* What `client_key` is for a client id. */
+uint64_t gh_presence_client_key(struct gh_slice client_id);
 
 /* NULL when there is no memory. */
 struct gh_sessions *gh_sessions_open(void);
@@ -109,8 +113,6 @@ void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
 void gh_sessions_order_where(struct gh_sessions *sessions, int64_t tenant, int64_t registry,
                              bool (*wanted)(void *context, struct gh_slice credential),
                              void *context, enum gh_order_kind kind);
-/* Tells the device's sessions whether their packets are traced. */
-bool gh_sessions_trace(struct gh_sessions *sessions, uint64_t device, bool traced);
 /* Sends a command to its device's newest session, which completes it; completes it with
  * NOT_CONNECTED at once when there is none. Takes the command. */
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);

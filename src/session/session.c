@@ -66,6 +66,11 @@ bool gh_session_speaks_5(const struct gh_session *session)
     return session->version == GH_MQTT_V5;
 }
 
+bool gh_session_throttled(const struct gh_session *session)
+{
+    return session->hold == GH_SESSION_HOLD_RATE;
+}
+
 void gh_session_trace(struct gh_session *session, bool on)
 {
     session->traced = on;

@@ -19,6 +19,9 @@ enum {
     GH_TOKEN_HASH_BYTES = 32,   /* SHA-256 of a bearer token or session cookie */
 };
 
+/* `banned_until_ms` of a ban that only ends when it is lifted. */
+#define GH_DEVICE_BANNED_FOR_EVER INT64_MAX
+
 struct gh_tenant {
     int64_t number; /* from 1, never reused */
     struct gh_slice name;
@@ -106,7 +109,8 @@ struct gh_device {
     struct gh_slice tenant_name, google_project, registry_name, location; /* read only */
     struct gh_slice id;
     bool blocked;
-    int log_level; /* enum gh_device_log */
+    int64_t banned_until_ms; /* may not connect before; 0: is not banned */
+    int log_level;           /* enum gh_device_log */
     struct gh_credential credentials[GH_DEVICE_CREDENTIALS_MAX];
     size_t credentials_count;
     struct gh_attribute *attributes; /* in the order of their keys */
@@ -158,6 +162,7 @@ enum gh_device_fields {
     GH_DEVICE_ATTRIBUTES = 4,
     GH_DEVICE_LOG_LEVEL = 8,
     GH_DEVICE_GATEWAY_AUTH = 16,
+    GH_DEVICE_BAN = 32, /* banned_until_ms */
 };
 
 struct gh_registry_query {

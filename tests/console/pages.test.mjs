@@ -157,6 +157,51 @@ describe('pages', { skip: missing }, () => {
     await page.getByRole('button', { name: 'Block…' }).waitFor();
   });
 
+  test('a device shows its connections; an operator ends them by keyboard, bans and lifts the ban', async () => {
+    await visit(page, '/devices/demo/warehouse/hall-2-dehumidifier', 'hall-2-dehumidifier');
+    const panel = page.getByRole('region', { name: 'Connections and sessions' });
+    await panel.getByText('1 connected').waitFor();
+    const row = panel.getByRole('row').nth(1);
+    assert.match(await row.innerText(), /127\.0\.0\.1:\d+[^]*MQTT 3\.1\.1, tls/);
+    const since = await row.locator('time').first().getAttribute('datetime');
+    await panel.getByRole('button', { name: 'Disconnect' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction((before) => { // it comes back by itself
+      const time = [...document.querySelectorAll('section[aria-labelledby="connections"] tbody time')][0];
+      return time && time.getAttribute('datetime') !== before;
+    }, since, { timeout: 60_000 });
+    await panel.getByRole('button', { name: 'Ban…' }).focus();
+    await page.keyboard.press('Enter');
+    await panel.getByRole('radio', { name: '10 minutes' }).focus();
+    await page.keyboard.press('ArrowRight');
+    assert.ok(await panel.getByRole('radio', { name: '1 hour' }).isChecked());
+    await panel.getByRole('button', { name: 'Ban hall-2-dehumidifier' }).focus();
+    await page.keyboard.press('Enter');
+    await panel.getByText('banned', { exact: true }).waitFor();
+    await panel.getByText('No connection, and no session is kept.').waitFor();
+    await page.getByText(/banned it, for 3600 s/).waitFor();
+    await panel.getByRole('button', { name: 'Lift the ban' }).click();
+    await panel.getByRole('button', { name: 'Ban…' }).waitFor();
+  });
+
+  test('the connections of the tenant are listed, chosen by state, and lead to their devices', async () => {
+    await visit(page, '/connections', 'Connections');
+    await page.getByRole('row').nth(1).waitFor();
+    assert.ok(await page.getByRole('row').count() > 20);
+    await page.getByRole('radio', { name: 'All' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForURL(/state=connected/);
+    await page.getByRole('row').nth(1).waitFor();
+    await page.getByRole('radio', { name: 'Away' }).check();
+    await page.getByText('No connection fits.').waitFor();
+    await page.getByRole('radio', { name: 'All' }).check();
+    const link = page.getByRole('row').nth(1).getByRole('link');
+    const device = await link.innerText();
+    await link.focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: device }).waitFor();
+  });
+
   test('an unknown device that knocks appears among the refusals by itself, with what to do', async () => {
     await visit(page, '/refusals', 'Refusals');
     const stranger = `stranger-${Date.now()}`;
@@ -224,6 +269,7 @@ describe('pages', { skip: missing }, () => {
     const answers = {
       '**/api/v1/zones': ['/', 'Warehouse', '{"zones":[]}', 'gatehouse up --demo warehouse'],
       '**/api/v1/devices?*': ['/devices', 'Devices', '{"devices":[],"total":0}', 'gatehouse device create'],
+      '**/api/v1/tenants/*/connections?*': ['/connections', 'Connections', '{"connections":[]}', 'Nobody is connected.'],
       '**/api/v1/refusals?*': ['/refusals', 'Refusals', '{"entries":[]}', 'Nobody has been refused.'],
     };
     for (const [pattern, [path, heading, body, lesson]] of Object.entries(answers)) {

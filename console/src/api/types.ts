@@ -50,6 +50,45 @@ export interface Connection {
   expires_at: string | null;
 }
 
+/** A connection that is there, or a session that is kept for a client that is away. */
+export interface LiveConnection {
+  tenant: string;
+  registry: string;
+  device: string;
+  client_id: string;
+  state: 'connected' | 'offline';
+  address?: string;
+  since?: string | null;
+  mqtt?: string;
+  dialect?: string;
+  transport?: string;
+  credential?: string;
+  expires_at?: string | null;
+  // Only where the dialect has MQTT's own sessions:
+  stored?: boolean;
+  session_expiry_s?: number | null;
+  away_since?: string | null;
+  subscriptions_count?: number;
+  subscriptions?: Subscription[];
+  queued?: number;
+  queued_bytes?: number;
+  in_flight?: number;
+  dropped?: number;
+}
+
+export interface Subscription {
+  filter: string;
+  qos: number;
+  no_local?: boolean;
+  retain_as_published?: boolean;
+  identifier?: number;
+}
+
+export interface ConnectionPage {
+  connections: LiveConnection[];
+  next_page_token?: string | null;
+}
+
 export interface Refusal {
   at: string;
   reason: string;
@@ -73,6 +112,7 @@ export interface DeviceName {
 export interface Device extends DeviceName {
   number: string;
   blocked: boolean;
+  ban: { until: string | null } | null; // until null: until it is lifted
   attributes: Record<string, string>;
   credentials: Credential[];
   connection: Connection;

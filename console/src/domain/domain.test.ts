@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { LogEntry, TelemetryRecord } from '../api/types';
 import { diffLines, payloadText, readJson, toBase64 } from './payload';
-import { explain, KNOWN_REASONS, reasonTitle } from './reasons';
+import { deed, explain, KNOWN_REASONS, reasonTitle } from './reasons';
+import { may } from './rights';
 import { devicePath, hallPath, routeOf } from './route';
 import { appendRecord, hasSiteTime, joined, numbersOf, seriesOf, summary } from './series';
 import { availability, byReason, marksOf, spansOf } from './timeline';
@@ -20,6 +21,17 @@ test('every reason is explained with a remedy, and its words are unique', () => 
     titles.add(found.title);
   }
   assert.equal(titles.size, KNOWN_REASONS.length);
+});
+
+test('a deed is a sentence, with what was said beside the name behind it', () => {
+  assert.equal(deed('KICKED', 'admin'), 'admin disconnected it');
+  assert.equal(deed('BANNED', 'admin, for 600 s'), 'admin banned it, for 600 s');
+  assert.equal(deed('SOMETHING_NEW', null), 'An operator something new');
+});
+
+test('only who may is offered a button', () => {
+  assert.ok(may('operator', 'ban') && may('device-controller', 'kick'));
+  assert.ok(!may('device-controller', 'ban') && !may('viewer', 'kick') && !may(undefined, 'kick'));
 });
 
 test('an expired token points to the clock', () => assert.match(explain('TOKEN_EXPIRED')?.remedy ?? '', /clock/));
@@ -101,7 +113,7 @@ test('reasons are counted', () => {
   ]);
 });
 
-for (const path of ['/', '/devices', '/refusals', '/system']) {
+for (const path of ['/', '/devices', '/connections', '/refusals', '/system']) {
   test(`${path} is a page`, () => assert.notEqual(routeOf(path).page, 'unknown'));
 }
 for (const path of ['/nothing', '/devices/a', '/devices/a/b/c/nothing', '/devices/%E0%A4%A/b/c', '/halls/demo']) {

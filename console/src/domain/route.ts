@@ -16,6 +16,7 @@ export type Route =
   | { page: 'warehouse' }
   | { page: 'hall'; tenant: string; zone: string }
   | { page: 'devices' }
+  | { page: 'connections' }
   | { page: 'device'; name: DeviceName; tab: DeviceTab }
   | { page: 'refusals' }
   | { page: 'system' }
@@ -32,6 +33,7 @@ export function routeOf(path: string): Route {
     const tab = DEVICE_TABS.find((item) => item.tab === (d ?? 'overview'))?.tab;
     if (tab) return { page: 'device', name: { tenant: a, registry: b, id: c }, tab };
   }
+  if (head === 'connections' && parts.length === 1) return { page: 'connections' };
   if (head === 'refusals' && parts.length === 1) return { page: 'refusals' };
   if (head === 'system' && parts.length === 1) return { page: 'system' };
   return { page: 'unknown' };
@@ -57,7 +59,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', refusals: 'Refusals', system: 'System', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', system: 'System', unknown: 'Not found' }[
     route.page
   ];
 }

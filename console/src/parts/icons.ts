@@ -4,6 +4,7 @@ export const ICONS = {
   gate: 'M4 21V11a8 8 0 0 1 16 0v10M9.5 21v-8m5 8v-8M2 21h20',
   warehouse: 'M3 21V9l9-5 9 5v12M7 21v-8h10v8M7 17h10',
   devices: 'M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01',
+  connections: 'M9 12h6M8 8H6a4 4 0 0 0 0 8h2M16 8h2a4 4 0 0 1 0 8h-2',
   refusals: 'M12 3l8 3v6c0 4.5-3.2 7.8-8 9-4.800-1.200-8-4.500-8-9V6zM9 9.500l6 6m0-6l-6 6',
   system: 'M3 12h4l3-8 4 16 3-8h4',
   good: 'M4 12.500l5 5L20 6.500',

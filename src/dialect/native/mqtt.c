@@ -70,6 +70,7 @@ static void renew(const struct gh_speaker *speaker, struct gh_slice data,
 static enum gh_session_refusal refusal(enum gh_identity_reason reason)
 {
     return reason == GH_IDENTITY_UNAVAILABLE ? GH_SESSION_REFUSED_UNAVAILABLE
+           : reason == GH_IDENTITY_BANNED    ? GH_SESSION_REFUSED_BANNED
                                              : GH_SESSION_REFUSED_CREDENTIALS;
 }
 

@@ -30,7 +30,7 @@ enum {
 #define SELECT                                                                                     \
     "SELECT d.number, d.registry, d.tenant, t.name, t.google_project, r.name, r.location, d.id, "  \
     "d.blocked, "                                                                                  \
-    "d.log_level, d.is_gateway, d.gateway_auth, d.created_at_ms, "                                 \
+    "d.banned_until_ms, d.log_level, d.is_gateway, d.gateway_auth, d.created_at_ms, "              \
     "a.heartbeat_ms, a.event_ms, a.state_ms, a.config_ack_ms, a.config_send_ms, a.error_ms, "      \
     "a.error_code, "                                                                               \
     "a.error_message, c.version, c.updated_at_ms, c.acknowledged_at_ms, CASE WHEN ?1 & 4 THEN "    \
@@ -60,7 +60,8 @@ static const char *const sql[] = {
     [DEVICE_UPDATE] =
         "UPDATE devices SET blocked = CASE WHEN ?2 & 1 THEN ?3 ELSE blocked END, "
         "log_level = CASE WHEN ?2 & 8 THEN ?4 ELSE log_level END, "
-        "gateway_auth = CASE WHEN ?2 & 16 THEN ?5 ELSE gateway_auth END WHERE number = ?1",
+        "gateway_auth = CASE WHEN ?2 & 16 THEN ?5 ELSE gateway_auth END, "
+        "banned_until_ms = CASE WHEN ?2 & 32 THEN ?6 ELSE banned_until_ms END WHERE number = ?1",
     [DEVICE_DELETE] = "DELETE FROM devices WHERE number = ?1",
     [DEVICE_RETIRE] = "INSERT INTO retired(number) VALUES(?1)",
     [DEVICE_BLOCKS_CLEAR] = "DELETE FROM blocks WHERE device = ?1",
@@ -86,7 +87,8 @@ static const char *const sql[] = {
 };
 
 static_assert(GH_DEVICE_PART_CONFIG == 4 && GH_DEVICE_PART_STATE == 8, "the bits in SELECT");
-static_assert(GH_DEVICE_BLOCKED == 1 && GH_DEVICE_LOG_LEVEL == 8 && GH_DEVICE_GATEWAY_AUTH == 16,
+static_assert(GH_DEVICE_BLOCKED == 1 && GH_DEVICE_LOG_LEVEL == 8 && GH_DEVICE_GATEWAY_AUTH == 16 &&
+                  GH_DEVICE_BAN == 32,
               "the bits in DEVICE_UPDATE");
 
 /* A statement with a device's number alone. */
@@ -228,6 +230,7 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_device 
     row->location = gh_sql_text(q, arena);
     row->id = gh_sql_text(q, arena);
     row->blocked = gh_sql_bool(q);
+    row->banned_until_ms = gh_sql_int(q);
     row->log_level = (int)gh_sql_int(q);
     row->is_gateway = gh_sql_bool(q);
     row->gateway_auth = (int)gh_sql_int(q);
@@ -357,6 +360,7 @@ static enum gh_error_code update(struct gh_link *link, uint64_t number, unsigned
     gh_sql_put_int(&q, change->blocked);
     gh_sql_put_int(&q, change->log_level);
     gh_sql_put_int(&q, change->gateway_auth);
+    gh_sql_put_int(&q, change->banned_until_ms);
     enum gh_error_code code = gh_sql_run(&q, &changed, error);
     if (code == GH_OK && changed == 0)
         code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such device");

@@ -325,6 +325,8 @@ static void comes_from_version_1(void)
                             "DROP TABLE enrolments; DROP TABLE issued; DROP TABLE revocations; "
                             "DROP TABLE anchors",
                             &error) == GH_OK &&
+                gh_link_run(&store->writer, "ALTER TABLE devices DROP COLUMN banned_until_ms",
+                            &error) == GH_OK &&
                 gh_link_run(&store->writer, "PRAGMA user_version=1", &error) == GH_OK);
     gh_store_close(store);
 
@@ -334,7 +336,7 @@ static void comes_from_version_1(void)
           gh_store_tenant_find(store, GH_SLICE("old"), &arena, &got, &error) == GH_OK &&
               got.number == tenant.number);
     CHECK("its device is there", gh_store_device_get(store, 7, &arena, &found, &error) == GH_OK &&
-                                     found.credentials_count == 1 &&
+                                     found.credentials_count == 1 && found.banned_until_ms == 0 &&
                                      gh_slice_equal(found.credentials[0].pem, GH_SLICE("PEM")));
     struct gh_policy_row row = {.tenant = tenant.number,
                                 .name = GH_SLICE("p"),

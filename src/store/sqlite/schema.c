@@ -210,7 +210,10 @@ static const char policies_2[] =
     "CREATE UNIQUE INDEX attachments_of_device ON policy_attachments(device, policy) "
     "  WHERE device IS NOT NULL;";
 
-static const char trust_3[] =
+static const char bans_3[] =
+    "ALTER TABLE devices ADD COLUMN banned_until_ms INTEGER NOT NULL DEFAULT 0;";
+
+static const char trust_4[] =
     /* CAs whose certificates prove devices; without a registry the tenant's own issuing CA. */
     "CREATE TABLE anchors("
     "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -261,10 +264,10 @@ static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, trust_3},
+    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, bans_3}, {4, trust_4},
 };
 
-enum { VERSION = 3 }; /* of the last row */
+enum { VERSION = 4 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
