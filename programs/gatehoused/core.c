@@ -52,7 +52,7 @@ enum {
 
 struct core {
     const struct config *config;
-    int keys;
+    struct keys_line keys;
     struct gh_metrics metrics;
     struct gh_store *store;
     struct gh_device_passwords *passwords;
@@ -348,7 +348,7 @@ static bool make_tls(struct core *core, struct gh_tls_context **out)
     snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
     if (key != NULL && gh_private_key_print(key, &key_pem) &&
         gh_private_key_print_public(key, &public_pem) &&
-        keys_certify(core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
+        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
         file_read(path, PEM_MAX, &chain, &core->error) == GH_OK) {
         *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
         made = *out != NULL;
@@ -646,7 +646,7 @@ int core_run(const struct config *config, int keys, int ready)
     char line[GH_ERROR_LINE_MAX];
     sigset_t stop;
     core.config = config;
-    core.keys = keys;
+    keys_line_init(&core.keys, keys);
     prctl(PR_SET_NAME, "gatehoused:core");
     prctl(PR_SET_DUMPABLE, 0);
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
@@ -666,5 +666,6 @@ int core_run(const struct config *config, int keys, int ready)
         gh_log(GH_LOG_ERROR, "core", "%s", gh_error_line(&core.error, line));
     }
     core_close(&core);
+    keys_line_deinit(&core.keys);
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }

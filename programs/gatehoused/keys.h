@@ -1,20 +1,50 @@
-/* The `keys` process: holds the key of the built-in authority and nothing else. It reads
- * DIR/keys/ca.key at start, has no network and opens no file afterwards. The `core` process, which
- * reads hostile bytes, makes a short-lived key of its own at start and has it certified here, over
- * a socket pair of whole messages: request   u8 1, text32 public key PEM answer    u8 0, text32
- * certificate PEM     or     u8 1, text32 what is wrong Which names stand in the certificate is
- * decided by this process's configuration, never by the request. */
+/* The `keys` process: holds the keys that outlive a start and nothing else. It reads them from the
+ * data folder at start and has no network. The `core` process, which reads hostile bytes, asks it
+ * over a socket pair of whole messages:
+ *
+ *     request   u32 number, u8 kind (enum keys_kind), the kind's own fields
+ *     answer    the same u32 number, u16 code (enum gh_error_code, 0: done), then the kind's
+ *               answer or, when refused, the text that says why
+ *
+ * Each kind of request is one row of the table in keys.c with its own file for what it does
+ * (keys_internal.h); the asking side of a kind is a function here over keys_ask. What a request may
+ * have done is decided by this process's configuration, never by the request. */
 #ifndef GATEHOUSED_KEYS_H
 #define GATEHOUSED_KEYS_H
 
 #include "base/buffer.h"
 #include "programs/gatehoused/config.h"
+#include <pthread.h>
+
+enum keys_kind {
+    KEYS_CERTIFY = 1, /* text32 public key PEM -> certificate PEM */
+    KEYS_KINDS,
+};
+
+enum { KEYS_MESSAGE_MAX = 32 * 1024, KEYS_ANSWER_MS_MAX = 10000 };
 
 /* The body of the process: serves until the other end closes. Returns the exit code. */
 int keys_run(const struct config *config, int socket);
 
-/* Asks for a certificate over `public_key_pem`; appends its PEM. Blocks, at most 10 s. */
-GH_MUST_USE enum gh_error_code keys_certify(int socket, struct gh_slice public_key_pem,
+/* The asking end. One question is on its way at a time; others wait. Threads: any, but no loop, as
+ * a question blocks for the time of its answer, at most KEYS_ANSWER_MS_MAX. */
+struct keys_line {
+    int socket;
+    uint32_t number; /* of the last question, so that an answer that came too late is known */
+    pthread_mutex_t lock;
+};
+void keys_line_init(struct keys_line *line, int socket);
+void keys_line_deinit(struct keys_line *line); /* the socket stays the caller's */
+
+/* Sends a question and appends the answer to `out`. A refusal comes back with its own code and
+ * text; TIMEOUT and UNAVAILABLE when there is no answer. The message's copy here is wiped. */
+GH_MUST_USE enum gh_error_code keys_ask(struct keys_line *line, enum keys_kind kind,
+                                        struct gh_slice fields, struct gh_buffer *out,
+                                        struct gh_error *error);
+
+/* Asks for a certificate over `public_key_pem`; appends its PEM. Which names stand in it is
+ * configuration. */
+GH_MUST_USE enum gh_error_code keys_certify(struct keys_line *line, struct gh_slice public_key_pem,
                                             struct gh_buffer *certificate_pem,
                                             struct gh_error *error);
 
