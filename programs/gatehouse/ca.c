@@ -2,6 +2,8 @@
 #include "programs/gatehouse/cli.h"
 #include "wire/base64.h"
 #include "wire/json.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* {"pem": the file of the second argument}; NULL with cli->error set. */
@@ -62,4 +64,45 @@ int run_certificate_revoke(struct cli *cli)
     if (reason != NULL)
         json_object_set_new(body, "reason", json_string(reason));
     return cli_call(cli, body);
+}
+
+/* The certificate and the CA that issued it, as one file. */
+static bool write_chain(struct cli *cli, const char *path, const json_t *answer)
+{
+    const char *leaf = json_string_value(json_object_get(answer, "pem")),
+               *ca = json_string_value(json_object_get(answer, "ca_pem"));
+    const char *text =
+        gh_arena_print(&cli->arena, "%s%s", leaf != NULL ? leaf : "", ca != NULL ? ca : "");
+    return text != NULL && file_write(cli, path, gh_slice_text(text), 0644);
+}
+
+int run_certificate_issue(struct cli *cli)
+{
+    const char *days = cli_option(cli, "days"), *out = cli_option(cli, "out");
+    json_t *answer = NULL, *body = pem_body(cli);
+    if (body == NULL)
+        return cli_fail(cli);
+    if (days != NULL)
+        json_object_set_new(body, "days", json_integer(atoi(days)));
+    struct client *client = client_open(cli);
+    bool good = client != NULL && client_call(client, "POST", cli_path(cli), body, &answer);
+    if (good && out != NULL)
+        good = write_chain(cli, out, answer);
+    if (good)
+        output_answer(cli, answer);
+    if (good && out == NULL && cli_option(cli, "json") == NULL)
+        fputs(json_string_value(json_object_get(answer, "pem")), stdout);
+    json_decref(answer);
+    json_decref(body);
+    client_close(client);
+    return good ? EXIT_SUCCESS : cli_fail(cli);
+}
+
+int run_device_enrol(struct cli *cli)
+{
+    const char *ttl = cli_option(cli, "ttl");
+    long ttl_s = cli_seconds(ttl != NULL ? ttl : "1h");
+    if (ttl_s == 0)
+        return cli_usage(cli, "--ttl is a number with s, m, h or d behind it");
+    return cli_call(cli, json_pack("{s:I}", "ttl_s", (json_int_t)ttl_s));
 }

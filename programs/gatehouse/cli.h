@@ -116,6 +116,8 @@ int run_ca_file(struct cli *cli);
 int run_ca_enable(struct cli *cli); /* enable and disable */
 int run_ca_crl(struct cli *cli);
 int run_certificate_revoke(struct cli *cli);
+int run_certificate_issue(struct cli *cli);
+int run_device_enrol(struct cli *cli);
 int run_init(struct cli *cli);       /* init.c */
 int run_up(struct cli *cli);         /* up.c */
 int run_completion(struct cli *cli); /* completion.c */

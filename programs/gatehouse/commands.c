@@ -34,6 +34,8 @@ const struct cli_command cli_commands[] = {
     {"tenant", "relax", "TENANT FILTER…", CLI_ANY_ARGUMENTS, "… none!",
      "acknowledge messages on these topics before they are safe; --none: on no topic, the default",
      run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
+    {"tenant", "ca", "TENANT", 1, "…", "the tenant's own CA for devices", run_call, "GET",
+     TENANT "/ca", NULL, "id subject state not_before not_after pem"},
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 
@@ -73,6 +75,13 @@ const struct cli_command cli_commands[] = {
     {"ca", "revoked", "TENANT/REGISTRY/CA", 1, "… limit",
      "the certificates that were revoked under a CA", run_call, "GET", CA "/revocations",
      "revocations", "serial reason revoked_at"},
+    {"certificate", "issue", "TENANT/REGISTRY/DEVICE FILE", 2, "… days out",
+     "issue a certificate over the key of a request or public key; --out writes it with its CA",
+     run_certificate_issue, "POST", DEVICE "/certificates", NULL,
+     "serial device not_before not_after"},
+    {"certificate", "list", "TENANT/REGISTRY/DEVICE", 1, "… limit",
+     "the certificates that were issued to a device", run_call, "GET", DEVICE "/certificates",
+     "certificates", "serial not_before not_after revoked_at"},
     {"certificate", "revoke", "TENANT/REGISTRY/CA SERIAL", 2, "… reason",
      "revoke a certificate under a CA; its sessions end at once", run_certificate_revoke, "POST",
      CA "/revocations", NULL, "serial reason"},
@@ -93,6 +102,9 @@ const struct cli_command cli_commands[] = {
      "connection.expires_at credentials attributes last_event_at last_state_at last_heartbeat_at "
      "last_refusal "
      "config state created_at"},
+    {"device", "enrol", "TENANT/REGISTRY/DEVICE", 1, "… ttl",
+     "make a token with which the device fetches its certificate (EST), once", run_device_enrol,
+     "POST", DEVICE "/enrolment", NULL, "token user_name expires_at"},
     {"device", "delete", "TENANT/REGISTRY/DEVICE", 1, "…",
      "delete a device; it is disconnected at once", run_call, "DELETE", DEVICE, NULL, ""},
     {"device", "block", "TENANT/REGISTRY/DEVICE", 1, "…",

@@ -62,6 +62,7 @@ struct core {
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
     struct gh_operators *operators;
+    struct gh_issuing *issuing;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
@@ -251,6 +252,22 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
     return true;
 }
 
+/* The CA for devices: its keys are in the keys process, its root's certificate is DIR/ca.crt. */
+static bool open_issuing(struct core *core)
+{
+    char path[PATH_MAX];
+    struct gh_buffer root;
+    struct gh_issuing_signer signer = keys_issuing_signer(&core->keys);
+    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
+    gh_buffer_init(&root, PEM_MAX);
+    if (file_read(path, PEM_MAX, &root, &core->error) == GH_OK &&
+        (core->issuing = gh_issuing_open(core->directory, core->store, &signer,
+                                         gh_buffer_slice(&root))) == NULL)
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuing CA");
+    gh_buffer_deinit(&root);
+    return core->issuing != NULL;
+}
+
 static bool open_faces(struct core *core)
 {
     core->sessions = gh_sessions_open();
@@ -259,6 +276,8 @@ static bool open_faces(struct core *core)
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
+    if (!open_issuing(core))
+        return false;
     struct gh_front_services front = {.directory = core->directory,
                                       .pubsub = core->pubsub,
                                       .trail = core->trail,
@@ -287,6 +306,7 @@ static bool open_faces(struct core *core)
                                   .broker = core->broker,
                                   .traces = core->traces,
                                   .quotas = core->quotas,
+                                  .issuing = core->issuing,
                                   .workers = core->workers,
                                   .metrics = &core->metrics,
                                   .loop = core->loops[0],
@@ -545,6 +565,7 @@ static void core_close(struct core *core)
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
+    gh_issuing_close(core->issuing);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);
     gh_sessions_close(core->sessions);

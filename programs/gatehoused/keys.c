@@ -16,6 +16,9 @@ static const struct {
     keys_handler *handle;
 } kinds[KEYS_KINDS] = {
     [KEYS_CERTIFY] = {"certify", keys_handle_certify},
+    [KEYS_ISSUER_CREATE] = {"make an issuing CA", keys_handle_issuer_create},
+    [KEYS_ISSUE] = {"issue", keys_handle_issue},
+    [KEYS_CRL] = {"revocation list", keys_handle_crl},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */

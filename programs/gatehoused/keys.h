@@ -13,11 +13,20 @@
 #define GATEHOUSED_KEYS_H
 
 #include "base/buffer.h"
+#include "identity/issuing.h"
 #include "programs/gatehoused/config.h"
 #include <pthread.h>
 
 enum keys_kind {
     KEYS_CERTIFY = 1, /* text32 public key PEM -> certificate PEM */
+    /* text32 name -> text32 certificate PEM, text32 sealed key, of a new issuing CA. The kinds that
+     * use it begin with these two. */
+    KEYS_ISSUER_CREATE,
+    /* text32 common name, text32 URI, text32 public key PEM, u64 from, u64 to (seconds) ->
+     * certificate PEM */
+    KEYS_ISSUE,
+    /* u64 number, u64 from, u64 to, then for each text16 serial, u8 reason, u64 at -> CRL, DER */
+    KEYS_CRL,
     KEYS_KINDS,
 };
 
@@ -47,6 +56,9 @@ GH_MUST_USE enum gh_error_code keys_ask(struct keys_line *line, enum keys_kind k
 GH_MUST_USE enum gh_error_code keys_certify(struct keys_line *line, struct gh_slice public_key_pem,
                                             struct gh_buffer *certificate_pem,
                                             struct gh_error *error);
+
+/* The issuing CAs, for gh_issuing_open; `line` outlives it. */
+struct gh_issuing_signer keys_issuing_signer(struct keys_line *line);
 
 /* Reads a whole file of at most `size_max` bytes, appended to `out`. */
 GH_MUST_USE enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

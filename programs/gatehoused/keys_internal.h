@@ -24,4 +24,7 @@ typedef enum gh_error_code keys_handler(struct keys *keys, struct gh_cursor *at,
 GH_MUST_USE bool keys_authority_open(struct keys *keys, struct gh_error *error);
 void keys_authority_close(struct keys *keys);
 keys_handler keys_handle_certify;
+
+/* --- keys_issuer.c */
+keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl;
 #endif

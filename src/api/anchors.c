@@ -32,7 +32,7 @@ static void add_details(json_t *out, struct gh_slice pem)
     gh_certificate_close(certificate);
 }
 
-static json_t *anchor_to_json(const struct gh_anchor *anchor)
+json_t *anchor_to_json(const struct gh_anchor *anchor)
 {
     json_t *out = json_pack(
         "{s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "id", json_slice(anchor->id),

@@ -21,6 +21,7 @@ struct route {
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
 #define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
 #define CAS REGISTRY "/cas"
+#define EST "/.well-known/est/"
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define P(name) GH_PERMISSION_##name
 
@@ -46,6 +47,21 @@ static const struct route routes[] = {
     {"GET", REGISTRY "/devices", api_device_list, P(DEVICES_LIST), TENANT},
     {"POST", REGISTRY "/devices", api_device_create, P(DEVICES_CREATE), TENANT | BODY},
     {"POST", REGISTRY "/import", api_device_import, P(DEVICES_CREATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/ca", api_tenant_ca, P(TENANTS_GET), TENANT},
+    {"POST", DEVICE "/certificates", api_certificate_issue, P(DEVICES_UPDATE), TENANT | BODY},
+    {"GET", DEVICE "/certificates", api_certificate_list, P(DEVICES_GET), TENANT},
+    {"POST", DEVICE "/enrolment", api_enrolment, P(DEVICES_UPDATE), TENANT | BODY},
+    /* For devices; who they are is their token's or their certificate's to say. */
+    {"GET", EST "cacerts", api_est_cacerts, 0, OPEN},
+    {"GET", EST "csrattrs", api_est_csrattrs, 0, OPEN},
+    {"POST", EST "simpleenroll", api_est_enroll, 0, OPEN},
+    {"POST", EST "simplereenroll", api_est_reenroll, 0, OPEN},
+    {"GET", EST "{t}/cacerts", api_est_cacerts, 0, OPEN},
+    {"GET", EST "{t}/csrattrs", api_est_csrattrs, 0, OPEN},
+    {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN},
+    {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN},
+    {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
+    {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
     {"GET", CAS, api_ca_list, P(REGISTRIES_GET), TENANT},
     {"POST", CAS, api_ca_add, P(REGISTRIES_UPDATE), TENANT | BODY},
     {"GET", CAS "/{a}", api_ca_get, P(REGISTRIES_GET), TENANT},
@@ -323,6 +339,8 @@ void gh_api_http(void *context, struct gh_exchange *exchange)
         if (services->guests[i].http(services->guests[i].context, exchange))
             return;
     bool is_api = gh_slice_starts(request->path, GH_SLICE("/api/")) ||
+                  gh_slice_starts(request->path, GH_SLICE(EST)) ||
+                  gh_slice_starts(request->path, GH_SLICE("/pki/")) ||
                   gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
                   gh_slice_equal(request->path, GH_SLICE("/metrics"));
     if (is_api && !gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json")))

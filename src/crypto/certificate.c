@@ -194,6 +194,26 @@ bool gh_certificate_has_name(const struct gh_certificate *certificate, struct gh
     return has;
 }
 
+bool gh_certificate_print_uri(const struct gh_certificate *certificate, struct gh_slice begin,
+                              struct gh_buffer *out)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate->native, NID_subject_alt_name, NULL, NULL);
+    bool found = false, put = false;
+    for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+        int kind;
+        const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        if (kind != GEN_URI)
+            continue;
+        struct gh_slice uri =
+            gh_slice(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+        found = gh_slice_starts(uri, begin);
+        put = found && gh_buffer_put(out, uri);
+    }
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+    return put;
+}
+
 static int write_pem(BIO *bio, const void *native)
 {
     return PEM_write_bio_X509(bio, native);

@@ -40,6 +40,9 @@ GH_MUST_USE bool gh_certificate_print_common_name(const struct gh_certificate *c
 /* Whether `name` is among its alternative names, as a host name or a URI, byte for byte. */
 GH_MUST_USE bool gh_certificate_has_name(const struct gh_certificate *certificate,
                                          struct gh_slice name);
+/* Appends the first of its alternative names that is a URI and begins so; false without one. */
+GH_MUST_USE bool gh_certificate_print_uri(const struct gh_certificate *certificate,
+                                          struct gh_slice begin, struct gh_buffer *out);
 /* Appends it as PEM. */
 GH_MUST_USE bool gh_certificate_print(const struct gh_certificate *certificate,
                                       struct gh_buffer *out);

@@ -75,12 +75,13 @@ static enum gh_chain_reason refused(X509_STORE_CTX *path, struct gh_chain_verdic
 static bool set_host(X509_VERIFY_PARAM *rules, const char *host)
 {
     uint8_t address[sizeof(struct in6_addr)];
+    /* A common name is no host name, neither for the host asked for nor for name constraints. */
+    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (host == NULL)
         return true;
     if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(rules, host) == 1;
-    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return X509_VERIFY_PARAM_set1_host(rules, host, 0) == 1;
 }
 

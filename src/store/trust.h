@@ -1,6 +1,7 @@
-/* The store's half of trust: the CAs whose certificates prove devices ("anchors"), what was
- * revoked under them, what the built-in CA has issued, and one-time enrolments. Called by registry/
- * alone, which owns the rules. The promises of store/store.h hold. */
+/* The store's half of trust: the CAs whose certificates prove devices ("anchors"), what was revoked
+ * under them, what the built-in CA has issued, and one-time enrolments. Called by
+ * registry/anchors.h and identity/issuing.h alone, which own the rules. The promises of
+ * store/store.h hold. */
 #ifndef GH_STORE_TRUST_H
 #define GH_STORE_TRUST_H
 
