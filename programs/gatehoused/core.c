@@ -355,23 +355,41 @@ static struct gh_http_server *open_http(struct core *core, struct gh_api_door *d
     return gh_http_server_open(&http, &core->error);
 }
 
+/* Lets devices see that the server's certificate holds, as OCSP stapling. Without it clients that
+ * ask get no answer, as with most servers, so a failure is a line of the log. */
+static void staple(struct core *core, struct gh_tls_context *tls, struct gh_slice leaf)
+{
+    char line[GH_ERROR_LINE_MAX];
+    struct gh_error error = {0};
+    struct gh_buffer answer;
+    gh_buffer_init(&answer, PEM_MAX);
+    int64_t to_s = gh_time_utc_ms() / 1000 + core->config->leaf_days * DAY_S;
+    if (keys_vouch(&core->keys, leaf, gh_issuing_root(core->issuing), to_s, &answer, &error) !=
+            GH_OK ||
+        !gh_tls_server_staple(tls, gh_buffer_slice(&answer)))
+        gh_log(GH_LOG_WARN, "core", "there is no OCSP answer to staple: %s",
+               gh_error_line(&error, line));
+    gh_buffer_deinit(&answer);
+}
+
 /* A fresh key of our own, certified by the keys process. */
 static bool make_tls(struct core *core, struct gh_tls_context **out)
 {
     struct gh_buffer key_pem, public_pem, chain;
-    char path[PATH_MAX];
     struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, &core->error);
     bool made = false;
     gh_buffer_init(&key_pem, PEM_MAX);
     gh_buffer_init(&public_pem, PEM_MAX);
     gh_buffer_init(&chain, PEM_MAX);
-    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
     if (key != NULL && gh_private_key_print(key, &key_pem) &&
         gh_private_key_print_public(key, &public_pem) &&
-        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
-        file_read(path, PEM_MAX, &chain, &core->error) == GH_OK) {
+        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK) {
+        size_t leaf = chain.size;
+        gh_buffer_put(&chain, gh_issuing_root(core->issuing));
         *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
         made = *out != NULL;
+        if (made)
+            staple(core, *out, gh_slice_sub(gh_buffer_slice(&chain), 0, leaf));
     }
     if (key_pem.data != NULL)
         gh_secret_wipe(key_pem.data, key_pem.capacity);

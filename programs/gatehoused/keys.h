@@ -27,6 +27,9 @@ enum keys_kind {
     KEYS_ISSUE,
     /* u64 number, u64 from, u64 to, then for each text16 serial, u8 reason, u64 at -> CRL, DER */
     KEYS_CRL,
+    /* text32 request, u8 status (enum gh_ocsp_status), u8 reason, u64 revoked at, u64 from, u64 to
+     * -> OCSP answer, DER. With an empty issuing CA it is the root that answers. */
+    KEYS_OCSP,
     KEYS_KINDS,
 };
 
@@ -56,6 +59,11 @@ GH_MUST_USE enum gh_error_code keys_ask(struct keys_line *line, enum keys_kind k
 GH_MUST_USE enum gh_error_code keys_certify(struct keys_line *line, struct gh_slice public_key_pem,
                                             struct gh_buffer *certificate_pem,
                                             struct gh_error *error);
+
+/* The root's word that this certificate of ours is good until `to_s`: appends an OCSP answer. */
+GH_MUST_USE enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slice certificate_pem,
+                                          struct gh_slice root_pem, int64_t to_s,
+                                          struct gh_buffer *out, struct gh_error *error);
 
 /* The issuing CAs, for gh_issuing_open; `line` outlives it. */
 struct gh_issuing_signer keys_issuing_signer(struct keys_line *line);

@@ -26,5 +26,5 @@ void keys_authority_close(struct keys *keys);
 keys_handler keys_handle_certify;
 
 /* --- keys_issuer.c */
-keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl;
+keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl, keys_handle_ocsp;
 #endif

@@ -1,6 +1,7 @@
 /* The issuing CAs of tenants: made, and used, with keys that this process alone can unseal. */
 #include "base/time.h"
 #include "crypto/issuer.h"
+#include "crypto/ocsp.h"
 #include "programs/gatehoused/keys_internal.h"
 
 enum { DAY_S = 86400, CLOCK_SKEW_S = 3600, ISSUER_DAYS = 3 * 365 };
@@ -97,6 +98,41 @@ enum gh_error_code keys_handle_crl(struct keys *keys, struct gh_cursor *at, stru
     return code;
 }
 
+static bool read_ocsp(struct gh_cursor *at, struct gh_slice *request, struct gh_ocsp_answer *answer)
+{
+    uint8_t status, reason;
+    uint64_t when, from, to;
+    if (!gh_cursor_take32(at, request) || !gh_cursor_u8(at, &status) ||
+        !gh_cursor_u8(at, &reason) || !gh_cursor_u64(at, &when) || !gh_cursor_u64(at, &from) ||
+        !gh_cursor_u64(at, &to) || gh_cursor_left(at) != 0 || status > GH_OCSP_UNKNOWN)
+        return false;
+    *answer = (struct gh_ocsp_answer){.status = (enum gh_ocsp_status)status,
+                                      .reason = reason,
+                                      .revoked_at_s = (int64_t)when,
+                                      .validity = {(int64_t)from, (int64_t)to}};
+    return true;
+}
+
+enum gh_error_code keys_handle_ocsp(struct keys *keys, struct gh_cursor *at, struct gh_buffer *out,
+                                    struct gh_error *error)
+{
+    static const uint8_t root[8] = {0}; /* no certificate, no key */
+    struct gh_slice request;
+    struct gh_ocsp_answer answer;
+    struct gh_authority *issuer = NULL;
+    bool is_root = gh_slice_starts(at->rest, gh_slice(root, sizeof root));
+    if (is_root)
+        at->rest = gh_slice_sub(at->rest, sizeof root, at->rest.size);
+    else if ((issuer = open_issuer(keys, at, error)) == NULL)
+        return GH_ERROR_INVALID;
+    enum gh_error_code code =
+        read_ocsp(at, &request, &answer)
+            ? gh_ocsp_sign(is_root ? keys->authority : issuer, request, &answer, out, error)
+            : not_a_request(error);
+    gh_authority_close(issuer);
+    return code;
+}
+
 /* --- the asking end --- */
 
 static enum gh_error_code ask_create(void *context, struct gh_slice name,
@@ -164,8 +200,44 @@ static enum gh_error_code ask_crl(void *context, const struct gh_anchor *ca, int
     return ask(context, KEYS_CRL, &fields, out, error);
 }
 
+static enum gh_error_code ask_ocsp(void *context, const struct gh_anchor *ca,
+                                   struct gh_slice request, const struct gh_ocsp_answer *answer,
+                                   struct gh_buffer *out, struct gh_error *error)
+{
+    struct gh_buffer fields;
+    gh_buffer_init(&fields, KEYS_MESSAGE_MAX);
+    gh_buffer_put32(&fields, ca != NULL ? ca->pem : (struct gh_slice){0});
+    gh_buffer_put32(&fields, ca != NULL ? ca->key : (struct gh_slice){0});
+    gh_buffer_put32(&fields, request);
+    gh_buffer_u8(&fields, (uint8_t)answer->status);
+    gh_buffer_u8(&fields, (uint8_t)answer->reason);
+    gh_buffer_u64(&fields, (uint64_t)answer->revoked_at_s);
+    gh_buffer_u64(&fields, (uint64_t)answer->validity.from_s);
+    gh_buffer_u64(&fields, (uint64_t)answer->validity.to_s);
+    return ask(context, KEYS_OCSP, &fields, out, error);
+}
+
+enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slice certificate_pem,
+                              struct gh_slice root_pem, int64_t to_s, struct gh_buffer *out,
+                              struct gh_error *error)
+{
+    struct gh_buffer request;
+    int64_t now_s = gh_time_utc_ms() / 1000;
+    struct gh_ocsp_answer answer = {.status = GH_OCSP_GOOD,
+                                    .validity = {now_s - CLOCK_SKEW_S, to_s}};
+    gh_buffer_init(&request, GH_OCSP_REQUEST_MAX);
+    enum gh_error_code code = gh_ocsp_ask(certificate_pem, root_pem, &request, error);
+    if (code == GH_OK)
+        code = ask_ocsp(line, NULL, gh_buffer_slice(&request), &answer, out, error);
+    gh_buffer_deinit(&request);
+    return code;
+}
+
 struct gh_issuing_signer keys_issuing_signer(struct keys_line *line)
 {
-    return (struct gh_issuing_signer){
-        .context = line, .create = ask_create, .issue = ask_issue, .crl = ask_crl};
+    return (struct gh_issuing_signer){.context = line,
+                                      .create = ask_create,
+                                      .issue = ask_issue,
+                                      .crl = ask_crl,
+                                      .ocsp = ask_ocsp};
 }

@@ -299,6 +299,36 @@ enum gh_error_code api_pki_crl(struct call *call)
     return code == GH_OK ? answer_raw(call, 200, "application/pkix-crl", der, NULL) : code;
 }
 
+static enum gh_error_code answer_ocsp(struct call *call, struct gh_slice request)
+{
+    struct gh_tenant tenant;
+    struct gh_slice der = {0};
+    enum gh_error_code code = find_label(call, &tenant);
+    if (code == GH_OK)
+        code = gh_issuing_ocsp(call->api->services.issuing, &tenant, request, call->arena, &der,
+                               &call->error);
+    if (code == GH_ERROR_NOT_FOUND)
+        return call_fail(call, code, "there is no such CA");
+    return code == GH_OK ? answer_raw(call, 200, "application/ocsp-response", der, NULL) : code;
+}
+
+enum gh_error_code api_pki_ocsp(struct call *call)
+{
+    return answer_ocsp(call, call->request->body);
+}
+
+/* The request in base64 as the last part of the path (RFC 6960 A.1). */
+enum gh_error_code api_pki_ocsp_get(struct call *call)
+{
+    struct gh_buffer der;
+    gh_buffer_init(&der, BODY_MAX);
+    bool read = gh_base64_decode(call->captures[1], GH_BASE64_ANY, &der);
+    enum gh_error_code code =
+        answer_ocsp(call, read ? gh_buffer_slice(&der) : (struct gh_slice){0});
+    gh_buffer_deinit(&der);
+    return code;
+}
+
 enum gh_error_code api_pki_ca(struct call *call)
 {
     struct gh_tenant tenant;

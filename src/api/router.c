@@ -20,7 +20,7 @@ struct route {
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
 #define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
-#define CAS REGISTRY "/cas"
+#define CAS "/api/v1/tenants/{t}/registries/{r}/cas"
 #define EST "/.well-known/est/"
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define P(name) GH_PERMISSION_##name
@@ -62,6 +62,8 @@ static const struct route routes[] = {
     {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN},
     {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
     {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
+    {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN},
+    {"GET", "/pki/{t}/ocsp/{o}", api_pki_ocsp_get, 0, OPEN},
     {"GET", CAS, api_ca_list, P(REGISTRIES_GET), TENANT},
     {"POST", CAS, api_ca_add, P(REGISTRIES_UPDATE), TENANT | BODY},
     {"GET", CAS "/{a}", api_ca_get, P(REGISTRIES_GET), TENANT},

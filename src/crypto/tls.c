@@ -23,6 +23,7 @@ enum {
 struct gh_tls_context {
     SSL_CTX *native;
     bool is_server;
+    struct gh_slice staple; /* its own block, or empty */
     atomic_size_t references;
 };
 
@@ -198,6 +199,28 @@ struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_sl
     return context;
 }
 
+static int hand_staple(SSL *ssl, void *given)
+{
+    const struct gh_tls_context *context = given;
+    unsigned char *copy = OPENSSL_memdup(context->staple.data, context->staple.size);
+    if (copy == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    (void)SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)context->staple.size);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_slice answer)
+{
+    uint8_t *copy = malloc(answer.size + 1);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, answer.data, answer.size);
+    context->staple = gh_slice(copy, answer.size);
+    (void)SSL_CTX_set_tlsext_status_cb(context->native, hand_staple);
+    (void)SSL_CTX_set_tlsext_status_arg(context->native, context);
+    return true;
+}
+
 struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem, struct gh_error *error)
 {
     struct gh_tls_context *context = context_open(false, error);
@@ -225,6 +248,7 @@ void gh_tls_context_unref(struct gh_tls_context *context)
         atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(context->native);
+    free((void *)(uintptr_t)context->staple.data);
     free(context);
 }
 

@@ -28,6 +28,9 @@ struct gh_tls_context;
  * call. NULL with GH_ERROR_TLS when either cannot be read or they do not belong together. */
 GH_MUST_USE struct gh_tls_context *
 gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem, struct gh_error *error);
+/* What clients that ask for it (RFC 6066 §8) get beside the certificate: an OCSP answer, DER,
+ * copied. Before the context is used. False without memory. */
+GH_MUST_USE bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_slice answer);
 /* `ca_pem` holds the trust anchors; empty means the system's. */
 GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
                                                       struct gh_error *error);

@@ -226,6 +226,67 @@ enum gh_error_code gh_issuing_crl(struct gh_issuing *issuing, const struct gh_te
     return code;
 }
 
+/* What is known of a certificate of the CA: nothing of one that it did not issue. */
+static enum gh_error_code status_of(struct gh_issuing *issuing, const struct gh_anchor *ca,
+                                    struct gh_slice serial, struct gh_arena *arena,
+                                    struct gh_ocsp_answer *out, struct gh_error *error)
+{
+    struct gh_revocation revoked;
+    struct gh_issued issued;
+    bool found = false;
+    int64_t now_s = gh_time_utc_ms() / 1000;
+    *out = (struct gh_ocsp_answer){.status = GH_OCSP_GOOD,
+                                   .validity = {now_s, now_s + GH_ISSUING_OCSP_S}};
+    enum gh_error_code code =
+        gh_store_revocation_find(issuing->store, ca->number, serial, &found, &revoked, error);
+    if (code != GH_OK)
+        return code;
+    if (found) {
+        out->status = GH_OCSP_REVOKED;
+        out->reason = revoked.reason;
+        out->revoked_at_s = revoked.at_ms / 1000;
+        return GH_OK;
+    }
+    code = gh_store_issued_get(issuing->store, ca->number, serial, arena, &issued, error);
+    if (code == GH_ERROR_NOT_FOUND)
+        out->status = GH_OCSP_UNKNOWN;
+    return code == GH_ERROR_NOT_FOUND ? GH_OK : code;
+}
+
+static enum gh_error_code answer_ocsp(struct gh_issuing *issuing, const struct gh_anchor *ca,
+                                      struct gh_slice request, struct gh_arena *arena,
+                                      struct gh_buffer *out, struct gh_error *error)
+{
+    char serial[GH_OCSP_SERIAL_MAX];
+    struct gh_ocsp_answer answer;
+    if (gh_ocsp_read(request, ca->pem, serial, error) != GH_OK)
+        return gh_ocsp_refuse(true, out) ? GH_OK : GH_ERROR_MEMORY;
+    enum gh_error_code code = status_of(issuing, ca, gh_slice_text(serial), arena, &answer, error);
+    if (code == GH_OK)
+        code = issuing->signer.ocsp(issuing->signer.context, ca, request, &answer, out, error);
+    if (code == GH_OK)
+        return code;
+    gh_buffer_clear(out);
+    return gh_ocsp_refuse(false, out) ? GH_OK : code;
+}
+
+enum gh_error_code gh_issuing_ocsp(struct gh_issuing *issuing, const struct gh_tenant *tenant,
+                                   struct gh_slice request, struct gh_arena *arena,
+                                   struct gh_slice *out, struct gh_error *error)
+{
+    struct gh_anchor ca;
+    struct gh_buffer der;
+    enum gh_error_code code = gh_issuing_ca(issuing, tenant, false, arena, &ca, error);
+    if (code != GH_OK)
+        return code;
+    gh_buffer_init(&der, GH_ISSUING_PEM_MAX);
+    code = answer_ocsp(issuing, &ca, request, arena, &der, error);
+    if (code == GH_OK && !gh_arena_copy(arena, gh_buffer_slice(&der), out))
+        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the answer");
+    gh_buffer_deinit(&der);
+    return code;
+}
+
 bool gh_identity_certificate_name(struct gh_slice der, struct gh_arena *arena, struct gh_slice *out)
 {
     struct gh_slice scheme = GH_SLICE("gatehouse:device:");

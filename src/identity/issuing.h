@@ -12,12 +12,14 @@
 #define GH_IDENTITY_ISSUING_H
 
 #include "base/buffer.h"
+#include "crypto/ocsp.h"
 #include "registry/anchors.h"
 
 enum {
     GH_ISSUING_DAYS = 7, /* of a leaf, unless asked otherwise */
     GH_ISSUING_DAYS_MAX = 90,
     GH_ISSUING_CRL_HOURS = 24,
+    GH_ISSUING_OCSP_S = 3600, /* how long an answer may be kept */
     GH_ISSUING_PEM_MAX = 16 * 1024,
     GH_ENROLMENT_TTL_S_MAX = 30 * 86400,
 };
@@ -39,6 +41,9 @@ struct gh_issuing_signer {
     enum gh_error_code (*crl)(void *context, const struct gh_anchor *ca, int64_t from_s,
                               int64_t to_s, const struct gh_revocation *rows, size_t count,
                               struct gh_buffer *out, struct gh_error *error);
+    enum gh_error_code (*ocsp)(void *context, const struct gh_anchor *ca, struct gh_slice request,
+                               const struct gh_ocsp_answer *answer, struct gh_buffer *out,
+                               struct gh_error *error);
 };
 
 struct gh_issuing;
@@ -72,6 +77,13 @@ GH_MUST_USE enum gh_error_code gh_issuing_crl(struct gh_issuing *issuing,
                                               const struct gh_tenant *tenant,
                                               struct gh_arena *arena, struct gh_slice *out,
                                               struct gh_error *error);
+
+/* The answer to an OCSP request about a certificate of the tenant's CA, DER; one that is no request
+ * is answered as OCSP does. */
+GH_MUST_USE enum gh_error_code gh_issuing_ocsp(struct gh_issuing *issuing,
+                                               const struct gh_tenant *tenant,
+                                               struct gh_slice request, struct gh_arena *arena,
+                                               struct gh_slice *out, struct gh_error *error);
 
 /* What a certificate of the built-in CA says whose it is: "TENANT:REGISTRY:DEVICE" out of its URI
  * (identity/device.h), in the arena. A name alone: gh_identity_device decides. False when it has no

@@ -128,6 +128,30 @@ test('the operator issues, lists and revokes; the list that the CA publishes say
   assert.equal((await server.call('GET', '/pki/nobody/ca.crl')).status, 404);
 });
 
+test("openssl ocsp asks about a certificate, and s_client gets the server's stapled", async () => {
+  const { pem } = csr('ocsp', '/CN=est-2'), out = pki.file('ocsp.crt');
+  const shown = JSON.parse(await server.cli('certificate', 'issue', 'acme/plant/est-2', pem, '--out', out, '--json'));
+  const issuer = pki.file('issuing3.crt', (await server.call('GET', '/pki/acme/ca.crt')).text);
+  const request = pki.file('request.der'), answer = pki.file('answer.der');
+  const ask = async (way, ...which) => {
+    openssl(['ocsp', '-issuer', issuer, ...which, '-reqout', request, ...(way === 'GET' ? ['-no_nonce'] : [])]);
+    const url = `https://127.0.0.1:${server.port}/pki/acme/ocsp`;
+    await run('curl', ['-sS', '--fail', '--cacert', server.caFile, '-o', answer, ...(way === 'POST'
+      ? ['-H', 'Content-Type: application/ocsp-request', '--data-binary', `@${request}`, url]
+      : [`${url}/${encodeURIComponent(readFileSync(request).toString('base64'))}`])]);
+    const verify = await run('openssl', ['ocsp', '-issuer', issuer, ...which, '-respin', answer, '-reqin', request, '-no_nonce', '-VAfile', issuer, '-CAfile', server.caFile]);
+    assert.match(verify.stderr, /Response verify OK/);
+    return verify.stdout;
+  };
+  assert.match(await ask('POST', '-cert', out), /: good/);
+  assert.match(await ask('GET', '-cert', out), /: good/);
+  assert.match(await ask('POST', '-serial', '0x1234'), /: unknown/);
+  await server.cli('certificate', 'revoke', `acme/plant/${shown.ca}`, shown.serial, '--reason', 'key_compromise');
+  assert.match(await ask('POST', '-cert', out), /: revoked[\s\S]*keyCompromise/);
+  const { stdout } = await run('sh', ['-c', `openssl s_client -connect 127.0.0.1:${server.port} -CAfile ${server.caFile} -status </dev/null 2>/dev/null`]);
+  assert.match(stdout, /OCSP Response Status: successful[\s\S]*Cert Status: good/);
+});
+
 test('the CA survives a restart, and its key lies nowhere in the clear', async () => {
   await server.stop();
   assert.doesNotMatch(readFileSync(`${server.data}/registry.db`).toString('latin1'), /BEGIN PRIVATE KEY/);
