@@ -49,6 +49,8 @@ struct config {
         tenant_retained_messages_max, tenant_retained_bytes_max;
     long log_bytes_max; /* [log] bytes_max */
     long log_age_days;  /* [log] age_days */
+    long crl_fetch_s;   /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
+    long crl_private;   /* [tls] crl_private: lists are also fetched from private addresses */
     long leaf_days;     /* [tls] leaf_days: life of the server's certificate */
     char log_level[16]; /* [server] log_level: error, warn, info, debug */
 };

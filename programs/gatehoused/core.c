@@ -18,6 +18,7 @@
 #include "observe/telemetry.h"
 #include "observe/trace.h"
 #include "observe/trail.h"
+#include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
@@ -646,11 +647,16 @@ static void serve(struct core *core, const sigset_t *stop)
     int64_t life_ns = core->config->leaf_days * DAY_S * GH_SECOND_NS;
     int64_t renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     int64_t tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS, opened = 0;
+    int64_t fetch_s = core->config->crl_fetch_s, fetch_ns = gh_time_monotonic_ns();
     for (;;) {
-        const struct timespec until = {.tv_sec = CALM_S};
+        const struct timespec until = {.tv_sec = fetch_s < CALM_S ? fetch_s : CALM_S};
         if (sigtimedwait(stop, NULL, &until) > 0)
             return;
         give_back(core, &opened);
+        if (gh_time_monotonic_ns() >= fetch_ns) {
+            crls_fetch(core->directory, core->config->crl_private != 0);
+            fetch_ns = gh_time_monotonic_ns() + fetch_s * GH_SECOND_NS;
+        }
         if (gh_time_monotonic_ns() < tidy_ns)
             continue;
         tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;

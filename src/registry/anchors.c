@@ -328,6 +328,13 @@ enum gh_error_code gh_directory_crl_import(struct gh_directory *directory, struc
     return code;
 }
 
+enum gh_error_code gh_directory_anchor_list_fetched(struct gh_directory *directory,
+                                                    struct gh_arena *arena, struct gh_anchor **out,
+                                                    size_t *count, struct gh_error *error)
+{
+    return gh_store_anchor_list_fetched(directory->store, arena, out, count, error);
+}
+
 enum gh_error_code gh_directory_revocation_find(struct gh_directory *directory, int64_t anchor,
                                                 struct gh_slice serial, bool *found,
                                                 struct gh_revocation *out, struct gh_error *error)

@@ -60,6 +60,10 @@ GH_MUST_USE enum gh_error_code gh_directory_crl_import(struct gh_directory *dire
                                                        struct gh_anchor *anchor,
                                                        struct gh_slice bytes, size_t *revoked,
                                                        struct gh_error *error);
+/* Those with a crl_url. */
+GH_MUST_USE enum gh_error_code
+gh_directory_anchor_list_fetched(struct gh_directory *directory, struct gh_arena *arena,
+                                 struct gh_anchor **out, size_t *count, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_directory_revocation_find(struct gh_directory *directory,
                                                             int64_t anchor, struct gh_slice serial,
                                                             bool *found, struct gh_revocation *out,

@@ -1,6 +1,8 @@
 // Devices that sign in by X.509: registered certificates, CAs of a registry, revocation.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { connect as connectTls } from 'node:tls';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -17,7 +19,7 @@ const refusals = async (device) => (await server.call('GET', `${base}/devices/${
 before(async () => {
   pki = new Pki();
   root = pki.ca('Plant root');
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: ['--crl-fetch-s', '1', '--crl-private', '1'] })).start();
   token = await server.token();
   await server.cli('tenant', 'create', 'acme');
   await server.cli('registry', 'create', 'acme/plant');
@@ -175,6 +177,26 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
   await (await connect('rev-3', leaves['rev-3'])).endAsync();
   await server.cli('ca', 'remove', `acme/plant/${id}`);
   await refused('rev-3', leaves['rev-3'], 'CERTIFICATE_UNKNOWN');
+});
+
+test('the list of a CA is fetched from where it lies', async () => {
+  const ca = pki.ca('Publisher'), leaf = pki.leaf('pub-1', ca);
+  let list = pki.crl(ca, [], 1), asked = 0;
+  const http = createServer((_, answer) => { asked += 1; answer.end(readFileSync(list)); });
+  await new Promise((done) => { http.listen(0, '127.0.0.1', done); });
+  await server.cli('device', 'create', 'acme/plant/pub-1');
+  const added = await api('POST', '/cas', { pem: ca.cert, crl_url: `http://127.0.0.1:${http.address().port}/ca.crl` });
+  const proof = pki.leaf('proof', ca, { subject: `/CN=${added.body.verification_code}` });
+  assert.equal((await api('POST', `/cas/${added.body.id}/verify`, { pem: proof.cert })).status, 200);
+  const client = await connect('pub-1', leaf), gone = ended(client);
+  await eventually(async () => (await api('GET', `/cas/${added.body.id}`)).body.crl_next_update !== null, 15000, 'the first list');
+  assert.equal(client.connected, true);
+  list = pki.crl(ca, [leaf.serial], 2);
+  await gone;
+  await refused('pub-1', leaf, 'CERTIFICATE_REVOKED');
+  http.close();
+  http.closeAllConnections?.();
+  assert.ok(asked >= 2);
 });
 
 test("mosquitto's clients sign in by certificate", async () => {
