@@ -8,13 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAY_S = 86400, CLOCK_SKEW_S = 3600, TOKEN_BYTES = 32, REVOKED_MAX = 601 };
+enum {
+    DAY_S = 86400,
+    CLOCK_SKEW_S = 3600,
+    TOKEN_BYTES = 32,
+    REVOKED_MAX = 601,
+    LISTS_KEPT = 64,
+    LIST_KEPT_S = 300,
+    LIST_BYTES_MAX = 64 * 1024,
+};
+
+/* A list as it was published last. Anybody may ask for it, so it is not signed anew for each. */
+struct kept_list {
+    int64_t anchor, made_s;
+    size_t count;
+    struct gh_buffer der;
+};
 
 struct gh_issuing {
     struct gh_directory *directory;
     struct gh_store *store;
     struct gh_issuing_signer signer;
-    pthread_mutex_t making; /* one CA is made at a time */
+    pthread_mutex_t making;  /* one CA is made at a time */
+    pthread_mutex_t listing; /* guards what follows */
+    struct kept_list lists[LISTS_KEPT];
     struct gh_slice root;
     uint8_t root_pem[];
 };
@@ -32,6 +49,9 @@ struct gh_issuing *gh_issuing_open(struct gh_directory *directory, struct gh_sto
         memcpy(issuing->root_pem, root_pem.data, root_pem.size);
     issuing->root = gh_slice(issuing->root_pem, root_pem.size);
     pthread_mutex_init(&issuing->making, NULL);
+    pthread_mutex_init(&issuing->listing, NULL);
+    for (size_t i = 0; i < LISTS_KEPT; i++)
+        gh_buffer_init(&issuing->lists[i].der, LIST_BYTES_MAX);
     return issuing;
 }
 
@@ -39,6 +59,9 @@ void gh_issuing_close(struct gh_issuing *issuing)
 {
     if (issuing == NULL)
         return;
+    for (size_t i = 0; i < LISTS_KEPT; i++)
+        gh_buffer_deinit(&issuing->lists[i].der);
+    pthread_mutex_destroy(&issuing->listing);
     pthread_mutex_destroy(&issuing->making);
     free(issuing);
 }
@@ -200,30 +223,61 @@ enum gh_error_code gh_issuing_list(struct gh_issuing *issuing, uint64_t device, 
     return gh_store_issued_list(issuing->store, 0, device, limit, arena, out, count, error);
 }
 
+/* Signs the list anew. */
+static enum gh_error_code sign_list(struct gh_issuing *issuing, struct gh_anchor *ca,
+                                    const struct gh_revocation *rows, size_t count, int64_t now_s,
+                                    struct gh_buffer *der, struct gh_error *error)
+{
+    gh_buffer_clear(der);
+    enum gh_error_code code =
+        gh_store_anchor_next_crl(issuing->store, ca->number, &ca->crl_number, error);
+    return code == GH_OK
+               ? issuing->signer.crl(issuing->signer.context, ca, now_s,
+                                     now_s + GH_ISSUING_CRL_HOURS * 3600, rows, count, der, error)
+               : code;
+}
+
+/* The one kept for this CA, when it is young and nothing was revoked since; else a new one. */
+static enum gh_error_code current_list(struct gh_issuing *issuing, struct gh_anchor *ca,
+                                       const struct gh_revocation *rows, size_t count,
+                                       struct gh_arena *arena, struct gh_slice *out,
+                                       struct gh_error *error)
+{
+    int64_t now_s = gh_time_utc_ms() / 1000;
+    enum gh_error_code code = GH_OK;
+    pthread_mutex_lock(&issuing->listing);
+    struct kept_list *kept = &issuing->lists[(size_t)ca->number % LISTS_KEPT];
+    bool fresh = kept->anchor == ca->number && kept->count == count && now_s >= kept->made_s &&
+                 now_s - kept->made_s < LIST_KEPT_S;
+    if (!fresh) {
+        kept->anchor = 0;
+        code = sign_list(issuing, ca, rows, count, now_s, &kept->der, error);
+    }
+    if (code == GH_OK) {
+        if (!fresh) {
+            kept->anchor = ca->number;
+            kept->made_s = now_s;
+            kept->count = count;
+        }
+        if (!gh_arena_copy(arena, gh_buffer_slice(&kept->der), out))
+            code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the list");
+    }
+    pthread_mutex_unlock(&issuing->listing);
+    return code;
+}
+
 enum gh_error_code gh_issuing_crl(struct gh_issuing *issuing, const struct gh_tenant *tenant,
                                   struct gh_arena *arena, struct gh_slice *out,
                                   struct gh_error *error)
 {
     struct gh_anchor ca;
     struct gh_revocation *rows;
-    struct gh_buffer der;
     size_t count;
-    int64_t now_s = gh_time_utc_ms() / 1000;
     enum gh_error_code code = gh_issuing_ca(issuing, tenant, false, arena, &ca, error);
     if (code == GH_OK)
         code = gh_store_revocation_list(issuing->store, ca.number, REVOKED_MAX, arena, &rows,
                                         &count, error);
-    if (code == GH_OK)
-        code = gh_store_anchor_next_crl(issuing->store, ca.number, &ca.crl_number, error);
-    if (code != GH_OK)
-        return code;
-    gh_buffer_init(&der, 64 * 1024);
-    code = issuing->signer.crl(issuing->signer.context, &ca, now_s,
-                               now_s + GH_ISSUING_CRL_HOURS * 3600, rows, count, &der, error);
-    if (code == GH_OK && !gh_arena_copy(arena, gh_buffer_slice(&der), out))
-        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the list");
-    gh_buffer_deinit(&der);
-    return code;
+    return code == GH_OK ? current_list(issuing, &ca, rows, count, arena, out, error) : code;
 }
 
 /* What is known of a certificate of the CA: nothing of one that it did not issue. */

@@ -72,7 +72,8 @@ GH_MUST_USE enum gh_error_code gh_issuing_list(struct gh_issuing *issuing, uint6
                                                size_t limit, struct gh_arena *arena,
                                                struct gh_issued **out, size_t *count,
                                                struct gh_error *error);
-/* The revocation list of the tenant's CA, DER, freshly signed, valid for GH_ISSUING_CRL_HOURS. */
+/* The revocation list of the tenant's CA, DER, valid for GH_ISSUING_CRL_HOURS; signed anew
+ * when something was revoked or the last one is five minutes old. */
 GH_MUST_USE enum gh_error_code gh_issuing_crl(struct gh_issuing *issuing,
                                               const struct gh_tenant *tenant,
                                               struct gh_arena *arena, struct gh_slice *out,
