@@ -120,6 +120,13 @@ int run_keys_status(struct cli *cli);  /* keys.c */
 int run_keys_rotate(struct cli *cli);
 int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);
+int run_ca_add(struct cli *cli); /* ca.c */
+int run_ca_file(struct cli *cli);
+int run_ca_enable(struct cli *cli); /* enable and disable */
+int run_ca_crl(struct cli *cli);
+int run_certificate_revoke(struct cli *cli);
+int run_certificate_issue(struct cli *cli);
+int run_device_enrol(struct cli *cli);
 int run_completion(struct cli *cli); /* completion.c */
 int run_help(struct cli *cli);       /* main.c */
 

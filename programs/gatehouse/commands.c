@@ -3,6 +3,7 @@
 #define TENANT "/api/v1/tenants/{0}"
 #define REGISTRY TENANT "/registries/{1}"
 #define DEVICE REGISTRY "/devices/{2}"
+#define CA REGISTRY "/cas/{2}"
 #define POLICY TENANT "/policies/{1}"
 #define GROUP TENANT "/groups/{1}"
 
@@ -46,6 +47,8 @@ const struct cli_command cli_commands[] = {
     {"tenant", "relax", "TENANT FILTER…", CLI_ANY_ARGUMENTS, "… none!",
      "acknowledge messages on these topics before they are safe; --none: on no topic, the default",
      run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
+    {"tenant", "ca", "TENANT", 1, "…", "the tenant's own CA for devices", run_call, "GET",
+     TENANT "/ca", NULL, "id subject state not_before not_after pem"},
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 
@@ -61,6 +64,40 @@ const struct cli_command cli_commands[] = {
      "created_at"},
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
+
+    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url",
+     "register a CA for a registry's devices; shows the code to be proven", run_ca_add, "POST",
+     REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
+    {"ca", "verify", "TENANT/REGISTRY/CA FILE", 2, "…",
+     "prove a CA by a certificate that it signed over the code", run_ca_file, "POST", CA "/verify",
+     NULL, "id subject state verified_at"},
+    {"ca", "list", "TENANT/REGISTRY", 1, "…", "list the CAs of a registry", run_call, "GET",
+     REGISTRY "/cas", "cas", "id subject state builtin not_after crl_next_update"},
+    {"ca", "show", "TENANT/REGISTRY/CA", 1, "…", "show a CA", run_call, "GET", CA, NULL,
+     "id subject issuer state builtin verification_code fingerprint not_before not_after crl_url "
+     "crl_next_update crl_read_at created_at verified_at pem"},
+    {"ca", "disable", "TENANT/REGISTRY/CA", 1, "…",
+     "let nobody in by this CA; its sessions end at once", run_ca_enable, "PATCH", CA, NULL,
+     "id subject state"},
+    {"ca", "enable", "TENANT/REGISTRY/CA", 1, "…", "let devices in by this CA again", run_ca_enable,
+     "PATCH", CA, NULL, "id subject state"},
+    {"ca", "remove", "TENANT/REGISTRY/CA", 1, "…",
+     "forget a CA; the sessions that it carries end at once", run_call, "DELETE", CA, NULL, ""},
+    {"ca", "crl", "TENANT/REGISTRY/CA FILE", 2, "…", "import the CA's revocation list (DER or PEM)",
+     run_ca_crl, "POST", CA "/crl", NULL, "revoked next_update"},
+    {"ca", "revoked", "TENANT/REGISTRY/CA", 1, "… limit",
+     "the certificates that were revoked under a CA", run_call, "GET", CA "/revocations",
+     "revocations", "serial reason revoked_at"},
+    {"certificate", "issue", "TENANT/REGISTRY/DEVICE FILE", 2, "… days out",
+     "issue a certificate over the key of a request or public key; --out writes it with its CA",
+     run_certificate_issue, "POST", DEVICE "/certificates", NULL,
+     "serial device not_before not_after"},
+    {"certificate", "list", "TENANT/REGISTRY/DEVICE", 1, "… limit",
+     "the certificates that were issued to a device", run_call, "GET", DEVICE "/certificates",
+     "certificates", "serial not_before not_after revoked_at"},
+    {"certificate", "revoke", "TENANT/REGISTRY/CA SERIAL", 2, "… reason",
+     "revoke a certificate under a CA; its sessions end at once", run_certificate_revoke, "POST",
+     CA "/revocations", NULL, "serial reason"},
 
     {"device", "create", "TENANT/REGISTRY/DEVICE", 1,
      "… public-key certificate password-file symmetric-key! expires attribute",
@@ -79,6 +116,9 @@ const struct cli_command cli_commands[] = {
      "connection.expires_at credentials attributes last_event_at last_state_at last_heartbeat_at "
      "last_refusal "
      "config state created_at"},
+    {"device", "enrol", "TENANT/REGISTRY/DEVICE", 1, "… ttl",
+     "make a token with which the device fetches its certificate (EST), once", run_device_enrol,
+     "POST", DEVICE "/enrolment", NULL, "token user_name expires_at"},
     {"device", "delete", "TENANT/REGISTRY/DEVICE", 1, "…",
      "delete a device; it is disconnected at once", run_call, "DELETE", DEVICE, NULL, ""},
     {"device", "block", "TENANT/REGISTRY/DEVICE", 1, "…",

@@ -85,6 +85,10 @@ static const struct number_key numbers[] = {
      "life of the server's certificate, days; renewed at two thirds"},
     {"oauth", "key_days", "token-key-days", offsetof(struct config, token_key_days), 30, 1, 3650,
      "how long a key signs access tokens, days; the next one is published before"},
+    {"tls", "crl_fetch_s", "crl-fetch-s", offsetof(struct config, crl_fetch_s), 3600, 1, 86400,
+     "between two readings of the revocation lists of CAs, seconds"},
+    {"tls", "crl_private", "crl-private", offsetof(struct config, crl_private), 0, 0, 1,
+     "1: such lists are also read from private addresses"},
 };
 
 static long *number_at(struct config *config, const struct number_key *key)
@@ -308,6 +312,7 @@ void config_help(void)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
          "[tls] name,\n"
-         "leaf_days; [log] bytes_max, age_days; [oauth] issuer, key_days. Exit codes: 0 ended when "
-         "asked, 1 failed, 2 usage.");
+         "leaf_days, crl_fetch_s, …; [log] bytes_max, age_days; [oauth] issuer, key_days. Exit "
+         "codes: "
+         "0 ended when asked, 1 failed, 2 usage.");
 }

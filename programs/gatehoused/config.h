@@ -53,6 +53,8 @@ struct config {
     long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
     char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
     char log_level[16];           /* [server] log_level: error, warn, info, debug */
+    long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
+    long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };
 
 /* The defaults, then the file (when it is there; a file named by --config must be), then what

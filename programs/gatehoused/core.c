@@ -18,6 +18,7 @@
 #include "observe/telemetry.h"
 #include "observe/trace.h"
 #include "observe/trail.h"
+#include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
 #include "programs/gatehoused/token_service.h"
 #include "pubsub/pubsub.h"
@@ -66,6 +67,7 @@ struct core {
     struct gh_trail *trail;
     struct gh_operators *operators;
     struct gh_access *access;
+    struct gh_issuing *issuing;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
@@ -116,8 +118,18 @@ static void policies_changed(void *context, int64_t tenant, int64_t registry, ui
         gh_front_policies_changed(core->front, tenant, registry, device);
 }
 
+static void credentials_refused(void *context, int64_t tenant, int64_t registry,
+                                bool (*refused)(void *asked, struct gh_slice credential),
+                                void *asked)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_credentials_refused(core->front, tenant, registry, refused, asked);
+}
+
 static const struct gh_directory_watch watch = {.device_changed = device_changed,
                                                 .registry_changed = registry_changed,
+                                                .credentials_refused = credentials_refused,
                                                 .policies_changed = policies_changed};
 
 /* --- opening: each step says false with core->error filled */
@@ -269,6 +281,22 @@ static bool open_access(struct core *core)
     return core->access != NULL;
 }
 
+/* The CA for devices: its keys are in the keys process, its root's certificate is DIR/ca.crt. */
+static bool open_issuing(struct core *core)
+{
+    char path[PATH_MAX];
+    struct gh_buffer root;
+    struct gh_issuing_signer signer = keys_issuing_signer(&core->keys);
+    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
+    gh_buffer_init(&root, PEM_MAX);
+    if (file_read(path, PEM_MAX, &root, &core->error) == GH_OK &&
+        (core->issuing = gh_issuing_open(core->directory, core->store, &signer,
+                                         gh_buffer_slice(&root))) == NULL)
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuing CA");
+    gh_buffer_deinit(&root);
+    return core->issuing != NULL;
+}
+
 static bool open_faces(struct core *core)
 {
     core->sessions = gh_sessions_open();
@@ -277,7 +305,7 @@ static bool open_faces(struct core *core)
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
-    if (!open_access(core))
+    if (!open_access(core) || !open_issuing(core))
         return false;
     struct gh_front_services front = {.directory = core->directory,
                                       .access = core->access,
@@ -309,6 +337,7 @@ static bool open_faces(struct core *core)
                                   .broker = core->broker,
                                   .traces = core->traces,
                                   .quotas = core->quotas,
+                                  .issuing = core->issuing,
                                   .workers = core->workers,
                                   .metrics = &core->metrics,
                                   .loop = core->loops[0],
@@ -357,23 +386,41 @@ static struct gh_http_server *open_http(struct core *core, struct gh_api_door *d
     return gh_http_server_open(&http, &core->error);
 }
 
+/* Lets devices see that the server's certificate holds, as OCSP stapling. Without it clients that
+ * ask get no answer, as with most servers, so a failure is a line of the log. */
+static void staple(struct core *core, struct gh_tls_context *tls, struct gh_slice leaf)
+{
+    char line[GH_ERROR_LINE_MAX];
+    struct gh_error error = {0};
+    struct gh_buffer answer;
+    gh_buffer_init(&answer, PEM_MAX);
+    int64_t to_s = gh_time_utc_ms() / 1000 + core->config->leaf_days * DAY_S;
+    if (keys_vouch(&core->keys, leaf, gh_issuing_root(core->issuing), to_s, &answer, &error) !=
+            GH_OK ||
+        !gh_tls_server_staple(tls, gh_buffer_slice(&answer)))
+        gh_log(GH_LOG_WARN, "core", "there is no OCSP answer to staple: %s",
+               gh_error_line(&error, line));
+    gh_buffer_deinit(&answer);
+}
+
 /* A fresh key of our own, certified by the keys process. */
 static bool make_tls(struct core *core, struct gh_tls_context **out)
 {
     struct gh_buffer key_pem, public_pem, chain;
-    char path[PATH_MAX];
     struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, &core->error);
     bool made = false;
     gh_buffer_init(&key_pem, PEM_MAX);
     gh_buffer_init(&public_pem, PEM_MAX);
     gh_buffer_init(&chain, PEM_MAX);
-    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
     if (key != NULL && gh_private_key_print(key, &key_pem) &&
         gh_private_key_print_public(key, &public_pem) &&
-        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK &&
-        file_read(path, PEM_MAX, &chain, &core->error) == GH_OK) {
+        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK) {
+        size_t leaf = chain.size;
+        gh_buffer_put(&chain, gh_issuing_root(core->issuing));
         *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
         made = *out != NULL;
+        if (made)
+            staple(core, *out, gh_slice_sub(gh_buffer_slice(&chain), 0, leaf));
     }
     if (key_pem.data != NULL)
         gh_secret_wipe(key_pem.data, key_pem.capacity);
@@ -584,6 +631,7 @@ static void core_close(struct core *core)
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
+    gh_issuing_close(core->issuing);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);
     gh_access_close(core->access);
@@ -648,11 +696,16 @@ static void serve(struct core *core, const sigset_t *stop)
     int64_t life_ns = core->config->leaf_days * DAY_S * GH_SECOND_NS;
     int64_t renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     int64_t tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS, opened = 0;
+    int64_t fetch_s = core->config->crl_fetch_s, fetch_ns = gh_time_monotonic_ns();
     for (;;) {
-        const struct timespec until = {.tv_sec = CALM_S};
+        const struct timespec until = {.tv_sec = fetch_s < CALM_S ? fetch_s : CALM_S};
         if (sigtimedwait(stop, NULL, &until) > 0)
             return;
         give_back(core, &opened);
+        if (gh_time_monotonic_ns() >= fetch_ns) {
+            crls_fetch(core->directory, core->config->crl_private != 0);
+            fetch_ns = gh_time_monotonic_ns() + fetch_s * GH_SECOND_NS;
+        }
         if (gh_time_monotonic_ns() < tidy_ns)
             continue;
         tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;

@@ -22,6 +22,10 @@ static const struct {
     [KEYS_TOKEN_LIST] = {"token list", keys_handle_token_list},
     [KEYS_TOKEN_SIGN] = {"token sign", keys_handle_token_sign},
     [KEYS_TOKEN_ROTATE] = {"token rotate", keys_handle_token_rotate},
+    [KEYS_ISSUER_CREATE] = {"make an issuing CA", keys_handle_issuer_create},
+    [KEYS_ISSUE] = {"issue", keys_handle_issue},
+    [KEYS_CRL] = {"revocation list", keys_handle_crl},
+    [KEYS_OCSP] = {"status of a certificate", keys_handle_ocsp},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "identity/access.h"
+#include "identity/issuing.h"
 #include "programs/gatehoused/config.h"
 #include <pthread.h>
 
@@ -25,6 +26,17 @@ enum keys_kind {
     KEYS_TOKEN_LIST,    /* nothing -> for each key u8 state, u64 created_at_s, text32 public PEM */
     KEYS_TOKEN_SIGN,    /* text32 kid, text32 signing input of an access token -> signature */
     KEYS_TOKEN_ROTATE,  /* u8 kind of key -> nothing */
+    /* text32 name -> text32 certificate PEM, text32 sealed key, of a new issuing CA. The kinds that
+     * use it begin with these two. */
+    KEYS_ISSUER_CREATE,
+    /* text32 common name, text32 URI, text32 public key PEM, u64 from, u64 to (seconds) ->
+     * certificate PEM */
+    KEYS_ISSUE,
+    /* u64 number, u64 from, u64 to, then for each text16 serial, u8 reason, u64 at -> CRL, DER */
+    KEYS_CRL,
+    /* text32 request, u8 status (enum gh_ocsp_status), u8 reason, u64 revoked at, u64 from, u64 to
+     * -> OCSP answer, DER. With an empty issuing CA it is the root that answers. */
+    KEYS_OCSP,
     KEYS_KINDS,
 };
 
@@ -65,6 +77,14 @@ struct gh_sealing_keys;
 extern const struct gh_sealing_keys keys_sealing;
 /* The keys of access tokens, for gh_access_open; `line` outlives it. */
 struct gh_access_signer keys_token_signer(struct keys_line *line);
+
+/* The root's word that this certificate of ours is good until `to_s`: appends an OCSP answer. */
+GH_MUST_USE enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slice certificate_pem,
+                                          struct gh_slice root_pem, int64_t to_s,
+                                          struct gh_buffer *out, struct gh_error *error);
+
+/* The issuing CAs, for gh_issuing_open; `line` outlives it. */
+struct gh_issuing_signer keys_issuing_signer(struct keys_line *line);
 
 /* Reads a whole file of at most `size_max` bytes, appended to `out`. */
 GH_MUST_USE enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

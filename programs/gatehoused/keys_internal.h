@@ -37,4 +37,7 @@ keys_handler keys_handle_certify;
 GH_MUST_USE bool keys_tokens_open(struct keys *keys, struct gh_error *error);
 void keys_tokens_close(struct keys *keys);
 keys_handler keys_handle_token_list, keys_handle_token_sign, keys_handle_token_rotate;
+
+/* --- keys_issuer.c */
+keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl, keys_handle_ocsp;
 #endif

@@ -52,7 +52,8 @@ struct gh_api_services {
     struct gh_sessions *sessions;
     struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_traces *traces;
-    struct gh_quotas *quotas; /* NULL: tenants have no ceilings */
+    struct gh_quotas *quotas;   /* NULL: tenants have no ceilings */
+    struct gh_issuing *issuing; /* NULL: there is no built-in CA */
     struct gh_workers *workers;
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */

@@ -10,6 +10,7 @@
 #include "io/http_server.h"
 #include "io/worker.h"
 #include "policy/permission.h"
+#include "registry/anchors.h"
 #include "registry/directory.h"
 #include "wire/json.h"
 #include <pthread.h>
@@ -100,7 +101,12 @@ handler api_policy_list, api_policy_get, api_policy_put, api_policy_delete, api_
     api_policy_detach, api_device_policies, api_device_explain; /* policies.c */
 handler api_policy_check, api_device_check;                     /* reach.c */
 handler api_group_list, api_group_create, api_group_get, api_group_delete, api_group_add,
-    api_group_remove;                                                      /* groups.c */
+    api_group_remove; /* groups.c */
+handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_ca_remove,
+    api_ca_crl, api_ca_revoke, api_ca_revocations;                                 /* anchors.c */
+handler api_certificate_issue, api_certificate_list, api_enrolment, api_tenant_ca; /* issuing.c */
+handler api_est_cacerts, api_est_csrattrs, api_est_enroll, api_est_reenroll, api_pki_crl,
+    api_pki_ca, api_pki_ocsp, api_pki_ocsp_get;                            /* est.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
@@ -122,6 +128,7 @@ struct gh_slice call_source(const struct call *call);
 /* The value of the session cookie; empty when there is none. */
 struct gh_slice call_session_cookie(const struct gh_http_request *request);
 
+json_t *anchor_to_json(const struct gh_anchor *anchor);
 json_t *device_to_json(struct call *call, const struct gh_device *device);
 /* The newest refusal in the device's trail, or null; a new reference. */
 json_t *call_last_refusal(struct call *call, uint64_t device);

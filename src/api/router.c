@@ -21,6 +21,8 @@ struct route {
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
 #define REGISTRY "/api/v1/tenants/{t}/registries/{r}"
+#define CAS "/api/v1/tenants/{t}/registries/{r}/cas"
+#define EST "/.well-known/est/"
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define GROUPS "/api/v1/tenants/{t}/groups"
 #define P(name) GH_PERMISSION_##name
@@ -56,6 +58,32 @@ static const struct route routes[] = {
     {"GET", REGISTRY "/devices", api_device_list, P(DEVICES_LIST), TENANT},
     {"POST", REGISTRY "/devices", api_device_create, P(DEVICES_CREATE), TENANT | BODY},
     {"POST", REGISTRY "/import", api_device_import, P(DEVICES_CREATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/ca", api_tenant_ca, P(TENANTS_GET), TENANT},
+    {"POST", DEVICE "/certificates", api_certificate_issue, P(DEVICES_UPDATE), TENANT | BODY},
+    {"GET", DEVICE "/certificates", api_certificate_list, P(DEVICES_GET), TENANT},
+    {"POST", DEVICE "/enrolment", api_enrolment, P(DEVICES_UPDATE), TENANT | BODY},
+    /* For devices; who they are is their token's or their certificate's to say. */
+    {"GET", EST "cacerts", api_est_cacerts, 0, OPEN},
+    {"GET", EST "csrattrs", api_est_csrattrs, 0, OPEN},
+    {"POST", EST "simpleenroll", api_est_enroll, 0, OPEN},
+    {"POST", EST "simplereenroll", api_est_reenroll, 0, OPEN},
+    {"GET", EST "{t}/cacerts", api_est_cacerts, 0, OPEN},
+    {"GET", EST "{t}/csrattrs", api_est_csrattrs, 0, OPEN},
+    {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN},
+    {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN},
+    {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
+    {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
+    {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN},
+    {"GET", "/pki/{t}/ocsp/{o}", api_pki_ocsp_get, 0, OPEN},
+    {"GET", CAS, api_ca_list, P(REGISTRIES_GET), TENANT},
+    {"POST", CAS, api_ca_add, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"GET", CAS "/{a}", api_ca_get, P(REGISTRIES_GET), TENANT},
+    {"PATCH", CAS "/{a}", api_ca_update, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"DELETE", CAS "/{a}", api_ca_remove, P(REGISTRIES_UPDATE), TENANT},
+    {"POST", CAS "/{a}/verify", api_ca_verify, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"POST", CAS "/{a}/crl", api_ca_crl, P(REGISTRIES_UPDATE), TENANT | BODY},
+    {"GET", CAS "/{a}/revocations", api_ca_revocations, P(REGISTRIES_GET), TENANT},
+    {"POST", CAS "/{a}/revocations", api_ca_revoke, P(REGISTRIES_UPDATE), TENANT | BODY},
     {"GET", DEVICE, api_device_get, P(DEVICES_GET), TENANT},
     {"PATCH", DEVICE, api_device_update, P(DEVICES_UPDATE), TENANT | BODY},
     {"DELETE", DEVICE, api_device_delete, P(DEVICES_DELETE), TENANT},
@@ -374,7 +402,8 @@ void gh_api_http(void *context, struct gh_exchange *exchange)
         if (services->guests[i].http(services->guests[i].context, exchange))
             return;
     static const struct gh_slice folders[] = {GH_SLICE_INIT("/api/"), GH_SLICE_INIT("/oauth2/"),
-                                              GH_SLICE_INIT("/.well-known/")};
+                                              GH_SLICE_INIT("/.well-known/"),
+                                              GH_SLICE_INIT("/pki/")};
     bool is_api = gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
                   gh_slice_equal(request->path, GH_SLICE("/metrics"));
     for (size_t i = 0; i < GH_COUNT(folders); i++)

@@ -22,7 +22,7 @@ enum gh_metric_family {
     GH_METRIC_FAMILY_COUNT
 };
 
-enum { GH_METRIC_LABELS_MAX = 64 }; /* of a family; the last is OTHER, for those that come after */
+enum { GH_METRIC_LABELS_MAX = 128 }; /* of a family; the last is OTHER, for those that come after */
 
 /* One counter of a family. */
 struct gh_metric_labelled {

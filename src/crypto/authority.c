@@ -1,6 +1,6 @@
 #include "crypto/authority.h"
 #include "base/secret.h"
-#include "crypto/openssl_internal.h"
+#include "crypto/authority_internal.h"
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -12,12 +12,6 @@ enum {
     SERIAL_BYTES = 16,
     COMMON_NAME_BYTES_MAX = 64, /* RFC 5280 A.1 */
     HOST_BYTES_MAX = 253,       /* RFC 1035 §2.3.4, without the root's dot */
-};
-
-struct gh_authority {
-    X509 *certificate;
-    EVP_PKEY *key;
-    struct gh_validity validity; /* the root's */
 };
 
 static enum gh_error_code broken(struct gh_error *error, const char *what)
@@ -65,16 +59,12 @@ static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 }
 
 /* What root and leaf carry; the values are constants of ours, never text from outside. */
-struct extension {
-    int nid;
-    const char *value;
-};
-static const struct extension root_template[] = {
-    {NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+static const struct authority_extension root_template[] = {
+    {NID_basic_constraints, "critical,CA:TRUE,pathlen:1"},
     {NID_key_usage, "critical,keyCertSign,cRLSign"},
     {NID_subject_key_identifier, "hash"},
 };
-static const struct extension leaf_template[] = {
+static const struct authority_extension leaf_template[] = {
     {NID_basic_constraints, "critical,CA:FALSE"},
     {NID_key_usage, "critical,digitalSignature"},
     {NID_ext_key_usage, "serverAuth"},
@@ -82,14 +72,23 @@ static const struct extension leaf_template[] = {
     {NID_authority_key_identifier, "keyid:always"},
 };
 
-static bool add_extensions(X509 *certificate, X509 *issuer, const struct extension *rows,
-                           size_t count)
+bool authority_extend(X509 *certificate, X509 *issuer, const struct authority_extension *rows,
+                      size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!add_extension(certificate, issuer, rows[i].nid, rows[i].value))
             return false;
     }
     return true;
+}
+
+bool authority_fill(X509 *made, X509 *issuer, struct gh_slice name, struct gh_validity validity,
+                    EVP_PKEY *key)
+{
+    return X509_set_version(made, X509_VERSION_3) == 1 && set_serial(made) &&
+           set_validity(made, validity) && set_subject(made, name) &&
+           X509_set_issuer_name(made, X509_get_subject_name(issuer)) == 1 &&
+           X509_set_pubkey(made, key) == 1;
 }
 
 static int write_certificate(BIO *bio, const void *native)
@@ -120,11 +119,9 @@ enum gh_error_code gh_authority_create(struct gh_slice name, struct gh_validity 
 
     if (key == NULL)
         result = GH_ERROR_INTERNAL;
-    else if (root == NULL || X509_set_version(root, X509_VERSION_3) != 1 || !set_serial(root) ||
-             !set_validity(root, validity) || !set_subject(root, name) ||
-             X509_set_issuer_name(root, X509_get_subject_name(root)) != 1 ||
-             X509_set_pubkey(root, gh_private_key_native(key)) != 1 ||
-             !add_extensions(root, root, root_template, GH_COUNT(root_template)) ||
+    else if (root == NULL ||
+             !authority_fill(root, root, name, validity, gh_private_key_native(key)) ||
+             !authority_extend(root, root, root_template, GH_COUNT(root_template)) ||
              X509_sign(root, gh_private_key_native(key), EVP_sha256()) <= 0)
         result = broken(error, "root");
     else if (!gh_private_key_print(key, key_pem) ||
@@ -295,11 +292,10 @@ enum gh_error_code gh_authority_issue(const struct gh_authority *authority,
         return GH_ERROR_INVALID;
     X509 *made = X509_new();
 
-    if (made == NULL || X509_set_version(made, X509_VERSION_3) != 1 || !set_serial(made) ||
-        !set_validity(made, leaf->validity) || !set_subject(made, leaf->common_name) ||
-        X509_set_issuer_name(made, X509_get_subject_name(authority->certificate)) != 1 ||
-        X509_set_pubkey(made, gh_key_native(key)) != 1 ||
-        !add_extensions(made, authority->certificate, leaf_template, GH_COUNT(leaf_template)))
+    if (made == NULL ||
+        !authority_fill(made, authority->certificate, leaf->common_name, leaf->validity,
+                        gh_key_native(key)) ||
+        !authority_extend(made, authority->certificate, leaf_template, GH_COUNT(leaf_template)))
         result = broken(error, "leaf");
     if (result == GH_OK)
         result = add_names(made, leaf, error);

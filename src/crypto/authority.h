@@ -20,7 +20,7 @@ struct gh_validity {
 
 enum { GH_AUTHORITY_NAMES_MAX = 64 };
 
-/* A new root: a fresh P-256 key, self-signed, CA:TRUE with path length 0, keyCertSign and cRLSign.
+/* A new root: a fresh P-256 key, self-signed, CA:TRUE with path length 1, keyCertSign and cRLSign.
  * `name` is its common name, 1 to 64 bytes. PKCS#8 and certificate PEM are appended. */
 GH_MUST_USE enum gh_error_code
 gh_authority_create(struct gh_slice name, struct gh_validity validity, struct gh_buffer *key_pem,

@@ -1,5 +1,6 @@
 #include "crypto/certificate.h"
 #include "crypto/openssl_internal.h"
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -30,18 +31,12 @@ static bool to_unix(const ASN1_TIME *from, int64_t *out)
     return true;
 }
 
-struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error)
+/* Takes `native`, also when it fails. */
+static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
 {
-    unsigned char *der;
-    long size;
     int64_t from, to;
-
-    if (!gh_pem_read(pem, PEM_STRING_X509, NULL, &der, &size, error))
-        return NULL;
-    const unsigned char *at = der;
-    X509 *native = d2i_X509(NULL, &at, size);
     struct gh_certificate *certificate = NULL;
-    if (native == NULL || at != der + size || !to_unix(X509_get0_notBefore(native), &from) ||
+    if (native == NULL || !to_unix(X509_get0_notBefore(native), &from) ||
         !to_unix(X509_get0_notAfter(native), &to)) {
         (void)refuse(error, "the certificate is damaged");
     } else if ((certificate = calloc(1, sizeof *certificate)) == NULL) {
@@ -53,9 +48,41 @@ struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error 
         native = NULL;
     }
     X509_free(native);
-    OPENSSL_clear_free(der, (size_t)size);
     ERR_clear_error();
     return certificate;
+}
+
+static X509 *read_der(const unsigned char *der, size_t size)
+{
+    const unsigned char *at = der;
+    X509 *native = size > LONG_MAX ? NULL : d2i_X509(NULL, &at, (long)size);
+    if (native != NULL && at == der + size)
+        return native;
+    X509_free(native);
+    return NULL;
+}
+
+struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error)
+{
+    unsigned char *der;
+    long size;
+
+    if (!gh_pem_read(pem, PEM_STRING_X509, NULL, &der, &size, error))
+        return NULL;
+    X509 *native = read_der(der, (size_t)size);
+    OPENSSL_clear_free(der, (size_t)size);
+    return wrap(native, error);
+}
+
+struct gh_certificate *gh_certificate_open_der(struct gh_slice der, struct gh_error *error)
+{
+    return wrap(read_der(der.data, der.size), error);
+}
+
+struct gh_certificate *gh_certificate_adopt(X509 *native)
+{
+    (void)X509_up_ref(native);
+    return wrap(native, NULL);
 }
 
 void gh_certificate_close(struct gh_certificate *certificate)
@@ -113,6 +140,88 @@ bool gh_certificate_print_subject(const struct gh_certificate *certificate, stru
 bool gh_certificate_print_issuer(const struct gh_certificate *certificate, struct gh_buffer *out)
 {
     return print_name(X509_get_issuer_name(certificate->native), out);
+}
+
+bool gh_serial_print(const ASN1_INTEGER *serial, struct gh_buffer *out)
+{
+    BIGNUM *number = ASN1_INTEGER_to_BN(serial, NULL);
+    char *hex = number == NULL ? NULL : BN_bn2hex(number), *digits = hex;
+    for (; digits != NULL && digits[0] == '0' && digits[1] != '\0'; digits++)
+        ;
+    for (char *at = digits; at != NULL && *at != '\0'; at++)
+        *at = *at >= 'A' && *at <= 'F' ? (char)(*at - 'A' + 'a') : *at;
+    bool done = digits != NULL && gh_buffer_put(out, gh_slice_text(digits));
+    OPENSSL_free(hex);
+    BN_free(number);
+    ERR_clear_error();
+    return done;
+}
+
+bool gh_certificate_print_serial(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    return gh_serial_print(X509_get0_serialNumber(certificate->native), out);
+}
+
+bool gh_certificate_print_common_name(const struct gh_certificate *certificate,
+                                      struct gh_buffer *out)
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate->native);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    unsigned char *text = NULL;
+    if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+        return false;
+    const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, at);
+    int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
+    bool done = size > 0 && gh_buffer_put(out, gh_slice(text, (size_t)size));
+    OPENSSL_free(text);
+    ERR_clear_error();
+    return done;
+}
+
+bool gh_certificate_has_name(const struct gh_certificate *certificate, struct gh_slice name)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate->native, NID_subject_alt_name, NULL, NULL);
+    bool has = false;
+    for (int i = 0; !has && i < sk_GENERAL_NAME_num(names); i++) {
+        int kind;
+        const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        has = (kind == GEN_DNS || kind == GEN_URI) &&
+              gh_slice_equal(
+                  gh_slice(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)), name);
+    }
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+    return has;
+}
+
+bool gh_certificate_print_uri(const struct gh_certificate *certificate, struct gh_slice begin,
+                              struct gh_buffer *out)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate->native, NID_subject_alt_name, NULL, NULL);
+    bool found = false, put = false;
+    for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+        int kind;
+        const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        if (kind != GEN_URI)
+            continue;
+        struct gh_slice uri =
+            gh_slice(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+        found = gh_slice_starts(uri, begin);
+        put = found && gh_buffer_put(out, uri);
+    }
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+    return put;
+}
+
+static int write_pem(BIO *bio, const void *native)
+{
+    return PEM_write_bio_X509(bio, native);
+}
+
+bool gh_certificate_print(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    return gh_bio_print(out, write_pem, certificate->native);
 }
 
 const char *gh_certificate_signature_algorithm(const struct gh_certificate *certificate)

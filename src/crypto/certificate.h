@@ -13,6 +13,9 @@ struct gh_certificate;
 /* Exactly one "BEGIN CERTIFICATE" block; its key need not be one that gh_key_open takes. NULL with
  * GH_ERROR_INVALID. */
 GH_MUST_USE struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error);
+/* The same from DER, as a handshake brings it: nothing may stand behind it. */
+GH_MUST_USE struct gh_certificate *gh_certificate_open_der(struct gh_slice der,
+                                                           struct gh_error *error);
 void gh_certificate_close(struct gh_certificate *certificate);
 
 /* Unix seconds. */
@@ -27,6 +30,22 @@ GH_MUST_USE bool gh_certificate_print_subject(const struct gh_certificate *certi
 /* The same for the name of its issuer. */
 GH_MUST_USE bool gh_certificate_print_issuer(const struct gh_certificate *certificate,
                                              struct gh_buffer *out);
+/* Appends the serial number in lower-case hex without leading zeros. */
+GH_MUST_USE bool gh_certificate_print_serial(const struct gh_certificate *certificate,
+                                             struct gh_buffer *out);
+/* Appends the one common name of its subject; false when there is none, more than one, or it is not
+ * text of UTF-8. */
+GH_MUST_USE bool gh_certificate_print_common_name(const struct gh_certificate *certificate,
+                                                  struct gh_buffer *out);
+/* Whether `name` is among its alternative names, as a host name or a URI, byte for byte. */
+GH_MUST_USE bool gh_certificate_has_name(const struct gh_certificate *certificate,
+                                         struct gh_slice name);
+/* Appends the first of its alternative names that is a URI and begins so; false without one. */
+GH_MUST_USE bool gh_certificate_print_uri(const struct gh_certificate *certificate,
+                                          struct gh_slice begin, struct gh_buffer *out);
+/* Appends it as PEM. */
+GH_MUST_USE bool gh_certificate_print(const struct gh_certificate *certificate,
+                                      struct gh_buffer *out);
 /* "ecdsa-with-SHA256", "sha256WithRSAEncryption": the name in its OID's registration; static. */
 const char *gh_certificate_signature_algorithm(const struct gh_certificate *certificate);
 /* Its key under the rules of gh_key_open; the caller closes it. */

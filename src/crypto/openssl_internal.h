@@ -29,6 +29,10 @@ GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 EVP_PKEY *gh_key_native(const struct gh_key *key);
 EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);
 X509 *gh_certificate_native(const struct gh_certificate *certificate);
+/* A certificate over a native one, of which it takes a reference; NULL without memory. */
+GH_MUST_USE struct gh_certificate *gh_certificate_adopt(X509 *native);
+/* Appends a serial number in lower-case hex without leading zeros. */
+GH_MUST_USE bool gh_serial_print(const ASN1_INTEGER *serial, struct gh_buffer *out);
 /* A key over a native one, under the rules of gh_key_open; `native` is borrowed. */
 GH_MUST_USE struct gh_key *gh_key_adopt(EVP_PKEY *native, enum gh_key_form form,
                                         struct gh_error *error);

@@ -17,11 +17,13 @@
 enum {
     SECURITY_LEVEL = 2, /* 112 bits: RSA and DH of 2048 bits at least, no SHA-1 signatures */
     CHAIN_MAX = 8,      /* certificates in a server's chain file */
+    CLIENT_CHAIN_BYTES_MAX = 32 * 1024,
 };
 
 struct gh_tls_context {
     SSL_CTX *native;
     bool is_server;
+    struct gh_slice staple; /* its own block, or empty */
     atomic_size_t references;
 };
 
@@ -117,6 +119,20 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *size,
     return SSL_TLSEXT_ERR_NOACK;
 }
 
+/* Every chain passes the handshake; gh_tls_peer_chain hands it to whoever decides. */
+static int take_any_chain(X509_STORE_CTX *chain, void *context)
+{
+    (void)chain, (void)context;
+    return 1;
+}
+
+static void ask_for_certificate(SSL_CTX *native)
+{
+    SSL_CTX_set_verify(native, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(native, take_any_chain, NULL);
+    SSL_CTX_set_max_cert_list(native, CLIENT_CHAIN_BYTES_MAX);
+}
+
 static bool set_rules(SSL_CTX *native, bool is_server)
 {
     SSL_CTX_set_security_level(native, SECURITY_LEVEL);
@@ -137,9 +153,10 @@ static bool set_rules(SSL_CTX *native, bool is_server)
                 SSL_CTX_set_cipher_list(native, CIPHERS_TLS12) == 1 &&
                 SSL_CTX_set_ciphersuites(native, CIPHERS_TLS13) == 1 &&
                 SSL_CTX_set1_groups_list(native, GROUPS) == 1;
-    if (is_server)
+    if (is_server) {
         SSL_CTX_set_alpn_select_cb(native, choose_alpn, NULL);
-    else
+        ask_for_certificate(native);
+    } else
         SSL_CTX_set_verify(native, SSL_VERIFY_PEER, NULL);
     return done;
 }
@@ -182,6 +199,28 @@ struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_sl
     return context;
 }
 
+static int hand_staple(SSL *ssl, void *given)
+{
+    const struct gh_tls_context *context = given;
+    unsigned char *copy = OPENSSL_memdup(context->staple.data, context->staple.size);
+    if (copy == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    (void)SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)context->staple.size);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_slice answer)
+{
+    uint8_t *copy = malloc(answer.size + 1);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, answer.data, answer.size);
+    context->staple = gh_slice(copy, answer.size);
+    (void)SSL_CTX_set_tlsext_status_cb(context->native, hand_staple);
+    (void)SSL_CTX_set_tlsext_status_arg(context->native, context);
+    return true;
+}
+
 struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem, struct gh_error *error)
 {
     struct gh_tls_context *context = context_open(false, error);
@@ -209,6 +248,7 @@ void gh_tls_context_unref(struct gh_tls_context *context)
         atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(context->native);
+    free((void *)(uintptr_t)context->staple.data);
     free(context);
 }
 
@@ -315,6 +355,37 @@ void gh_tls_shutdown(struct gh_tls *tls)
     if (SSL_is_init_finished(ssl))
         (void)SSL_shutdown(ssl); /* the peer's close_notify is not waited for */
     ERR_clear_error();
+}
+
+bool gh_tls_has_peer_certificate(const struct gh_tls *tls)
+{
+    return SSL_get0_peer_certificate(native_of(tls)) != NULL;
+}
+
+static bool copy_der(X509 *certificate, struct gh_arena *arena, struct gh_slice *out)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(certificate, &der);
+    bool copied = size > 0 && gh_arena_copy(arena, gh_slice(der, (size_t)size), out);
+    OPENSSL_free(der);
+    return copied;
+}
+
+bool gh_tls_peer_chain(const struct gh_tls *tls, size_t max, struct gh_arena *arena,
+                       struct gh_slice *out, size_t *count)
+{
+    X509 *leaf = SSL_get0_peer_certificate(native_of(tls));
+    /* On a server the chain is without the leaf. */
+    STACK_OF(X509) *rest = SSL_get_peer_cert_chain(native_of(tls));
+    *count = 0;
+    if (leaf == NULL)
+        return true;
+    if (max == 0 || sk_X509_num(rest) >= (int)max || !copy_der(leaf, arena, &out[(*count)++]))
+        return false;
+    for (int i = 0; i < sk_X509_num(rest); i++)
+        if (!copy_der(sk_X509_value(rest, i), arena, &out[(*count)++]))
+            return false;
+    return true;
 }
 
 struct gh_slice gh_tls_server_name(const struct gh_tls *tls)

@@ -7,14 +7,18 @@
  * Rules (RFC 8446, RFC 5246, RFC 9325): TLS 1.2 and 1.3; ephemeral ECDH over X25519 or P-256 with
  * AES-GCM or ChaCha20-Poly1305 only; no renegotiation, compression, early data or resumption
  * (neither tickets nor a session cache: every connection proves itself anew, and a cache is memory
- * per peer). A client always verifies the chain and the name or address it was told. An idle
- * connection holds no record buffers.
+ * per peer). A server asks for a client certificate and takes whatever comes, also nothing: the
+ * handshake proves that the peer holds its key, and whose it is, whether its chain is sound and
+ * whether it was revoked is decided above (identity/), with the reason for the operator, which an
+ * alert could not carry. A client always verifies the chain and the name or address it was told. An
+ * idle connection holds no record buffers.
  *
  * Not here: issuing or parsing certificates (crypto/authority.h, crypto/certificate.h), waiting for
  * the socket (io/loop.h). Threads: a context any; a connection one at a time. */
 #ifndef GH_CRYPTO_TLS_H
 #define GH_CRYPTO_TLS_H
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -24,6 +28,9 @@ struct gh_tls_context;
  * call. NULL with GH_ERROR_TLS when either cannot be read or they do not belong together. */
 GH_MUST_USE struct gh_tls_context *
 gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem, struct gh_error *error);
+/* What clients that ask for it (RFC 6066 §8) get beside the certificate: an OCSP answer, DER,
+ * copied. Before the context is used. False without memory. */
+GH_MUST_USE bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_slice answer);
 /* `ca_pem` holds the trust anchors; empty means the system's. */
 GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
                                                       struct gh_error *error);
@@ -59,6 +66,12 @@ GH_MUST_USE enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice 
                                             size_t *sent);
 /* Sends close_notify if it can be sent now. */
 void gh_tls_shutdown(struct gh_tls *tls);
+
+/* The certificates that a client showed, DER, the leaf first, in the arena; `*count` 0 when it
+ * showed none. False when the arena is full or there are more than `max`. */
+GH_MUST_USE bool gh_tls_peer_chain(const struct gh_tls *tls, size_t max, struct gh_arena *arena,
+                                   struct gh_slice *out, size_t *count);
+bool gh_tls_has_peer_certificate(const struct gh_tls *tls);
 
 /* What was agreed, for logs and for choosing by name; static or borrowed from the connection, empty
  * when there is none: the server name (SNI) that the client asked for, ALPN, "TLSv1.3", the cipher

@@ -309,6 +309,8 @@ static const struct {
     [GH_ORDER_BLOCKED] = {GH_SESSION_END_BLOCKED, "the device was blocked"},
     [GH_ORDER_DELETED] = {GH_SESSION_END_DELETED, "the device was deleted"},
     [GH_ORDER_KICKED] = {GH_SESSION_END_KICKED, "an operator ended it"},
+    [GH_ORDER_REVOKED] = {GH_SESSION_END_CREDENTIAL_REMOVED,
+                          "its certificate, or the CA behind it, was revoked"},
     [GH_ORDER_BANNED] = {GH_SESSION_END_BANNED, "an operator banned the device"},
 };
 
@@ -413,4 +415,13 @@ void gh_front_policies_changed(void *context, int64_t tenant, int64_t registry, 
         gh_sessions_order_registry(sessions, registry, GH_ORDER_POLICY);
     else
         gh_sessions_order_tenant(sessions, tenant, GH_ORDER_POLICY);
+}
+
+void gh_front_credentials_refused(void *context, int64_t tenant, int64_t registry,
+                                  bool (*refused)(void *asked, struct gh_slice credential),
+                                  void *asked)
+{
+    struct gh_front *front = context;
+    gh_sessions_order_where(front->services.sessions, tenant, registry, refused, asked,
+                            GH_ORDER_REVOKED);
 }

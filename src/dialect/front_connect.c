@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDENTITY_ARENA_MAX = 1 << 20, ROUTED_ARENA_MAX = 4 << 20, TRIES_MAX = 8 };
+enum {
+    IDENTITY_ARENA_MAX = 1 << 20,
+    ROUTED_ARENA_MAX = 4 << 20,
+    CHAIN_ARENA_MAX = 128 * 1024,
+    TRIES_MAX = 8,
+};
 
 /* A refusal, for the operator: in the log, and in the trail of the device when it is known. */
 static void note_refusal(const struct link *link, const struct gh_identity_claim *claim,
@@ -178,6 +183,17 @@ void link_refuse(struct link *link, enum gh_session_refusal refusal, const char 
 
 static void identity_checked(struct task *task);
 
+static bool copy_chain(struct task *task, const struct gh_identity_claim *claim,
+                       struct gh_identity_claim *copy)
+{
+    struct gh_slice *chain = gh_arena_array(&task->arena, claim->chain_count + 1, sizeof *chain);
+    copy->chain = chain;
+    for (size_t i = 0; chain != NULL && i < claim->chain_count; i++)
+        if (!gh_arena_copy(&task->arena, claim->chain[i], &chain[i]))
+            return false;
+    return chain != NULL;
+}
+
 /* The task keeps copies: the packet is gone when it runs. */
 static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
 {
@@ -189,7 +205,8 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
                   gh_arena_copy(&task->arena, claim->device, &copy->device) &&
                   gh_arena_copy(&task->arena, claim->token, &copy->token) &&
                   gh_arena_copy(&task->arena, claim->certificate, &copy->certificate) &&
-                  gh_arena_copy(&task->arena, claim->secret, &copy->secret);
+                  gh_arena_copy(&task->arena, claim->secret, &copy->secret) &&
+                  copy_chain(task, claim, copy);
     copy->access = task->front->services.access;
     copy->policy.audience = copy->tenant;
     if (claim->policy.subject.size > 0)
@@ -384,6 +401,30 @@ static const struct gh_dialect *recognise(const struct gh_front_services *servic
     return NULL;
 }
 
+/* The claim of one that brought no password, when its handshake brought a certificate. */
+static bool start_by_certificate(struct link *link, const struct gh_mqtt_connect *connect,
+                                 struct gh_identity_claim *claim)
+{
+    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
+    struct gh_arena arena;
+    gh_arena_init(&arena, CHAIN_ARENA_MAX);
+    claim->chain = chain;
+    bool started = gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &arena, chain,
+                                     &claim->chain_count) &&
+                   (!link->dialect->routes || route_prepare(link, connect)) &&
+                   start_check(link, claim, false);
+    claim->chain = NULL;
+    claim->chain_count = 0;
+    gh_arena_deinit(&arena);
+    return started;
+}
+
+static bool has_certificate(const struct link *link)
+{
+    const struct gh_tls *tls = gh_conn_tls(link->conn);
+    return tls != NULL && gh_tls_has_peer_certificate(tls);
+}
+
 void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 {
     const struct gh_front_services *services = &link->port->front->services;
@@ -408,8 +449,13 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
                                                                : gh_session_refusal_name(refusal),
                      why);
         refuse(link, refusal);
-    } else if ((link->dialect->routes && !route_prepare(link, connect)) ||
-               !start_check(link, &claim, false)) {
+    } else if (claim.by_certificate && !has_certificate(link)) {
+        note_refusal(link, &claim, NULL, "NO_TOKEN",
+                     "there is neither a password nor a client certificate");
+        refuse(link, GH_SESSION_REFUSED_CREDENTIALS);
+    } else if (claim.by_certificate ? !start_by_certificate(link, connect, &claim)
+                                    : (link->dialect->routes && !route_prepare(link, connect)) ||
+                                          !start_check(link, &claim, false)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }

@@ -10,6 +10,7 @@
 #include "observe/trail.h"
 #include "policy/statement.h"
 #include "pubsub/pubsub.h"
+#include "registry/anchors.h"
 #include "route/broker.h"
 #include "route/quota.h"
 #include "route/sessions.h"

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "identity/access.h"
+#include "identity/certificate_internal.h"
 #include "identity/detail_internal.h"
 #include "registry/password.h"
 #include <assert.h>
@@ -34,6 +35,15 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_TOKEN_REPLAYED] = "TOKEN_REPLAYED",
     [GH_IDENTITY_TOKEN_BINDING] = "TOKEN_BINDING",
     [GH_IDENTITY_SCOPE] = "SCOPE",
+    [GH_IDENTITY_CERTIFICATE] = "CERTIFICATE",
+    [GH_IDENTITY_CERTIFICATE_UNKNOWN] = "CERTIFICATE_UNKNOWN",
+    [GH_IDENTITY_CERTIFICATE_EXPIRED] = "CERTIFICATE_EXPIRED",
+    [GH_IDENTITY_CERTIFICATE_NOT_YET_VALID] = "CERTIFICATE_NOT_YET_VALID",
+    [GH_IDENTITY_CERTIFICATE_NAME] = "CERTIFICATE_NAME",
+    [GH_IDENTITY_CERTIFICATE_REVOKED] = "CERTIFICATE_REVOKED",
+    [GH_IDENTITY_REVOCATION_UNKNOWN] = "REVOCATION_UNKNOWN",
+    [GH_IDENTITY_CA_NOT_VERIFIED] = "CA_NOT_VERIFIED",
+    [GH_IDENTITY_CA_DISABLED] = "CA_DISABLED",
     [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
 };
 static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");
@@ -184,7 +194,8 @@ static enum gh_identity_reason check_allowed(struct decision *d)
         return decide(d, GH_IDENTITY_MQTT_DISABLED, "MQTT is switched off for the registry");
     if (d->claim->over == GH_IDENTITY_OVER_HTTP && !d->out->registry->http_enabled)
         return decide(d, GH_IDENTITY_HTTP_DISABLED, "HTTP is switched off for the registry");
-    if (device->credentials_count == 0)
+    /* With a certificate it may be a CA that speaks for the device. */
+    if (device->credentials_count == 0 && !d->claim->by_certificate)
         return decide(d, GH_IDENTITY_NO_CREDENTIAL, "the device has no credential");
     return GH_IDENTITY_ACCEPTED;
 }
@@ -370,6 +381,18 @@ static enum gh_identity_reason decide_secret(struct decision *d)
     return decide(d, reason, "%s", detail); /* whatever the comparison said, the refusal stands */
 }
 
+static enum gh_identity_reason decide_by_chain(struct decision *d)
+{
+    enum gh_identity_reason reason = locate(d);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_allowed(d);
+    if (reason == GH_IDENTITY_ACCEPTED && d->claim->chain_count == 0)
+        reason = decide(d, GH_IDENTITY_CERTIFICATE, "no certificate was shown");
+    return reason != GH_IDENTITY_ACCEPTED
+               ? reason
+               : gh_identity_by_certificate(d->directory, d->claim, d->now_ms, d->arena, d->out);
+}
+
 bool gh_identity_is_token(struct gh_slice password)
 {
     struct gh_slice rest = password;
@@ -520,7 +543,8 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
     *out = (struct gh_identity_verdict){0};
     if (d.policy.audience.size == 0)
         d.policy.audience = claim->tenant;
-    enum gh_identity_reason reason =
-        claim->secret.size > 0 ? decide_secret(&d) : decide_by_token(&d);
+    enum gh_identity_reason reason = claim->by_certificate    ? decide_by_chain(&d)
+                                     : claim->secret.size > 0 ? decide_secret(&d)
+                                                              : decide_by_token(&d);
     return reason == GH_IDENTITY_ACCEPTED ? check_ban(&d) : reason;
 }

@@ -7,7 +7,8 @@
  *
  * A claim carries a token, its own or one that we gave it (identity/access.h), or, where the
  * dialect knows passwords, a secret, which is compared with each of the device's password
- * credentials (two generations may stand side by side).
+ * credentials (two generations may stand side by side), or the chain of certificates that the peer
+ * showed in its handshake (identity/certificate.c).
  *
  * Memory: all texts are the arena's. Threads: any; it blocks on the store, so it runs on worker
  * threads. */
@@ -46,6 +47,15 @@ enum gh_identity_reason {
     GH_IDENTITY_TOKEN_REPLAYED, /* an id that may be used once was used before */
     GH_IDENTITY_TOKEN_BINDING,  /* bound to a certificate that is not the connection's */
     GH_IDENTITY_SCOPE,          /* the access token is not good for this */
+    GH_IDENTITY_CERTIFICATE, /* it, or its chain, breaks a rule (crypto/chain.h, crypto/lint.h) */
+    GH_IDENTITY_CERTIFICATE_UNKNOWN, /* not registered, and signed by no CA of the registry */
+    GH_IDENTITY_CERTIFICATE_EXPIRED,
+    GH_IDENTITY_CERTIFICATE_NOT_YET_VALID,
+    GH_IDENTITY_CERTIFICATE_NAME, /* it is another device's */
+    GH_IDENTITY_CERTIFICATE_REVOKED,
+    GH_IDENTITY_REVOCATION_UNKNOWN, /* the CA's revocation list has run out */
+    GH_IDENTITY_CA_NOT_VERIFIED,
+    GH_IDENTITY_CA_DISABLED,
     GH_IDENTITY_UNAVAILABLE, /* the store or memory failed: nothing was decided; try again later */
     GH_IDENTITY_REASON_COUNT,
 };
@@ -68,6 +78,10 @@ struct gh_identity_claim {
     struct gh_slice device;   /* id, or number in decimal */
     struct gh_slice token;    /* a secret, never to be logged */
     struct gh_slice secret;   /* instead of `token`; never to be logged */
+    /* Instead of both: what the peer showed and proved to hold the key of, DER, the leaf first. */
+    const struct gh_slice *chain;
+    size_t chain_count;
+    bool by_certificate; /* the claim is made by the chain, which may still be missing */
     enum gh_identity_over over;
     /* Where our own access tokens are taken (identity/access.h): who verifies them; NULL: nowhere.
      * With an empty `device` the token's subject says who it is. */
@@ -84,7 +98,11 @@ struct gh_identity_claim {
  * ("eyJ" and two dots), which no made secret has. */
 bool gh_identity_is_token(struct gh_slice password);
 
-enum { GH_IDENTITY_DETAIL_MAX = GH_JWT_DETAIL_MAX };
+enum { GH_IDENTITY_DETAIL_MAX = GH_JWT_DETAIL_MAX, GH_IDENTITY_CHAIN_MAX = 8 };
+
+/* The alternative name (URI) by which a certificate of the built-in CA names its device: tenant,
+ * registry and device, each for a "%.*s". */
+#define GH_IDENTITY_URI "gatehouse:device:%.*s:%.*s:%.*s"
 
 struct gh_identity_verdict {
     enum gh_identity_reason reason;
@@ -95,8 +113,8 @@ struct gh_identity_verdict {
     const struct gh_registry *registry;
     const struct gh_device *device;
     struct gh_slice token_id;   /* `jti` of a device's own token; empty when it had none */
-    int64_t token_expires_at_s; /* `exp`; 0 for a secret */
-    /* `exp` and the skew; for a secret the credential's expiry or GH_IDENTITY_FOR_EVER_S. The
+    int64_t token_expires_at_s; /* `exp`; 0 without a token */
+    /* `exp` and the skew; for a secret or a certificate its own end or GH_IDENTITY_FOR_EVER_S. The
      * connection ends then. What policy needs stands in `principal` and `device` (attributes). */
     int64_t valid_until_s;
 };

@@ -55,13 +55,24 @@ static struct gh_slice moved(struct gh_slice part, struct gh_slice from, struct 
     return gh_slice_sub(to, (size_t)(part.data - from.data), part.size);
 }
 
-bool exchange_set_head(struct gh_exchange *exchange, const struct gh_http_head *head,
-                       struct gh_slice bytes, const char *peer, bool is_secure)
+static bool set_certificates(struct gh_exchange *exchange, const struct gh_tls *tls)
 {
+    struct gh_http_request *request = &exchange->request;
+    struct gh_slice *chain =
+        gh_arena_array(&exchange->arena, GH_EXCHANGE_CERTIFICATES_MAX, sizeof *chain);
+    request->certificates = chain;
+    return chain != NULL && gh_tls_peer_chain(tls, GH_EXCHANGE_CERTIFICATES_MAX, &exchange->arena,
+                                              chain, &request->certificates_count);
+}
+
+bool exchange_set_head(struct gh_exchange *exchange, const struct gh_http_head *head,
+                       struct gh_slice bytes, const struct gh_conn *conn)
+{
+    const struct gh_tls *tls = gh_conn_tls(conn);
     struct gh_arena *arena = &exchange->arena;
     struct gh_http_header *headers =
         gh_arena_array(arena, head->headers_count + 1, sizeof *headers);
-    char *peer_text = gh_arena_text(arena, gh_slice_text(peer));
+    char *peer_text = gh_arena_text(arena, gh_slice_text(gh_conn_peer(conn)));
     struct gh_slice copy;
 
     if (headers == NULL || peer_text == NULL || !gh_arena_copy(arena, bytes, &copy))
@@ -75,7 +86,9 @@ bool exchange_set_head(struct gh_exchange *exchange, const struct gh_http_head *
                                                  .headers = headers,
                                                  .headers_count = head->headers_count,
                                                  .peer = peer_text,
-                                                 .secure = is_secure};
+                                                 .secure = gh_conn_is_secure(conn)};
+    if (tls != NULL && gh_tls_has_peer_certificate(tls) && !set_certificates(exchange, tls))
+        return false;
     exchange->is_head = gh_slice_equal(head->method, GH_SLICE("HEAD"));
     exchange->keep_alive = head->keep_alive;
     exchange->minor = head->minor;

@@ -42,7 +42,7 @@ GH_MUST_USE struct gh_exchange *exchange_open(const struct gh_http_server_config
                                               struct gh_loop *loop, struct http_conn *owner);
 /* On the loop: copies the head and what belongs to it. False at the arena's ceiling. */
 GH_MUST_USE bool exchange_set_head(struct gh_exchange *exchange, const struct gh_http_head *head,
-                                   struct gh_slice bytes, const char *peer, bool is_secure);
+                                   struct gh_slice bytes, const struct gh_conn *conn);
 /* On the loop: moves what there is to `out`; true when that was the last of it. */
 GH_MUST_USE bool exchange_take(struct gh_exchange *exchange, struct gh_buffer *out);
 /* On the loop: tells whoever waits for it, and gives the connection's reference back. */

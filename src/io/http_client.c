@@ -1,16 +1,20 @@
 #include "io/http_client.h"
+#include "io/network.h"
 #include <assert.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 struct gh_http_client {
     CURL *curl;
     char *ca_path, *socket_path; /* own copies; NULL: the system's anchors, no Unix socket */
     int connect_ms, call_ms;
+    bool is_plain, private_too;
     char text[CURL_ERROR_SIZE];
 };
 
@@ -58,6 +62,56 @@ struct gh_http_client *gh_http_client_open_unix(const char *socket_path, struct 
     return client_open(NULL, socket_path, error);
 }
 
+struct gh_http_client *gh_http_client_open_public(bool private_too, struct gh_error *error)
+{
+    struct gh_http_client *client = client_open(NULL, NULL, error);
+    if (client != NULL) {
+        client->is_plain = true;
+        client->private_too = private_too;
+    }
+    return client;
+}
+
+/* RFC 6890: this host, private, shared, link-local, multicast and reserved. */
+static bool is_public(const struct curl_sockaddr *address)
+{
+    static const char *const closed[] = {
+        "0.0.0.0/8",      "10.0.0.0/8",    "100.64.0.0/10", "127.0.0.0/8",
+        "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",  "192.168.0.0/16",
+        "198.18.0.0/15",  "224.0.0.0/3",   "::/128",        "::1/128",
+        "fc00::/7",       "fe80::/10",     "ff00::/8",      "64:ff9b::/96",
+    };
+    const void *from = &address->addr;
+    const struct sockaddr_in *four = from;
+    const struct sockaddr_in6 *six = from;
+    bool is_six = address->family == AF_INET6;
+    struct gh_address to;
+    struct gh_network network;
+    if (!gh_address_set(is_six ? gh_slice(&six->sin6_addr, 16) : gh_slice(&four->sin_addr, 4), 80,
+                        &to))
+        return false;
+    for (size_t i = 0; i < GH_COUNT(closed); i++)
+        if (gh_network_parse(closed[i], &network) && gh_network_has(&network, &to))
+            return false;
+    return true;
+}
+
+/* Where the name has led, whatever it was. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    const struct gh_http_client *client = context;
+    (void)purpose;
+    if (!client->private_too && !is_public(address))
+        return CURL_SOCKET_BAD;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static bool set_public(struct gh_http_client *client)
+{
+    return curl_easy_setopt(client->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
+           curl_easy_setopt(client->curl, CURLOPT_OPENSOCKETDATA, client) == CURLE_OK;
+}
+
 void gh_http_client_close(struct gh_http_client *client)
 {
     if (client == NULL)
@@ -92,7 +146,8 @@ static bool set_options(struct gh_http_client *client, const char *method, const
     bool done =
         curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
-                         client->socket_path != NULL ? "http" : "https") == CURLE_OK &&
+                         client->socket_path != NULL || client->is_plain ? "http" : "https") ==
+            CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->socket_path) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
@@ -106,6 +161,8 @@ static bool set_options(struct gh_http_client *client, const char *method, const
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->text) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer_body) == CURLE_OK;
+    if (done && client->is_plain)
+        done = set_public(client);
     if (done && client->ca_path != NULL) /* this file alone, not the system's folder as well */
         done = curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_path) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK;

@@ -22,6 +22,11 @@ GH_MUST_USE struct gh_http_client *gh_http_client_open(const char *ca_pem_path,
 /* Every call goes to this Unix socket; urls are http://localhost/… */
 GH_MUST_USE struct gh_http_client *gh_http_client_open_unix(const char *socket_path,
                                                             struct gh_error *error);
+/* For what anybody may read and nobody has to trust, such as revocation lists, which are signed
+ * themselves: http alone, never to an address of this host or of a private network unless
+ * `private_too` (a name that an operator wrote must not make the server ask its neighbours). */
+GH_MUST_USE struct gh_http_client *gh_http_client_open_public(bool private_too,
+                                                              struct gh_error *error);
 void gh_http_client_close(struct gh_http_client *client);
 /* For the calls that follow; 0 keeps the default. */
 void gh_http_client_set_timeout(struct gh_http_client *client, int connect_ms, int call_ms);

@@ -201,8 +201,7 @@ static void begin_exchange(struct http_conn *http, const struct gh_http_head *he
     struct gh_conn *conn = http->conn;
 
     http->exchange = exchange_open(http->config, gh_conn_loop(conn), http);
-    if (http->exchange == NULL || !exchange_set_head(http->exchange, head, bytes,
-                                                     gh_conn_peer(conn), gh_conn_is_secure(conn))) {
+    if (http->exchange == NULL || !exchange_set_head(http->exchange, head, bytes, conn)) {
         refuse(http, 503, "no memory for a request");
         return;
     }

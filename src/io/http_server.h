@@ -21,6 +21,7 @@
 #include "wire/http/head.h"
 
 enum {
+    GH_EXCHANGE_CERTIFICATES_MAX = 8,
     GH_EXCHANGE_ARENA_BYTES_MAX = 8 * 1024 * 1024,
     GH_EXCHANGE_ANSWER_BYTES_MAX = 16 * 1024 * 1024,
     GH_EXCHANGE_STREAM_BYTES_MAX =
@@ -66,6 +67,10 @@ struct gh_http_request {
     struct gh_slice body;
     const char *peer;
     bool secure;
+    /* The certificates that the peer showed in its handshake, DER, the leaf first; it proved to
+     * hold the leaf's key, and nothing else about them was checked. */
+    const struct gh_slice *certificates;
+    size_t certificates_count;
 };
 
 /* Any thread that holds the exchange. */

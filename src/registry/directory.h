@@ -43,6 +43,11 @@ struct gh_directory_watch {
      * all of `registry`, or with `registry` 0 all of `tenant`. Live sessions read
      * gh_directory_policy_effective again and compile anew. */
     void (*policies_changed)(void *context, int64_t tenant, int64_t registry, uint64_t device);
+    /* A CA or certificates under it were revoked: sessions of the registry (0: of all the
+     * tenant's) whose credential `refused` says yes to are to end. */
+    void (*credentials_refused)(void *context, int64_t tenant, int64_t registry,
+                                bool (*refused)(void *asked, struct gh_slice credential),
+                                void *asked);
 };
 
 /* `watch` and its functions may be NULL; the table and `store` outlive the directory. Starts the

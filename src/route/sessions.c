@@ -293,6 +293,29 @@ void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant, enum
     visit_all(sessions, (struct range){.tenant = tenant}, visit_order, &kind);
 }
 
+struct where {
+    bool (*wanted)(void *context, struct gh_slice credential);
+    void *context;
+    enum gh_order_kind kind;
+};
+
+static void visit_where(void *context, const struct entry *entry)
+{
+    const struct where *where = context;
+    if (where->wanted(where->context, gh_slice_text(entry->presence.credential)))
+        send_order(entry, where->kind, NULL);
+}
+
+void gh_sessions_order_where(struct gh_sessions *sessions, int64_t tenant, int64_t registry,
+                             bool (*wanted)(void *context, struct gh_slice credential),
+                             void *context, enum gh_order_kind kind)
+{
+    struct where where = {wanted, context, kind};
+    count_epoch(sessions, kind);
+    visit_all(sessions, (struct range){.tenant = tenant, .registry = registry}, visit_where,
+              &where);
+}
+
 static bool send_command(struct gh_sessions *sessions, struct gh_command *command)
 {
     struct shard *shard = shard_of(sessions, command->device);

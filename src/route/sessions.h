@@ -31,6 +31,7 @@ enum gh_order_kind {
     GH_ORDER_REGISTRY,    /* the registry no longer takes MQTT */
     GH_ORDER_POLICY,      /* what it may do has changed: read it again */
     GH_ORDER_KICKED,      /* an operator ends it */
+    GH_ORDER_REVOKED,     /* its certificate, or the CA behind it, was revoked */
     GH_ORDER_BANNED,
 };
 
@@ -107,6 +108,11 @@ void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
 /* The same to every session of a tenant. */
 void gh_sessions_order_tenant(struct gh_sessions *sessions, int64_t tenant,
                               enum gh_order_kind kind);
+/* The same to those of a registry (0: of all the tenant's) for whose credential `wanted` says yes;
+ * it must not call back into the table. */
+void gh_sessions_order_where(struct gh_sessions *sessions, int64_t tenant, int64_t registry,
+                             bool (*wanted)(void *context, struct gh_slice credential),
+                             void *context, enum gh_order_kind kind);
 /* Sends a command to its device's newest session, which completes it; completes it with
  * NOT_CONNECTED at once when there is none. Takes the command. */
 void gh_sessions_command(struct gh_sessions *sessions, struct gh_command *command);

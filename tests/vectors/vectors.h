@@ -31,6 +31,7 @@ bool vectors_wycheproof(struct set *set, const json_t *file);
 bool vectors_google_tokens(struct set *set, const json_t *file);
 bool vectors_google_registration(struct set *set, const json_t *file);
 bool vectors_device_policy(struct set *set, const json_t *file);
+bool vectors_limbo(struct set *set, const json_t *file); /* limbo.c */
 
 /* wycheproof.c: text of a member; empty when it is absent. Hex into bytes; false for anything else.
  */

@@ -39,11 +39,13 @@ static bool claim(const struct gh_mqtt_connect *connect, struct gh_identity_clai
         *why = "the user name is not TENANT/REGISTRY/DEVICE";
         return false;
     }
-    if (proof.size == 0 || proof.size > GH_NATIVE_PASSWORD_BYTES_MAX) {
-        *why = "there is no password, or it is longer than 4,096 bytes";
+    if (proof.size > GH_NATIVE_PASSWORD_BYTES_MAX || (connect->has_auth && proof.size == 0)) {
+        *why = "there is no token, or the password is longer than 4,096 bytes";
         return false;
     }
-    if (connect->has_auth || gh_identity_is_token(proof))
+    if (proof.size == 0)
+        out->by_certificate = true; /* of the handshake, if it brought one */
+    else if (connect->has_auth || gh_identity_is_token(proof))
         out->token = proof;
     else
         out->secret = proof;

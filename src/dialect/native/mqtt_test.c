@@ -14,8 +14,9 @@ static const struct {
     {"the method in small letters", "acme/plant/pump-1", "eyJh.eyJi.c", "jwt", true, -1, true},
     {"another method", "acme/plant/pump-1", "x", "SCRAM-SHA-1", true,
      GH_SESSION_REFUSED_AUTH_METHOD, false},
-    {"no password", "acme/plant/pump-1", NULL, NULL, true, GH_SESSION_REFUSED_CREDENTIALS, false},
-    {"an empty password", "acme/plant/pump-1", "", NULL, true, GH_SESSION_REFUSED_CREDENTIALS,
+    {"no password: by certificate", "acme/plant/pump-1", NULL, NULL, true, -1, false},
+    {"an empty password: the same", "acme/plant/pump-1", "", NULL, true, -1, false},
+    {"no authentication data", "acme/plant/pump-1", "", "JWT", true, GH_SESSION_REFUSED_CREDENTIALS,
      false},
     {"two segments", "acme/plant", "x", NULL, false, 0, false},
     {"four segments", "acme/plant/pump-1/x", "x", NULL, false, 0, false},
@@ -90,6 +91,7 @@ static void check_connects(void)
                                      gh_slice_equal(claim.policy.subject, GH_SLICE("pump-1")));
         CHECK(connects[i].claim,
               gh_slice_equal(connects[i].token ? claim.token : claim.secret, proof));
+        CHECK(connects[i].claim, claim.by_certificate == (proof.size == 0));
         CHECK(connects[i].claim, (connects[i].token ? claim.secret : claim.token).size == 0);
     }
 }

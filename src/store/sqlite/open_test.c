@@ -325,6 +325,10 @@ static void comes_from_version_1(void)
                 gh_link_run(&store->writer, "DROP TABLE device_groups", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE data_keys", &error) == GH_OK &&
+                gh_link_run(&store->writer,
+                            "DROP TABLE enrolments; DROP TABLE issued; DROP TABLE revocations; "
+                            "DROP TABLE anchors",
+                            &error) == GH_OK &&
                 gh_link_run(&store->writer, "ALTER TABLE devices DROP COLUMN banned_until_ms",
                             &error) == GH_OK &&
                 gh_link_run(&store->writer, "PRAGMA user_version=1", &error) == GH_OK);

@@ -253,15 +253,62 @@ static const char groups_6[] =
     "CREATE UNIQUE INDEX attachments_of_group ON policy_attachments(device_group, policy) "
     "  WHERE device_group IS NOT NULL;";
 
+static const char trust_7[] =
+    /* CAs whose certificates prove devices; without a registry the tenant's own issuing CA. */
+    "CREATE TABLE anchors("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  registry INTEGER REFERENCES registries ON DELETE CASCADE,"
+    "  fingerprint TEXT NOT NULL,"
+    "  pem TEXT NOT NULL,"
+    "  state INTEGER NOT NULL,"
+    "  code TEXT NOT NULL,"
+    "  key BLOB NOT NULL,"
+    "  crl_url TEXT NOT NULL,"
+    "  crl_number INTEGER NOT NULL DEFAULT 0,"
+    "  crl_next_ms INTEGER NOT NULL DEFAULT 0,"
+    "  crl_read_ms INTEGER NOT NULL DEFAULT 0,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  verified_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX anchors_of_tenant ON anchors(tenant, coalesce(registry, 0), fingerprint);"
+    "CREATE INDEX anchors_of_registry ON anchors(registry);"
+    "CREATE INDEX anchors_fetched ON anchors(crl_url) WHERE crl_url > '';"
+    /* `listed`: it came with a CRL and goes with the next one that leaves it out. */
+    "CREATE TABLE revocations("
+    "  anchor INTEGER NOT NULL REFERENCES anchors ON DELETE CASCADE,"
+    "  serial TEXT NOT NULL,"
+    "  listed INTEGER NOT NULL,"
+    "  reason INTEGER NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(anchor, serial)) STRICT, WITHOUT ROWID;"
+    /* A certificate outlives the device that it was issued to. */
+    "CREATE TABLE issued("
+    "  anchor INTEGER NOT NULL REFERENCES anchors ON DELETE CASCADE,"
+    "  serial TEXT NOT NULL,"
+    "  device INTEGER NOT NULL,"
+    "  pem TEXT NOT NULL,"
+    "  not_before_ms INTEGER NOT NULL,"
+    "  not_after_ms INTEGER NOT NULL,"
+    "  issued_at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(anchor, serial)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX issued_by_time ON issued(anchor, issued_at_ms);"
+    "CREATE INDEX issued_to_device ON issued(device, issued_at_ms);"
+    "CREATE TABLE enrolments("
+    "  hash BLOB PRIMARY KEY NOT NULL,"
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX enrolments_of_device ON enrolments(device);";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1},  {1, history_1}, {2, policies_2},
-    {3, bans_3},      {4, data_keys_4}, {5, spent_5},   {6, groups_6},
+    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, bans_3},
+    {4, data_keys_4}, {5, spent_5},    {6, groups_6},  {7, trust_7},
 };
 
-enum { VERSION = 6 }; /* of the last row */
+enum { VERSION = 7 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

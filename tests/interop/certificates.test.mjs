@@ -1,0 +1,230 @@
+// Devices that sign in by X.509: registered certificates, CAs of a registry, revocation.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect as connectTls } from 'node:tls';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import mqtt from 'mqtt';
+import { Pki } from '../lib/pki.mjs';
+import { Server, eventually } from '../lib/server.mjs';
+
+const run = promisify(execFile);
+let server, pki, root, token;
+const base = '/api/v1/tenants/acme/registries/plant';
+const api = (method, path, body) => server.call(method, `${base}${path}`, { token, body });
+const refusals = async (device) => (await server.call('GET', `${base}/devices/${device}/log?kind=refusal`, { token })).body.entries;
+
+before(async () => {
+  pki = new Pki();
+  root = pki.ca('Plant root');
+  server = await (await Server.create({ options: ['--crl-fetch-s', '1', '--crl-private', '1'] })).start();
+  token = await server.token();
+  await server.cli('tenant', 'create', 'acme');
+  await server.cli('registry', 'create', 'acme/plant');
+  const policy = pki.file('all.json', JSON.stringify({ Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: ['connect', 'publish', 'subscribe', 'receive'], Resource: ['client/*', 'topic/*', 'filter/*'] }] }));
+  await server.cli('policy', 'put', 'acme/all', policy);
+  await server.cli('policy', 'attach', 'acme/all', 'acme');
+});
+after(async () => { await server?.close(); pki?.close(); });
+
+// Resolves with the connected client; rejects with what CONNACK said.
+function connect(device, { cert, key, chain = '' } = {}, more = {}) {
+  return new Promise((done, fail) => {
+    const client = mqtt.connect({ protocol: 'mqtts', host: '127.0.0.1', port: server.port, ca: server.ca, username: `acme/plant/${device}`,
+      ...(cert ? { cert: cert + chain, key } : {}), clientId: device, reconnectPeriod: 0, connectTimeout: 15000, ...more });
+    client.once('connect', () => done(client));
+    client.once('error', (error) => { client.end(true); fail(error); });
+  });
+}
+const ended = (client) => new Promise((done) => { client.once('close', done); });
+// Refused by CONNACK, and the operator reads why.
+async function refused(device, leaf, reason, words = /./) {
+  const before = (await refusals(device)).length;
+  await assert.rejects(connect(device, leaf), /Not authorized|Bad username|Connection refused/i, `${device} ${reason}`);
+  const last = (await eventually(async () => { const all = await refusals(device); return all.length > before && all; }, 5000, 'an entry'))[0];
+  assert.equal(last.reason, reason, last.detail);
+  assert.match(last.detail, words);
+}
+async function addCa(ca, verified = true) {
+  const added = await api('POST', '/cas', { pem: ca.cert });
+  assert.equal(added.status, 201, added.text);
+  if (verified) {
+    const proof = pki.leaf('proof', ca, { subject: `/CN=${added.body.verification_code}` });
+    const { status, text } = await api('POST', `/cas/${added.body.id}/verify`, { pem: proof.cert });
+    assert.equal(status, 200, text);
+  }
+  return added.body.id;
+}
+
+test('a registered certificate opens the door for its device alone', async () => {
+  const own = pki.leaf('pump-1'); // signed by itself
+  await server.cli('device', 'create', 'acme/plant/pump-1', '--certificate', own.certFile);
+  const client = await connect('pump-1', own);
+  const shown = (await api('GET', '/devices/pump-1')).body;
+  assert.equal(shown.connection.credential, shown.credentials[0].id);
+  await client.publishAsync('a/b', 'hello', { qos: 1 });
+  await client.endAsync();
+  await refused('pump-1', pki.leaf('pump-1'), 'CERTIFICATE_UNKNOWN', /none of the device's 1 credentials/);
+  await assert.rejects(connect('pump-1'), /Not authorized|Bad username/i);
+  const [last] = (await server.call('GET', '/api/v1/refusals', { token })).body.entries; // it is nobody's: no proof, no device
+  assert.equal(last.reason, 'NO_TOKEN');
+  assert.match(last.detail, /neither a password nor a client certificate/);
+});
+
+test('two generations stand side by side; the one that is taken away ends its session', async () => {
+  const old = pki.leaf('pump-2'), fresh = pki.leaf('pump-2', undefined, { kind: ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'] });
+  await server.cli('device', 'create', 'acme/plant/pump-2', '--certificate', old.certFile, '--certificate', fresh.certFile);
+  const [first, second] = [await connect('pump-2', old, { clientId: 'one' }), await connect('pump-2', fresh, { clientId: 'two' })];
+  const { credentials } = (await api('GET', '/devices/pump-2')).body;
+  const gone = ended(first), started = Date.now();
+  assert.equal((await api('PATCH', '/devices/pump-2', { credentials: [{ id: credentials[1].id }] })).status, 200);
+  await gone;
+  assert.ok(Date.now() - started < 1000, 'within a second');
+  assert.equal(second.connected, true);
+  await second.endAsync();
+});
+
+test('a CA has to be proven before its certificates count', async () => {
+  const ca = pki.ca('Unproven');
+  const leaf = pki.leaf('dev-unproven', ca);
+  await server.cli('device', 'create', 'acme/plant/dev-unproven');
+  await refused('dev-unproven', leaf, 'CERTIFICATE_UNKNOWN', /the registry has no CA|issuer/);
+  const id = await addCa(ca, false);
+  await refused('dev-unproven', leaf, 'CA_NOT_VERIFIED');
+  const { verification_code: code } = (await api('GET', `/cas/${id}`)).body;
+  for (const [proof, words] of [
+    [pki.leaf('x', ca, { subject: '/CN=something else' }), /common name/],
+    [pki.leaf('x', root, { subject: `/CN=${code}` }), /not signed by this CA/],
+    [pki.leaf('x', undefined, { subject: `/CN=${code}` }), /not signed by this CA/]]) {
+    const answer = await api('POST', `/cas/${id}/verify`, { pem: proof.cert });
+    assert.equal(answer.status, 400);
+    assert.match(answer.body.error.message, words);
+  }
+  const proof = pki.leaf('proof', ca, { subject: `/CN=${code}` });
+  const printed = await server.cli('ca', 'verify', `acme/plant/${id}`, proof.certFile);
+  assert.match(printed, /active/);
+  await (await connect('dev-unproven', leaf)).endAsync();
+  assert.match(await server.cli('ca', 'list', 'acme/plant'), /Unproven +active/);
+  assert.equal((await api('POST', '/cas', { pem: ca.cert })).status, 409);
+});
+
+test('a CA that is not sound is refused with the rule', async () => {
+  const rows = [
+    [pki.leaf('leaf', root), /not marked as a CA/],
+    [pki.ca('No usage', { extensions: 'basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash\n' }), /keyUsage/],
+    [pki.ca('Not critical', { extensions: 'basicConstraints=CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\n' }), /critical/]];
+  for (const [ca, words] of rows) {
+    const answer = await api('POST', '/cas', { pem: ca.cert });
+    assert.equal(answer.status, 400);
+    assert.match(answer.body.error.message, words);
+  }
+});
+
+test('a CA, an intermediate and a name make an identity, and nothing less', async () => {
+  await addCa(root);
+  const middle = pki.ca('Plant line 1', { issuer: root });
+  for (const id of ['dev-1', 'dev-2', 'dev-3']) await server.cli('device', 'create', `acme/plant/${id}`);
+  const leaf = pki.leaf('dev-1', root);
+  await (await connect('dev-1', leaf)).endAsync();
+  await (await connect('dev-1', { ...pki.leaf('dev-1', middle), chain: middle.cert })).endAsync();
+  await (await connect('dev-2', pki.leaf('any', root, { subject: '/O=Acme', extensions: 'subjectAltName=URI:urn:x,DNS:dev-2\n' }))).endAsync();
+  const stranger = pki.ca('Stranger');
+  await refused('dev-2', leaf, 'CERTIFICATE_NAME', /"dev-1"/);
+  await refused('dev-1', pki.leaf('dev-1', stranger), 'CERTIFICATE_UNKNOWN');
+  await refused('dev-1', pki.leaf('dev-1', middle), 'CERTIFICATE_UNKNOWN'); // without the intermediate
+  await refused('dev-1', pki.leaf('dev-1', root, { days: -1 }), 'CERTIFICATE_EXPIRED');
+  await refused('dev-1', { ...pki.sign('purpose', { subject: '/CN=dev-1', issuer: root, days: 1,
+    extensions: 'basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n' }) }, 'CERTIFICATE');
+  assert.equal((await api('PATCH', '/devices/dev-3', { blocked: true })).status, 200);
+  await refused('dev-3', pki.leaf('dev-3', root), 'BLOCKED');
+});
+
+test('revoking a certificate, and then its CA, ends the sessions within a second', async () => {
+  const ca = pki.ca('Revoker'), id = await addCa(ca);
+  const names = ['rev-1', 'rev-2', 'rev-3'], leaves = {}, clients = {};
+  for (const name of names) {
+    await server.cli('device', 'create', `acme/plant/${name}`);
+    leaves[name] = pki.leaf(name, ca);
+    clients[name] = await connect(name, leaves[name]);
+  }
+  let gone = ended(clients['rev-1']), started = Date.now();
+  assert.match(await server.cli('certificate', 'revoke', `acme/plant/${id}`, leaves['rev-1'].serial, '--reason', 'key_compromise'), /key_compromise/);
+  await gone;
+  assert.ok(Date.now() - started < 1000);
+  await refused('rev-1', leaves['rev-1'], 'CERTIFICATE_REVOKED');
+  gone = ended(clients['rev-2']);
+  const crl = pki.crl(ca, [leaves['rev-2'].serial], 7);
+  assert.match(await server.cli('ca', 'crl', `acme/plant/${id}`, crl), /1/);
+  await gone;
+  await refused('rev-2', leaves['rev-2'], 'CERTIFICATE_REVOKED');
+  assert.match(await server.cli('ca', 'revoked', `acme/plant/${id}`), new RegExp(leaves['rev-2'].serial));
+  assert.equal(clients['rev-3'].connected, true);
+  const older = await server.tryCli(['ca', 'crl', `acme/plant/${id}`, pki.crl(ca, [], 6)]);
+  assert.equal(older.code, 1);
+  assert.match(older.stderr, /number 6, older than 7/);
+  const foreign = await server.tryCli(['ca', 'crl', `acme/plant/${id}`, pki.crl(root, [], 9)]);
+  assert.match(foreign.stderr, /not signed by this CA/);
+  gone = ended(clients['rev-3']);
+  started = Date.now();
+  assert.equal((await api('PATCH', `/cas/${id}`, { enabled: false })).status, 200);
+  await gone;
+  assert.ok(Date.now() - started < 1000);
+  await refused('rev-3', leaves['rev-3'], 'CA_DISABLED');
+  await server.cli('ca', 'enable', `acme/plant/${id}`);
+  await (await connect('rev-3', leaves['rev-3'])).endAsync();
+  await server.cli('ca', 'remove', `acme/plant/${id}`);
+  await refused('rev-3', leaves['rev-3'], 'CERTIFICATE_UNKNOWN');
+});
+
+test('the list of a CA is fetched from where it lies', async () => {
+  const ca = pki.ca('Publisher'), leaf = pki.leaf('pub-1', ca);
+  let list = pki.crl(ca, [], 1), asked = 0;
+  const http = createServer((_, answer) => { asked += 1; answer.end(readFileSync(list)); });
+  await new Promise((done) => { http.listen(0, '127.0.0.1', done); });
+  await server.cli('device', 'create', 'acme/plant/pub-1');
+  const added = await api('POST', '/cas', { pem: ca.cert, crl_url: `http://127.0.0.1:${http.address().port}/ca.crl` });
+  const proof = pki.leaf('proof', ca, { subject: `/CN=${added.body.verification_code}` });
+  assert.equal((await api('POST', `/cas/${added.body.id}/verify`, { pem: proof.cert })).status, 200);
+  const client = await connect('pub-1', leaf), gone = ended(client);
+  await eventually(async () => (await api('GET', `/cas/${added.body.id}`)).body.crl_next_update !== null, 15000, 'the first list');
+  assert.equal(client.connected, true);
+  list = pki.crl(ca, [leaf.serial], 2);
+  await gone;
+  await refused('pub-1', leaf, 'CERTIFICATE_REVOKED');
+  http.close();
+  http.closeAllConnections?.();
+  assert.ok(asked >= 2);
+});
+
+test("mosquitto's clients sign in by certificate", async () => {
+  const leaf = pki.leaf('mosq-1', root);
+  await server.cli('device', 'create', 'acme/plant/mosq-1');
+  const common = ['-h', '127.0.0.1', '-p', `${server.port}`, '--cafile', server.caFile, '--cert', leaf.certFile, '--key', leaf.keyFile, '-u', 'acme/plant/mosq-1'];
+  const child = spawn('mosquitto_sub', [...common, '-i', 'sub', '-t', 'hall/#', '-C', '1', '-W', '20'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.on('data', (chunk) => { out += chunk; });
+  const done = new Promise((end) => { child.once('exit', end); });
+  await eventually(async () => { await run('mosquitto_pub', [...common, '-i', 'pub', '-t', 'hall/1', '-m', 'warm', '-q', '1']); return out !== ''; });
+  await done;
+  assert.equal(out, 'warm\n');
+});
+
+test('a connection is never resumed: each proves itself anew', async () => {
+  const leaf = pki.leaf('dev-1', root);
+  for (const version of ['TLSv1.2', 'TLSv1.3']) {
+    const { stdout } = await run('sh', ['-c', `openssl s_client -connect 127.0.0.1:${server.port} -CAfile ${server.caFile} -cert ${leaf.certFile} -key ${
+      leaf.keyFile} -${version.toLowerCase().replace('v', '').replace('.', '_')} -reconnect </dev/null 2>/dev/null`]);
+    assert.doesNotMatch(stdout, /^Reused/m, version);
+    assert.match(stdout, /Verify return code: 0/);
+  }
+  const socket = connectTls({ host: '127.0.0.1', port: server.port, ca: server.ca, cert: leaf.cert, key: leaf.key });
+  let sessions = 0;
+  socket.on('session', () => { sessions += 1; });
+  await new Promise((done, fail) => { socket.once('secureConnect', done); socket.once('error', fail); });
+  socket.end();
+  await new Promise((done) => { socket.once('close', done); });
+  assert.equal(sessions, 0);
+});
