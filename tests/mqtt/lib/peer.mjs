@@ -172,7 +172,12 @@ export class Peer {
     await this.expect('pingresp');
   }
 
-  id() { return this.nextId++; }
+  // 1 to 65535, and again.
+  id() {
+    const id = this.nextId;
+    this.nextId = id % 65535 + 1;
+    return id;
+  }
 
   async subscribe(filters, props) {
     const list = [filters].flat().map((one) => typeof one === 'string' ? { filter: one } : one);
