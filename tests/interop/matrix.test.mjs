@@ -110,7 +110,12 @@ test('the tables were read', () => {
 });
 
 test('nothing but the listed few answers without authentication', async () => {
-  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /metrics'];
+  // What is public (keys, metadata, certificates, revocation), and what takes its own proof: sign-in, tokens, enrolment.
+  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /metrics', 'POST /oauth2/token', 'POST /oauth2/introspect',
+    'POST /oauth2/revoke', 'GET /oauth2/jwks', 'GET /.well-known/oauth-authorization-server', 'GET /.well-known/openid-configuration',
+    ...['', '{t}/'].flatMap((t) => ['GET ', 'GET ', 'POST ', 'POST '].map((method, i) =>
+      `${method}/.well-known/est/${t}${['cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll'][i]}`)),
+    'GET /pki/{t}/ca.crt', 'GET /pki/{t}/ca.crl', 'POST /pki/{t}/ocsp', 'GET /pki/{t}/ocsp/{o}'];
   const wrong = [];
   const cases = [...native.map((route) => ({ ...route, at: fill(route.path, 'acme') })), ...google.map((route) => ({ ...route, at: fillGoogle(route.path, 'acme') }))];
   await eachOf(cases, async ({ method, path, at, flags = [] }) => {
