@@ -147,7 +147,8 @@ static struct trace_stream *open_stream(struct call *call, const struct gh_devic
     return stream;
 }
 
-/* From here on the stream ends itself. */
+/* Orders the device's connections to tell their packets, and only then says that it traces: what
+ * the reader has a device do after that is not missed. From here on the stream ends itself. */
 static void begin(struct trace_stream *stream)
 {
     struct trace_streams *streams = stream->streams;
@@ -156,7 +157,9 @@ static void begin(struct trace_stream *stream)
     streams->first = stream;
     pthread_mutex_unlock(&streams->lock);
     note(stream, "TRACE_BEGAN");
+    (void)gh_exchange_stream(stream->exchange, 200, "text/event-stream");
     gh_sessions_order(streams->services.sessions, stream->device, GH_ORDER_TRACE);
+    (void)!gh_exchange_send(stream->exchange, GH_SLICE(": tracing\n\n"));
     gh_exchange_on_gone(stream->exchange, end, stream);
 }
 
@@ -181,8 +184,6 @@ enum gh_error_code api_trace(struct call *call)
         return call_fail(call, GH_ERROR_LIMIT, "there are %d traces already", GH_TRACE_READERS_MAX);
     }
     call->taken = true;
-    if (gh_exchange_stream(call->exchange, 200, "text/event-stream"))
-        (void)!gh_exchange_send(call->exchange, GH_SLICE(": tracing\n\n"));
     begin(stream);
     return GH_OK;
 }
