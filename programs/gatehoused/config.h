@@ -47,6 +47,9 @@ struct config {
         device_session_expiry_max_s;
     long tenant_connections_max, tenant_messages_per_second, tenant_sessions_max,
         tenant_retained_messages_max, tenant_retained_bytes_max;
+    /* [google]: the limits of IoT Core that are ceilings here, each changeable; 0: none */
+    long google_states_per_second, google_http_events_per_minute, google_config_interval_ms,
+        google_bound_max, google_gateways_max, google_attached_max;
     long log_bytes_max;           /* [log] bytes_max */
     long log_age_days;            /* [log] age_days */
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */

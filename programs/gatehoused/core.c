@@ -27,6 +27,7 @@
 #include "registry/sealing.h"
 #include "route/broker.h"
 #include "route/quota.h"
+#include "route/rate.h"
 #include "route/sessions.h"
 #include <limits.h>
 #include <malloc.h>
@@ -72,6 +73,7 @@ struct core {
     struct gh_sessions *sessions;
     struct gh_traces *traces;
     struct gh_quotas *quotas;
+    struct gh_rates *rates;
     struct gh_front *front;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google *google;
@@ -254,8 +256,13 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .store = core->store,
                                         .pubsub = core->pubsub,
                                         .workers = core->workers,
+                                        .rates = core->rates,
                                         .trail = core->trail,
                                         .metrics = &core->metrics,
+                                        .config_interval_ms =
+                                            core->config->google_config_interval_ms == 0
+                                                ? -1
+                                                : core->config->google_config_interval_ms,
                                         .send_command = send_command,
                                         .command_context = core->sessions,
                                         .utc_ms = gh_time_utc_ms};
@@ -297,6 +304,15 @@ static bool open_issuing(struct core *core)
     return core->issuing != NULL;
 }
 
+static struct gh_rates *open_rates(const struct config *config)
+{
+    struct gh_rate ceilings[GH_RATE_KIND_COUNT];
+    memcpy(ceilings, gh_rates_compat, sizeof ceilings);
+    ceilings[GH_RATE_STATES].count = (uint32_t)config->google_states_per_second;
+    ceilings[GH_RATE_HTTP_EVENTS].count = (uint32_t)config->google_http_events_per_minute;
+    return gh_rates_open(ceilings);
+}
+
 static bool open_faces(struct core *core)
 {
     core->sessions = gh_sessions_open();
@@ -304,6 +320,7 @@ static bool open_faces(struct core *core)
     struct gh_quota_limits quota = {(uint32_t)core->config->tenant_connections_max,
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
+    core->rates = open_rates(core->config);
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
     if (!open_access(core) || !open_issuing(core))
         return false;
@@ -344,7 +361,7 @@ static bool open_faces(struct core *core)
                                   .utc_ms = gh_time_utc_ms,
                                   .metrics_open = core->config->metrics_open != 0};
     if (core->sessions == NULL || core->traces == NULL || core->quotas == NULL ||
-        core->operators == NULL || !open_dialects(core, &front, &api)) {
+        core->rates == NULL || core->operators == NULL || !open_dialects(core, &front, &api)) {
         gh_error_set(&core->error, GH_ERROR_MEMORY, "sessions, operators or dialects");
         return false;
     }
@@ -634,6 +651,7 @@ static void core_close(struct core *core)
     gh_issuing_close(core->issuing);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);
+    gh_rates_close(core->rates);
     gh_access_close(core->access);
     gh_sessions_close(core->sessions);
     if (core->trail != NULL)

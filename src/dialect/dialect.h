@@ -48,6 +48,7 @@ struct gh_speaker {
     uint64_t number;
     struct gh_slice number_text;
     struct gh_slice tenant, registry, location; /* the tenant by the dialect's own name for it */
+    struct gh_slice through; /* id of the gateway that speaks for it; empty: it speaks itself */
 };
 
 enum { GH_DIALECT_ATTRIBUTES_MAX = 8 };

@@ -92,6 +92,14 @@ struct gh_attribute {
     struct gh_slice key, value;
 };
 
+/* What a gateway must show to speak for a device; with NONE it may speak for nobody. */
+enum gh_gateway_auth {
+    GH_GATEWAY_AUTH_NONE = 0,
+    GH_GATEWAY_AUTH_ASSOCIATION = 1, /* that the device is bound to it */
+    GH_GATEWAY_AUTH_TOKEN = 2,       /* a token of the device */
+    GH_GATEWAY_AUTH_BOTH = 3,
+};
+
 /* One version of what the cloud wants of a device. */
 struct gh_config {
     int64_t version; /* from 1 */
@@ -119,7 +127,7 @@ struct gh_device {
     struct gh_attribute *attributes; /* in the order of their keys */
     size_t attributes_count;
     bool is_gateway;
-    int gateway_auth; /* 0 none said, 1 association, 2 token, 3 both */
+    int gateway_auth; /* enum gh_gateway_auth */
     int64_t last_heartbeat_ms, last_event_ms, last_state_ms, last_config_ack_ms,
         last_config_send_ms;
     int64_t last_error_ms;

@@ -26,10 +26,10 @@ export async function makeProject(server, { subscription = 'test', ackDeadlineSe
   return token;
 }
 
-export async function makeDevice(server, token, id, alg = 'ES256') {
+export async function makeDevice(server, token, id, alg = 'ES256', gatewayConfig = undefined) {
   const key = deviceKey(alg);
   const answer = await server.call('POST', `/v1/${registryPath}/devices`, {
-    token, body: { id, credentials: [{ publicKey: { format: alg === 'ES256' ? 'ES256_PEM' : 'RSA_PEM', key: key.pem } }] },
+    token, body: { id, gatewayConfig, credentials: [{ publicKey: { format: alg === 'ES256' ? 'ES256_PEM' : 'RSA_PEM', key: key.pem } }] },
   });
   if (answer.status !== 200) throw new Error(`device ${id}: ${answer.status} ${answer.text}`);
   return { id, key, ...answer.body };

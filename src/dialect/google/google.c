@@ -18,7 +18,8 @@ struct visit {
 };
 
 static const struct gh_slice prefixes[] = {GH_SLICE_INIT("/v1/projects/"),
-                                           GH_SLICE_INIT("/v1/projects")};
+                                           GH_SLICE_INIT("/v1beta1/projects/")};
+static const struct gh_slice no_more = GH_SLICE_INIT("/v1/projects");
 enum { ANSWER_BYTES_MAX = GH_EXCHANGE_ANSWER_BYTES_MAX };
 
 struct gh_google *gh_google_open(const struct gh_google_services *services)
@@ -90,6 +91,11 @@ static void run(struct gh_job *job)
     struct gh_slice token = token_of(gh_exchange_request(visit->exchange));
     struct gh_identity_verdict verdict;
     struct gh_error error;
+    if (google_bridge_find(call)) {
+        call->token = token;
+        google_bridge_run(call);
+        return;
+    }
     if (token.size != 0) {
         const struct gh_bearer_services services = {.store = call->services->store,
                                                     .directory = call->services->directory,
@@ -110,7 +116,8 @@ static void run(struct gh_job *job)
 
 static bool claims(struct gh_slice path)
 {
-    return gh_slice_starts(path, prefixes[0]) || gh_slice_equal(path, prefixes[1]);
+    return gh_slice_starts(path, prefixes[0]) || gh_slice_starts(path, prefixes[1]) ||
+           gh_slice_equal(path, no_more);
 }
 
 bool gh_google_http(struct gh_google *google, struct gh_exchange *exchange)

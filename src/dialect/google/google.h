@@ -1,7 +1,8 @@
-/* Google's service API, REST and JSON: the device manager (cloudiot v1) and the part of Pub/Sub
- * that the back ends of IoT Core use, under /v1/. Turns paths, masks, enums and error bodies into
- * calls of the directory, of pubsub and of the command sender, and back; what is served and what is
- * refused stands in docs/protocols/google.md. The device side of the dialect is mqtt.h.
+/* Google's service API, REST and JSON: the device manager (cloudiot v1), the part of Pub/Sub
+ * that the back ends of IoT Core use, and the HTTP bridge for devices, under /v1/. Turns paths,
+ * masks, enums and error bodies into calls of the directory, of pubsub and of the command sender,
+ * and back; what is served and what is refused stands in docs/protocols/google.md. The device side
+ * of the dialect is mqtt.h.
  *
  * A request is claimed on its event loop and handed to the worker pool whole; there the caller is
  * authenticated, then authorised before anything is told about what exists, then served. A pull
@@ -19,6 +20,7 @@ struct gh_access;
 struct gh_exchange;
 struct gh_google;
 struct gh_pubsub;
+struct gh_rates;
 struct gh_store;
 struct gh_trail;
 struct gh_workers;
@@ -29,6 +31,7 @@ struct gh_google_services {
     struct gh_access *access; /* devices with an access token; NULL: none */
     struct gh_pubsub *pubsub;
     struct gh_workers *workers;
+    struct gh_rates *rates;     /* of the HTTP bridge; NULL: none */
     struct gh_trail *trail;     /* what callers changed; or NULL */
     struct gh_metrics *metrics; /* or NULL */
     /* Sends a command to its device's session and takes it until `complete` (command/command.h). */

@@ -148,6 +148,8 @@ static size_t attributes(const struct gh_speaker *speaker, const struct gh_opera
     out[count++] = (struct gh_message_attribute){GH_SLICE("projectId"), speaker->tenant};
     if (operation->kind == GH_OPERATION_EVENT)
         out[count++] = (struct gh_message_attribute){GH_SLICE("subFolder"), operation->channel};
+    if (operation->kind == GH_OPERATION_EVENT && speaker->through.size > 0)
+        out[count++] = (struct gh_message_attribute){GH_SLICE("gatewayId"), speaker->through};
     return count;
 }
 

@@ -167,8 +167,13 @@ static json_t *error_body(const struct google_call *call, const struct google_st
                       : gh_json_new_text(text);
     if (message == NULL)
         message = json_string(info->meaning);
-    return json_pack("{s:{s:i, s:o, s:s}}", "error", "code", status->http, "message", message,
-                     "status", status->name);
+    json_t *details = NULL; /* left out of the body then */
+    if (call->bad_field != NULL)
+        details = json_pack("[{s:s, s:[{s:s, s:s}]}]", "@type",
+                            "type.googleapis.com/google.rpc.BadRequest", "fieldViolations", "field",
+                            call->bad_field, "description", call->error.text);
+    return json_pack("{s:{s:i, s:o, s:s, s:o*}}", "error", "code", status->http, "message", message,
+                     "status", status->name, "details", details);
 }
 
 int google_call_print(struct google_call *call, struct gh_buffer *out)
@@ -180,7 +185,8 @@ int google_call_print(struct google_call *call, struct gh_buffer *out)
         gh_buffer_clear(out);
         call->code = google_fail(call, GH_ERROR_MEMORY, "the answer");
     }
-    const struct google_status *status = google_status_of(call->code);
+    const struct google_status *status =
+        call->status != NULL ? call->status : google_status_of(call->code);
     if (status->hidden && status->http >= 500)
         gh_log(GH_LOG_WARN, "google", "GH%d %.*s %.*s: %s", (int)call->code, GH_PRINT(call->method),
                GH_PRINT(gh_slice_sub(call->path, 0, 512)), call->error.text);

@@ -44,6 +44,7 @@ struct google_call {
     struct gh_slice method, path, query, body; /* as they were sent */
     const char *peer;
     struct gh_caller caller; /* NOBODY: no proof, or a wrong one */
+    struct gh_slice token;   /* of a device, at the HTTP bridge */
     void (*finish)(
         struct google_call *call); /* the answer is there; called once, from any thread */
 
@@ -53,6 +54,7 @@ struct google_call {
 
     int64_t now_ms;
     const struct google_route *route;
+    const struct bridge_route *bridge_route;          /* instead, at the HTTP bridge */
     struct gh_slice project, location, registry_name; /* of the path; empty where it has none */
     struct gh_slice target; /* the last name of the path: device, topic, subscription */
     bool tenant_found, registry_found;
@@ -63,6 +65,8 @@ struct google_call {
     bool write_failed; /* a writer of message_internal.h had no memory */
     enum gh_error_code code;
     struct gh_error error;
+    const struct google_status *status; /* of the failure; NULL: as its code says */
+    const char *bad_field;              /* named in the failure's details; static; or NULL */
 };
 
 /* Serves the call. */
@@ -88,6 +92,10 @@ void google_note(struct google_call *call, const struct gh_device *device, const
 GH_MUST_USE enum gh_error_code google_route_find(struct google_call *call);
 /* INVALID when the query names something that the route does not take. */
 GH_MUST_USE enum gh_error_code google_parameters_check(struct google_call *call);
+
+/* The same for a list of names, NULL at its end. */
+GH_MUST_USE enum gh_error_code google_query_check(struct google_call *call,
+                                                  const char *const names[], size_t count);
 
 /* The first value under the name, in either spelling; empty when there is none. */
 struct gh_slice google_query(const struct google_call *call, const char *name);
@@ -145,6 +153,13 @@ const char *google_name_print(struct google_call *call, const char *collection,
 /* "cloudiot.devices.create": Google's spelling of a permission; NULL at the arena's ceiling. */
 const char *google_permission_print(struct google_call *call, enum gh_permission permission);
 GH_MUST_USE bool google_permission_read(struct gh_slice name, enum gh_permission *out);
+
+/* ---- the HTTP bridge (bridge.c) ---- */
+
+/* Whether the call is the bridge's; then its names are set. */
+GH_MUST_USE bool google_bridge_find(struct google_call *call);
+/* Serves it, by `token`. */
+void google_bridge_run(struct google_call *call);
 
 /* ---- messages of the device manager ---- */
 

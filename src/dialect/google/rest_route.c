@@ -332,10 +332,16 @@ static bool listed(struct gh_slice name, const char *const names[], size_t count
 
 enum gh_error_code google_parameters_check(struct google_call *call)
 {
+    return google_query_check(call, call->route->parameters, GH_COUNT(call->route->parameters));
+}
+
+enum gh_error_code google_query_check(struct google_call *call, const char *const names[],
+                                      size_t count)
+{
     struct gh_slice rest = call->query, name, value;
     while (gh_query_next(&rest, call->arena, &name, &value)) {
         if (!listed(name, ignored_parameters, GH_COUNT(ignored_parameters)) &&
-            !listed(name, call->route->parameters, GH_COUNT(call->route->parameters)))
+            !listed(name, names, count))
             return google_fail(call, GH_ERROR_INVALID, "%.*s: there is no such query parameter",
                                GH_PRINT(gh_slice_sub(name, 0, 64)));
     }

@@ -1,0 +1,67 @@
+#include "route/rate.h"
+#include "tests/check.h"
+
+/* One device at a ceiling of two a second. */
+static void keeps_the_rate(void)
+{
+    static const struct {
+        const char *claim;
+        int64_t at_ms;
+        bool within;
+    } rows[] = {
+        {"the first", 10000, true},
+        {"and one more at once", 10000, true},
+        {"a third is over", 10000, false},
+        {"what was refused does not count", 10499, false},
+        {"half a second makes room for one", 10500, true},
+        {"for one", 10500, false},
+        {"a clock that goes back begins anew", 5000, true},
+        {"a long rest fills the bucket", 90000, true},
+        {"to two", 90000, true},
+        {"and no more", 90000, false},
+    };
+    const struct gh_rate ceilings[GH_RATE_KIND_COUNT] = {
+        [GH_RATE_STATES] = {2, 1000}, [GH_RATE_HTTP_EVENTS] = {0, 1000}};
+    struct gh_rates *rates = gh_rates_open(ceilings);
+    REQUIRE("rates", rates != NULL);
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].claim,
+              gh_rates_take(rates, 7, GH_RATE_STATES, rows[i].at_ms) == rows[i].within);
+    CHECK("another device has its own", gh_rates_take(rates, 8, GH_RATE_STATES, 90000));
+    for (size_t i = 0; i < 10; i++)
+        CHECK("0 is no ceiling", gh_rates_take(rates, 7, GH_RATE_HTTP_EVENTS, 90000));
+    gh_rates_close(rates);
+}
+
+static void compat_is_as_documented(void)
+{
+    struct gh_rates *rates = gh_rates_open(gh_rates_compat);
+    size_t events = 0;
+    REQUIRE("rates", rates != NULL);
+    CHECK("one state", gh_rates_take(rates, 1, GH_RATE_STATES, 1000));
+    CHECK("not two in a second", !gh_rates_take(rates, 1, GH_RATE_STATES, 1999));
+    CHECK("the next one after it", gh_rates_take(rates, 1, GH_RATE_STATES, 2000));
+    while (gh_rates_take(rates, 1, GH_RATE_HTTP_EVENTS, 1000))
+        events++;
+    CHECK("6,000 events a minute", events == 6000);
+    gh_rates_close(rates);
+}
+
+static void forgets_full_buckets(void)
+{
+    struct gh_rates *rates = gh_rates_open(gh_rates_compat);
+    REQUIRE("rates", rates != NULL);
+    for (uint64_t device = 1; device <= 200000; device++)
+        if (!gh_rates_take(rates, device, GH_RATE_STATES, 1000 + (int64_t)device * 10))
+            CHECK("each device is within its rate", false);
+    CHECK("memory follows the devices of the last second", gh_rates_count(rates) < 50000);
+    gh_rates_close(rates);
+}
+
+int main(void)
+{
+    keeps_the_rate();
+    compat_is_as_documented();
+    forgets_full_buckets();
+    return check_report();
+}
