@@ -257,6 +257,8 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .pubsub = core->pubsub,
                                         .workers = core->workers,
                                         .rates = core->rates,
+                                        .bound_max = (size_t)core->config->google_bound_max,
+                                        .gateways_max = (size_t)core->config->google_gateways_max,
                                         .trail = core->trail,
                                         .metrics = &core->metrics,
                                         .config_interval_ms =
@@ -341,6 +343,8 @@ static bool open_faces(struct core *core)
     front.route_limits = route_limits(core->config);
     front.broker = core->broker;
     front.quotas = core->quotas;
+    front.rates = core->rates;
+    front.attached_max = (size_t)core->config->google_attached_max;
     front.expiry_max_s = (uint32_t)core->config->device_session_expiry_max_s;
     front.sessions_of_device_max = (size_t)core->config->device_connections_max;
     struct gh_api_services api = {.store = core->store,

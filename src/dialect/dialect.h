@@ -15,6 +15,9 @@
 enum gh_operation_kind {
     GH_OPERATION_EVENT,    /* goes to the log */
     GH_OPERATION_STATE,    /* replaces the reported document */
+    GH_OPERATION_OTHER,    /* of `device`: ask again in its name */
+    GH_OPERATION_ATTACH,   /* the gateway speaks for `device` from now on */
+    GH_OPERATION_DETACH,   /* and no more */
     GH_OPERATION_ROUTE,    /* goes to whoever subscribes the topic */
     GH_OPERATION_REFUSED,  /* not allowed: the connection is closed */
     GH_OPERATION_TOO_LARGE /* over the dialect's payload limit: the connection is closed */
@@ -24,6 +27,7 @@ enum gh_operation_kind {
 struct gh_operation {
     enum gh_operation_kind kind;
     struct gh_slice channel; /* the subfolder; empty when there is none */
+    struct gh_slice device;  /* of OTHER, ATTACH and DETACH: its id or number */
     const char *detail;      /* for the operator when it is refused; static text */
 };
 
@@ -31,7 +35,9 @@ enum gh_feed {
     GH_FEED_NONE,
     GH_FEED_CONFIG,
     GH_FEED_COMMANDS,
-    GH_FEED_ROUTE, /* what others publish */
+    GH_FEED_OTHER,  /* of another device: ask again in its name */
+    GH_FEED_ERRORS, /* reports to a gateway */
+    GH_FEED_ROUTE,  /* what others publish */
 };
 
 /* What a SUBSCRIBE gets. */
@@ -40,6 +46,22 @@ struct gh_grant {
     uint8_t qos;       /* granted */
     /* Messages of the feed go to `base`, or to `base`/channel when they have a channel. */
     struct gh_slice base;
+    struct gh_slice device; /* of OTHER: its id or number */
+};
+
+/* What a gateway is told that went wrong with one of its devices. */
+enum gh_report_kind {
+    GH_REPORT_NOT_ATTACHED, /* it could not be attached */
+    GH_REPORT_DETACHED,     /* the server took it off */
+    GH_REPORT_MISSING,      /* a packet named it though it is not attached */
+    GH_REPORT_KIND_COUNT
+};
+struct gh_report {
+    enum gh_report_kind kind;
+    struct gh_slice device;
+    const char *packet; /* "PUBLISH": which packet it was; NULL: none */
+    struct gh_slice topic;
+    uint16_t packet_id; /* 0: it had none */
 };
 
 /* The connected device as a dialect needs it. */
@@ -48,6 +70,7 @@ struct gh_speaker {
     uint64_t number;
     struct gh_slice number_text;
     struct gh_slice tenant, registry, location; /* the tenant by the dialect's own name for it */
+    bool is_gateway;                            /* it may speak for others */
     struct gh_slice through; /* id of the gateway that speaks for it; empty: it speaks itself */
 };
 
@@ -79,6 +102,12 @@ struct gh_dialect {
     /* The attributes that go with an event or a state into its topic; how many were written. */
     size_t (*attributes)(const struct gh_speaker *speaker, const struct gh_operation *operation,
                          struct gh_message_attribute out[GH_DIALECT_ATTRIBUTES_MAX]);
+    /* Gateways; both NULL where there are none. What an ATTACH claims of its device (its token may
+     * be empty), and a report as topic and payload, appended; false when there is no memory. */
+    void (*attach)(const struct gh_speaker *gateway, struct gh_slice device,
+                   struct gh_slice payload, struct gh_arena *arena, struct gh_identity_claim *out);
+    bool (*report)(const struct gh_speaker *gateway, const struct gh_report *report,
+                   struct gh_buffer *topic, struct gh_buffer *payload);
     /* Whether events of `channel` go the way of a route with `pattern`. */
     bool (*route_fits)(struct gh_slice pattern, struct gh_slice channel);
 };

@@ -13,41 +13,65 @@ static struct gh_slice key_of(const uint64_t *serial)
 
 bool link_is_live(const struct link *link)
 {
-    return link->conn != NULL && link->serial != 0 && gh_session_connected(link->session);
+    return link->conn != NULL && link->own.serial != 0 && gh_session_connected(link->session);
 }
 
-struct gh_speaker link_speaker(const struct link *link)
+bool party_is_live(const struct party *party)
 {
-    return (struct gh_speaker){.id = link->device_id,
-                               .number = link->device,
-                               .number_text = link->number_text,
+    return party->serial != 0 && !party->gone && link_is_live(party->link);
+}
+
+struct gh_speaker party_speaker(const struct party *party)
+{
+    const struct link *link = party->link;
+    bool is_own = party == &link->own;
+    return (struct gh_speaker){.id = party->device_id,
+                               .number = party->device,
+                               .number_text = party->number_text,
                                .tenant = link->view->dialect_tenant,
                                .registry = link->view->name,
-                               .location = link->view->location};
+                               .location = link->view->location,
+                               .is_gateway = is_own && link->gateway != NULL,
+                               .through = is_own ? (struct gh_slice){0} : link->own.device_id};
 }
 
-void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
-               struct gh_slice detail)
+void party_note(const struct party *party, enum gh_trail_kind kind, const char *reason,
+                struct gh_slice detail)
 {
+    const struct link *link = party->link;
     front_count(link->port->front, kind, reason);
     gh_trail_note(
         link->port->front->services.trail,
         &(struct gh_trail_entry){
             .at_ms = link->port->front->services.utc_ms(),
-            .device = link->device,
+            .device = party->device,
             .tenant = link->view->tenant_name,
             .registry = link->view->name,
-            .device_id = link->device_id,
+            .device_id = party->device_id,
             .kind = kind,
             .reason = gh_slice_text(reason),
             .detail = detail,
             .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
 }
 
+void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
+               struct gh_slice detail)
+{
+    party_note(&link->own, kind, reason, detail);
+}
+
 void link_end(struct link *link, enum gh_session_end why, const char *detail)
 {
     if (link->conn != NULL)
         gh_session_end(link->session, why, detail, gh_conn_out(link->conn));
+}
+
+void party_end(struct party *party, enum gh_session_end why, const char *detail)
+{
+    if (party == &party->link->own)
+        link_end(party->link, why, detail);
+    else
+        gateway_detach_party(party, gh_session_end_name(why), detail);
 }
 
 void link_settle(struct link *link)
@@ -64,11 +88,13 @@ void link_settle(struct link *link)
     if (gh_session_resumable(link->session, out))
         gh_conn_resume(link->conn);
     int64_t deadline_ns = gh_session_deadline_ns(link->session);
-    int64_t commands_ns = link_commands_deadline_ns(link);
-    if (commands_ns < deadline_ns)
-        deadline_ns = commands_ns;
-    if (link->admitted && link->expires_ns < deadline_ns)
-        deadline_ns = link->expires_ns;
+    int64_t own_ns = party_due_ns(&link->own);
+    if (own_ns < deadline_ns)
+        deadline_ns = own_ns;
+    if (link->gateway != NULL && link->gateway->due_ns < deadline_ns)
+        deadline_ns = link->gateway->due_ns;
+    if (link->admitted && link->own.expires_ns < deadline_ns)
+        deadline_ns = link->own.expires_ns;
     gh_conn_set_deadline(link->conn, deadline_ns == INT64_MAX ? 0
                                      : deadline_ns > 0        ? deadline_ns
                                                               : 1);
@@ -81,9 +107,8 @@ void link_release(struct link *link)
     gh_session_close(link->session);
     view_release(link->port, link->view);
     route_free(link);
-    free(link->config.base);
-    free(link->commands.base);
-    free(link->names);
+    gateway_close(link);
+    party_free(&link->own);
     free(link->held);
     free(link);
 }
@@ -151,20 +176,21 @@ static void on_heartbeat(void *context)
 {
     struct link *link = context;
     const struct gh_front_services *services = &link->port->front->services;
-    gh_directory_note(services->directory, link->device, GH_ACTIVITY_HEARTBEAT, services->utc_ms());
+    gh_directory_note(services->directory, link->own.device, GH_ACTIVITY_HEARTBEAT,
+                      services->utc_ms());
 }
 
 /* Takes the link out of the sessions and says so; the connection is another matter. */
 static void leave(struct link *link, enum gh_session_end why, const char *detail)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    if (link->serial == 0)
+    if (link->own.serial == 0)
         return;
-    gh_sessions_leave(services->sessions, link->device, link->serial);
+    gh_sessions_leave(services->sessions, link->own.device, link->own.serial);
     if (link->view->quota != NULL)
         gh_quota_leave(link->view->quota);
-    gh_map_remove(&link->port->links, key_of(&link->serial));
-    link->serial = 0;
+    gh_map_remove(&link->port->parties, key_of(&link->own.serial));
+    link->own.serial = 0;
     if (!link->admitted) { /* refusals were noted where they were decided */
         if (why != GH_SESSION_END_REFUSED)
             link_note(link, GH_TRAIL_REFUSAL, gh_session_end_name(why), gh_slice_text(detail));
@@ -183,7 +209,8 @@ static void on_end(void *context, enum gh_session_end why, const char *detail)
     leave(link, why, detail);
     if (link->routed != NULL)
         route_detach(link, why);
-    link_drop_commands(link);
+    party_drop(&link->own);
+    gateway_leave(link, why);
     if (link->conn != NULL && !link->closing)
         gh_conn_close_why(link->conn, gh_session_end_name(why));
 }
@@ -226,6 +253,7 @@ static void *open_link(void *context, struct gh_conn *conn)
         return NULL;
     link->port = port_of(front, gh_conn_loop(conn));
     link->conn = conn;
+    link->own.link = link;
     link->session = gh_session_open(&front->services.limits, &host, link);
     if (link->session == NULL) {
         free(link);
@@ -260,9 +288,10 @@ static void tick(void *state)
 {
     struct link *link = state;
     int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
-    if (link->admitted && now_ns >= link->expires_ns)
+    if (link->admitted && now_ns >= link->own.expires_ns)
         link_end(link, GH_SESSION_END_TOKEN_EXPIRED, "the token's time is over");
-    link_check_commands(link, now_ns);
+    party_tick(&link->own, now_ns);
+    gateway_tick(link, now_ns);
     gh_session_tick(link->session, now_ns, gh_conn_out(link->conn));
     link_settle(link);
 }
@@ -270,8 +299,7 @@ static void tick(void *state)
 static void drained(void *state)
 {
     struct link *link = state;
-    if (link->config_again && !link->config_fetching)
-        link_fetch_config(link);
+    link_retry_configs(link);
     if (link->routed != NULL)
         link->routed->pump |= link->routed->held;
     link_settle(link);
@@ -314,34 +342,40 @@ static const struct {
     [GH_ORDER_BANNED] = {GH_SESSION_END_BANNED, "an operator banned the device"},
 };
 
-/* For a session that is admitted. */
-static void obey(struct link *link, const struct gh_order *order)
+/* For a session that is admitted. What concerns a connection as a whole comes to its own device
+ * too. */
+static void obey(struct party *party, const struct gh_order *order)
 {
+    struct link *link = party->link;
+    bool is_own = party == &link->own;
     if (order->kind == GH_ORDER_COMMAND)
-        link_command(link, order->command);
+        party_command(party, order->command);
     else if (order->kind == GH_ORDER_CONFIG)
-        link_fetch_config(link);
+        party_fetch_config(party);
     else if (order->kind == GH_ORDER_CREDENTIALS)
-        link_check_credential(link);
-    else if (order->kind == GH_ORDER_REGISTRY)
+        party_check_credential(party);
+    else if (order->kind == GH_ORDER_UNBOUND && !is_own)
+        gateway_check_binding(party);
+    else if (order->kind == GH_ORDER_REGISTRY && is_own)
         view_reload(link);
-    else if (order->kind == GH_ORDER_POLICY)
+    else if (order->kind == GH_ORDER_POLICY && is_own)
         route_reload_policy(link);
-    else if (order->kind == GH_ORDER_TRACE)
-        link_trace_known(link, link->device);
+    else if (order->kind == GH_ORDER_TRACE && is_own)
+        link_trace_known(link, link->own.device);
 }
 
 static void deliver(struct gh_port *port, struct gh_order *order)
 {
     struct front_port *front_port = (struct front_port *)port;
-    struct link *link = gh_map_get(&front_port->links, key_of(&order->serial));
+    struct party *party = gh_map_get(&front_port->parties, key_of(&order->serial));
+    struct link *link = party != NULL ? party->link : NULL;
     bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
                   closing_orders[order->kind].detail != NULL;
-    bool live = link != NULL && link_is_live(link);
+    bool live = party != NULL && party_is_live(party);
     if (link != NULL && (live || order->kind == GH_ORDER_TRACE) && !closes)
-        obey(link, order);
+        obey(party, order);
     else if (link != NULL && closes) /* also while it waits for its session */
-        link_end(link, closing_orders[order->kind].why, closing_orders[order->kind].detail);
+        party_end(party, closing_orders[order->kind].why, closing_orders[order->kind].detail);
     else if (order->kind == GH_ORDER_COMMAND)
         order->command->complete(order->command, GH_COMMAND_NOT_CONNECTED);
     else if (link != NULL) /* what it was checked against has changed since */
@@ -368,7 +402,7 @@ struct gh_front *gh_front_open(const struct gh_front_services *services)
         port->front = front;
         port->port = (struct gh_port){.loop = services->loops[i], .deliver = deliver};
         gh_map_init(&port->views);
-        gh_map_init(&port->links);
+        gh_map_init(&port->parties);
     }
     return front;
 }
@@ -379,7 +413,7 @@ void gh_front_close(struct gh_front *front)
         return;
     for (size_t i = 0; i < front->services.loops_count; i++) {
         gh_map_deinit(&front->ports[i].views);
-        gh_map_deinit(&front->ports[i].links);
+        gh_map_deinit(&front->ports[i].parties);
     }
     free(front->ports);
     free(front);
@@ -393,6 +427,7 @@ void gh_front_device_changed(void *context, uint64_t device, enum gh_device_chan
         [GH_DEVICE_CHANGE_CREDENTIALS] = GH_ORDER_CREDENTIALS,
         [GH_DEVICE_CHANGE_CONFIG] = GH_ORDER_CONFIG,
         [GH_DEVICE_CHANGE_BANNED] = GH_ORDER_BANNED,
+        [GH_DEVICE_CHANGE_UNBOUND] = GH_ORDER_UNBOUND,
     };
     struct gh_front *front = context;
     if ((size_t)what < GH_COUNT(orders) && orders[what] != GH_ORDER_COMMAND)

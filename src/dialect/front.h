@@ -22,6 +22,7 @@ struct gh_access;
 struct gh_broker;
 struct gh_front;
 struct gh_quotas;
+struct gh_rates;
 struct gh_sessions;
 struct gh_traces;
 struct gh_trail;
@@ -52,6 +53,8 @@ struct gh_front_services {
     struct gh_broker *broker;              /* NULL: no dialect routes */
     uint32_t expiry_max_s;                 /* of a stored session; UINT32_MAX: for ever */
     struct gh_quotas *quotas;              /* of tenants; NULL: no ceilings */
+    struct gh_rates *rates;                /* of devices, in dialects that do not route; or NULL */
+    size_t attached_max;                   /* devices of one gateway at a time; 0: 1,000 */
     size_t sessions_of_device_max;         /* connections of one device at a time */
     int64_t (*utc_ms)(void);
 };

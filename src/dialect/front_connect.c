@@ -72,13 +72,13 @@ static bool keep_names(struct link *link, const struct gh_principal *principal)
     if (token > 0)
         memcpy(block + id + credential, principal->token_id.data, token);
     memcpy(block + id + credential + token, number, (size_t)digits);
-    free(link->names);
-    link->names = block;
-    link->device_id = gh_slice(block, id);
-    link->credential = gh_slice(block + id, credential);
-    link->token_id = gh_slice(block + id + credential, token);
-    link->number_text = gh_slice(block + id + credential + token, (size_t)digits);
-    link->device = principal->device;
+    free(link->own.names);
+    link->own.names = block;
+    link->own.device_id = gh_slice(block, id);
+    link->own.credential = gh_slice(block + id, credential);
+    link->own.token_id = gh_slice(block + id + credential, token);
+    link->own.number_text = gh_slice(block + id + credential + token, (size_t)digits);
+    link->own.device = principal->device;
     return true;
 }
 
@@ -99,9 +99,9 @@ static void leave(struct link *link)
 {
     if (link->view->quota != NULL)
         gh_quota_leave(link->view->quota);
-    gh_sessions_leave(link->port->front->services.sessions, link->device, link->serial);
-    gh_map_remove(&link->port->links, gh_slice(&link->serial, sizeof link->serial));
-    link->serial = 0;
+    gh_sessions_leave(link->port->front->services.sessions, link->own.device, link->own.serial);
+    gh_map_remove(&link->port->parties, gh_slice(&link->own.serial, sizeof link->own.serial));
+    link->own.serial = 0;
 }
 
 struct search {
@@ -121,7 +121,7 @@ static bool has_place(struct link *link)
     struct search same = {client_key(link), false};
     if (link->view->quota == NULL)
         return true;
-    gh_sessions_of(link->port->front->services.sessions, link->device, find_client, &same);
+    gh_sessions_of(link->port->front->services.sessions, link->own.device, find_client, &same);
     return gh_quota_enter(link->view->quota, same.found);
 }
 
@@ -130,17 +130,17 @@ static bool has_place(struct link *link)
 static bool enter(struct link *link, int64_t now_ms)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    struct gh_presence presence = {.device = link->device,
+    struct gh_presence presence = {.device = link->own.device,
                                    .registry = link->view->registry,
                                    .tenant = link->view->tenant,
                                    .since_ms = now_ms,
-                                   .expires_at_ms = link->expires_at_ms,
+                                   .expires_at_ms = link->own.expires_at_ms,
                                    .dialect = link->dialect->name,
                                    .transport = gh_conn_is_secure(link->conn) ? "tls" : "plain",
                                    .client_key = client_key(link),
                                    .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
-    copy_text(presence.credential, sizeof presence.credential, link->credential);
+    copy_text(presence.credential, sizeof presence.credential, link->own.credential);
     if (link->routed != NULL)
         copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence)) {
@@ -148,9 +148,10 @@ static bool enter(struct link *link, int64_t now_ms)
             gh_quota_leave(link->view->quota);
         return false;
     }
-    link->serial = presence.serial;
-    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL)) {
-        link_trace_known(link, link->device); /* a reader who came before finds it by order */
+    link->own.serial = presence.serial;
+    if (gh_map_put(&link->port->parties, gh_slice(&link->own.serial, sizeof link->own.serial),
+                   &link->own, NULL)) {
+        link_trace_known(link, link->own.device); /* a reader who came before finds it by order */
         return true;
     }
     leave(link);
@@ -160,12 +161,12 @@ static bool enter(struct link *link, int64_t now_ms)
 void link_admit(struct link *link, const struct gh_session_admission *admission)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    int64_t left_ms = link->expires_at_ms - services->utc_ms();
-    link->expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
+    int64_t left_ms = link->own.expires_at_ms - services->utc_ms();
+    link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
     link->admitted = true;
     gh_metric_add(services->metrics, GH_METRIC_connects_accepted_total, 1);
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, 1);
-    link_note(link, GH_TRAIL_CONNECT, link->dialect->name, link->credential);
+    link_note(link, GH_TRAIL_CONNECT, link->dialect->name, link->own.credential);
     gh_session_admit(link->session, admission, gh_conn_out(link->conn));
 }
 
@@ -173,10 +174,10 @@ void link_refuse(struct link *link, enum gh_session_refusal refusal, const char 
                  const char *detail)
 {
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s: %s, %s",
-           GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name), GH_PRINT(link->device_id),
-           reason, detail);
+           GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name),
+           GH_PRINT(link->own.device_id), reason, detail);
     link_note(link, GH_TRAIL_REFUSAL, reason, gh_slice_text(detail));
-    if (link->serial != 0)
+    if (link->own.serial != 0)
         leave(link);
     refuse(link, refusal);
 }
@@ -270,7 +271,7 @@ static const char *refused_route(struct link *link, struct task *task,
     const char *why = route_refuses(link);
     if (why != NULL)
         return why;
-    gh_sessions_of(services->sessions, link->device, count_others, &counting);
+    gh_sessions_of(services->sessions, link->own.device, count_others, &counting);
     *refusal = GH_SESSION_REFUSED_QUOTA;
     return counting.others >= services->sessions_of_device_max
                ? "the device has as many connections as it may"
@@ -282,8 +283,10 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
 {
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
-    link->expires_at_ms = verdict->valid_until_s * 1000;
+    link->own.expires_at_ms = verdict->valid_until_s * 1000;
     return link->view != NULL && keep_names(link, &verdict->principal) &&
+           (!verdict->principal.is_gateway || link->dialect->attach == NULL ||
+            gateway_open(link)) &&
            (link->routed == NULL || route_assign(link));
 }
 
@@ -344,27 +347,27 @@ static void decide_again(struct link *link, struct task *task)
 {
     struct gh_identity_verdict *verdict = &task->identity.verdict;
     bool same =
-        verdict->reason == GH_IDENTITY_ACCEPTED && verdict->principal.device == link->device;
+        verdict->reason == GH_IDENTITY_ACCEPTED && verdict->principal.device == link->own.device;
     if (!link_is_live(link))
         return;
     if (same && keep_names(link, &verdict->principal)) {
         int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
-        link->expires_at_ms = verdict->valid_until_s * 1000;
-        link->expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
-        link_note(link, GH_TRAIL_CONNECT, "RENEWED", link->credential);
+        link->own.expires_at_ms = verdict->valid_until_s * 1000;
+        link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
+        link_note(link, GH_TRAIL_CONNECT, "RENEWED", link->own.credential);
     } else {
         note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
                      verdict->detail);
     }
     gh_session_reauthenticated(link->session, same, gh_conn_out(link->conn));
     if (same && !check_still_holds(link)) /* its key may have gone meanwhile */
-        link_check_credential(link);
+        party_check_credential(&link->own);
 }
 
 void link_reauthenticate(struct link *link, struct gh_slice data)
 {
     struct gh_identity_claim claim;
-    struct gh_speaker speaker = link_speaker(link);
+    struct gh_speaker speaker = party_speaker(&link->own);
     bool started = false;
     if (link->dialect->renew != NULL) {
         link->dialect->renew(&speaker, data, &claim);

@@ -7,24 +7,36 @@
 #include <string.h>
 
 /* What goes to a device: its configuration (the newest version, repeated until acknowledged at QoS
- * 1) and commands (now or never). Tokens of the session tell them apart: odd is a configuration's
- * version. */
+ * 1) and commands (now or never). Tokens of the session tell them, and the devices of one
+ * connection, apart. */
 
-enum { CONFIG_ARENA_MAX = 512 * 1024, TOPIC_MAX = 1024 };
+enum {
+    CONFIG_ARENA_MAX = 512 * 1024,
+    TOPIC_MAX = 1024,
+    RETRIES_MAX = 16, /* configurations that are tried again at a time */
+};
+enum { KIND_BITS = 2, SLOT_BITS = 14, KIND_COMMAND = 0, KIND_CONFIG = 1 };
 
-static uint64_t config_token(int64_t version)
+/* A token is its number, the slot of its device, and its kind; the broker's end in 1 0. */
+static uint64_t next_token(struct party *party, unsigned kind)
 {
-    return (uint64_t)version << 1 | 1;
+    return ++party->link->token_last << (KIND_BITS + SLOT_BITS) |
+           (uint64_t)party->slot << KIND_BITS | kind;
 }
 
-static struct feed *feed_of(struct link *link, enum gh_feed feed)
+static struct party *party_of(const struct link *link, uint64_t token)
 {
-    return feed == GH_FEED_CONFIG ? &link->config : &link->commands;
+    return gateway_slot(link, (unsigned)(token >> KIND_BITS) & ((1u << SLOT_BITS) - 1));
 }
 
-bool feed_subscribe(struct link *link, const struct gh_grant *grant)
+static struct feed *feed_of(struct party *party, enum gh_feed feed)
 {
-    struct feed *feed = feed_of(link, grant->feed);
+    return feed == GH_FEED_CONFIG ? &party->config : &party->commands;
+}
+
+bool feed_subscribe(struct party *party, const struct gh_grant *grant)
+{
+    struct feed *feed = feed_of(party, grant->feed);
     char *base = strndup((const char *)grant->base.data, grant->base.size);
     if (base == NULL)
         return false;
@@ -33,15 +45,25 @@ bool feed_subscribe(struct link *link, const struct gh_grant *grant)
     return true;
 }
 
-bool feed_unsubscribe(struct link *link, enum gh_feed which)
+bool feed_unsubscribe(struct party *party, enum gh_feed which)
 {
-    struct feed *feed = feed_of(link, which);
+    struct feed *feed = feed_of(party, which);
     bool existed = feed->base != NULL;
     free(feed->base);
     *feed = (struct feed){0};
-    if (which == GH_FEED_CONFIG && link->config_token != 0)
-        gh_session_withdraw(link->session, link->config_token);
+    if (which == GH_FEED_CONFIG && party->config_token != 0)
+        gh_session_withdraw(party->link->session, party->config_token);
     return existed;
+}
+
+void party_free(struct party *party)
+{
+    if (party->state != NULL)
+        task_close(party->state);
+    party->state = NULL;
+    free(party->config.base);
+    free(party->commands.base);
+    free(party->names);
 }
 
 /* --- configuration */
@@ -58,55 +80,76 @@ static void read_config(struct task *task)
     }
 }
 
-static void send_config(struct link *link, int64_t version, struct gh_slice data)
+static void send_config(struct party *party, int64_t version, struct gh_slice data)
 {
+    struct link *link = party->link;
     const struct gh_front_services *services = &link->port->front->services;
     char detail[32];
-    if (link->config_token != 0 && link->config_token != config_token(version))
-        gh_session_withdraw(link->session, link->config_token);
-    link->config_token = config_token(version);
+    if (party->config_token != 0 && party->config_version != version)
+        gh_session_withdraw(link->session, party->config_token);
+    if (party->config_token == 0) /* the same version keeps its token */
+        party->config_token = next_token(party, KIND_CONFIG);
+    party->config_version = version;
     struct gh_session_message message = {
-        .topic = gh_slice_text(link->config.base), .payload = data, .qos = link->config.qos};
+        .topic = gh_slice_text(party->config.base), .payload = data, .qos = party->config.qos};
     enum gh_session_sending sending =
-        gh_session_publish(link->session, &message, link->config_token,
+        gh_session_publish(link->session, &message, party->config_token,
                            gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT) {
-        link->config_token = 0;
-        link->config_again = sending == GH_SESSION_FULL; /* when the output has drained */
+        party->config_token = 0;
+        party->config_again = sending == GH_SESSION_FULL; /* when there is room again */
         return;
     }
     gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, 1);
-    gh_directory_note(services->directory, link->device, GH_ACTIVITY_CONFIG_SEND,
+    gh_directory_note(services->directory, party->device, GH_ACTIVITY_CONFIG_SEND,
                       services->utc_ms());
     int size = snprintf(detail, sizeof detail, "version %" PRId64, version);
-    link_note(link, GH_TRAIL_CONFIG_SENT, "", gh_slice(detail, (size_t)size));
+    party_note(party, GH_TRAIL_CONFIG_SENT, "", gh_slice(detail, (size_t)size));
 }
 
 static void config_read(struct task *task)
 {
-    struct link *link = task->link;
-    link->config_fetching = false;
-    if (!link_is_live(link) || link->config.base == NULL)
+    struct party *party = task->party;
+    party->config_fetching = false;
+    if (!party_is_live(party) || party->config.base == NULL)
         return;
     if (task->code == GH_OK && task->document.version > 0)
-        send_config(link, task->document.version, task->document.data);
+        send_config(party, task->document.version, task->document.data);
     else if (task->code != GH_ERROR_NOT_FOUND)
-        link_end(link, GH_SESSION_END_OVERLOAD, "the configuration cannot be read");
-    if (link->config_again && link_is_live(link) && gh_conn_out(link->conn)->size == 0)
-        link_fetch_config(link);
+        party_end(party, GH_SESSION_END_OVERLOAD, "the configuration cannot be read");
+    if (party->config_again && party_is_live(party) && gh_conn_out(party->link->conn)->size == 0)
+        party_fetch_config(party);
 }
 
-void link_fetch_config(struct link *link)
+void party_fetch_config(struct party *party)
 {
-    if (link->config.base == NULL || !link_is_live(link))
+    if (party->config.base == NULL || !party_is_live(party))
         return;
-    link->config_again = link->config_fetching;
-    if (link->config_fetching)
+    party->config_again = party->config_fetching;
+    if (party->config_fetching)
         return;
-    struct task *task = task_open(link, CONFIG_ARENA_MAX, read_config, config_read);
-    link->config_fetching = task != NULL && task_start(task);
-    if (!link->config_fetching)
-        link_end(link, GH_SESSION_END_OVERLOAD, "the configuration cannot be read now");
+    struct task *task = task_open_for(party, CONFIG_ARENA_MAX, read_config, config_read);
+    party->config_fetching = task != NULL && task_start(task);
+    if (!party->config_fetching)
+        party_end(party, GH_SESSION_END_OVERLOAD, "the configuration cannot be read now");
+}
+
+static bool waits(const struct party *party)
+{
+    return party->config_again && !party->config_fetching;
+}
+
+void link_retry_configs(struct link *link)
+{
+    size_t at = 1, fetched = 0;
+    if (waits(&link->own))
+        party_fetch_config(&link->own);
+    for (struct party *party;
+         fetched < RETRIES_MAX && link_is_live(link) && (party = gateway_next(link, &at)) != NULL;)
+        if (waits(party)) {
+            party_fetch_config(party);
+            fetched++;
+        }
 }
 
 static void store_acknowledgement(struct task *task)
@@ -121,13 +164,13 @@ static void acknowledgement_stored(struct task *task)
     (void)task; /* a device that was deleted meanwhile has nothing to acknowledge */
 }
 
-static void config_acknowledged(struct link *link, int64_t version)
+static void config_acknowledged(struct party *party, int64_t version)
 {
     char detail[32];
     int size = snprintf(detail, sizeof detail, "version %" PRId64, version);
     struct task *task =
-        task_open(link, CONFIG_ARENA_MAX, store_acknowledgement, acknowledgement_stored);
-    link_note(link, GH_TRAIL_CONFIG_ACK, "", gh_slice(detail, (size_t)size));
+        task_open_for(party, CONFIG_ARENA_MAX, store_acknowledgement, acknowledgement_stored);
+    party_note(party, GH_TRAIL_CONFIG_ACK, "", gh_slice(detail, (size_t)size));
     if (task == NULL)
         return;
     task->document.version = version;
@@ -137,32 +180,33 @@ static void config_acknowledged(struct link *link, int64_t version)
 /* --- commands */
 
 /* Takes the command of this token out of the list; NULL when it is not there. */
-static struct gh_command *take_sent(struct link *link, uint64_t token)
+static struct gh_command *take_sent(struct party *party, uint64_t token)
 {
-    for (struct sent_command **at = &link->sent; *at != NULL; at = &(*at)->next) {
+    for (struct sent_command **at = &party->sent; *at != NULL; at = &(*at)->next) {
         struct sent_command *sent = *at;
         if (sent->token != token)
             continue;
         struct gh_command *command = sent->command;
         *at = sent->next;
-        link->sent_count--;
+        party->sent_count--;
         free(sent);
         return command;
     }
     return NULL;
 }
 
-static void finish_command(struct link *link, uint64_t token, enum gh_command_outcome outcome)
+static void finish_command(struct party *party, uint64_t token, enum gh_command_outcome outcome)
 {
-    struct gh_command *command = take_sent(link, token);
+    struct gh_command *command = take_sent(party, token);
     if (command == NULL)
         return;
-    link_note(link, GH_TRAIL_COMMAND, gh_command_outcome_name(outcome), command->channel);
+    party_note(party, GH_TRAIL_COMMAND, gh_command_outcome_name(outcome), command->channel);
     command->complete(command, outcome);
 }
 
-static enum gh_command_outcome send_command(struct link *link, struct gh_command *command)
+static enum gh_command_outcome send_command(struct party *party, struct gh_command *command)
 {
+    struct link *link = party->link;
     static const enum gh_command_outcome outcomes[] = {
         [GH_SESSION_SENT] = GH_COMMAND_OK,
         [GH_SESSION_FULL] = GH_COMMAND_FULL,
@@ -172,82 +216,92 @@ static enum gh_command_outcome send_command(struct link *link, struct gh_command
     char text[TOPIC_MAX];
     struct gh_buffer topic = gh_buffer_fixed(text, sizeof text);
     int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
-    gh_buffer_put(&topic, gh_slice_text(link->commands.base));
+    gh_buffer_put(&topic, gh_slice_text(party->commands.base));
     if (command->channel.size > 0)
         gh_buffer_u8(&topic, '/');
     gh_buffer_put(&topic, command->channel);
     struct sent_command *sent =
-        topic.overflow || link->sent_count >= GH_FRONT_COMMANDS_MAX ? NULL : malloc(sizeof *sent);
+        topic.overflow || party->sent_count >= GH_FRONT_COMMANDS_MAX ? NULL : malloc(sizeof *sent);
     if (sent == NULL)
         return GH_COMMAND_FULL;
-    uint64_t token = ++link->token_last
-                     << 2; /* 0 0; a configuration's ends in 1, the broker's in 1 0 */
-    *sent = (struct sent_command){link->sent, command, token,
+    uint64_t token = next_token(party, KIND_COMMAND);
+    *sent = (struct sent_command){party->sent, command, token,
                                   now_ns + GH_COMMAND_ANSWER_S_MAX * GH_SECOND_NS};
-    link->sent = sent;
-    link->sent_count++;
+    party->sent = sent;
+    party->sent_count++;
     struct gh_session_message message = {
-        .topic = gh_buffer_slice(&topic), .payload = command->payload, .qos = link->commands.qos};
+        .topic = gh_buffer_slice(&topic), .payload = command->payload, .qos = party->commands.qos};
     enum gh_session_sending sending =
         gh_session_publish(link->session, &message, token, now_ns, gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT)
-        (void)take_sent(link, token);
+        (void)take_sent(party, token);
     return outcomes[sending];
 }
 
-void link_command(struct link *link, struct gh_command *command)
+void party_command(struct party *party, struct gh_command *command)
 {
     enum gh_command_outcome outcome =
-        link->commands.base == NULL ? GH_COMMAND_NOT_SUBSCRIBED : GH_COMMAND_OK;
+        party->commands.base == NULL ? GH_COMMAND_NOT_SUBSCRIBED : GH_COMMAND_OK;
     if (outcome == GH_COMMAND_OK)
-        outcome = send_command(link, command);
+        outcome = send_command(party, command);
     if (outcome == GH_COMMAND_OK) { /* under way, or at QoS 0 complete already */
-        gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_sent_total, 1);
+        gh_metric_add(party->link->port->front->services.metrics, GH_METRIC_messages_sent_total, 1);
+        gateway_due(party->link, party_due_ns(party));
         return;
     }
-    link_note(link, GH_TRAIL_COMMAND, gh_command_outcome_name(outcome), command->channel);
+    party_note(party, GH_TRAIL_COMMAND, gh_command_outcome_name(outcome), command->channel);
     command->complete(command, outcome);
 }
 
-int64_t link_commands_deadline_ns(const struct link *link)
+static void check_commands(struct party *party, int64_t now_ns)
 {
-    int64_t first = INT64_MAX;
-    for (const struct sent_command *sent = link->sent; sent != NULL; sent = sent->next)
+    for (struct sent_command *sent = party->sent, *next; sent != NULL; sent = next) {
+        next = sent->next;
+        if (sent->deadline_ns > now_ns)
+            continue;
+        uint64_t token = sent->token;
+        finish_command(party, token, GH_COMMAND_TIMEOUT);
+        gh_session_withdraw(party->link->session, token);
+        next = party->sent; /* the list has changed: begin again */
+    }
+}
+
+void party_tick(struct party *party, int64_t now_ns)
+{
+    check_commands(party, now_ns);
+    if (party->state != NULL && party->state_ns <= now_ns)
+        party_release_state(party);
+}
+
+int64_t party_due_ns(const struct party *party)
+{
+    int64_t first = party->state != NULL ? party->state_ns : INT64_MAX;
+    for (const struct sent_command *sent = party->sent; sent != NULL; sent = sent->next)
         if (sent->deadline_ns < first)
             first = sent->deadline_ns;
     return first;
 }
 
-void link_check_commands(struct link *link, int64_t now_ns)
+void party_drop(struct party *party)
 {
-    for (struct sent_command *sent = link->sent, *next; sent != NULL; sent = next) {
-        next = sent->next;
-        if (sent->deadline_ns > now_ns)
-            continue;
-        uint64_t token = sent->token;
-        finish_command(link, token, GH_COMMAND_TIMEOUT);
-        gh_session_withdraw(link->session, token);
-        next = link->sent; /* the list has changed: begin again */
-    }
-}
-
-void link_drop_commands(struct link *link)
-{
-    while (link->sent != NULL)
-        finish_command(link, link->sent->token, GH_COMMAND_NOT_CONNECTED);
+    while (party->sent != NULL)
+        finish_command(party, party->sent->token, GH_COMMAND_NOT_CONNECTED);
 }
 
 void link_delivered(struct link *link, uint64_t token, bool acknowledged)
 {
-    if (token & 1) {
-        bool current = token == link->config_token;
-        if (current)
-            link->config_token = 0;
-        if (acknowledged && link->config.qos > 0)
-            config_acknowledged(link, (int64_t)(token >> 1));
+    struct party *party = party_of(link, token);
+    if (party == NULL) /* it was detached meanwhile */
         return;
+    if ((token & 3) == KIND_CONFIG && token == party->config_token) {
+        party->config_token = 0;
+        if (acknowledged && party->config.qos > 0)
+            config_acknowledged(party, party->config_version);
+    } else if ((token & 3) == KIND_COMMAND) {
+        finish_command(party, token, acknowledged ? GH_COMMAND_OK : GH_COMMAND_NOT_CONNECTED);
     }
-    finish_command(link, token, acknowledged ? GH_COMMAND_OK : GH_COMMAND_NOT_CONNECTED);
+    if (acknowledged)
+        link_retry_configs(link);
 }
 
 /* --- the credential in use */
@@ -268,24 +322,26 @@ static void read_credentials(struct task *task)
 
 static void credentials_read(struct task *task)
 {
-    struct link *link = task->link;
-    if ((!task->credential.found || task->credential.revoked) && link_is_live(link))
-        link_end(link, GH_SESSION_END_CREDENTIAL_REMOVED,
-                 task->credential.revoked ? "the access token was revoked"
-                                          : "the key that signed the token was taken away");
+    struct party *party = task->party;
+    if ((!task->credential.found || task->credential.revoked) && party_is_live(party))
+        party_end(party, GH_SESSION_END_CREDENTIAL_REMOVED,
+                  task->credential.revoked ? "the access token was revoked"
+                                           : "the key that signed the token was taken away");
 }
 
-void link_check_credential(struct link *link)
+void party_check_credential(struct party *party)
 {
     struct gh_slice serial;
-    if (gh_anchor_credential_read(link->credential, 0, &serial))
+    if (gh_anchor_credential_read(party->credential, 0, &serial))
         return; /* it came by a CA, whose revocations have an order of their own */
-    struct task *task = task_open(link, CONFIG_ARENA_MAX, read_credentials, credentials_read);
+    if (party->credential.size == 0) /* its gateway speaks for it, without a token */
+        return;
+    struct task *task = task_open_for(party, CONFIG_ARENA_MAX, read_credentials, credentials_read);
     bool copied = task != NULL &&
-                  gh_arena_copy(&task->arena, link->credential, &task->credential.credential) &&
-                  gh_arena_copy(&task->arena, link->token_id, &task->credential.token_id);
+                  gh_arena_copy(&task->arena, party->credential, &task->credential.credential) &&
+                  gh_arena_copy(&task->arena, party->token_id, &task->credential.token_id);
     if (task != NULL && !copied)
         task_close(task);
     if (!copied || !task_start(task)) /* in doubt it must prove itself again */
-        link_end(link, GH_SESSION_END_CREDENTIAL_REMOVED, "the keys of the device changed");
+        party_end(party, GH_SESSION_END_CREDENTIAL_REMOVED, "the keys of the device changed");
 }

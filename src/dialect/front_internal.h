@@ -13,6 +13,7 @@
 #include "registry/anchors.h"
 #include "route/broker.h"
 #include "route/quota.h"
+#include "route/rate.h"
 #include "route/sessions.h"
 
 /* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block.
@@ -31,8 +32,8 @@ struct view {
 struct front_port {
     struct gh_port port; /* first: route/ hands it back */
     struct gh_front *front;
-    struct gh_map views; /* by registry number */
-    struct gh_map links; /* by serial: the connected ones */
+    struct gh_map views;   /* by registry number */
+    struct gh_map parties; /* by serial: the connected ones */
 };
 
 struct gh_front {
@@ -50,6 +51,38 @@ struct sent_command {
     struct gh_command *command;
     uint64_t token;
     int64_t deadline_ns;
+};
+
+/* A device that a connection speaks for: the one that connected, or one that a gateway attached
+ * (front_gateway.c), which shares its connection with others. */
+struct party {
+    struct link *link;
+    char *names; /* one block: device id, credential id, token id, number in decimal */
+    struct gh_slice device_id, credential, number_text;
+    struct gh_slice token_id; /* of the access token that it came with; else empty */
+    uint64_t device, serial;  /* serial 0: not in the sessions */
+    int64_t expires_at_ms;    /* UTC: the token's end and the skew */
+    int64_t expires_ns;       /* the same, monotonic */
+    unsigned slot;            /* 0: the connection's own device */
+    unsigned pending;         /* tasks and publications that point here */
+    bool gone;                /* of an attached one: it is off, and freed when nothing is pending */
+    struct feed config, commands;
+    uint64_t config_token; /* of the version under way; 0: none */
+    int64_t config_version;
+    bool config_fetching, config_again;
+    struct sent_command *sent;
+    size_t sent_count;
+    struct task *state; /* a reported document that waits for the device's rate; or NULL */
+    int64_t state_ns;   /* until then */
+};
+
+/* What a gateway's link has beside. */
+struct gateway {
+    struct party **slots; /* by slot; the first is not used */
+    size_t slots_count, count;
+    struct gh_map by_name; /* id and number of each */
+    int64_t due_ns;        /* nothing of them is due before */
+    bool errors;           /* it subscribed its error reports */
 };
 
 /* What a link of a dialect that routes has beside (front_route.c). */
@@ -82,19 +115,11 @@ struct link {
     struct gh_session *session;
     const struct gh_dialect *dialect;
     struct view *view;
-    char *names; /* one block: device id, credential id, token id, number in decimal */
-    struct gh_slice device_id, credential, number_text;
-    struct gh_slice token_id; /* of the access token that it came with; else empty */
-    uint64_t device, serial, epoch;
-    int64_t expires_at_ms; /* UTC: the token's end and the skew */
-    int64_t expires_ns;    /* the same, monotonic */
-    unsigned pending;      /* tasks and publications that point here */
-    unsigned tries;        /* of the authentication */
-    struct feed config, commands;
-    uint64_t config_token; /* of the version under way; 0: none */
-    bool config_fetching, config_again;
-    struct sent_command *sent;
-    size_t sent_count;
+    struct party own;
+    struct gateway *gateway; /* NULL: it is none */
+    uint64_t epoch;
+    unsigned pending; /* tasks and publications that point here */
+    unsigned tries;   /* of the authentication */
     uint64_t token_last;
     struct routed *routed; /* NULL: a dialect that does not route */
     uint64_t traced;       /* the device whose readers are told its packets; 0: none */
@@ -107,6 +132,7 @@ struct task {
     struct gh_job job;
     struct gh_letter letter;
     struct link *link;
+    struct party *party; /* of the link */
     struct gh_front *front;
     struct gh_loop *loop;
     void (*work)(struct task *task);
@@ -135,6 +161,15 @@ struct task {
             struct gh_slice credential, token_id;
             bool found, revoked;
         } credential;
+        struct {
+            struct gh_identity_claim claim;
+            struct gh_identity_verdict verdict;
+            uint64_t epoch;
+            unsigned tries;
+        } attachment;
+        struct {
+            bool holds;
+        } binding;
         struct gh_registry registry;
     };
     uint16_t packet_id;
@@ -146,11 +181,17 @@ void link_release(struct link *link);
 /* After anything that may have written output or moved a deadline. */
 void link_settle(struct link *link);
 bool link_is_live(const struct link *link); /* connected, admitted and not ended */
-struct gh_speaker link_speaker(const struct link *link);
-/* An entry about this link's device. */
+bool party_is_live(const struct party *party);
+struct gh_speaker party_speaker(const struct party *party);
+/* An entry about this device. */
+void party_note(const struct party *party, enum gh_trail_kind kind, const char *reason,
+                struct gh_slice detail);
+/* About the link's own device. */
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
                struct gh_slice detail);
 void link_end(struct link *link, enum gh_session_end why, const char *detail);
+/* Ends the connection, or takes an attached device off it. */
+void party_end(struct party *party, enum gh_session_end why, const char *detail);
 
 /* --- front_trace.c: who reads the packets of this connection */
 void link_trace_open(struct link *link);
@@ -167,6 +208,9 @@ void front_count(struct gh_front *front, enum gh_trail_kind kind, const char *re
  * queue is full. */
 struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct task *),
                        void (*done)(struct task *));
+/* The same for one of the link's devices. */
+struct task *task_open_for(struct party *party, size_t arena_max, void (*work)(struct task *),
+                           void (*done)(struct task *));
 bool task_start(struct task *task);
 /* For a task that is not started after all. */
 void task_close(struct task *task);
@@ -176,22 +220,57 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 
 /* --- front_publish.c */
 void link_publish(struct link *link, const struct gh_mqtt_publish *publish);
+/* The document that waited goes its way. */
+void party_release_state(struct party *party);
 
 /* --- front_subscribe.c */
 void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters);
 void link_unsubscribe(struct link *link, const struct gh_mqtt_filters *filters);
 
 /* --- front_feed.c: configuration and commands, to the device */
-bool feed_subscribe(struct link *link, const struct gh_grant *grant); /* false: no memory */
-bool feed_unsubscribe(struct link *link, enum gh_feed which);         /* whether it was there */
+/* False: no memory. */
+bool feed_subscribe(struct party *party, const struct gh_grant *grant);
+/* Whether it was there. */
+bool feed_unsubscribe(struct party *party, enum gh_feed which);
 void link_delivered(struct link *link, uint64_t token, bool acknowledged);
-void link_fetch_config(struct link *link);
-void link_command(struct link *link, struct gh_command *command);
-void link_check_commands(struct link *link, int64_t now_ns);
-int64_t link_commands_deadline_ns(const struct link *link);
-void link_drop_commands(struct link *link);
-/* The set of credentials changed: closes unless the one in use is still there. */
-void link_check_credential(struct link *link);
+void party_fetch_config(struct party *party);
+/* There is room again: goes on with a configuration that did not fit. */
+void link_retry_configs(struct link *link);
+void party_command(struct party *party, struct gh_command *command);
+/* Commands without an answer, a document that waited. */
+void party_tick(struct party *party, int64_t now_ns);
+/* When that is due; INT64_MAX: never. */
+int64_t party_due_ns(const struct party *party);
+/* It is over: completes its commands. */
+void party_drop(struct party *party);
+/* The set of credentials changed: ends unless the one in use is still there. */
+void party_check_credential(struct party *party);
+void party_free(struct party *party); /* what it holds */
+
+/* --- front_gateway.c: devices that a gateway speaks for */
+/* False: no memory. */
+bool gateway_open(struct link *link);
+void gateway_close(struct link *link);
+/* The device of that id or number; NULL when it is not attached. */
+struct party *gateway_party(const struct link *link, struct gh_slice name);
+struct party *gateway_slot(const struct link *link, unsigned slot);
+/* Walks the attached ones: `*at` begins at 1. NULL at the end. */
+struct party *gateway_next(const struct link *link, size_t *at);
+void gateway_attach(struct link *link, const struct gh_mqtt_publish *packet, struct gh_slice name);
+void gateway_detach(struct link *link, const struct gh_mqtt_publish *packet, struct gh_slice name);
+/* The connection is over. */
+void gateway_leave(struct link *link, enum gh_session_end why);
+void gateway_detach_party(struct party *party, const char *reason, const char *detail);
+/* After the last task of a detached one. */
+void gateway_forget(struct party *party);
+/* A packet named a device that is not attached. */
+void gateway_report_missing(struct link *link, struct gh_slice name, const char *packet,
+                            struct gh_slice topic, uint16_t packet_id);
+/* The device was unbound from a gateway. */
+void gateway_check_binding(struct party *party);
+void gateway_tick(struct link *link, int64_t now_ns);
+/* Something of an attached one is due then. */
+void gateway_due(struct link *link, int64_t at_ns);
 
 /* --- front_route.c: sessions at the broker */
 /* Keeps what CONNECT asks for; false when there is no memory. */

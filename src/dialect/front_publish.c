@@ -1,3 +1,4 @@
+#include "base/time.h"
 #include "dialect/front_internal.h"
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@ enum { STATE_ARENA_MAX = 256 * 1024, GRPC_FAILED_PRECONDITION = 9 };
 struct posting {
     struct gh_publication publication; /* first */
     struct link *link;
+    struct party *party;
     uint16_t packet_id; /* 0: nothing to acknowledge */
     bool is_event;
 };
@@ -21,12 +23,13 @@ static void posting_done(struct gh_letter *letter)
     struct posting *posting = (struct posting *)letter;
     struct link *link = posting->link;
     const struct gh_front_services *services = &link->port->front->services;
+    struct party *party = posting->party;
     bool stored = posting->publication.result == GH_OK;
     link->pending--;
     if (!stored)
         gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
     if (stored && posting->is_event)
-        gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT,
+        gh_directory_note(services->directory, party->device, GH_ACTIVITY_EVENT,
                           posting->publication.at_ms);
     if (link->conn != NULL && posting->packet_id != 0) {
         if (stored)
@@ -36,13 +39,16 @@ static void posting_done(struct gh_letter *letter)
             link_end(link, GH_SESSION_END_OVERLOAD, "the message log cannot take the message");
     }
     free(posting);
+    party->pending--;
+    gateway_forget(party);
     link_settle(link);
     link_release(link);
 }
 
-static enum gh_error_code post(struct link *link, struct gh_slice topic,
+static enum gh_error_code post(struct party *party, struct gh_slice topic,
                                const struct gh_message *message, uint16_t packet_id, bool is_event)
 {
+    struct link *link = party->link;
     const struct gh_front_services *services = &link->port->front->services;
     struct posting *posting = calloc(1, sizeof *posting);
     if (posting == NULL)
@@ -51,13 +57,16 @@ static enum gh_error_code post(struct link *link, struct gh_slice topic,
     posting->publication.reply = send_to_loop;
     posting->publication.reply_context = link->port->port.loop;
     posting->link = link;
+    posting->party = party;
     posting->packet_id = packet_id;
     posting->is_event = is_event;
     link->pending++;
+    party->pending++;
     enum gh_error_code code = gh_pubsub_publish(services->pubsub, link->view->tenant, topic,
                                                 message, &posting->publication, NULL);
     if (code != GH_OK) {
         link->pending--;
+        party->pending--;
         free(posting);
         gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
     }
@@ -73,36 +82,38 @@ static struct gh_slice topic_of(const struct link *link, struct gh_slice channel
     return (struct gh_slice){0};
 }
 
-static void no_topic(struct link *link, struct gh_slice channel, const char *why)
+static void no_topic(struct party *party, struct gh_slice channel, const char *why)
 {
+    struct link *link = party->link;
     const struct gh_front_services *services = &link->port->front->services;
-    gh_directory_note_error(services->directory, link->device, GRPC_FAILED_PRECONDITION,
+    gh_directory_note_error(services->directory, party->device, GRPC_FAILED_PRECONDITION,
                             gh_slice_text(why), services->utc_ms());
-    link_note(link, GH_TRAIL_PUBLISH_DENIED, "NO_TELEMETRY_TOPIC", channel);
+    party_note(party, GH_TRAIL_PUBLISH_DENIED, "NO_TELEMETRY_TOPIC", channel);
     link_end(link, GH_SESSION_END_NO_TELEMETRY_TOPIC, why);
 }
 
-static void publish_event(struct link *link, const struct gh_mqtt_publish *packet,
+static void publish_event(struct party *party, const struct gh_mqtt_publish *packet,
                           const struct gh_operation *operation)
 {
+    struct link *link = party->link;
     struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
-    struct gh_speaker speaker = link_speaker(link);
+    struct gh_speaker speaker = party_speaker(party);
     struct gh_slice topic = topic_of(link, operation->channel);
     if (topic.size == 0) {
-        no_topic(link, operation->channel, "the registry has no topic for this channel");
+        no_topic(party, operation->channel, "the registry has no topic for this channel");
         return;
     }
     struct gh_message message = {.data = packet->payload,
                                  .attributes = attributes,
                                  .attributes_count =
                                      link->dialect->attributes(&speaker, operation, attributes),
-                                 .device = link->device,
+                                 .device = party->device,
                                  .channel = operation->channel};
-    enum gh_error_code code = post(link, topic, &message, packet->packet_id, true);
+    enum gh_error_code code = post(party, topic, &message, packet->packet_id, true);
     if (code == GH_ERROR_NOT_FOUND)
-        no_topic(link, operation->channel, "the topic of the registry's route does not exist");
+        no_topic(party, operation->channel, "the topic of the registry's route does not exist");
     else if (code == GH_ERROR_INVALID) {
-        link_note(link, GH_TRAIL_PUBLISH_DENIED, "CHANNEL", operation->channel);
+        party_note(party, GH_TRAIL_PUBLISH_DENIED, "CHANNEL", operation->channel);
         link_end(link, GH_SESSION_END_TOPIC_FORBIDDEN, "the channel or the payload is not allowed");
     } else if (code != GH_OK && packet->qos > 0)
         link_end(link, GH_SESSION_END_OVERLOAD, "the queue of the message log is full");
@@ -116,24 +127,25 @@ static void store_state(struct task *task)
 }
 
 /* The notification is best effort: the state itself is safe in the device's history. */
-static void notify_state(struct link *link, struct gh_slice data)
+static void notify_state(struct party *party, struct gh_slice data)
 {
+    struct link *link = party->link;
     struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
     struct gh_operation operation = {.kind = GH_OPERATION_STATE};
-    struct gh_speaker speaker = link_speaker(link);
+    struct gh_speaker speaker = party_speaker(party);
     struct gh_message message = {.data = data,
                                  .attributes = attributes,
                                  .attributes_count =
                                      link->dialect->attributes(&speaker, &operation, attributes)};
     if (link->view->state_topic.size > 0)
-        (void)!post(link, link->view->state_topic, &message, 0, false);
+        (void)!post(party, link->view->state_topic, &message, 0, false);
 }
 
 static void state_stored(struct task *task)
 {
     struct link *link = task->link;
     if (task->code == GH_OK && link->view != NULL)
-        notify_state(link, task->document.data);
+        notify_state(task->party, task->document.data);
     if (link->conn == NULL || task->qos == 0)
         return;
     if (task->code == GH_OK)
@@ -143,19 +155,63 @@ static void state_stored(struct task *task)
         link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored");
 }
 
-static void publish_state(struct link *link, const struct gh_mqtt_publish *packet)
+static void start_state(struct task *task)
 {
-    struct task *task = task_open(link, STATE_ARENA_MAX, store_state, state_stored);
-    bool started = false;
-    if (task != NULL && gh_arena_copy(&task->arena, packet->payload, &task->document.data)) {
-        task->packet_id = packet->packet_id;
-        task->qos = packet->qos;
-        started = task_start(task);
-    } else if (task != NULL) {
+    struct party *party = task->party;
+    bool answered = task->qos > 0;
+    if (!task_start(task) && answered)
+        link_end(party->link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+}
+
+void party_release_state(struct party *party)
+{
+    struct task *task = party->state;
+    party->state = NULL;
+    start_state(task);
+}
+
+/* How long the device's rate makes it wait; in dialects that route there is none. */
+static int64_t state_wait_ms(const struct party *party)
+{
+    const struct gh_front_services *services = &party->link->port->front->services;
+    if (services->rates == NULL || party->link->routed != NULL)
+        return 0;
+    return gh_rates_wait_ms(services->rates, party->device, GH_RATE_STATES, services->utc_ms());
+}
+
+/* Over its rate, a device is slowed down by one document; what it sends on top ends it. */
+static void hold_state(struct task *task, int64_t wait_ms, const struct gh_mqtt_publish *packet)
+{
+    struct party *party = task->party;
+    if (party->state != NULL) {
         task_close(task);
+        party_note(party, GH_TRAIL_PUBLISH_DENIED, "RATE", packet->topic);
+        gh_session_forgo(party->link->session, packet->packet_id);
+        party_end(party, GH_SESSION_END_RATE, "it reports its state too often");
+        return;
     }
-    if (!started && packet->qos > 0)
-        link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+    party->state = task;
+    party->state_ns = gh_loop_now_ns(party->link->port->port.loop) + wait_ms * GH_MS_NS;
+    gateway_due(party->link, party->state_ns);
+}
+
+static void publish_state(struct party *party, const struct gh_mqtt_publish *packet)
+{
+    struct task *task = task_open_for(party, STATE_ARENA_MAX, store_state, state_stored);
+    if (task == NULL || !gh_arena_copy(&task->arena, packet->payload, &task->document.data)) {
+        if (task != NULL)
+            task_close(task);
+        if (packet->qos > 0)
+            link_end(party->link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+        return;
+    }
+    task->packet_id = packet->packet_id;
+    task->qos = packet->qos;
+    int64_t wait_ms = party->state == NULL ? state_wait_ms(party) : 1;
+    if (wait_ms == 0)
+        start_state(task);
+    else
+        hold_state(task, wait_ms, packet);
 }
 
 /* Over the tenant's rate: QoS 0 is dropped, QoS 1 and 2 are refused, in 3.1.1 by the end of the
@@ -176,6 +232,21 @@ static void refuse_rate(struct link *link, const struct gh_mqtt_publish *packet)
         link_end(link, GH_SESSION_END_RATE, "the tenant is over its messages per second");
 }
 
+/* What the packet asks for, and of which device; OTHER is left when that is not attached. */
+static struct party *resolve(struct link *link, const struct gh_mqtt_publish *packet,
+                             struct gh_operation *operation)
+{
+    struct gh_speaker speaker = party_speaker(&link->own);
+    struct party *party = &link->own;
+    *operation = link->dialect->publish(&speaker, packet);
+    if (operation->kind == GH_OPERATION_OTHER &&
+        (party = gateway_party(link, operation->device)) != NULL) {
+        speaker = party_speaker(party);
+        *operation = link->dialect->publish(&speaker, packet);
+    }
+    return party;
+}
+
 void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
     if (link->view->quota != NULL &&
@@ -183,8 +254,8 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
         refuse_rate(link, packet);
         return;
     }
-    struct gh_speaker speaker = link_speaker(link);
-    struct gh_operation operation = link->dialect->publish(&speaker, packet);
+    struct gh_operation operation;
+    struct party *party = resolve(link, packet, &operation);
     gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total, 1);
     if (link->routed != NULL && operation.kind != GH_OPERATION_ROUTE &&
         operation.kind != GH_OPERATION_REFUSED &&
@@ -194,20 +265,30 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
     }
     switch (operation.kind) {
     case GH_OPERATION_EVENT:
-        publish_event(link, packet, &operation);
+        publish_event(party, packet, &operation);
         break;
     case GH_OPERATION_STATE:
-        publish_state(link, packet);
+        publish_state(party, packet);
+        break;
+    case GH_OPERATION_OTHER: /* of a device that is not attached */
+        gateway_report_missing(link, operation.device, "PUBLISH", packet->topic, packet->packet_id);
+        gh_session_forgo(link->session, packet->packet_id);
+        break;
+    case GH_OPERATION_ATTACH:
+        gateway_attach(link, packet, operation.device);
+        break;
+    case GH_OPERATION_DETACH:
+        gateway_detach(link, packet, operation.device);
         break;
     case GH_OPERATION_ROUTE:
         route_publish(link, packet);
         break;
     case GH_OPERATION_TOO_LARGE:
-        link_note(link, GH_TRAIL_PUBLISH_DENIED, "TOO_LARGE", packet->topic);
+        party_note(party, GH_TRAIL_PUBLISH_DENIED, "TOO_LARGE", packet->topic);
         link_end(link, GH_SESSION_END_TOO_LARGE, operation.detail);
         break;
     case GH_OPERATION_REFUSED:
-        link_note(link, GH_TRAIL_PUBLISH_DENIED, "TOPIC_FORBIDDEN", packet->topic);
+        party_note(party, GH_TRAIL_PUBLISH_DENIED, "TOPIC_FORBIDDEN", packet->topic);
         link_end(link, GH_SESSION_END_TOPIC_FORBIDDEN, operation.detail);
         break;
     }

@@ -91,16 +91,16 @@ bool route_assign(struct link *link)
     if (connect->client_id.size > 0 && !link->routed->assigned)
         return true;
     link->routed->assigned = true;
-    connect->client_id = link->device_id;
-    if (!gh_broker_has(services->broker, link->device, link->device_id))
+    connect->client_id = link->own.device_id;
+    if (!gh_broker_has(services->broker, link->own.device, link->own.device_id))
         return true;
     free(link->routed->made_id);
-    at = link->routed->made_id = malloc(link->device_id.size + 1 + 2 * sizeof random);
+    at = link->routed->made_id = malloc(link->own.device_id.size + 1 + 2 * sizeof random);
     if (at == NULL)
         return false;
     gh_random(random, sizeof random);
-    memcpy(at, link->device_id.data, link->device_id.size);
-    at += link->device_id.size;
+    memcpy(at, link->own.device_id.data, link->own.device_id.size);
+    at += link->own.device_id.size;
     *at++ = '-';
     for (size_t i = 0; i < sizeof random; i++) {
         *at++ = (uint8_t)digits[random[i] >> 4];
@@ -197,7 +197,7 @@ const char *route_refuses(const struct link *link)
     const struct routed *routed = link->routed;
     const struct gh_broker_connect *connect = &routed->connect;
     /* What the server assigns is as good as the device's own id. */
-    struct gh_slice client = routed->assigned ? link->device_id : connect->client_id;
+    struct gh_slice client = routed->assigned ? link->own.device_id : connect->client_id;
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, client, NULL))
         return "policy does not allow the client id to connect";
     if (!connect->has_will)
@@ -293,7 +293,7 @@ void route_attach(struct link *link)
     struct routed *routed = link->routed;
     struct gh_broker_connect *connect = &routed->connect;
     connect->tenant = link->view->tenant;
-    connect->device = link->device;
+    connect->device = link->own.device;
     struct gh_attachment *attachment = gh_broker_connect(
         link->port->front->services.broker, link->port->port.loop, connect, &host, link);
     if (attachment == NULL) {
@@ -344,7 +344,7 @@ static void note_activity(struct link *link)
     if (now_ns < link->routed->active_ns)
         return;
     link->routed->active_ns = now_ns + ACTIVITY_MS * GH_MS_NS;
-    gh_directory_note(services->directory, link->device, GH_ACTIVITY_EVENT, services->utc_ms());
+    gh_directory_note(services->directory, link->own.device, GH_ACTIVITY_EVENT, services->utc_ms());
 }
 
 /* A device publishes to few topics, mostly to the same: the last decision is kept. */
@@ -706,9 +706,9 @@ void route_reload_policy(struct link *link)
         return;
     struct task *task = task_open(link, POLICY_ARENA_MAX, read_policy, policy_read);
     struct gh_slice client =
-        routed->assigned ? link->device_id : gh_attachment_client(routed->attachment);
+        routed->assigned ? link->own.device_id : gh_attachment_client(routed->attachment);
     bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
-                  gh_arena_copy(&task->arena, link->credential, &task->policy.credential);
+                  gh_arena_copy(&task->arena, link->own.credential, &task->policy.credential);
     if (task != NULL && !copied)
         task_close(task);
     routed->policy_loading = copied && task_start(task);

@@ -17,9 +17,12 @@ static void open_task(struct gh_letter *letter)
 {
     struct task *task = task_of(letter);
     struct link *link = task->link;
+    struct party *party = task->party;
     link->pending--;
     task->done(task);
     task_close(task);
+    party->pending--;
+    gateway_forget(party);
     link_settle(link);
     link_release(link);
 }
@@ -34,15 +37,23 @@ static void run_task(struct gh_job *job)
 struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct task *),
                        void (*done)(struct task *))
 {
+    return task_open_for(&link->own, arena_max, work, done);
+}
+
+struct task *task_open_for(struct party *party, size_t arena_max, void (*work)(struct task *),
+                           void (*done)(struct task *))
+{
+    struct link *link = party->link;
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
         return NULL;
     task->job.run = run_task;
     task->letter.open = open_task;
     task->link = link;
+    task->party = party;
     task->front = link->port->front;
     task->loop = link->port->port.loop;
-    task->device = link->device;
+    task->device = party->device;
     task->work = work;
     task->done = done;
     gh_arena_init(&task->arena, arena_max);
@@ -52,9 +63,11 @@ struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct 
 bool task_start(struct task *task)
 {
     task->link->pending++;
+    task->party->pending++;
     if (gh_workers_submit(task->front->services.workers, &task->job))
         return true;
     task->link->pending--;
+    task->party->pending--;
     task_close(task);
     return false;
 }

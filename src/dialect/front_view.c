@@ -109,10 +109,10 @@ static void registry_read(struct task *task)
     }
     if (task->registry.mqtt_enabled)
         return;
-    for (void *value; gh_map_next(&port->links, &at, &key, &value);) {
-        struct link *link = value;
-        if (link->view == view)
-            close_if_off(link);
+    for (void *value; gh_map_next(&port->parties, &at, &key, &value);) {
+        const struct party *party = value;
+        if (party->link->view == view && party == &party->link->own)
+            close_if_off(party->link);
     }
 }
 

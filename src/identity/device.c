@@ -44,6 +44,8 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_REVOCATION_UNKNOWN] = "REVOCATION_UNKNOWN",
     [GH_IDENTITY_CA_NOT_VERIFIED] = "CA_NOT_VERIFIED",
     [GH_IDENTITY_CA_DISABLED] = "CA_DISABLED",
+    [GH_IDENTITY_GATEWAY] = "GATEWAY",
+    [GH_IDENTITY_NOT_BOUND] = "NOT_BOUND",
     [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
 };
 static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");
@@ -194,8 +196,8 @@ static enum gh_identity_reason check_allowed(struct decision *d)
         return decide(d, GH_IDENTITY_MQTT_DISABLED, "MQTT is switched off for the registry");
     if (d->claim->over == GH_IDENTITY_OVER_HTTP && !d->out->registry->http_enabled)
         return decide(d, GH_IDENTITY_HTTP_DISABLED, "HTTP is switched off for the registry");
-    /* With a certificate it may be a CA that speaks for the device. */
-    if (device->credentials_count == 0 && !d->claim->by_certificate)
+    /* With a certificate it may be a CA that speaks for the device, or its gateway does. */
+    if (device->credentials_count == 0 && !d->claim->by_certificate && !d->claim->vouched)
         return decide(d, GH_IDENTITY_NO_CREDENTIAL, "the device has no credential");
     return GH_IDENTITY_ACCEPTED;
 }
@@ -393,6 +395,15 @@ static enum gh_identity_reason decide_by_chain(struct decision *d)
                : gh_identity_by_certificate(d->directory, d->claim, d->now_ms, d->arena, d->out);
 }
 
+static enum gh_identity_reason decide_vouched(struct decision *d)
+{
+    enum gh_identity_reason reason = locate(d);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_allowed(d);
+    d->out->valid_until_s = GH_IDENTITY_FOR_EVER_S;
+    return reason == GH_IDENTITY_ACCEPTED ? decide(d, reason, "accepted") : reason;
+}
+
 bool gh_identity_is_token(struct gh_slice password)
 {
     struct gh_slice rest = password;
@@ -543,7 +554,8 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
     *out = (struct gh_identity_verdict){0};
     if (d.policy.audience.size == 0)
         d.policy.audience = claim->tenant;
-    enum gh_identity_reason reason = claim->by_certificate    ? decide_by_chain(&d)
+    enum gh_identity_reason reason = claim->vouched           ? decide_vouched(&d)
+                                     : claim->by_certificate  ? decide_by_chain(&d)
                                      : claim->secret.size > 0 ? decide_secret(&d)
                                                               : decide_by_token(&d);
     return reason == GH_IDENTITY_ACCEPTED ? check_ban(&d) : reason;

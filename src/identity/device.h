@@ -56,6 +56,8 @@ enum gh_identity_reason {
     GH_IDENTITY_REVOCATION_UNKNOWN, /* the CA's revocation list has run out */
     GH_IDENTITY_CA_NOT_VERIFIED,
     GH_IDENTITY_CA_DISABLED,
+    GH_IDENTITY_GATEWAY,     /* the gateway may speak for nobody, or the device is itself one */
+    GH_IDENTITY_NOT_BOUND,   /* to the gateway that wants to speak for it */
     GH_IDENTITY_UNAVAILABLE, /* the store or memory failed: nothing was decided; try again later */
     GH_IDENTITY_REASON_COUNT,
 };
@@ -82,6 +84,7 @@ struct gh_identity_claim {
     const struct gh_slice *chain;
     size_t chain_count;
     bool by_certificate; /* the claim is made by the chain, which may still be missing */
+    bool vouched;        /* instead of all: a gateway speaks for it (identity/gateway.h) */
     enum gh_identity_over over;
     /* Where our own access tokens are taken (identity/access.h): who verifies them; NULL: nowhere.
      * With an empty `device` the token's subject says who it is. */

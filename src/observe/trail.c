@@ -68,6 +68,8 @@ static const char *const kind_names[] = {
     [GH_TRAIL_SUBSCRIBE] = "subscribe",
     [GH_TRAIL_HEARTBEAT] = "heartbeat",
     [GH_TRAIL_TOKEN] = "token",
+    [GH_TRAIL_ATTACH] = "attach",
+    [GH_TRAIL_DETACH] = "detach",
 };
 static_assert(GH_COUNT(kind_names) == GH_TRAIL_KIND_END, "a name for each kind");
 

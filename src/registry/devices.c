@@ -345,7 +345,7 @@ enum gh_error_code gh_directory_gateway_unbind(struct gh_directory *directory, u
 {
     enum gh_error_code code = gh_store_gateway_unbind(directory->store, gateway, device, error);
     if (code == GH_OK)
-        gh_directory_tell_device(directory, device, GH_DEVICE_CHANGE_SETTINGS);
+        gh_directory_tell_device(directory, device, GH_DEVICE_CHANGE_UNBOUND);
     return code;
 }
 
@@ -353,4 +353,11 @@ enum gh_error_code gh_directory_gateway_bound(struct gh_directory *directory, ui
                                               uint64_t device, bool *bound, struct gh_error *error)
 {
     return gh_store_gateway_bound(directory->store, gateway, device, bound, error);
+}
+
+enum gh_error_code gh_directory_gateway_used(struct gh_directory *directory, uint64_t device,
+                                             uint64_t gateway, int64_t utc_ms,
+                                             struct gh_error *error)
+{
+    return gh_store_gateway_used(directory->store, device, gateway, utc_ms, error);
 }

@@ -29,6 +29,7 @@ enum gh_device_change {
     GH_DEVICE_CHANGE_CONFIG,      /* there is a new config version */
     GH_DEVICE_CHANGE_SETTINGS,    /* log level, attributes or gateway binding */
     GH_DEVICE_CHANGE_BANNED,      /* banned now */
+    GH_DEVICE_CHANGE_UNBOUND,     /* from a gateway */
 };
 
 /* Told after a commit, on the thread that made the change; must not block or call the directory for
@@ -215,6 +216,11 @@ GH_MUST_USE enum gh_error_code gh_directory_gateway_unbind(struct gh_directory *
 GH_MUST_USE enum gh_error_code gh_directory_gateway_bound(struct gh_directory *directory,
                                                           uint64_t gateway, uint64_t device,
                                                           bool *bound, struct gh_error *error);
+
+/* The device was attached by that gateway at that time. */
+GH_MUST_USE enum gh_error_code gh_directory_gateway_used(struct gh_directory *directory,
+                                                         uint64_t device, uint64_t gateway,
+                                                         int64_t utc_ms, struct gh_error *error);
 
 /* --- policies: what devices may do (policy/statement.h reads the documents; whoever puts one
  * checks it there first)

@@ -102,31 +102,38 @@ static struct bucket *bucket_of(struct shard *shard, const struct key *key, int6
     return bucket;
 }
 
-static bool take(struct bucket *bucket, const struct gh_rate *ceiling, int64_t now_ns)
+/* 0 when it is taken, else the time to the next one. */
+static int64_t take(struct bucket *bucket, const struct gh_rate *ceiling, int64_t now_ns)
 {
     int64_t period_ns = ceiling->period_ms * GH_MS_NS, each_ns = period_ns / ceiling->count;
     int64_t full_ns = bucket->full_ns;
     if (full_ns < now_ns || full_ns > now_ns + period_ns) /* full, or the clock was set back */
         full_ns = now_ns;
     if (full_ns - now_ns > period_ns - each_ns)
-        return false;
+        return full_ns - now_ns - (period_ns - each_ns);
     bucket->full_ns = full_ns + each_ns;
-    return true;
+    return 0;
 }
 
 bool gh_rates_take(struct gh_rates *rates, uint64_t device, enum gh_rate_kind kind, int64_t now_ms)
+{
+    return gh_rates_wait_ms(rates, device, kind, now_ms) == 0;
+}
+
+int64_t gh_rates_wait_ms(struct gh_rates *rates, uint64_t device, enum gh_rate_kind kind,
+                         int64_t now_ms)
 {
     const struct gh_rate *ceiling = &rates->ceilings[kind];
     struct shard *shard = &rates->shards[device % SHARDS]; /* numbers are random */
     struct key key = {device, kind};
     int64_t now_ns = now_ms * GH_MS_NS;
     if (ceiling->count == 0)
-        return true;
+        return 0;
     pthread_mutex_lock(&shard->lock);
     struct bucket *bucket = bucket_of(shard, &key, now_ns);
-    bool within = bucket == NULL || take(bucket, ceiling, now_ns);
+    int64_t wait_ns = bucket == NULL ? 0 : take(bucket, ceiling, now_ns);
     pthread_mutex_unlock(&shard->lock);
-    return within;
+    return (wait_ns + GH_MS_NS - 1) / GH_MS_NS;
 }
 
 size_t gh_rates_count(struct gh_rates *rates)

@@ -39,6 +39,9 @@ void gh_rates_close(struct gh_rates *rates);
  * back begins anew. */
 GH_MUST_USE bool gh_rates_take(struct gh_rates *rates, uint64_t device, enum gh_rate_kind kind,
                                int64_t now_ms);
+/* The same; 0 when it is counted, else in how many milliseconds one more is within the rate. */
+GH_MUST_USE int64_t gh_rates_wait_ms(struct gh_rates *rates, uint64_t device,
+                                     enum gh_rate_kind kind, int64_t now_ms);
 /* How many buckets are kept; for tests and status. */
 size_t gh_rates_count(struct gh_rates *rates);
 #endif

@@ -33,6 +33,7 @@ enum gh_order_kind {
     GH_ORDER_KICKED,      /* an operator ends it */
     GH_ORDER_REVOKED,     /* its certificate, or the CA behind it, was revoked */
     GH_ORDER_BANNED,
+    GH_ORDER_UNBOUND, /* from a gateway: come off unless it need not be bound */
 };
 
 struct gh_order {
@@ -59,9 +60,9 @@ struct gh_presence {
     int64_t registry, tenant;
     int64_t since_ms, expires_at_ms;
     const char *dialect;   /* static */
-    const char *transport; /* "tls" or "plain"; static */
+    const char *transport; /* "tls", "plain", or "gateway": one speaks for it; static */
     uint64_t client_key;   /* of the client id; 0 where a device has one session only */
-    char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, cut */
+    char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, or the gateway's id, cut */
     int version;                         /* of MQTT: 4 or 5 */
     char peer[GH_PRESENCE_PEER_MAX], credential[GH_PRESENCE_CREDENTIAL_MAX];
 };

@@ -137,6 +137,15 @@ void gh_session_acknowledge(struct gh_session *session, uint16_t packet_id, uint
     }
 }
 
+void gh_session_forgo(struct gh_session *session, uint16_t packet_id)
+{
+    struct gh_session_inbound *inbound = gh_session_inbound_find(session, packet_id);
+
+    assert(!gh_session_speaks_5(session));
+    if (inbound != NULL && inbound->state == GH_SESSION_IN_QOS1)
+        remove_entry(session, inbound);
+}
+
 void gh_session_complete(struct gh_session *session, uint16_t packet_id, struct gh_buffer *out)
 {
     struct gh_session_inbound *inbound = gh_session_inbound_find(session, packet_id);

@@ -214,6 +214,9 @@ void gh_session_reauthenticated(struct gh_session *session, bool accepted, struc
  * and more, which with QoS 2 frees the id. An id that waits for nothing is ignored. */
 void gh_session_acknowledge(struct gh_session *session, uint16_t packet_id, uint8_t reason,
                             struct gh_buffer *out);
+/* The publish with this id is not answered: what came is passed over and its id is free again. Of
+ * QoS 1, in 3.1.1, where a refusal has no other word. */
+void gh_session_forgo(struct gh_session *session, uint16_t packet_id);
 /* The id is forgotten: PUBCOMP. Ignored when no answer to `release` is due for it. */
 void gh_session_complete(struct gh_session *session, uint16_t packet_id, struct gh_buffer *out);
 /* One code for each filter of the packet, in its order; ignored when no such answer is due. SUBACK:

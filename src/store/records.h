@@ -130,6 +130,8 @@ struct gh_device {
     int gateway_auth; /* enum gh_gateway_auth */
     int64_t last_heartbeat_ms, last_event_ms, last_state_ms, last_config_ack_ms,
         last_config_send_ms;
+    int64_t last_gateway_ms;      /* when a gateway attached it */
+    struct gh_slice last_gateway; /* which, by its id; empty when it is gone */
     int64_t last_error_ms;
     int last_error_code; /* gRPC number */
     struct gh_slice last_error_message;
@@ -315,7 +317,9 @@ enum gh_trail_kind {
     GH_TRAIL_PUBLISH,
     GH_TRAIL_SUBSCRIBE,
     GH_TRAIL_HEARTBEAT,
-    GH_TRAIL_TOKEN, /* an access token was given or taken back */
+    GH_TRAIL_TOKEN,  /* an access token was given or taken back */
+    GH_TRAIL_ATTACH, /* a gateway speaks for the device from now on */
+    GH_TRAIL_DETACH, /* and no more */
     GH_TRAIL_KIND_END
 };
 

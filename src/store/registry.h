@@ -137,6 +137,10 @@ GH_MUST_USE enum gh_error_code gh_store_gateway_unbind(struct gh_store *store, u
 GH_MUST_USE enum gh_error_code gh_store_gateway_bound(struct gh_store *store, uint64_t gateway,
                                                       uint64_t device, bool *bound,
                                                       struct gh_error *error);
+/* The device was attached by the gateway. */
+GH_MUST_USE enum gh_error_code gh_store_gateway_used(struct gh_store *store, uint64_t device,
+                                                     uint64_t gateway, int64_t at_ms,
+                                                     struct gh_error *error);
 
 /* --- policies --- */
 /* Creates (version 1) or replaces `row` by its tenant and name. CONFLICT when `etag_before` is not

@@ -220,6 +220,8 @@ static json_t *write_gateway(struct google_call *call, const struct gh_device *d
                         &call->write_failed);
     google_put_enum(out, "gatewayAuthMethod", &auth_methods, device->gateway_auth,
                     &call->write_failed);
+    google_put_text(out, "lastAccessedGatewayId", device->last_gateway, &call->write_failed);
+    google_put_time(out, "lastAccessedGatewayTime", device->last_gateway_ms, &call->write_failed);
     return out;
 }
 

@@ -40,6 +40,7 @@ struct gh_google_services {
     /* Between two config versions of a device by this API; 0: one second, as documented; negative:
      * any. */
     int64_t config_interval_ms;
+    size_t bound_max, gateways_max; /* devices of a gateway, gateways of a device; 0: 10,000, 10 */
     /* The clock, UTC milliseconds. */
     int64_t (*utc_ms)(void);
 };

@@ -1,4 +1,5 @@
 #include "dialect/google/mqtt.h"
+#include "dialect/google/mqtt_internal.h"
 
 enum { QOS_MAX = 1 };
 
@@ -77,12 +78,14 @@ static bool is_speaker(const struct gh_speaker *speaker, struct gh_slice name)
            (gh_slice_to_u64(name, &number) && number == speaker->number);
 }
 
-/* Takes "/devices/{d}/" off the front of `topic`; false unless {d} is the speaker. */
-static bool take_own_prefix(const struct gh_speaker *speaker, struct gh_slice *topic)
+/* Takes "/devices/{d}/" off the front of `topic`; false when it does not begin so. */
+static bool take_prefix(struct gh_slice *topic, struct gh_slice *name)
 {
-    return gh_slice_split(topic, '/').size == 0 &&
-           gh_slice_equal(gh_slice_split(topic, '/'), GH_SLICE("devices")) &&
-           is_speaker(speaker, gh_slice_split(topic, '/'));
+    if (gh_slice_split(topic, '/').size != 0 ||
+        !gh_slice_equal(gh_slice_split(topic, '/'), GH_SLICE("devices")))
+        return false;
+    *name = gh_slice_split(topic, '/');
+    return name->size > 0;
 }
 
 static struct gh_operation sized(enum gh_operation_kind kind, struct gh_slice channel,
@@ -104,11 +107,19 @@ static struct gh_operation refused(const char *detail)
 static struct gh_operation publish(const struct gh_speaker *speaker,
                                    const struct gh_mqtt_publish *packet)
 {
-    struct gh_slice rest = packet->topic;
-    if (!take_own_prefix(speaker, &rest))
+    struct gh_slice rest = packet->topic, name;
+    if (!take_prefix(&rest, &name))
         return refused("the topic is not one of this device's own");
     bool has_channel = gh_slice_find(rest, '/') < rest.size;
     struct gh_slice verb = gh_slice_split(&rest, '/');
+    if (speaker->is_gateway && !has_channel && gh_slice_equal(verb, GH_SLICE("attach")))
+        return (struct gh_operation){.kind = GH_OPERATION_ATTACH, .device = name};
+    if (speaker->is_gateway && !has_channel && gh_slice_equal(verb, GH_SLICE("detach")))
+        return (struct gh_operation){.kind = GH_OPERATION_DETACH, .device = name};
+    if (!is_speaker(speaker, name))
+        return speaker->is_gateway
+                   ? (struct gh_operation){.kind = GH_OPERATION_OTHER, .device = name}
+                   : refused("the topic is not one of this device's own");
     if (gh_slice_equal(verb, GH_SLICE("events")))
         return sized(GH_OPERATION_EVENT, rest, packet, GH_GOOGLE_EVENT_BYTES_MAX);
     if (gh_slice_equal(verb, GH_SLICE("state")) && !has_channel)
@@ -121,11 +132,17 @@ static struct gh_operation publish(const struct gh_speaker *speaker,
 static struct gh_grant subscribe(const struct gh_speaker *speaker, struct gh_slice filter,
                                  uint8_t qos)
 {
-    struct gh_slice rest = filter;
+    struct gh_slice rest = filter, name;
     struct gh_grant grant = {.qos = qos > QOS_MAX ? QOS_MAX : qos};
-    if (!take_own_prefix(speaker, &rest))
+    if (!take_prefix(&rest, &name))
         return grant;
-    if (gh_slice_equal(rest, GH_SLICE("config"))) {
+    if (!is_speaker(speaker, name)) {
+        grant.device = name;
+        grant.feed = speaker->is_gateway ? GH_FEED_OTHER : GH_FEED_NONE;
+    } else if (speaker->is_gateway && gh_slice_equal(rest, GH_SLICE("errors"))) {
+        grant.feed = GH_FEED_ERRORS;
+        grant.qos = 0;
+    } else if (gh_slice_equal(rest, GH_SLICE("config"))) {
         grant.feed = GH_FEED_CONFIG;
         grant.base = filter;
     } else if (gh_slice_equal(rest, GH_SLICE("commands/#"))) {
@@ -168,5 +185,7 @@ const struct gh_dialect gh_google_dialect = {
     .publish = publish,
     .subscribe = subscribe,
     .attributes = attributes,
+    .attach = gh_google_attach,
+    .report = gh_google_report,
     .route_fits = route_fits,
 };

@@ -1,6 +1,6 @@
 /* The MQTT bridge of Google Cloud IoT Core: the device path in the client id, and the topics
- * /devices/{d}/events, state, config and commands (docs/protocols/google.md). Pure functions over
- * text. Gateways (attach, detach, errors) are not served. */
+ * /devices/{d}/events, state, config and commands, and those of gateways, attach, detach and errors
+ * (docs/protocols/google.md). Pure functions over text. */
 #ifndef GH_DIALECT_GOOGLE_MQTT_H
 #define GH_DIALECT_GOOGLE_MQTT_H
 

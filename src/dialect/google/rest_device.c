@@ -1,5 +1,7 @@
 #include "dialect/google/rest_internal.h"
 
+enum { BOUND_MAX = 10000, GATEWAYS_MAX = 10 };
+
 /* `config` and `state` have their methods, the times are the server's, a gateway stays one. */
 static const struct google_mask_field mask_fields[] = {
     {"credentials", GH_DEVICE_CREDENTIALS},
@@ -262,10 +264,50 @@ enum gh_error_code google_device_list(struct google_call *call)
 
 /* ---- gateways ---- */
 
-static enum gh_error_code
-change_binding(struct google_call *call, const char *what,
-               enum gh_error_code (*change)(struct gh_directory *directory, uint64_t gateway,
-                                            uint64_t device, struct gh_error *error))
+/* How many the query finds, against a ceiling. */
+static enum gh_error_code check_count(struct google_call *call, const struct gh_device_query *query,
+                                      size_t max, const char *what)
+{
+    uint64_t count = 0;
+    enum gh_error_code code =
+        gh_directory_device_count(call->services->directory, query, &count, &call->error);
+    if (code == GH_OK && count >= max)
+        code = google_fail(call, GH_ERROR_LIMIT, "%s: at most %zu", what, max);
+    return code;
+}
+
+/* Binds, unless one of the two has as many of the other as it may. Binding again changes nothing.
+ */
+static enum gh_error_code bind_within(struct google_call *call, uint64_t gateway, uint64_t device)
+{
+    const struct gh_google_services *services = call->services;
+    bool bound = false;
+    enum gh_error_code code =
+        gh_directory_gateway_bound(services->directory, gateway, device, &bound, &call->error);
+    struct gh_device_query of_gateway = {.registry = call->registry.number, .bound_to = gateway};
+    struct gh_device_query of_device = {.registry = call->registry.number, .gateways_of = device};
+    if (code == GH_OK && !bound)
+        code = check_count(call, &of_gateway,
+                           services->bound_max == 0 ? BOUND_MAX : services->bound_max,
+                           "devices bound to the gateway");
+    if (code == GH_OK && !bound)
+        code = check_count(call, &of_device,
+                           services->gateways_max == 0 ? GATEWAYS_MAX : services->gateways_max,
+                           "gateways of the device");
+    return code == GH_OK
+               ? gh_directory_gateway_bind(services->directory, gateway, device, &call->error)
+               : code;
+}
+
+static enum gh_error_code unbind(struct google_call *call, uint64_t gateway, uint64_t device)
+{
+    return gh_directory_gateway_unbind(call->services->directory, gateway, device, &call->error);
+}
+
+static enum gh_error_code change_binding(struct google_call *call, const char *what,
+                                         enum gh_error_code (*change)(struct google_call *call,
+                                                                      uint64_t gateway,
+                                                                      uint64_t device))
 {
     struct gh_slice gateway_id = {0}, device_id = {0};
     struct gh_device gateway, device;
@@ -277,7 +319,7 @@ change_binding(struct google_call *call, const char *what,
     if (code == GH_OK)
         code = find(call, device_id, &device);
     if (code == GH_OK)
-        code = change(call->services->directory, gateway.number, device.number, &call->error);
+        code = change(call, gateway.number, device.number);
     if (code == GH_OK)
         google_note(call, &device, what);
     return code;
@@ -285,10 +327,10 @@ change_binding(struct google_call *call, const char *what,
 
 enum gh_error_code google_gateway_bind(struct google_call *call)
 {
-    return change_binding(call, "devices.bindGateway", gh_directory_gateway_bind);
+    return change_binding(call, "devices.bindGateway", bind_within);
 }
 
 enum gh_error_code google_gateway_unbind(struct google_call *call)
 {
-    return change_binding(call, "devices.unbindGateway", gh_directory_gateway_unbind);
+    return change_binding(call, "devices.unbindGateway", unbind);
 }

@@ -23,6 +23,7 @@ enum {
     GATEWAY_BIND,
     GATEWAY_UNBIND,
     GATEWAY_BOUND,
+    GATEWAY_USED,
 };
 
 /* ?1 are the parts wanted (enum gh_device_parts): a part that is not wanted is not read from its
@@ -35,10 +36,12 @@ enum {
     "a.error_code, "                                                                               \
     "a.error_message, c.version, c.updated_at_ms, c.acknowledged_at_ms, CASE WHEN ?1 & 4 THEN "    \
     "c.data END, "                                                                                 \
-    "s.sequence, s.updated_at_ms, CASE WHEN ?1 & 8 THEN s.data END "                               \
+    "s.sequence, s.updated_at_ms, CASE WHEN ?1 & 8 THEN s.data END, "                              \
+    "u.at_ms, (SELECT id FROM devices WHERE number = u.gateway) "                                  \
     "FROM devices d JOIN registries r ON r.number = d.registry JOIN tenants t ON t.number = "      \
     "r.tenant "                                                                                    \
     "LEFT JOIN activity a ON a.device = d.number "                                                 \
+    "LEFT JOIN gateway_uses u ON u.device = d.number "                                             \
     "LEFT JOIN configs c ON c.device = d.number "                                                  \
     "AND c.version = (SELECT max(version) FROM configs WHERE device = d.number) "                  \
     "LEFT JOIN states s ON s.device = d.number "                                                   \
@@ -84,6 +87,8 @@ static const char *const sql[] = {
     [GATEWAY_BIND] = "INSERT OR IGNORE INTO bindings(gateway, device) VALUES(?1, ?2)",
     [GATEWAY_UNBIND] = "DELETE FROM bindings WHERE gateway = ?1 AND device = ?2",
     [GATEWAY_BOUND] = "SELECT 1 FROM bindings WHERE gateway = ?1 AND device = ?2",
+    [GATEWAY_USED] = "INSERT OR REPLACE INTO gateway_uses(device, gateway, at_ms) "
+                     "SELECT number, ?2, ?3 FROM devices WHERE number = ?1",
 };
 
 static_assert(GH_DEVICE_PART_CONFIG == 4 && GH_DEVICE_PART_STATE == 8, "the bits in SELECT");
@@ -250,6 +255,8 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_device 
     row->state.present = gh_sql_int(q) != 0; /* sequences begin at 1, no state reads as 0 */
     row->state.updated_at_ms = gh_sql_int(q);
     row->state.data = gh_sql_text(q, arena);
+    row->last_gateway_ms = gh_sql_int(q);
+    row->last_gateway = gh_sql_text(q, arena);
 }
 
 static enum gh_error_code credentials_read(struct gh_link *link, struct gh_arena *arena,
@@ -478,4 +485,18 @@ enum gh_error_code gh_store_gateway_bound(struct gh_store *store, uint64_t gatew
     code = gh_sql_close(&q, error);
     gh_read_end(link);
     return code;
+}
+
+enum gh_error_code gh_store_gateway_used(struct gh_store *store, uint64_t device, uint64_t gateway,
+                                         int64_t at_ms, struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[GATEWAY_USED]);
+    gh_sql_put_int(&q, (int64_t)device);
+    gh_sql_put_int(&q, (int64_t)gateway);
+    gh_sql_put_int(&q, at_ms);
+    return gh_write_end(link, gh_sql_run(&q, NULL, error), error);
 }

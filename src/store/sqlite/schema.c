@@ -300,15 +300,24 @@ static const char trust_7[] =
     "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX enrolments_of_device ON enrolments(device);";
 
+/* Which gateway a device was last attached by, and where the life of a registry's devices is told.
+ */
+static const char gateways_8[] =
+    "CREATE TABLE gateway_uses("
+    "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
+    "  gateway INTEGER NOT NULL,"
+    "  at_ms INTEGER NOT NULL) STRICT;"
+    "ALTER TABLE registries ADD COLUMN activity_topic TEXT NOT NULL DEFAULT '';";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
     {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, bans_3},
-    {4, data_keys_4}, {5, spent_5},    {6, groups_6},  {7, trust_7},
+    {4, data_keys_4}, {5, spent_5},    {6, groups_6},  {7, trust_7},    {8, gateways_8},
 };
 
-enum { VERSION = 7 }; /* of the last row */
+enum { VERSION = 8 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
