@@ -69,6 +69,7 @@ int run_registry_create(struct cli *cli)
     json_t *body = json_pack("{s:s, s:o}", "name", name, "routes", routes);
     set_option(cli, body, "location", "location");
     set_option(cli, body, "state-topic", "state_topic");
+    set_option(cli, body, "activity-topic", "activity_topic");
     return cli_call(cli, body);
 }
 

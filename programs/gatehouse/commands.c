@@ -52,7 +52,7 @@ const struct cli_command cli_commands[] = {
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 
-    {"registry", "create", "TENANT/REGISTRY", 1, "… location route state-topic",
+    {"registry", "create", "TENANT/REGISTRY", 1, "… location route state-topic activity-topic",
      "add a registry; --route [CHANNEL=]TOPIC, repeatable", run_registry_create, "POST",
      TENANT "/registries", NULL, "name location state_topic created_at"},
     {"registry", "list", "TENANT", 1, "…", "list the registries of a tenant", run_call, "GET",

@@ -30,10 +30,11 @@ static json_t *registry_to_json(struct call *call, const struct gh_registry *reg
                                                 json_slice(registry->routes[i].topic)));
     if (gh_directory_device_count(call->api->services.directory, &query, &count, NULL) != GH_OK)
         count = 0;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s, s:I, s:o}", "tenant",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s, s:I, s:o}", "tenant",
                      json_slice(registry->tenant_name), "name", json_slice(registry->name),
                      "location", json_slice(registry->location), "routes", routes, "state_topic",
-                     json_slice(registry->state_topic), "mqtt_enabled", registry->mqtt_enabled,
+                     json_slice(registry->state_topic), "activity_topic",
+                     json_slice(registry->activity_topic), "mqtt_enabled", registry->mqtt_enabled,
                      "http_enabled", registry->http_enabled, "log_level",
                      level_name(registry->log_level), "device_count", (json_int_t)count,
                      "created_at", json_time(registry->created_at_ms));
@@ -97,11 +98,15 @@ static enum gh_error_code read_settings(struct call *call, struct gh_registry *r
     struct gh_slice level = {0};
     if (json_object_get(call->body, "state_topic") != NULL)
         *fields |= GH_REGISTRY_STATE_TOPIC;
+    if (json_object_get(call->body, "activity_topic") != NULL)
+        *fields |= GH_REGISTRY_ACTIVITY_TOPIC;
     if (json_object_get(call->body, "mqtt_enabled") != NULL)
         *fields |= GH_REGISTRY_MQTT;
     if (json_object_get(call->body, "http_enabled") != NULL)
         *fields |= GH_REGISTRY_HTTP;
     if (!gh_json_get_text(call->body, "state_topic", 0, &registry->state_topic, &call->error) ||
+        !gh_json_get_text(call->body, "activity_topic", 0, &registry->activity_topic,
+                          &call->error) ||
         !gh_json_get_bool(call->body, "mqtt_enabled", 0, &registry->mqtt_enabled, &call->error) ||
         !gh_json_get_bool(call->body, "http_enabled", 0, &registry->http_enabled, &call->error) ||
         !gh_json_get_text(call->body, "log_level", 0, &level, &call->error))
@@ -120,8 +125,9 @@ static enum gh_error_code read_settings(struct call *call, struct gh_registry *r
 
 enum gh_error_code api_registry_create(struct call *call)
 {
-    static const char *const keys[] = {"name",         "location",     "routes",   "state_topic",
-                                       "mqtt_enabled", "http_enabled", "log_level"};
+    static const char *const keys[] = {"name",         "location",       "routes",
+                                       "state_topic",  "activity_topic", "mqtt_enabled",
+                                       "http_enabled", "log_level"};
     struct gh_registry registry = {
         .tenant = call->tenant.number, .mqtt_enabled = true, .http_enabled = true};
     unsigned fields = 0;
@@ -153,8 +159,8 @@ enum gh_error_code api_registry_get(struct call *call)
 
 enum gh_error_code api_registry_update(struct call *call)
 {
-    static const char *const keys[] = {"routes", "state_topic", "mqtt_enabled", "http_enabled",
-                                       "log_level"};
+    static const char *const keys[] = {"routes",       "state_topic",  "activity_topic",
+                                       "mqtt_enabled", "http_enabled", "log_level"};
     struct gh_registry registry, change = {0};
     unsigned fields = 0;
     enum gh_error_code code = call_registry(call, &registry);

@@ -8,6 +8,7 @@
 #ifndef GH_DIALECT_DIALECT_H
 #define GH_DIALECT_DIALECT_H
 
+#include "dialect/chronicle.h"
 #include "identity/device.h"
 #include "pubsub/message.h"
 #include "session/session.h"
@@ -108,6 +109,10 @@ struct gh_dialect {
                    struct gh_slice payload, struct gh_arena *arena, struct gh_identity_claim *out);
     bool (*report)(const struct gh_speaker *gateway, const struct gh_report *report,
                    struct gh_buffer *topic, struct gh_buffer *payload);
+    /* An entry of its activity (dialect/chronicle.h) as the cloud logged it, appended; false when
+     * there is no memory. NULL: nothing is told. */
+    bool (*chronicle)(const struct gh_speaker *speaker, const struct gh_chronicle_entry *entry,
+                      struct gh_buffer *out);
     /* Whether events of `channel` go the way of a route with `pattern`. */
     bool (*route_fits)(struct gh_slice pattern, struct gh_slice channel);
 };

@@ -199,6 +199,12 @@ static void leave(struct link *link, enum gh_session_end why, const char *detail
     link->admitted = false;
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, -1);
     link_note(link, GH_TRAIL_DISCONNECT, gh_session_end_name(why), gh_slice_text(detail));
+    party_tell(&link->own,
+               &(struct gh_chronicle_entry){.kind = GH_CHRONICLE_DISCONNECT,
+                                            .reason = gh_session_end_name(why),
+                                            .detail = detail,
+                                            .by_server = why != GH_SESSION_END_CLIENT_CLOSED &&
+                                                         why != GH_SESSION_END_NETWORK});
 }
 
 static void on_end(void *context, enum gh_session_end why, const char *detail)
@@ -352,6 +358,8 @@ static void obey(struct party *party, const struct gh_order *order)
         party_command(party, order->command);
     else if (order->kind == GH_ORDER_CONFIG)
         party_fetch_config(party);
+    else if (order->kind == GH_ORDER_SETTINGS)
+        party_read_level(party);
     else if (order->kind == GH_ORDER_CREDENTIALS)
         party_check_credential(party);
     else if (order->kind == GH_ORDER_UNBOUND && !is_own)
@@ -372,7 +380,8 @@ static void deliver(struct gh_port *port, struct gh_order *order)
     bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
                   closing_orders[order->kind].detail != NULL;
     bool live = party != NULL && party_is_live(party);
-    if (link != NULL && (live || order->kind == GH_ORDER_TRACE) && !closes)
+    bool harmless = order->kind == GH_ORDER_TRACE || order->kind == GH_ORDER_SETTINGS;
+    if (link != NULL && (live || harmless) && !closes)
         obey(party, order);
     else if (link != NULL && closes) /* also while it waits for its session */
         party_end(party, closing_orders[order->kind].why, closing_orders[order->kind].detail);
@@ -426,6 +435,7 @@ void gh_front_device_changed(void *context, uint64_t device, enum gh_device_chan
         [GH_DEVICE_CHANGE_DELETED] = GH_ORDER_DELETED,
         [GH_DEVICE_CHANGE_CREDENTIALS] = GH_ORDER_CREDENTIALS,
         [GH_DEVICE_CHANGE_CONFIG] = GH_ORDER_CONFIG,
+        [GH_DEVICE_CHANGE_SETTINGS] = GH_ORDER_SETTINGS,
         [GH_DEVICE_CHANGE_BANNED] = GH_ORDER_BANNED,
         [GH_DEVICE_CHANGE_UNBOUND] = GH_ORDER_UNBOUND,
     };

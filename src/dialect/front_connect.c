@@ -167,6 +167,7 @@ void link_admit(struct link *link, const struct gh_session_admission *admission)
     gh_metric_add(services->metrics, GH_METRIC_connects_accepted_total, 1);
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, 1);
     link_note(link, GH_TRAIL_CONNECT, link->dialect->name, link->own.credential);
+    party_told(&link->own, GH_CHRONICLE_CONNECT, (struct gh_slice){0}, NULL);
     gh_session_admit(link->session, admission, gh_conn_out(link->conn));
 }
 
@@ -284,6 +285,7 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->own.expires_at_ms = verdict->valid_until_s * 1000;
+    link->own.log_level = verdict->device->log_level;
     return link->view != NULL && keep_names(link, &verdict->principal) &&
            (!verdict->principal.is_gateway || link->dialect->attach == NULL ||
             gateway_open(link)) &&

@@ -105,6 +105,7 @@ static void send_config(struct party *party, int64_t version, struct gh_slice da
                       services->utc_ms());
     int size = snprintf(detail, sizeof detail, "version %" PRId64, version);
     party_note(party, GH_TRAIL_CONFIG_SENT, "", gh_slice(detail, (size_t)size));
+    party_told(party, GH_CHRONICLE_SEND, message.topic, "CONFIG");
 }
 
 static void config_read(struct task *task)
@@ -171,6 +172,7 @@ static void config_acknowledged(struct party *party, int64_t version)
     struct task *task =
         task_open_for(party, CONFIG_ARENA_MAX, store_acknowledgement, acknowledgement_stored);
     party_note(party, GH_TRAIL_CONFIG_ACK, "", gh_slice(detail, (size_t)size));
+    party_told(party, GH_CHRONICLE_ACK, gh_slice_text(party->config.base), "CONFIG");
     if (task == NULL)
         return;
     task->document.version = version;
@@ -247,6 +249,7 @@ void party_command(struct party *party, struct gh_command *command)
     if (outcome == GH_COMMAND_OK) { /* under way, or at QoS 0 complete already */
         gh_metric_add(party->link->port->front->services.metrics, GH_METRIC_messages_sent_total, 1);
         gateway_due(party->link, party_due_ns(party));
+        party_told(party, GH_CHRONICLE_SEND, gh_slice_text(party->commands.base), "COMMAND");
         return;
     }
     party_note(party, GH_TRAIL_COMMAND, gh_command_outcome_name(outcome), command->channel);
@@ -298,6 +301,8 @@ void link_delivered(struct link *link, uint64_t token, bool acknowledged)
         if (acknowledged && party->config.qos > 0)
             config_acknowledged(party, party->config_version);
     } else if ((token & 3) == KIND_COMMAND) {
+        if (acknowledged && party->commands.qos > 0)
+            party_told(party, GH_CHRONICLE_ACK, (struct gh_slice){0}, "COMMAND");
         finish_command(party, token, acknowledged ? GH_COMMAND_OK : GH_COMMAND_NOT_CONNECTED);
     }
     if (acknowledged)

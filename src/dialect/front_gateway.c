@@ -218,6 +218,7 @@ static struct party *add(struct link *link, const struct gh_identity_verdict *ve
         free(party);
         return NULL;
     }
+    party->log_level = verdict->device->log_level;
     set_expiry(party, verdict->valid_until_s);
     bool named = gh_map_put(&gateway->by_name, party->device_id, party, NULL) &&
                  gh_map_put(&gateway->by_name, party->number_text, party, NULL);
@@ -270,6 +271,24 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
     return task_start(task);
 }
 
+/* Of a device that is there: what it would be if it were attached. */
+static void tell_refused(struct link *link, const struct gh_identity_verdict *verdict,
+                         const char *reason, const char *detail)
+{
+    char number[24];
+    if (verdict->device == NULL)
+        return;
+    int digits =
+        snprintf(number, sizeof number, "%llu", (unsigned long long)verdict->device->number);
+    struct party party = {.link = link,
+                          .device = verdict->device->number,
+                          .device_id = verdict->device->id,
+                          .number_text = gh_slice(number, (size_t)digits),
+                          .log_level = verdict->device->log_level};
+    party_tell(&party, &(struct gh_chronicle_entry){
+                           .kind = GH_CHRONICLE_ATTACH, .reason = reason, .detail = detail});
+}
+
 static void refuse(struct task *task, const char *reason, const char *detail)
 {
     struct link *link = task->link;
@@ -293,6 +312,7 @@ static void refuse(struct task *task, const char *reason, const char *detail)
             .reason = gh_slice_text(reason),
             .detail = gh_slice_text(detail),
             .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
+    tell_refused(link, verdict, reason, detail);
     gh_session_forgo(link->session, task->packet_id);
     report(link, &(struct gh_report){.kind = GH_REPORT_NOT_ATTACHED,
                                      .device = claim->device,
@@ -317,6 +337,7 @@ static const char *settle(struct link *link, const struct gh_identity_verdict *v
     if (party == NULL)
         return "there is no memory";
     party_note(party, GH_TRAIL_ATTACH, "", link->own.device_id);
+    party_told(party, GH_CHRONICLE_ATTACH, (struct gh_slice){0}, NULL);
     return NULL;
 }
 
@@ -373,10 +394,21 @@ static void withdraw(struct party *party)
         gh_session_withdraw(party->link->session, party->config_token);
 }
 
+static void tell_detached(const struct party *party, const char *reason, const char *detail)
+{
+    party_tell(party,
+               &(struct gh_chronicle_entry){
+                   .kind = GH_CHRONICLE_DETACH,
+                   .reason = reason,
+                   .detail = detail,
+                   .by_server = !gh_slice_equal(gh_slice_text(reason), GH_SLICE("CLIENT_CLOSED"))});
+}
+
 static void detach(struct party *party, const char *reason, const char *detail)
 {
     withdraw(party);
     party_note(party, GH_TRAIL_DETACH, reason, gh_slice_text(detail));
+    tell_detached(party, reason, detail);
     leave(party);
 }
 
@@ -420,6 +452,7 @@ void gateway_leave(struct link *link, enum gh_session_end why)
         party_drop(party);
         party_note(party, GH_TRAIL_DETACH, gh_session_end_name(why),
                    GH_SLICE("its gateway is gone"));
+        tell_detached(party, gh_session_end_name(why), "its gateway is gone");
         leave(party);
         gateway_forget(party);
     }

@@ -23,7 +23,8 @@ struct view {
     struct gh_quota *quota; /* of the tenant; NULL: no ceilings */
     size_t refs;
     bool reloading;
-    struct gh_slice tenant_name, dialect_tenant, name, location, state_topic;
+    struct gh_slice tenant_name, dialect_tenant, name, location, state_topic, activity_topic;
+    int log_level; /* enum gh_device_log */
     struct gh_route *routes;
     size_t routes_count;
 };
@@ -63,6 +64,7 @@ struct party {
     uint64_t device, serial;  /* serial 0: not in the sessions */
     int64_t expires_at_ms;    /* UTC: the token's end and the skew */
     int64_t expires_ns;       /* the same, monotonic */
+    int log_level;            /* its own; enum gh_device_log */
     unsigned slot;            /* 0: the connection's own device */
     unsigned pending;         /* tasks and publications that point here */
     bool gone;                /* of an attached one: it is off, and freed when nothing is pending */
@@ -170,6 +172,7 @@ struct task {
         struct {
             bool holds;
         } binding;
+        int log_level;
         struct gh_registry registry;
     };
     uint16_t packet_id;
@@ -186,6 +189,13 @@ struct gh_speaker party_speaker(const struct party *party);
 /* An entry about this device. */
 void party_note(const struct party *party, enum gh_trail_kind kind, const char *reason,
                 struct gh_slice detail);
+/* Tells its activity. */
+void party_tell(const struct party *party, const struct gh_chronicle_entry *entry);
+/* The same in short: a topic, "EVENTS" and the like. */
+void party_told(const struct party *party, enum gh_chronicle_kind kind, struct gh_slice topic,
+                const char *matter);
+/* Its log level may have changed. */
+void party_read_level(struct party *party);
 /* About the link's own device. */
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
                struct gh_slice detail);

@@ -26,6 +26,8 @@ static void posting_done(struct gh_letter *letter)
     struct party *party = posting->party;
     bool stored = posting->publication.result == GH_OK;
     link->pending--;
+    if (stored && posting->is_event)
+        party_told(party, GH_CHRONICLE_PUBLISH, (struct gh_slice){0}, "EVENTS");
     if (!stored)
         gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
     if (stored && posting->is_event)
@@ -146,6 +148,8 @@ static void state_stored(struct task *task)
     struct link *link = task->link;
     if (task->code == GH_OK && link->view != NULL)
         notify_state(task->party, task->document.data);
+    if (task->code == GH_OK && link->view != NULL)
+        party_told(task->party, GH_CHRONICLE_PUBLISH, (struct gh_slice){0}, "STATE");
     if (link->conn == NULL || task->qos == 0)
         return;
     if (task->code == GH_OK)

@@ -65,6 +65,12 @@ void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters)
     size_t count = 0, due_count = 0;
     while (gh_mqtt_filter_next(&at, &filter)) {
         codes[count] = subscribe(link, filters, &filter, &grant, &party);
+        party_tell(party != NULL ? party : &link->own,
+                   &(struct gh_chronicle_entry){.kind = GH_CHRONICLE_SUBSCRIBE,
+                                                .topic = filter.filter,
+                                                .reason = codes[count] <= 2 ? NULL
+                                                          : party == NULL   ? "NOT_ATTACHED"
+                                                                            : "FILTER_FORBIDDEN"});
         if (grant.feed == GH_FEED_CONFIG && codes[count] <= 2)
             due[due_count++] = party->slot;
         count++;
@@ -95,7 +101,9 @@ void link_unsubscribe(struct link *link, const struct gh_mqtt_filters *filters)
     struct gh_mqtt_filter filter;
     uint8_t codes[GH_SESSION_FILTERS_MAX];
     size_t count = 0;
-    while (gh_mqtt_filter_next(&at, &filter))
+    while (gh_mqtt_filter_next(&at, &filter)) {
         codes[count++] = unsubscribe(link, filter.filter);
+        party_told(&link->own, GH_CHRONICLE_UNSUBSCRIBE, filter.filter, NULL);
+    }
     answer(link, codes, count, false);
 }

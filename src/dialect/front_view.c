@@ -32,7 +32,8 @@ static bool copy_texts(struct view_block *block, const struct gh_registry *regis
         !gh_arena_copy(arena, dialect->tenant_name(registry), &view->dialect_tenant) ||
         !gh_arena_copy(arena, registry->name, &view->name) ||
         !gh_arena_copy(arena, registry->location, &view->location) ||
-        !gh_arena_copy(arena, registry->state_topic, &view->state_topic))
+        !gh_arena_copy(arena, registry->state_topic, &view->state_topic) ||
+        !gh_arena_copy(arena, registry->activity_topic, &view->activity_topic))
         return false;
     for (size_t i = 0; i < registry->routes_count; i++)
         if (!gh_arena_copy(arena, registry->routes[i].channel, &view->routes[i].channel) ||
@@ -47,6 +48,7 @@ static bool fill(struct view_block *block, const struct gh_registry *registry,
     gh_arena_reset(&block->arena);
     block->view.registry = registry->number;
     block->view.tenant = registry->tenant;
+    block->view.log_level = registry->log_level;
     return copy_texts(block, registry, dialect);
 }
 

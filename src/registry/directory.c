@@ -205,6 +205,11 @@ static enum gh_error_code registry_check(const struct gh_registry *registry, uns
          !gh_utf8_valid_mqtt(registry->state_topic)))
         code = gh_error_set(error, GH_ERROR_INVALID, "state topic: at most %d bytes of UTF-8",
                             GH_TOPIC_BYTES_MAX);
+    if (code == GH_OK && (fields & GH_REGISTRY_ACTIVITY_TOPIC) &&
+        (registry->activity_topic.size > GH_TOPIC_BYTES_MAX ||
+         !gh_utf8_valid_mqtt(registry->activity_topic)))
+        code = gh_error_set(error, GH_ERROR_INVALID, "activity topic: at most %d bytes of UTF-8",
+                            GH_TOPIC_BYTES_MAX);
     if (code == GH_OK && (fields & GH_REGISTRY_LOG_LEVEL) && !log_level_valid(registry->log_level))
         code = gh_error_set(error, GH_ERROR_INVALID, "log level: %d is none", registry->log_level);
     if (code == GH_OK && (fields & GH_REGISTRY_CERTIFICATES))
@@ -215,7 +220,8 @@ static enum gh_error_code registry_check(const struct gh_registry *registry, uns
 
 enum {
     REGISTRY_FIELDS_ALL = GH_REGISTRY_ROUTES | GH_REGISTRY_STATE_TOPIC | GH_REGISTRY_MQTT |
-                          GH_REGISTRY_HTTP | GH_REGISTRY_LOG_LEVEL | GH_REGISTRY_CERTIFICATES,
+                          GH_REGISTRY_HTTP | GH_REGISTRY_LOG_LEVEL | GH_REGISTRY_CERTIFICATES |
+                          GH_REGISTRY_ACTIVITY_TOPIC,
 };
 
 enum gh_error_code gh_directory_registry_create(struct gh_directory *directory,

@@ -23,6 +23,7 @@ struct gh_sessions;
 enum gh_order_kind {
     GH_ORDER_COMMAND,    /* deliver `command` and complete it */
     GH_ORDER_CONFIG,     /* the configuration changed: send the newest */
+    GH_ORDER_SETTINGS,   /* the device's settings changed: its log level, perhaps */
     GH_ORDER_TRACE,      /* somebody began or ended to read its packets */
     GH_ORDER_TAKEN_OVER, /* the rest are reasons to close */
     GH_ORDER_BLOCKED,

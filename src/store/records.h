@@ -53,7 +53,8 @@ struct gh_registry {
     struct gh_slice name, location;
     struct gh_route *routes;
     size_t routes_count;
-    struct gh_slice state_topic; /* empty: state changes are not published */
+    struct gh_slice state_topic;    /* empty: state changes are not published */
+    struct gh_slice activity_topic; /* where its devices' activity is told; empty: nowhere */
     bool mqtt_enabled, http_enabled;
     int log_level; /* enum gh_device_log */
     struct gh_slice
@@ -199,6 +200,7 @@ enum gh_registry_fields {
     GH_REGISTRY_HTTP = 8,
     GH_REGISTRY_LOG_LEVEL = 16,
     GH_REGISTRY_CERTIFICATES = 32,
+    GH_REGISTRY_ACTIVITY_TOPIC = 64,
 };
 
 enum gh_device_fields {

@@ -62,6 +62,8 @@ static const struct bridge_route {
     const char *method, *patterns[2];
     const struct google_message *body;
     bridge_handler *handler;
+    enum gh_chronicle_kind kind; /* as which it is told, and of what */
+    const char *matter;
     const char *parameters[4];
 } routes[] = {
 #define PATHS(suffix)                                                                              \
@@ -69,12 +71,20 @@ static const struct bridge_route {
         "/v1/projects/{p}/locations/{l}/registries/{r}/devices/{d}" suffix,                        \
             "/v1beta1/projects/{p}/locations/{l}/registries/{r}/devices/{d}" suffix                \
     }
-    {"POST", PATHS(":publishEvent"), &event_message, publish_event, {NULL}},
-    {"POST", PATHS(":setState"), &state_message, set_state, {NULL}},
+    {"POST",
+     PATHS(":publishEvent"),
+     &event_message,
+     publish_event,
+     GH_CHRONICLE_PUBLISH,
+     "EVENTS",
+     {NULL}},
+    {"POST", PATHS(":setState"), &state_message, set_state, GH_CHRONICLE_PUBLISH, "STATE", {NULL}},
     {"GET",
      PATHS("/config"),
      NULL,
      get_config,
+     GH_CHRONICLE_SEND,
+     "CONFIG",
      {"localVersion", "gatewayInfo.gatewayId", "gatewayInfo.delegatedDeviceId"}},
 };
 
@@ -231,8 +241,56 @@ static enum gh_error_code read_gateway_info(struct bridge *bridge)
 
 /* --- what all three share */
 
+static struct gh_speaker speaker_of(struct bridge *bridge)
+{
+    int size = snprintf(bridge->number, sizeof bridge->number, "%llu",
+                        (unsigned long long)bridge->device.number);
+    return (struct gh_speaker){.id = bridge->device.id,
+                               .number = bridge->device.number,
+                               .number_text = gh_slice(bridge->number, (size_t)size),
+                               .tenant = bridge->registry->google_project,
+                               .registry = bridge->registry->name,
+                               .location = bridge->registry->location,
+                               .through = bridge->gateway};
+}
+
+/* What was done, or why it was not, for those who follow the device's activity. */
+static void tell(struct bridge *bridge, enum gh_error_code code)
+{
+    static const struct {
+        enum gh_error_code code;
+        const char *reason;
+    } reasons[] = {{GH_ERROR_INVALID, "INVALID"},
+                   {GH_ERROR_RANGE, "INVALID"},
+                   {GH_ERROR_LIMIT, "RATE"},
+                   {GH_ERROR_DENIED, "NOT_BOUND"},
+                   {GH_ERROR_PRECONDITION, "NO_TELEMETRY_TOPIC"}};
+    struct google_call *call = bridge->call;
+    struct gh_chronicle_entry entry = {
+        .kind = call->bridge_route->kind, .protocol = "HTTP", .matter = call->bridge_route->matter};
+    if (bridge->registry == NULL || bridge->registry->activity_topic.size == 0)
+        return;
+    if (code != GH_OK) {
+        entry.reason = "UNAVAILABLE";
+        entry.detail = call->error.text;
+        for (size_t i = 0; i < GH_COUNT(reasons); i++)
+            if (reasons[i].code == code)
+                entry.reason = reasons[i].reason;
+    }
+    struct gh_speaker speaker = speaker_of(bridge);
+    struct gh_chronicle chronicle = {.dialect = &gh_google_dialect,
+                                     .pubsub = call->services->pubsub,
+                                     .tenant = bridge->registry->tenant,
+                                     .topic = bridge->registry->activity_topic,
+                                     .device_level = bridge->device.log_level,
+                                     .registry_level = bridge->registry->log_level,
+                                     .now_ms = call->now_ms};
+    gh_chronicle_write(&chronicle, &speaker, &entry);
+}
+
 static void end(struct bridge *bridge, enum gh_error_code code)
 {
+    tell(bridge, code);
     google_call_end(bridge->call, code);
 }
 
@@ -268,19 +326,6 @@ static enum gh_error_code check_rate(struct bridge *bridge, enum gh_rate_kind ki
          gh_slice_text(gh_rate_kind_name(kind)));
     return google_fail(call, GH_ERROR_LIMIT, "the device is over its rate of %s",
                        gh_rate_kind_name(kind));
-}
-
-static struct gh_speaker speaker_of(struct bridge *bridge)
-{
-    int size = snprintf(bridge->number, sizeof bridge->number, "%llu",
-                        (unsigned long long)bridge->device.number);
-    return (struct gh_speaker){.id = bridge->device.id,
-                               .number = bridge->device.number,
-                               .number_text = gh_slice(bridge->number, (size_t)size),
-                               .tenant = bridge->registry->google_project,
-                               .registry = bridge->registry->name,
-                               .location = bridge->registry->location,
-                               .through = bridge->gateway};
 }
 
 /* A message on its way to the log; its bridge is NULL when nobody waits for it. */

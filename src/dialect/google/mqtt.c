@@ -137,8 +137,10 @@ static struct gh_grant subscribe(const struct gh_speaker *speaker, struct gh_sli
     if (!take_prefix(&rest, &name))
         return grant;
     if (!is_speaker(speaker, name)) {
+        bool is_one =
+            gh_slice_find(name, '+') == name.size && gh_slice_find(name, '#') == name.size;
         grant.device = name;
-        grant.feed = speaker->is_gateway ? GH_FEED_OTHER : GH_FEED_NONE;
+        grant.feed = speaker->is_gateway && is_one ? GH_FEED_OTHER : GH_FEED_NONE;
     } else if (speaker->is_gateway && gh_slice_equal(rest, GH_SLICE("errors"))) {
         grant.feed = GH_FEED_ERRORS;
         grant.qos = 0;
@@ -187,5 +189,6 @@ const struct gh_dialect gh_google_dialect = {
     .attributes = attributes,
     .attach = gh_google_attach,
     .report = gh_google_report,
+    .chronicle = gh_google_chronicle,
     .route_fits = route_fits,
 };

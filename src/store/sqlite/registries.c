@@ -20,13 +20,13 @@ enum {
 #define SELECT                                                                                     \
     "SELECT r.number, r.tenant, t.name, t.google_project, r.name, r.location, r.state_topic, "     \
     "r.mqtt_enabled, "                                                                             \
-    "r.http_enabled, r.log_level, r.policy, r.policy_etag, r.created_at_ms "                       \
+    "r.http_enabled, r.log_level, r.policy, r.policy_etag, r.created_at_ms, r.activity_topic "     \
     "FROM registries r JOIN tenants t ON t.number = r.tenant "
 
 static const char *const sql[] = {
     [REGISTRY_CREATE] =
         "INSERT INTO registries(tenant, name, location, state_topic, mqtt_enabled, http_enabled, "
-        "log_level, created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "log_level, created_at_ms, activity_topic) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [REGISTRY_GET] = SELECT "WHERE r.number = ?1",
     [REGISTRY_FIND] =
         SELECT "WHERE r.tenant = ?1 AND r.name = ?2 AND (?3 = '' OR r.location IN ('', ?3))",
@@ -38,7 +38,8 @@ static const char *const sql[] = {
         "state_topic = CASE WHEN ?2 & 2 THEN ?3 ELSE state_topic END, "
         "mqtt_enabled = CASE WHEN ?2 & 4 THEN ?4 ELSE mqtt_enabled END, "
         "http_enabled = CASE WHEN ?2 & 8 THEN ?5 ELSE http_enabled END, "
-        "log_level = CASE WHEN ?2 & 16 THEN ?6 ELSE log_level END WHERE number = ?1",
+        "log_level = CASE WHEN ?2 & 16 THEN ?6 ELSE log_level END, "
+        "activity_topic = CASE WHEN ?2 & 64 THEN ?7 ELSE activity_topic END WHERE number = ?1",
     [REGISTRY_DELETE] = "DELETE FROM registries WHERE number = ?1",
     [REGISTRY_POLICY_GET] = "SELECT policy_etag FROM registries WHERE number = ?1",
     [REGISTRY_POLICY_SET] = "UPDATE registries SET policy = ?2, policy_etag = ?3 WHERE number = ?1",
@@ -52,7 +53,7 @@ static const char *const sql[] = {
 };
 
 static_assert(GH_REGISTRY_STATE_TOPIC == 2 && GH_REGISTRY_MQTT == 4 && GH_REGISTRY_HTTP == 8 &&
-                  GH_REGISTRY_LOG_LEVEL == 16,
+                  GH_REGISTRY_LOG_LEVEL == 16 && GH_REGISTRY_ACTIVITY_TOPIC == 64,
               "the bits in REGISTRY_UPDATE");
 
 /* A statement with a registry's number alone. */
@@ -105,6 +106,7 @@ static enum gh_error_code create(struct gh_link *link, struct gh_registry *row,
     gh_sql_put_int(&q, row->http_enabled);
     gh_sql_put_int(&q, row->log_level);
     gh_sql_put_int(&q, row->created_at_ms);
+    gh_sql_put_text(&q, row->activity_topic);
     enum gh_error_code code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_EXISTS)
         return gh_error_set(error, code, "registry %.*s: the tenant has one of this name",
@@ -142,6 +144,7 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_registr
     row->policy = gh_sql_text(q, arena);
     row->policy_etag = gh_sql_text(q, arena);
     row->created_at_ms = gh_sql_int(q);
+    row->activity_topic = gh_sql_text(q, arena);
 }
 
 /* Routes and certificates of a row that was read. */
@@ -269,6 +272,7 @@ static enum gh_error_code update(struct gh_link *link, int64_t number, unsigned 
     gh_sql_put_int(&q, change->mqtt_enabled);
     gh_sql_put_int(&q, change->http_enabled);
     gh_sql_put_int(&q, change->log_level);
+    gh_sql_put_text(&q, change->activity_topic);
     enum gh_error_code code = gh_sql_run(&q, &changed, error);
     if (code == GH_OK && changed == 0)
         code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such registry");
