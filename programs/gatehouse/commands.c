@@ -60,7 +60,8 @@ const struct cli_command cli_commands[] = {
      "name location device_count mqtt_enabled state_topic created_at"},
     {"registry", "show", "TENANT/REGISTRY", 1, "…", "show a registry", run_call, "GET", REGISTRY,
      NULL,
-     "name location device_count routes state_topic mqtt_enabled http_enabled log_level "
+     "name location device_count routes state_topic activity_topic mqtt_enabled http_enabled "
+     "log_level "
      "created_at"},
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},

@@ -222,6 +222,44 @@ describe('what takes an attached device off its gateway', () => {
   });
 });
 
+test('fifty devices of one gateway: each gets its config, though they do not fit into the window at once', async () => {
+  const other = await (await Server.create()).start();
+  try {
+    const admin = await makeProject(other);
+    const post = async (path, body) => {
+      const answer = await other.call('POST', `/v1/${registryPath}${path}`, { token: admin, body });
+      assert.equal(answer.status, 200, answer.text);
+    };
+    const device = await makeDevice(other, admin, 'gw-fifty', 'ES256', { gatewayType: 'GATEWAY', gatewayAuthMethod: 'ASSOCIATION_ONLY' });
+    const ids = Array.from({ length: 50 }, (_, index) => `fifty-${index}`);
+    for (const id of ids) {
+      await post('/devices', { id, config: { binaryData: b64(id) } });
+      await post(':bindDeviceToGateway', { gatewayId: 'gw-fifty', deviceId: id });
+    }
+    const client = await connect(other, device);
+    const configs = new Map();
+    client.on('message', (topic, payload) => configs.set(topic, payload.toString()));
+    await Promise.all(ids.map((id) => client.publishAsync(`/devices/${id}/attach`, '{}', { qos: 1 })));
+    await client.subscribeAsync(Object.fromEntries(ids.map((id) => [`/devices/${id}/config`, { qos: 1 }])));
+    await eventually(() => configs.size === ids.length, 10000, 'every config');
+    for (const id of ids) assert.equal(configs.get(`/devices/${id}/config`), id);
+    await Promise.all(ids.map((id) => client.publishAsync(`/devices/${id}/events`, id, { qos: 1 })));
+    const messages = await pull(other, admin, ids.length);
+    assert.deepEqual(messages.map(({ attributes }) => attributes.deviceId).sort(), ids.toSorted());
+    await client.endAsync();
+  } finally {
+    await other.close();
+  }
+});
+
+test('publishes that are never acknowledged do not stop the gateway', { timeout: 60000 }, async () => {
+  const g = await gateway('gw-unanswered', 'ASSOCIATION_ONLY');
+  for (let i = 0; i < 70; i++) g.client.publish('/devices/nobody/events', 'x', { qos: 1 }); // more than wait for an answer at a time
+  await g.client.publishAsync('/devices/gw-unanswered/events', 'mine', { qos: 1 });
+  assert.equal((await pull(server, token, 1))[0].attributes.deviceId, 'gw-unanswered');
+  g.client.end(true);
+});
+
 test('limits: devices attached at a time, gateways of a device', async () => {
   const g = await gateway('gw-limit', 'ASSOCIATION_ONLY');
   for (const id of ['limit-1', 'limit-2', 'limit-3', 'limit-4']) {

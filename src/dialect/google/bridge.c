@@ -2,11 +2,13 @@
  * each with its token: publishEvent, setState and the configuration (docs/protocols/google.md). A
  * call of it is a google_call whose caller is a device instead of a back end. */
 #include "base/log.h"
+#include "base/time.h"
 #include "dialect/google/mqtt.h"
 #include "dialect/google/rest_internal.h"
 #include "identity/device.h"
 #include "observe/trail.h"
 #include "pubsub/pubsub.h"
+#include "route/quota.h"
 #include "route/rate.h"
 #include "wire/base64.h"
 #include "wire/http/path.h"
@@ -316,9 +318,22 @@ static enum gh_error_code read_data(struct bridge *bridge, json_t *object, size_
     return GH_OK;
 }
 
+/* The tenant's messages per second, which the connections of its devices share. */
+static bool is_within_quota(struct bridge *bridge)
+{
+    struct gh_quotas *quotas = bridge->call->services->quotas;
+    struct gh_quota *quota = quotas == NULL ? NULL : gh_quotas_of(quotas, bridge->registry->tenant);
+    return quota == NULL || gh_quota_message(quota, gh_time_monotonic_ns());
+}
+
 static enum gh_error_code check_rate(struct bridge *bridge, enum gh_rate_kind kind)
 {
     struct google_call *call = bridge->call;
+    gh_metric_add(call->services->metrics, GH_METRIC_messages_received_total, 1);
+    if (!is_within_quota(bridge)) {
+        note(bridge, &bridge->device, GH_TRAIL_PUBLISH_DENIED, "TENANT_RATE", (struct gh_slice){0});
+        return google_fail(call, GH_ERROR_LIMIT, "the tenant is over its messages per second");
+    }
     if (call->services->rates == NULL ||
         gh_rates_take(call->services->rates, bridge->device.number, kind, call->now_ms))
         return GH_OK;

@@ -20,6 +20,7 @@ struct gh_access;
 struct gh_exchange;
 struct gh_google;
 struct gh_pubsub;
+struct gh_quotas;
 struct gh_rates;
 struct gh_store;
 struct gh_trail;
@@ -32,6 +33,7 @@ struct gh_google_services {
     struct gh_pubsub *pubsub;
     struct gh_workers *workers;
     struct gh_rates *rates;     /* of the HTTP bridge; NULL: none */
+    struct gh_quotas *quotas;   /* of tenants, at the HTTP bridge; NULL: none */
     struct gh_trail *trail;     /* what callers changed; or NULL */
     struct gh_metrics *metrics; /* or NULL */
     /* Sends a command to its device's session and takes it until `complete` (command/command.h). */
