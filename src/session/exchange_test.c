@@ -38,6 +38,18 @@ static const struct step taken[] = {
     BOTH("\x62\x02\0\x07", "\x70\x02\0\x07", "release 7;"),
     TOLD("\x34\x06\0\x01t\0\x07z", "publish t=z q2 id7;"), /* the id is free */
 };
+/* Two answers may be due: what is forgone makes room as an answer does. */
+static const struct step forgone[] = {
+    UP,
+    {WAIT, 1, NO_BYTES, NO_BYTES, NULL},
+    TOLD("\x32\x06\0\x01t\0\x01y", "publish t=y q1 id1;"),
+    TOLD("\x32\x06\0\x01t\0\x02y", "publish t=y q1 id2;"),
+    DOES(FORGO, 1, ""),
+    TOLD("\x32\x06\0\x01t\0\x01z", "publish t=z q1 id1;"), /* the id is free */
+    DOES(FORGO, 7, ""),
+    DOES(ACK, 2, "\x40\x02\0\x02"),
+    DOES(ACK, 1, "\x40\x02\0\x01"),
+};
 static const struct step taken_5[] = {
     UP_5,
     TOLD("\x34\x07\0\x01t\0\x07\0y", "publish t=y q2 id7;"),
@@ -355,6 +367,7 @@ static const struct script scripts[] = {
     {"a QoS 2 message is taken, released, completed", &limits, SCRIPT(taken)},
     {"the same in MQTT 5", &limits, SCRIPT(taken_5)},
     {"repeats are answered by the session", &limits, SCRIPT(taken_slowly)},
+    {"what is not answered makes room", &limits, SCRIPT(forgone)},
     {"a refused message frees its id", &limits, SCRIPT(refused_5)},
     {"3.1.1 has no reasons", &limits, SCRIPT(no_subscribers)},
     {"PUBREL for nothing gets PUBCOMP", &limits, SCRIPT(released_nothing)},

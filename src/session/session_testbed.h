@@ -25,6 +25,7 @@ enum what {
     RENEW,    /* the answer to AUTH: `n` */
     ACK,      /* the publish with id `n` is safe */
     ANSWER,   /* the same with the reason that is bytes[0] */
+    FORGO,    /* the publish with id `n` is not answered */
     COMPLETE, /* the release of id `n` */
     SUBACK,   /* the codes `bytes` */
     UNSUBACK,
@@ -292,6 +293,9 @@ static inline void answer(struct world *world, const struct step *step)
     case ACK:
     case ANSWER:
         gh_session_acknowledge(session, id, first, out);
+        break;
+    case FORGO:
+        gh_session_forgo(session, id);
         break;
     case COMPLETE:
         gh_session_complete(session, id, out);

@@ -73,6 +73,18 @@ test('the numeric id works in the client id and in topics', async () => {
   await client.endAsync();
 });
 
+test('a second state within a second waits for its time; a third while it waits ends the connection', async () => {
+  const device = await makeDevice(server, token, 'hasty');
+  const client = await connect(server, device);
+  await Promise.all(['1', '2'].map((text) => client.publishAsync(`/devices/${device.id}/state`, text, { qos: 1 })));
+  const states = await server.call('GET', `/v1/${registryPath}/devices/${device.id}/states`, { token });
+  assert.deepEqual(states.body.deviceStates.map(({ binaryData }) => Buffer.from(binaryData, 'base64').toString()), ['2', '1']);
+  const closed = once(client, 'close');
+  for (const text of ['3', '4', '5']) client.publish(`/devices/${device.id}/state`, text, { qos: 1 });
+  await closed;
+  await eventually(async () => (await reasonOf(device.id, 'disconnect')) === 'RATE', 5000, 'the log says so');
+});
+
 describe('who is refused gets a code and nothing else, and the operator the exact reason', () => {
   const now = () => Math.floor(Date.now() / 1000);
   const cases = [
