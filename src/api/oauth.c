@@ -141,7 +141,7 @@ static bool may(struct call *call, uint64_t owner, uint64_t device, enum gh_perm
         return owner == device;
     return gh_directory_tenant_find(call->api->services.directory, tenant, call->arena,
                                     &call->tenant, &call->error) == GH_OK &&
-           call_may(call, permission, call->tenant.number, NULL);
+           call_may(call, permission, call->tenant.number);
 }
 
 /* RFC 7662: what is not active is told no more about. */

@@ -178,7 +178,7 @@ static enum gh_error_code read_target(struct call *call, struct gh_policy_target
     if (out->device_id.size > 0 && out->registry_name.size == 0)
         return call_fail(call, GH_ERROR_INVALID, "device needs registry beside it");
     if (out->device_id.size == 0 &&
-        !call_may(call, GH_PERMISSION_POLICIES_PUT, call->tenant.number, NULL))
+        !call_may(call, GH_PERMISSION_POLICIES_PUT, call->tenant.number))
         return call_fail(call, GH_ERROR_DENIED, "%s",
                          gh_permission_name(GH_PERMISSION_POLICIES_PUT));
     if (out->registry_name.size > 0)

@@ -16,7 +16,7 @@ enum gh_error_code api_stream(struct call *call)
                                  .tenant_name = call_query(call, "tenant"),
                                  .registry = call_query(call, "registry"),
                                  .device = call_query(call, "device")};
-    if (!call_may(call, GH_PERMISSION_TELEMETRY_READ, call->caller.tenant, NULL))
+    if (!call_may(call, GH_PERMISSION_TELEMETRY_READ, call->caller.tenant))
         return call_fail(call, GH_ERROR_DENIED, "telemetry.read");
     if (!stream_hub_join(call->api->hub, call->exchange, &scope))
         return call_fail(call, GH_ERROR_LIMIT, "there are %d live streams already",

@@ -168,6 +168,27 @@ struct gh_policy_target {
     struct gh_slice group_name; /* read only */
 };
 
+/* A role made of permissions, of a tenant or for the whole house. */
+struct gh_custom_role {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant; /* 0: the house's */
+    struct gh_slice name, title;
+    struct gh_slice
+        permissions;      /* "devices.get devices.list": spellings of policy/permission.def */
+    struct gh_slice etag; /* changes with each replacement; made by the directory */
+    int64_t created_at_ms, updated_at_ms;
+};
+
+/* The bindings of a group of devices or of one device (those of tenants and registries stand in
+ * their own records). */
+struct gh_grant_row {
+    int64_t tenant;
+    int64_t group;              /* 0: of `device` */
+    uint64_t device;            /* 0: of `group` */
+    struct gh_slice group_name; /* read only */
+    struct gh_slice policy, etag;
+};
+
 /* Devices of a tenant that policies are attached to together. */
 struct gh_device_group {
     int64_t number; /* from 1, never reused */

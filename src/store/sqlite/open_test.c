@@ -320,6 +320,8 @@ static void comes_from_version_1(void)
             gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
     REQUIRE("taken back to version 1",
             gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE grants; DROP TABLE roles", &error) ==
+                    GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE device_group_members", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE device_groups", &error) == GH_OK &&
