@@ -51,9 +51,13 @@ static void check_identity(struct task *task)
                            verdict) != GH_IDENTITY_ACCEPTED ||
         !task->identity.routes)
         return;
-    task->identity.statements =
-        route_statements(task->front, &verdict->principal, verdict->device,
-                         task->identity.client_id, &task->arena, &task->error);
+    const struct gh_identity_claim *claim = &task->identity.claim;
+    const struct route_subject subject = {
+        .principal = &verdict->principal,
+        .device = verdict->device,
+        .client_id = task->identity.client_id,
+        .certificate = claim->by_certificate ? claim->chain[0] : (struct gh_slice){0}};
+    task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
 /* Moves the names of an accepted device into the link's one block. */
@@ -303,6 +307,7 @@ static void decide(struct link *link, struct task *task)
         refuse(link, link->dialect->refusal(verdict->reason));
         return;
     }
+    link->by_certificate = task->identity.claim.by_certificate;
     if (!settle_in(link, verdict)) {
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
         return;
@@ -348,6 +353,8 @@ static void decide_again(struct link *link, struct task *task)
     if (!link_is_live(link))
         return;
     if (same && keep_names(link, &verdict->principal)) {
+        link->by_certificate = task->identity.claim.by_certificate;
+        route_reload_policy(link); /* the new credential may have policies of its own */
         int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
         link->expires_at_ms = verdict->valid_until_s * 1000;
         link->expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;

@@ -85,6 +85,7 @@ struct link {
     char *names; /* one block: device id, credential id, token id, number in decimal */
     struct gh_slice device_id, credential, number_text;
     struct gh_slice token_id; /* of the access token that it came with; else empty */
+    bool by_certificate;      /* what the handshake showed is what proved the device */
     uint64_t device, serial, epoch;
     int64_t expires_at_ms; /* UTC: the token's end and the skew */
     int64_t expires_ns;    /* the same, monotonic */
@@ -125,7 +126,7 @@ struct task {
         } identity;
         struct {
             struct gh_statements *statements;
-            struct gh_slice client_id, credential;
+            struct gh_slice client_id, credential, certificate;
         } policy;
         struct {
             struct gh_slice data;
@@ -194,12 +195,18 @@ void link_drop_commands(struct link *link);
 void link_check_credential(struct link *link);
 
 /* --- front_route.c: sessions at the broker */
+/* Whose statements are compiled. */
+struct route_subject {
+    const struct gh_principal *principal;
+    const struct gh_device *device;
+    struct gh_slice client_id;
+    struct gh_slice certificate; /* DER, when that is what proved the device; else empty */
+};
 /* Keeps what CONNECT asks for; false when there is no memory. */
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
 /* The documents that concern the device, compiled for this client id; NULL when they cannot be
  * read. On a worker. */
-struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
-                                       const struct gh_device *device, struct gh_slice client_id,
+struct gh_statements *route_statements(struct gh_front *front, const struct route_subject *subject,
                                        struct gh_arena *arena, struct gh_error *error);
 /* Gives the connection a client id when it has none; false when there is no memory. */
 bool route_assign(struct link *link);

@@ -2,6 +2,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
+#include "identity/certificate_facts.h"
 #include "wire/mqtt/property.h"
 #include <stdlib.h>
 #include <string.h>
@@ -132,10 +133,24 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
     return kept;
 }
 
-struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
-                                       const struct gh_device *device, struct gh_slice client_id,
+/* What the certificate says, if one proved the device. */
+static bool put_certificate(const struct route_subject *subject, struct gh_arena *arena,
+                            struct gh_statement_variables *variables)
+{
+    struct gh_certificate_facts facts;
+    if (subject->certificate.size == 0)
+        return true;
+    if (!gh_certificate_facts_der(subject->certificate, arena, &facts))
+        return false;
+    variables->certificate = facts.items;
+    variables->certificate_count = facts.count;
+    return true;
+}
+
+struct gh_statements *route_statements(struct gh_front *front, const struct route_subject *subject,
                                        struct gh_arena *arena, struct gh_error *error)
 {
+    const struct gh_principal *principal = subject->principal;
     struct gh_policy_row *rows;
     size_t count = 0;
     struct gh_policy_target target = {.tenant = principal->tenant,
@@ -150,14 +165,16 @@ struct gh_statements *route_statements(struct gh_front *front, const struct gh_p
         return NULL;
     for (size_t i = 0; i < count; i++)
         documents[i] = (struct gh_statement_document){rows[i].name, rows[i].document};
-    struct gh_statement_variables variables = {.tenant = principal->tenant_name,
-                                               .registry = principal->registry_name,
-                                               .device = principal->device_id,
-                                               .client = client_id.size > 0 ? client_id
-                                                                            : principal->device_id,
-                                               .attributes = device->attributes,
-                                               .attributes_count = device->attributes_count};
-    return gh_statements_compile(documents, count, &variables, error);
+    struct gh_statement_variables variables = {
+        .tenant = principal->tenant_name,
+        .registry = principal->registry_name,
+        .device = principal->device_id,
+        .client = subject->client_id.size > 0 ? subject->client_id : principal->device_id,
+        .attributes = subject->device->attributes,
+        .attributes_count = subject->device->attributes_count};
+    return put_certificate(subject, arena, &variables)
+               ? gh_statements_compile(documents, count, &variables, error)
+               : NULL;
 }
 
 /* --- decisions */
@@ -671,8 +688,11 @@ static void read_policy(struct task *task)
                                      .registry_name = device.registry_name,
                                      .device_id = device.id,
                                      .credential_id = task->policy.credential};
-    task->policy.statements = route_statements(task->front, &principal, &device,
-                                               task->policy.client_id, &task->arena, &task->error);
+    const struct route_subject subject = {.principal = &principal,
+                                          .device = &device,
+                                          .client_id = task->policy.client_id,
+                                          .certificate = task->policy.certificate};
+    task->policy.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
 static void policy_read(struct task *task)
@@ -696,6 +716,21 @@ static void policy_read(struct task *task)
         route_reload_policy(link);
 }
 
+/* The certificate of the handshake, for the task, when that is what proved the device. */
+static bool copy_certificate(const struct link *link, struct task *task)
+{
+    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
+    size_t count = 0;
+    if (!link->by_certificate)
+        return true;
+    if (!gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &task->arena, chain,
+                           &count) ||
+        count == 0)
+        return false;
+    task->policy.certificate = chain[0];
+    return true;
+}
+
 void route_reload_policy(struct link *link)
 {
     struct routed *routed = link->routed;
@@ -708,7 +743,8 @@ void route_reload_policy(struct link *link)
     struct gh_slice client =
         routed->assigned ? link->device_id : gh_attachment_client(routed->attachment);
     bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
-                  gh_arena_copy(&task->arena, link->credential, &task->policy.credential);
+                  gh_arena_copy(&task->arena, link->credential, &task->policy.credential) &&
+                  copy_certificate(link, task);
     if (task != NULL && !copied)
         task_close(task);
     routed->policy_loading = copied && task_start(task);

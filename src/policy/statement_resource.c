@@ -44,7 +44,7 @@ static struct gh_slice certificate_value(const struct gh_statement_variables *va
 {
     for (size_t i = 0; i < values->certificate_count; i++) {
         struct gh_slice value = values->certificate[i].value;
-        if (!gh_slice_equal(values->certificate[i].key, name))
+        if (!gh_slice_equal_nocase(values->certificate[i].key, name))
             continue;
         for (size_t k = 0; k < value.size; k++)
             if (value.data[k] != '\0' && strchr("*$+?#", value.data[k]) != NULL)

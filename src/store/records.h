@@ -164,6 +164,7 @@ struct gh_policy_target {
     uint64_t device;                          /* 0: the registry as a whole */
     struct gh_slice registry_name, device_id; /* read only */
     struct gh_slice credential; /* beside a device: only what this one of its credentials proved */
+    bool credential_of_ca;      /* the directory says: it is that of a certificate under a CA */
     int64_t group;              /* of devices */
     struct gh_slice group_name; /* read only */
 };
