@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES_MAX = 4 };
+enum { TRIES_MAX = 16 };
 
 /* --- roles: TENANT/NAME, or NAME of the house --- */
 

@@ -217,8 +217,9 @@ static enum gh_error_code write(struct call *call, const struct place *place, co
     return code;
 }
 
-/* {"bindings": […], "etag"?}: replaces all that stand there. The change is made to the bindings
- * that were read here, so that between them and the check of what is given nothing slips in. */
+/* {"bindings": […], "etag"?}: replaces all that stand there (an empty etag: when none do). The
+ * change is made to the bindings that were read here, so that between them and the check of what is
+ * given nothing slips in. */
 enum gh_error_code api_bindings_put(struct call *call)
 {
     struct place *place = gh_arena_alloc(call->arena, sizeof *place);
@@ -230,14 +231,14 @@ enum gh_error_code api_bindings_put(struct call *call)
         return code;
     if (!gh_json_get_text(call->body, "etag", 0, &etag, &call->error))
         return call->error.code;
-    if (etag.size > 0 && !gh_slice_equal(etag, place->etag))
+    if (json_object_get(call->body, "etag") != NULL && !gh_slice_equal(etag, place->etag))
         return call_fail(call, GH_ERROR_CONFLICT, "the bindings were changed in between");
     json_t *kept = gh_bindings_check(call->body, &place->scope.roles, &call->error);
     if (kept == NULL)
         return call->error.code;
     code = check_covered(call, place, kept);
     if (code == GH_OK)
-        code = write(call, place, kept, place->etag);
+        code = write(call, place, kept, place->etag.size > 0 ? place->etag : GH_SLICE("-"));
     if (code == GH_OK)
         note_change(call, place, kept);
     json_decref(kept);

@@ -56,6 +56,7 @@ static void check_identity(struct task *task)
         .principal = &verdict->principal,
         .device = verdict->device,
         .client_id = task->identity.client_id,
+        .peer = task->identity.peer,
         .certificate = claim->by_certificate ? claim->chain[0] : (struct gh_slice){0}};
     task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
@@ -228,8 +229,9 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
     task->identity.again = again;
     task->identity.routes = link->routed != NULL && !again;
     if (copied && task->identity.routes)
-        copied =
-            gh_arena_copy(&task->arena, link->routed->connect.client_id, &task->identity.client_id);
+        copied = gh_arena_copy(&task->arena, link->routed->connect.client_id,
+                               &task->identity.client_id) &&
+                 route_peer_copy(link, &task->arena, &task->identity.peer);
     if (!copied) {
         task_close(task);
         return false;

@@ -102,6 +102,12 @@ struct link {
     char *held;            /* the line of CONNECT, until it is known whose it is */
 };
 
+/* From where, and to which of our names, a connection came; for policies. */
+struct route_peer {
+    struct gh_slice source; /* the address without its port or [ ] */
+    struct gh_slice server; /* SNI; empty without */
+};
+
 /* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link
  * still is. */
 struct task {
@@ -122,11 +128,13 @@ struct task {
             struct gh_identity_verdict verdict;
             struct gh_statements *statements; /* of a dialect that routes; given on */
             struct gh_slice client_id;
+            struct route_peer peer;
             bool routes, again; /* `again`: AUTH on a live connection */
         } identity;
         struct {
             struct gh_statements *statements;
             struct gh_slice client_id, credential, certificate;
+            struct route_peer peer;
         } policy;
         struct {
             struct gh_slice data;
@@ -200,6 +208,7 @@ struct route_subject {
     const struct gh_principal *principal;
     const struct gh_device *device;
     struct gh_slice client_id;
+    struct route_peer peer;
     struct gh_slice certificate; /* DER, when that is what proved the device; else empty */
 };
 /* Keeps what CONNECT asks for; false when there is no memory. */
@@ -208,6 +217,8 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
  * read. On a worker. */
 struct gh_statements *route_statements(struct gh_front *front, const struct route_subject *subject,
                                        struct gh_arena *arena, struct gh_error *error);
+/* Copies; false at the arena's ceiling. */
+bool route_peer_copy(const struct link *link, struct gh_arena *arena, struct route_peer *out);
 /* Gives the connection a client id when it has none; false when there is no memory. */
 bool route_assign(struct link *link);
 /* What policy says of the CONNECT: NULL, or why it is refused (static text). */

@@ -133,6 +133,21 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
     return kept;
 }
 
+bool route_peer_copy(const struct link *link, struct gh_arena *arena, struct route_peer *out)
+{
+    const struct gh_tls *tls = gh_conn_tls(link->conn);
+    struct gh_slice peer = gh_slice_text(gh_conn_peer(link->conn)), server = {0};
+    while (peer.size > 0 && peer.data[peer.size - 1] != ':')
+        peer = gh_slice_sub(peer, 0, peer.size - 1);
+    if (peer.size > 0)
+        peer = gh_slice_sub(peer, 0, peer.size - 1);
+    if (gh_slice_starts(peer, GH_SLICE("[")) && gh_slice_ends(peer, GH_SLICE("]")))
+        peer = gh_slice_sub(peer, 1, peer.size - 2);
+    if (tls != NULL)
+        server = gh_tls_server_name(tls);
+    return gh_arena_copy(arena, peer, &out->source) && gh_arena_copy(arena, server, &out->server);
+}
+
 /* What the certificate says, if one proved the device. */
 static bool put_certificate(const struct route_subject *subject, struct gh_arena *arena,
                             struct gh_statement_variables *variables)
@@ -170,6 +185,8 @@ struct gh_statements *route_statements(struct gh_front *front, const struct rout
         .registry = principal->registry_name,
         .device = principal->device_id,
         .client = subject->client_id.size > 0 ? subject->client_id : principal->device_id,
+        .source = subject->peer.source,
+        .server = subject->peer.server,
         .attributes = subject->device->attributes,
         .attributes_count = subject->device->attributes_count};
     return put_certificate(subject, arena, &variables)
@@ -691,6 +708,7 @@ static void read_policy(struct task *task)
     const struct route_subject subject = {.principal = &principal,
                                           .device = &device,
                                           .client_id = task->policy.client_id,
+                                          .peer = task->policy.peer,
                                           .certificate = task->policy.certificate};
     task->policy.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
@@ -734,7 +752,7 @@ static bool copy_certificate(const struct link *link, struct task *task)
 void route_reload_policy(struct link *link)
 {
     struct routed *routed = link->routed;
-    if (routed == NULL || !routed->attached)
+    if (routed == NULL || !routed->attached || link->conn == NULL)
         return;
     routed->policy_again = routed->policy_loading;
     if (routed->policy_loading)
@@ -744,7 +762,8 @@ void route_reload_policy(struct link *link)
         routed->assigned ? link->device_id : gh_attachment_client(routed->attachment);
     bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
                   gh_arena_copy(&task->arena, link->credential, &task->policy.credential) &&
-                  copy_certificate(link, task);
+                  copy_certificate(link, task) &&
+                  route_peer_copy(link, &task->arena, &task->policy.peer);
     if (task != NULL && !copied)
         task_close(task);
     routed->policy_loading = copied && task_start(task);

@@ -100,7 +100,8 @@ GH_MUST_USE enum gh_error_code gh_directory_tenant_list(struct gh_directory *dir
  * PRECONDITION while it has registries or topics. */
 GH_MUST_USE enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory,
                                                           int64_t number, struct gh_error *error);
-/* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one.
+/* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one ("-":
+ * unless there is none yet).
  * `*etag` lives in the arena; an empty policy removes it. */
 GH_MUST_USE enum gh_error_code
 gh_directory_tenant_policy_set(struct gh_directory *directory, int64_t number,

@@ -91,7 +91,9 @@ static void keeps_grants(void)
     CHECK("nothing yet", gh_directory_grants_of_device(directory, device, &arena, &rows, &count,
                                                        &error) == GH_OK &&
                              count == 0);
-    CHECK("on the device", grant(0, device, "{\"a\":1}", "") == GH_OK);
+    CHECK("on the device", grant(0, device, "{\"a\":1}", "-") == GH_OK);
+    CHECK("only when nothing stands there",
+          grant(0, device, "{\"b\":1}", "-") == GH_ERROR_CONFLICT);
     CHECK("on the group", grant(group.number, 0, "{\"b\":1}", "") == GH_OK);
     REQUIRE("read", gh_directory_grant_get(directory, &row, &arena, &error) == GH_OK);
     CHECK("as set", gh_slice_equal(row.policy, GH_SLICE("{\"a\":1}")) && row.etag.size == 16);

@@ -28,7 +28,7 @@ GH_MUST_USE enum gh_error_code gh_store_tenant_list(struct gh_store *store, stru
  * operators go with it. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_delete(struct gh_store *store, int64_t number,
                                                       struct gh_error *error);
-/* CONFLICT when `etag_before` is not empty and not the current one. */
+/* CONFLICT when `etag_before` is not empty and not the current one; "-": when there is one. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_policy_set(struct gh_store *store, int64_t number,
                                                           struct gh_slice policy,
                                                           struct gh_slice etag,
@@ -225,7 +225,7 @@ GH_MUST_USE enum gh_error_code gh_store_role_list(struct gh_store *store, int64_
 GH_MUST_USE enum gh_error_code gh_store_role_delete(struct gh_store *store, int64_t tenant,
                                                     struct gh_slice name, int64_t now_ms,
                                                     struct gh_error *error);
-/* An empty policy removes it. CONFLICT when `etag_before` is not empty and not the current one. */
+/* An empty policy removes it. CONFLICT as for a tenant's. */
 GH_MUST_USE enum gh_error_code gh_store_grant_set(struct gh_store *store,
                                                   const struct gh_grant_row *row,
                                                   struct gh_slice etag_before,

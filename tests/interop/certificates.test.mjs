@@ -240,7 +240,7 @@ test('what the certificate says stands in policies, also on a live session', asy
   await server.cli('device', 'create', 'vars/plant/vary-1', '--certificate', own.certFile, '--password-file', pki.file('secret', 'Zq3vYb8mKx1tRw6nLd9s\n'));
   await server.cli('policy', 'put', 'vars/own', vars('${certificate.Subject.OrganizationalUnit}/${iot:Certificate.Subject.AlternativeName.DNSName}'));
   await server.cli('policy', 'attach', 'vars/own', 'vars/plant');
-  const client = await connect('vary-1', own, { username: 'vars/plant/vary-1', protocolVersion: 5 });
+  const client = await connect('vary-1', own, { username: 'vars/plant/vary-1', protocolVersion: 5, servername: 'gatehouse.test', checkServerIdentity: () => undefined });
   const may = async (topic) => client.publishAsync(topic, 'x', { qos: 1 }).then(() => true, () => false);
   assert.equal(await may('north/vary-1.example.org'), true);
   assert.equal(await may('south/vary-1.example.org'), false);
@@ -250,6 +250,9 @@ test('what the certificate says stands in policies, also on a live session', asy
   assert.equal(await may('Night * Day/x'), false);
   await server.cli('policy', 'put', 'vars/own', vars('${certificate.SerialNumber}/${certificate.Issuer.Organization}'));
   await eventually(async () => may(`${own.serial}/Example`), 5000, 'the serial number');
+  await server.cli('policy', 'put', 'vars/own', vars('${source}/${aws:SourceIp}/${server}'));
+  await eventually(async () => may('127.0.0.1/127.0.0.1/gatehouse.test'), 5000, 'from where, and to which name');
+  await server.cli('policy', 'put', 'vars/own', vars('${certificate.SerialNumber}/${certificate.Issuer.Organization}'));
   await client.endAsync();
   const { credentials } = (await server.call('GET', `${at}/devices/vary-1`, { token })).body;
   const explain = (...more) => server.cli('policy', 'explain', 'vars/plant/vary-1', 'publish', `${own.serial}/Example`, ...more);

@@ -99,6 +99,12 @@ test('bindings on a group, a registry and a tenant', async () => {
     await server.cli('binding', 'remove', role, 'user:bob', ...where);
   assert.equal(await status('GET', valve, undefined, bob), 403);
   assert.equal((await call('GET', `${base}/bindings`)).body.etag, '');
+  const first = () => status('PUT', `${base}/bindings`, { etag: '', bindings: [{ role: 'viewer', members: ['user:bob'] }] });
+  assert.deepEqual([await first(), await first()], [200, 409]);
+  assert.equal(await status('PUT', `${base}/bindings`, { bindings: [] }), 200);
+  // Four at a time: each finds what the others added.
+  await Promise.all(Array.from({ length: 4 }, (_, i) => server.cli('binding', 'add', 'viewer', `user:bob-${i}`, 'acme/second')));
+  assert.equal((await call('GET', `${base}/registries/second/bindings`)).body.bindings[0].members.length, 4);
 });
 
 test('conditions: a time, hours, weekdays, a source', async () => {

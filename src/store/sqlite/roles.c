@@ -230,18 +230,20 @@ static enum gh_error_code set(struct gh_link *link, const struct gh_grant_row *r
         gh_sql_open(link, sql[row->device != 0 ? GRANT_OWNED_DEVICE : GRANT_OWNED_GROUP]);
     gh_sql_put_int(&q, row->device != 0 ? (int64_t)row->device : row->group);
     gh_sql_put_int(&q, row->tenant);
-    bool owned = gh_sql_next(&q), same = etag_before.size == 0;
+    bool owned = gh_sql_next(&q), same = true;
     enum gh_error_code code = gh_sql_close(&q, error);
     if (code == GH_OK && !owned)
         return gh_error_set(error, GH_ERROR_NOT_FOUND, "the %s is gone",
                             row->device != 0 ? "device" : "group");
-    if (code == GH_OK && !same) {
+    if (code == GH_OK) {
+        struct gh_slice stored = {0};
         q = gh_sql_open(link, sql[GRANT_GET]);
         put_place(&q, row);
         if (gh_sql_next(&q)) {
             gh_sql_skip(&q, 1);
-            same = gh_slice_equal(gh_sql_borrow(&q), etag_before);
+            stored = gh_sql_borrow(&q);
         }
+        same = gh_sql_etag_same(stored, etag_before);
         code = gh_sql_close(&q, error);
     }
     if (code != GH_OK)
