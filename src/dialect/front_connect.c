@@ -131,6 +131,14 @@ static bool has_place(struct link *link)
     return gh_quota_enter(link->view->quota, same.found && !is_assigned(link));
 }
 
+static const char *transport_of(const struct gh_conn *conn)
+{
+    bool is_secure = gh_conn_is_secure(conn);
+    if (gh_conn_framing(conn) != NULL) /* the only one so far */
+        return is_secure ? "websocket" : "websocket-plain";
+    return is_secure ? "tls" : "plain";
+}
+
 static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
 {
     const struct gh_front_services *services = &link->port->front->services;
@@ -140,7 +148,7 @@ static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
                                    .since_ms = now_ms,
                                    .expires_at_ms = link->expires_at_ms,
                                    .dialect = link->dialect->name,
-                                   .transport = gh_conn_is_secure(link->conn) ? "tls" : "plain",
+                                   .transport = transport_of(link->conn),
                                    .client_key = client_key(link),
                                    .assigned = is_assigned(link),
                                    .version = (int)gh_session_version(link->session)};

@@ -59,7 +59,7 @@ struct gh_presence {
     int64_t registry, tenant;
     int64_t since_ms, expires_at_ms;
     const char *dialect;   /* static */
-    const char *transport; /* "tls" or "plain"; static */
+    const char *transport; /* "tls", "plain", "websocket", "websocket-plain"; static */
     uint64_t client_key;   /* of the client id; 0 where a device has one session only */
     char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, cut */
     bool assigned;                       /* the client id is the server's choice */
