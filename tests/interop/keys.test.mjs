@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { Server } from '../lib/server.mjs';
 
 const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
@@ -15,7 +15,8 @@ let server;
 let keysOf;
 
 before(async () => { server = await Server.create(); keysOf = join(server.data, 'keys'); });
-after(() => server.close());
+afterEach(() => server?.process && server.stop()); // also of a test that failed half-way
+after(() => server?.close());
 
 const files = (folder) => readdirSync(folder, { withFileTypes: true, recursive: false }).flatMap((entry) => {
   const path = join(folder, entry.name);
@@ -32,8 +33,8 @@ function scan(folder, texts) {
         assert.ok(!bytes.includes(form), `${path} holds a planted secret`);
   }
 }
-// The keys of access tokens are a file of their own, which the keyring does not hold yet.
-const keyFiles = (folder) => readdirSync(folder).filter((name) => name !== 'token.keys');
+const keyFiles = (folder) => readdirSync(folder);
+const kids = async (from) => (await from.call('GET', '/oauth2/jwks')).body.keys.map(({ kid }) => kid);
 const kek = () => join(keysOf, readdirSync(keysOf).find((name) => name.startsWith('kek-')));
 async function refusesToStart(words) {
   await assert.rejects(server.start(), (error) => {
@@ -83,7 +84,7 @@ test('symmetric keys are made, shown once and never again', async () => {
   const backup = join(server.folder, 'backup');
   execFileSync('cp', ['-a', server.data, backup]);
   assert.equal((await server.tryCli(['keys', 'rotate'])).code, 1, 'not while the server runs');
-  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key$/);
+  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key token\.keys$/);
   await server.stop();
   scan(server.data, planted);
   scan(backup, planted);
@@ -104,7 +105,7 @@ test('the server refuses to start with the exact reason', async () => {
   const changed = Buffer.from(sealed);
   changed[changed.length - 1] ^= 1;
   writeFileSync(ring, changed);
-  await refusesToStart(/GH5005 keyring secret password\.key cannot be opened: it was changed/);
+  await refusesToStart(/GH5005 keyring secret token\.keys cannot be opened: it was changed/);
   writeFileSync(ring, sealed);
   await serves();
   await server.stop();
@@ -112,7 +113,7 @@ test('the server refuses to start with the exact reason', async () => {
 
 test('keys are rotated, of the server and of a tenant', async () => {
   const before_ = kek();
-  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +2 of the keyring, 1 data keys of tenants/);
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +3 of the keyring, 1 data keys of tenants/);
   assert.ok(!existsSync(before_));
   assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +4 secrets of tenant acme/);
   const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'nobody']);
@@ -168,14 +169,21 @@ test('a folder of an older version is taken over', async () => {
   const old = await Server.create();
   try {
     const folder = join(old.data, 'keys');
-    const ca = await old.cli('keys', 'export', 'ca.key');
+    await old.start();
+    const before_ = await kids(old);
+    await old.stop();
+    const [ca, tokens] = [await old.cli('keys', 'export', 'ca.key'), await old.cli('keys', 'export', 'token.keys')];
     for (const name of readdirSync(folder)) rmSync(join(folder, name));
     writeFileSync(join(folder, 'ca.key'), `${ca}\n`, { mode: 0o600 });
     writeFileSync(join(folder, 'password.key'), Buffer.alloc(32, 9), { mode: 0o400 });
+    writeFileSync(join(folder, 'token.keys'), `${tokens}\n`, { mode: 0o640 });
+    await assert.rejects(old.start(), /GH5005 .*token\.keys: others can read it \(mode 0640\)/);
+    chmodSync(join(folder, 'token.keys'), 0o600);
     await old.start();
+    assert.deepEqual(await kids(old), before_, 'the same keys sign');
     assert.equal((await old.call('GET', '/healthz')).status, 200);
     assert.deepEqual(keyFiles(folder).map((name) => name.replace(/-[0-9a-f]{8}/, '-ID')).sort(), ['kek-ID.key', 'keyring']);
-    for (const path of files(old.data).filter((name) => !name.endsWith('token.keys')))
+    for (const path of files(old.data))
       assert.ok(!readFileSync(path).includes(Buffer.alloc(32, 9)) && !readFileSync(path).includes('PRIVATE KEY'), path);
   } finally {
     await old.close();
