@@ -205,7 +205,10 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
     const struct gh_api_services *services = &call->api->services;
     const struct gh_bearer_services rooms = {
         .store = services->store, .directory = services->directory, .access = services->access};
-    const struct gh_bearer bearer = {.token = token, .now_ms = call->now_ms};
+    const struct gh_bearer bearer = {.token = token,
+                                     .chain = call->request->certificates,
+                                     .chain_count = call->request->certificates_count,
+                                     .now_ms = call->now_ms};
     struct gh_identity_verdict verdict;
     enum gh_error_code code =
         gh_bearer_check(&rooms, &bearer, call->arena, &call->caller, &verdict, &call->error);
