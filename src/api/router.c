@@ -37,6 +37,8 @@ static const struct route routes[] = {
     {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
     {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), 0},
+    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE), TENANT},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
     {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},

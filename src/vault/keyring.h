@@ -96,6 +96,9 @@ struct gh_kek_record gh_keyring_kek(const struct gh_keyring *keyring, size_t ind
  * old one stays, for what was sealed outside of this file. PRECONDITION while one is under way. */
 GH_MUST_USE enum gh_error_code gh_keyring_rotate(struct gh_keyring *keyring, struct gh_slice text,
                                                  struct gh_error *error);
+/* The same at the place where the current one is; when a rotation is under way, that one is what is
+ * asked for. PRECONDITION where the place is one file (file:PATH), which the key in use fills. */
+GH_MUST_USE enum gh_error_code gh_keyring_renew(struct gh_keyring *keyring, struct gh_error *error);
 /* Ends it, once nothing is sealed under the old KEK any more: that one is destroyed. Nothing to do
  * without a rotation. */
 GH_MUST_USE enum gh_error_code gh_keyring_settle(struct gh_keyring *keyring,

@@ -5,7 +5,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { Server } from '../lib/server.mjs';
+import mqtt from 'mqtt';
+import { deviceKey, Server } from '../lib/server.mjs';
 
 const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
 const PLANTED = 'cGxhbnRlZCBzZWNyZXQsIG5vd2hlcmUgaW4gY2xlYXI=';
@@ -83,7 +84,7 @@ test('symmetric keys are made, shown once and never again', async () => {
   scan(server.data, planted); // write-ahead log and all
   const backup = join(server.folder, 'backup');
   execFileSync('cp', ['-a', server.data, backup]);
-  assert.equal((await server.tryCli(['keys', 'rotate'])).code, 1, 'not while the server runs');
+  assert.equal((await server.tryCli(['keys', 'migrate', '--to', 'file'])).code, 1, 'not while the server runs');
   assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key token\.keys$/);
   await server.stop();
   scan(server.data, planted);
@@ -124,6 +125,90 @@ test('keys are rotated, of the server and of a tenant', async () => {
   await server.stop();
 });
 
+// A certificate of the tenant's own CA, whose key is sealed under the tenant's data key: it opens, or why it does not.
+const issue = (name, token) => server.call('POST', `/api/v1/tenants/${name.split('/')[0]}/registries/${name.split('/')[1]}/devices/${name.split('/')[2]}/certificates`,
+  { token, body: { pem: deviceKey('ES256').pem } });
+
+test('and while the server serves: nobody notices, and the old keys are gone', async () => {
+  await server.start();
+  const token = await server.token();
+  const signIn = () => new Promise((done, fail) => {
+    const session = mqtt.connect(`mqtts://127.0.0.1:${server.port}`, { ca: server.ca, username: 'acme/hall/given', password: SECRET,
+      clientId: 'given', reconnectPeriod: 0 });
+    session.once('connect', () => done(session));
+    session.once('error', (error) => { session.end(true); fail(error); });
+  });
+  const policy = join(server.folder, 'policy.json');
+  writeFileSync(policy, JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['connect'], Resource: ['*'] }] }));
+  await server.cli('policy', 'put', 'acme/all', policy);
+  await server.cli('policy', 'attach', 'acme/all', 'acme');
+  const session = await signIn();
+  assert.equal((await issue('acme/hall/made', token)).status, 201);
+  const [first, before_] = [kek(), await kids(server)];
+  assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +5 secrets of tenant acme/, 'four keys and a CA');
+  assert.equal((await issue('acme/hall/made', token)).status, 201, 'the CA opens under the new key');
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +1 data keys of tenants/);
+  assert.ok(!existsSync(first) && kek() !== first);
+  assert.equal(keyFiles(keysOf).length, 2);
+  assert.equal((await issue('acme/hall/made', token)).status, 201, 'and under the new key-encryption key');
+  // Many at once, with devices made meanwhile: each key that was shown opens afterwards.
+  const makes = Array.from({ length: 20 }, (_, i) => server.call('POST', '/api/v1/tenants/acme/registries/hall/devices',
+    { token, body: { id: `meanwhile-${i}`, credentials: [{ symmetric_key: true }] } }));
+  for (let i = 0; i < 5; i++) {
+    await server.cli('keys', 'rotate', '--tenant', 'acme');
+    await server.cli('keys', 'rotate');
+  }
+  for (const { status, text } of await Promise.all(makes)) assert.equal(status, 201, text);
+  assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +25 secrets/);
+  assert.deepEqual(await kids(server), before_, 'the keys of access tokens are the same');
+  assert.equal(session.connected, true);
+  await session.endAsync();
+  await (await signIn()).endAsync();
+  assert.equal((await server.call('POST', '/api/v1/keys/rotate', { token: await server.token('operator') })).status, 403);
+  assert.equal((await server.call('POST', '/api/v1/tenants/acme/keys/rotate', { token: await server.token('operator') })).status, 403);
+  assert.equal((await server.call('POST', '/api/v1/tenants/nobody/keys/rotate', { token })).status, 404);
+  scan(server.data, [PLANTED, SECRET]);
+  await server.stop('SIGKILL'); // all of it was durable
+  await serves();
+  await server.stop();
+});
+
+test('a tenant that is deleted is shredded: nothing of it opens, not even out of a copy', async () => {
+  await server.start();
+  const token = await server.token();
+  await server.cli('tenant', 'create', 'gone');
+  await server.cli('registry', 'create', 'gone/hall');
+  await server.cli('device', 'create', 'gone/hall/dev-1', '--symmetric-key');
+  assert.equal((await issue('gone/hall/dev-1', token)).status, 201);
+  await server.stop();
+  const copy = join(server.folder, 'copy'), keptKek = readFileSync(kek());
+  execFileSync('cp', ['-a', server.data, copy]);
+  await server.start();
+  for (const [noun, name] of [['device', 'gone/hall/dev-1'], ['registry', 'gone/hall'], ['tenant', 'gone']]) await server.cli(noun, 'delete', name);
+  await server.cli('keys', 'rotate');
+  await server.stop();
+  scan(server.data, [keptKek.toString('base64')]);
+  // Somebody has kept the database, and brings it to the server of today.
+  const today = join(server.folder, 'today');
+  renameSync(server.data, today);
+  execFileSync('cp', ['-a', copy, server.data]);
+  rmSync(keysOf, { recursive: true });
+  execFileSync('cp', ['-a', join(today, 'keys'), keysOf]);
+  await server.start();
+  const again = await server.token();
+  const answer = await issue('gone/hall/dev-1', again);
+  assert.equal(answer.status, 500);
+  assert.match(answer.text, /GH5005/);
+  const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'gone']);
+  assert.equal(code, 1);
+  assert.match(stderr, /GH5005.*sealed under key-encryption key [0-9a-f]{8}, which is not here/);
+  await server.stop();
+  rmSync(server.data, { recursive: true });
+  renameSync(today, server.data);
+  await serves(); // whoever was not deleted goes on
+  await server.stop();
+});
+
 test('the key-encryption key moves into a PKCS#11 token', { skip: !existsSync(SOFTHSM) || !has('softhsm2-util') }, async () => {
   const tokens = join(server.folder, 'tokens'), pin = join(server.folder, 'pin');
   mkdirSync(tokens);
@@ -146,6 +231,9 @@ test('the key-encryption key moves into a PKCS#11 token', { skip: !existsSync(SO
   renameSync(`${tokens}-away`, tokens);
   await server.cli('keys', 'rotate');
   await serves();
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +1 data keys/, 'and while it serves');
+  await server.stop('SIGKILL');
+  await serves();
   await server.stop();
 });
 
@@ -157,6 +245,9 @@ test('and into a TPM', { skip: !has('swtpm') }, async () => {
   try {
     await server.cli('keys', 'migrate', '--to', `tpm:pcrs=7;tcti=swtpm:path=${socket}`);
     assert.deepEqual(keyFiles(keysOf), ['keyring']);
+    await serves();
+    assert.match(await server.cli('keys', 'rotate'), /Sealed anew +1 data keys/);
+    await server.stop();
     await serves();
     await server.stop();
   } finally {

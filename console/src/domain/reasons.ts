@@ -314,6 +314,8 @@ const DEEDS: Record<string, string> = {
   LIMITS: 'changed the limits',
   DURABILITY: 'changed the durability',
   TOKEN_KEYS_ROTATED: 'rotated the keys of access tokens',
+  KEYS_ROTATED: 'rotated the key-encryption key',
+  DATA_KEY_ROTATED: 'rotated the data key',
   PERMISSION_DENIED: 'was not permitted what it asked',
   // The same deeds at the API of Google's dialect, by the names of its methods.
   'devices.create': 'registered the device',
