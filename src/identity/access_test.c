@@ -550,6 +550,45 @@ static void judge_rotation(void)
                                       none, NOW_MS) == GH_IDENTITY_ACCEPTED);
 }
 
+/* Introspection: what has ended is not active, whatever ended it. */
+static void judge_inspection(void)
+{
+    const struct gh_oauth_services services = {.directory = world.directory,
+                                               .access = world.access};
+    struct gh_device change = {.blocked = true};
+    struct gh_identity_verdict verdict;
+    struct gh_access_claims claims;
+    struct gh_error error = {0};
+    struct gh_slice rsa = token_of("&token_signing_alg=RS256"), token = token_of("");
+#define ACTIVE(text, now_ms)                                                                       \
+    gh_oauth_inspect(&services, text, now_ms, &world.arena, &claims, &verdict)
+    CHECK("active, by either algorithm", ACTIVE(token, NOW_MS) && ACTIVE(rsa, NOW_MS));
+    CHECK("to its end and the skew", ACTIVE(token, NOW_MS + 3659 * 1000));
+    CHECK("expired", !ACTIVE(token, NOW_MS + 3660 * 1000));
+    CHECK("not yet", !ACTIVE(token, NOW_MS - 61 * 1000));
+    CHECK("no token at all", !ACTIVE(GH_SLICE("eyJ.a.b"), NOW_MS));
+    REQUIRE("blocked", gh_directory_device_update(world.directory, world.device, GH_DEVICE_BLOCKED,
+                                                  &change, &world.arena, NULL, &error) == GH_OK);
+    CHECK("of a blocked device", !ACTIVE(token, NOW_MS));
+    change = (struct gh_device){.banned_until_ms = NOW_MS + 1000};
+    REQUIRE("banned", gh_directory_device_update(world.directory, world.device,
+                                                 GH_DEVICE_BLOCKED | GH_DEVICE_BAN, &change,
+                                                 &world.arena, NULL, &error) == GH_OK);
+    CHECK("of a banned one", !ACTIVE(token, NOW_MS));
+    CHECK("until the ban is over", ACTIVE(token, NOW_MS + 1000));
+    struct gh_device device;
+    REQUIRE("read", gh_directory_device_get(world.directory, world.device, &world.arena, &device,
+                                            &error) == GH_OK);
+    change = (struct gh_device){.credentials_count = 1, .credentials = {device.credentials[1]}};
+    REQUIRE("its secret goes",
+            gh_directory_device_update(world.directory, world.device, GH_DEVICE_CREDENTIALS,
+                                       &change, &world.arena, NULL, &error) == GH_OK);
+    CHECK("whose credential was taken away", !ACTIVE(token, NOW_MS + 1000));
+#undef ACTIVE
+    REQUIRE("deleted", gh_directory_device_delete(world.directory, world.device, &error) == GH_OK);
+    world.device = add_device("probe-1", false);
+}
+
 /* A device that is deleted and made again under its name is another device. */
 static void judge_namesake(void)
 {
@@ -557,6 +596,12 @@ static void judge_namesake(void)
     struct gh_slice token = token_of("");
     struct gh_error error = {0};
     REQUIRE("deleted", gh_directory_device_delete(world.directory, world.device, &error) == GH_OK);
+    const struct gh_oauth_services services = {.directory = world.directory,
+                                               .access = world.access};
+    struct gh_identity_verdict verdict;
+    struct gh_access_claims claims;
+    CHECK("and not active",
+          !gh_oauth_inspect(&services, token, NOW_MS, &world.arena, &claims, &verdict));
     CHECK("it is gone",
           use(token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_UNKNOWN_DEVICE);
     (void)add_device("probe-1", false);
@@ -574,6 +619,7 @@ int main(void)
     judge_revocation();
     judge_bearers();
     judge_rotation();
+    judge_inspection();
     judge_namesake();
     world_close();
     return check_report();
