@@ -31,8 +31,9 @@ test('a deed is a sentence, with what was said beside the name behind it', () =>
 });
 
 // The words that the server writes, out of its own source: in tables of names, and where it notes something.
-const source = (path: string): string => readFileSync(`../src/${path}`, 'utf8');
-const sources = (folder: string): string => (readdirSync(`../src/${folder}`, { recursive: true }) as string[])
+const server = process.env['GATEHOUSE_SOURCE'] ?? '../src';
+const source = (path: string): string => readFileSync(`${server}/${path}`, 'utf8');
+const sources = (folder: string): string => (readdirSync(`${server}/${folder}`, { recursive: true }) as string[])
   .filter((name) => name.endsWith('.c') && !name.endsWith('_test.c')).map((name) => source(`${folder}/${name}`)).join('\n');
 const found = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map((match) => match[1] ?? '');
 function hasWords(known: readonly string[], written: readonly string[], least: number): void {
