@@ -95,6 +95,12 @@ static uint64_t client_key(const struct link *link)
     return link->routed == NULL ? 0 : gh_presence_client_key(link->routed->connect.client_id);
 }
 
+/* The server chose its client id: such a connection takes nobody's place. */
+static bool is_assigned(const struct link *link)
+{
+    return link->routed != NULL && route_is_assigned(link);
+}
+
 static void leave(struct link *link)
 {
     if (link->view->quota != NULL)
@@ -122,12 +128,18 @@ static bool has_place(struct link *link)
     if (link->view->quota == NULL)
         return true;
     gh_sessions_of(link->port->front->services.sessions, link->device, find_client, &same);
-    return gh_quota_enter(link->view->quota, same.found);
+    return gh_quota_enter(link->view->quota, same.found && !is_assigned(link));
 }
 
-/* Takes its place among the sessions; false when there is no memory, and then its place in the
- * quota is given back. */
-static bool enter(struct link *link, int64_t now_ms)
+static const char *transport_of(const struct gh_conn *conn)
+{
+    bool is_secure = gh_conn_is_secure(conn);
+    if (gh_conn_framing(conn) != NULL) /* the only one so far */
+        return is_secure ? "websocket" : "websocket-plain";
+    return is_secure ? "tls" : "plain";
+}
+
+static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct gh_presence presence = {.device = link->device,
@@ -136,24 +148,46 @@ static bool enter(struct link *link, int64_t now_ms)
                                    .since_ms = now_ms,
                                    .expires_at_ms = link->expires_at_ms,
                                    .dialect = link->dialect->name,
-                                   .transport = gh_conn_is_secure(link->conn) ? "tls" : "plain",
+                                   .transport = transport_of(link->conn),
                                    .client_key = client_key(link),
+                                   .assigned = is_assigned(link),
                                    .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(presence.credential, sizeof presence.credential, link->credential);
     if (link->routed != NULL)
         copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
-    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence)) {
-        if (link->view->quota != NULL)
-            gh_quota_leave(link->view->quota);
-        return false;
-    }
+    bool entered = gh_sessions_enter(services->sessions, &link->port->port, &presence);
     link->serial = presence.serial;
-    if (gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL)) {
+    *taken = !entered && presence.serial == 0;
+    return entered;
+}
+
+/* Takes its place among the sessions; false when there is no memory, and then its place in the
+ * quota is given back. An assigned client id is another one when somebody has it: a connection that
+ * enters here, or a session at the broker, which is asked after the place is taken, so that of two
+ * that come at once only one keeps the name. */
+static bool enter(struct link *link, int64_t now_ms)
+{
+    struct gh_sessions *sessions = link->port->front->services.sessions;
+    bool taken;
+    bool entered = enter_as(link, now_ms, &taken);
+    if (entered && is_assigned(link) && route_name_is_taken(link)) {
+        gh_sessions_leave(sessions, link->device, link->serial);
+        entered = false;
+        taken = true;
+    }
+    if (taken)
+        entered = route_rename(link) && enter_as(link, now_ms, &taken);
+    if (entered &&
+        gh_map_put(&link->port->links, gh_slice(&link->serial, sizeof link->serial), link, NULL)) {
         link_trace_known(link, link->device); /* a reader who came before finds it by order */
         return true;
     }
-    leave(link);
+    if (entered)
+        gh_sessions_leave(sessions, link->device, link->serial);
+    link->serial = 0;
+    if (link->view->quota != NULL)
+        gh_quota_leave(link->view->quota);
     return false;
 }
 
@@ -288,8 +322,11 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->expires_at_ms = verdict->valid_until_s * 1000;
-    return link->view != NULL && keep_names(link, &verdict->principal) &&
-           (link->routed == NULL || route_assign(link));
+    if (link->view == NULL || !keep_names(link, &verdict->principal))
+        return false;
+    if (link->routed != NULL)
+        route_assign(link);
+    return true;
 }
 
 static void decide(struct link *link, struct task *task)

@@ -201,8 +201,13 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
 struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
                                        const struct gh_device *device, struct gh_slice client_id,
                                        struct gh_arena *arena, struct gh_error *error);
-/* Gives the connection a client id when it has none; false when there is no memory. */
-bool route_assign(struct link *link);
+/* Gives the connection the device's own id as client id when it has none [MQTT-3.1.3-6]. */
+void route_assign(struct link *link);
+bool route_is_assigned(const struct link *link);
+/* Whether the broker has a session under the client id. */
+bool route_name_is_taken(const struct link *link);
+/* Assigns a client id that nobody else has; false when there is no memory. */
+bool route_rename(struct link *link);
 /* What policy says of the CONNECT: NULL, or why it is refused (static text). */
 const char *route_refuses(const struct link *link);
 /* Asks the broker for the session; the link is admitted or refused by and by. */

@@ -81,19 +81,29 @@ static bool copy_parts(struct routed *routed)
     return true;
 }
 
-/* [MQTT-3.1.3-6]: the device's own id, unless another connection has it. */
-bool route_assign(struct link *link)
+void route_assign(struct link *link)
+{
+    struct routed *routed = link->routed;
+    routed->assigned |= routed->connect.client_id.size == 0;
+    if (routed->assigned)
+        routed->connect.client_id = link->device_id;
+}
+
+bool route_is_assigned(const struct link *link)
+{
+    return link->routed->assigned;
+}
+
+bool route_name_is_taken(const struct link *link)
+{
+    return gh_broker_has(link->port->front->services.broker, link->device,
+                         link->routed->connect.client_id);
+}
+
+bool route_rename(struct link *link)
 {
     static const char digits[] = "0123456789abcdef";
-    struct gh_broker_connect *connect = &link->routed->connect;
-    const struct gh_front_services *services = &link->port->front->services;
     uint8_t random[8], *at;
-    if (connect->client_id.size > 0 && !link->routed->assigned)
-        return true;
-    link->routed->assigned = true;
-    connect->client_id = link->device_id;
-    if (!gh_broker_has(services->broker, link->device, link->device_id))
-        return true;
     free(link->routed->made_id);
     at = link->routed->made_id = malloc(link->device_id.size + 1 + 2 * sizeof random);
     if (at == NULL)
@@ -106,7 +116,8 @@ bool route_assign(struct link *link)
         *at++ = (uint8_t)digits[random[i] >> 4];
         *at++ = (uint8_t)digits[random[i] & 15];
     }
-    connect->client_id = gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
+    link->routed->connect.client_id =
+        gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
     return true;
 }
 

@@ -1,5 +1,22 @@
-/* SUBSCRIBE and UNSUBSCRIBE: each filter goes to a feed of the device's own or to the broker. */
+/* SUBSCRIBE and UNSUBSCRIBE: each filter goes to a feed of the device's own or to the broker. A
+ * long list is worked off in parts, one for each turn of the loop, so that other connections wait
+ * for a part only; it is answered as a whole [MQTT-3.8.4-5], and the session holds what comes
+ * behind. */
 #include "dialect/front_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { PART = 64 };
+
+struct asking {
+    struct gh_letter letter;
+    struct link *link;
+    struct gh_mqtt_filters whole, rest;
+    bool subscribes, config;
+    size_t count;
+    uint8_t codes[GH_SESSION_FILTERS_MAX];
+    uint8_t bytes[]; /* the packet's, when it is not worked off at once */
+};
 
 static uint8_t subscribe(struct link *link, const struct gh_mqtt_filters *filters,
                          const struct gh_mqtt_filter *filter, struct gh_grant *grant)
@@ -28,24 +45,6 @@ static void answer(struct link *link, const uint8_t *codes, size_t count, bool s
         gh_session_unsuback(link->session, codes, count, out);
 }
 
-void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters)
-{
-    struct gh_mqtt_filters at = *filters;
-    struct gh_mqtt_filter filter;
-    struct gh_grant grant;
-    uint8_t codes[GH_SESSION_FILTERS_MAX];
-    size_t count = 0;
-    bool config = false;
-    while (gh_mqtt_filter_next(&at, &filter)) {
-        codes[count] = subscribe(link, filters, &filter, &grant);
-        config |= grant.feed == GH_FEED_CONFIG && codes[count] <= 2;
-        count++;
-    }
-    answer(link, codes, count, true);
-    if (config && link_is_live(link)) /* sent behind the SUBACK */
-        link_fetch_config(link);
-}
-
 static uint8_t unsubscribe(struct link *link, struct gh_slice filter)
 {
     struct gh_speaker speaker = link_speaker(link);
@@ -57,13 +56,89 @@ static uint8_t unsubscribe(struct link *link, struct gh_slice filter)
                : GH_MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
 }
 
+/* False when nothing is left. */
+static bool work_part(struct asking *asking)
+{
+    struct gh_mqtt_filter filter;
+    struct gh_grant grant;
+    for (int i = 0; i < PART; i++) {
+        if (!gh_mqtt_filter_next(&asking->rest, &filter))
+            return false;
+        uint8_t *code = &asking->codes[asking->count++];
+        if (!asking->subscribes) {
+            *code = unsubscribe(asking->link, filter.filter);
+            continue;
+        }
+        *code = subscribe(asking->link, &asking->whole, &filter, &grant);
+        asking->config |= grant.feed == GH_FEED_CONFIG && *code <= 2;
+    }
+    return true;
+}
+
+static void finish(struct asking *asking)
+{
+    struct link *link = asking->link;
+    answer(link, asking->codes, asking->count, asking->subscribes);
+    if (asking->config && link_is_live(link)) /* sent behind the SUBACK */
+        link_fetch_config(link);
+}
+
+static void open_asking(struct gh_letter *letter)
+{
+    struct asking *asking = (struct asking *)letter;
+    struct link *link = asking->link;
+    bool live = link_is_live(link);
+    if (live && work_part(asking)) {
+        gh_loop_send(link->port->port.loop, &asking->letter);
+        return;
+    }
+    link->pending--;
+    if (live)
+        finish(asking);
+    free(asking);
+    link_settle(link);
+    link_release(link);
+}
+
+/* The rest of the list in later turns, from a copy: the packet is valid only now. */
+static void go_on_later(const struct asking *begun)
+{
+    struct gh_slice entries = begun->rest.entries;
+    struct link *link = begun->link;
+    struct asking *asking = malloc(sizeof *asking + entries.size);
+    if (asking == NULL) {
+        link_end(link, GH_SESSION_END_OVERLOAD, "no memory for the list of filters");
+        return;
+    }
+    memcpy(asking, begun, sizeof *asking);
+    memcpy(asking->bytes, entries.data, entries.size);
+    asking->rest.entries = gh_slice(asking->bytes, entries.size);
+    asking->whole.entries = asking->whole.properties = (struct gh_slice){0};
+    asking->letter.open = open_asking;
+    link->pending++;
+    gh_loop_send(link->port->port.loop, &asking->letter);
+}
+
+static void ask(struct link *link, const struct gh_mqtt_filters *filters, bool subscribes)
+{
+    struct asking asking;
+    asking.link = link;
+    asking.whole = asking.rest = *filters;
+    asking.subscribes = subscribes;
+    asking.config = false;
+    asking.count = 0;
+    if (work_part(&asking) && asking.rest.entries.size > 0)
+        go_on_later(&asking);
+    else
+        finish(&asking);
+}
+
+void link_subscribe(struct link *link, const struct gh_mqtt_filters *filters)
+{
+    ask(link, filters, true);
+}
+
 void link_unsubscribe(struct link *link, const struct gh_mqtt_filters *filters)
 {
-    struct gh_mqtt_filters at = *filters;
-    struct gh_mqtt_filter filter;
-    uint8_t codes[GH_SESSION_FILTERS_MAX];
-    size_t count = 0;
-    while (gh_mqtt_filter_next(&at, &filter))
-        codes[count++] = unsubscribe(link, filter.filter);
-    answer(link, codes, count, false);
+    ask(link, filters, false);
 }

@@ -274,7 +274,7 @@ static void follows_devices(void)
 
 static struct gh_device_group group_make(const char *name)
 {
-    struct gh_device_group group;
+    struct gh_device_group group = {0};
     REQUIRE(name,
             gh_directory_group_create(directory, tenant, gh_slice_text(name), &error) == GH_OK &&
                 gh_directory_group_find(directory, tenant, gh_slice_text(name), &arena, &group,
