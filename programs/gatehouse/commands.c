@@ -21,9 +21,8 @@ const struct cli_command cli_commands[] = {
     {"keys", "status", "", 0, "data", "where the key-encryption key is and what rests under it",
      run_keys_status, NULL, NULL, NULL, NULL},
     {"keys", "rotate", "", 0, "data tenant",
-     "a new key-encryption key at the same place, or a new data key of --tenant; the server must "
-     "be stopped",
-     run_keys_rotate, NULL, NULL, NULL, NULL},
+     "a new key-encryption key at the same place, or a new data key of --tenant", run_keys_rotate,
+     NULL, NULL, NULL, NULL},
     {"keys", "migrate", "", 0, "data to",
      "a new key-encryption key at --to file, file:PATH, pkcs11:URI or tpm[:pcrs=N,N;tcti=NAME]",
      run_keys_migrate, NULL, NULL, NULL, NULL},

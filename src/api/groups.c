@@ -13,7 +13,7 @@ static json_t *group_to_json(const struct gh_device_group *group)
 static void note_change(struct call *call, const char *what, struct gh_slice registry,
                         const struct gh_device *device)
 {
-    char *detail = gh_arena_print(call->arena, "%.*s %.*s", GH_PRINT(call->caller.name),
+    char *detail = gh_arena_print(call->arena, "%.*s, %.*s", GH_PRINT(call->caller.name),
                                   GH_PRINT(call->captures[1]));
     gh_trail_note(
         call->api->services.trail,

@@ -17,7 +17,7 @@ static json_t *policy_to_json(const struct gh_policy_row *row, bool with_documen
 static void note_change(struct call *call, const char *what, struct gh_slice registry,
                         const struct gh_device *device)
 {
-    char *detail = gh_arena_print(call->arena, "%.*s %.*s", GH_PRINT(call->caller.name),
+    char *detail = gh_arena_print(call->arena, "%.*s, %.*s", GH_PRINT(call->caller.name),
                                   GH_PRINT(call->captures[1]));
     gh_trail_note(
         call->api->services.trail,

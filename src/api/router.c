@@ -38,6 +38,8 @@ static const struct route routes[] = {
     {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
     {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), 0},
+    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE), TENANT},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
     {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
@@ -222,7 +224,10 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
     const struct gh_api_services *services = &call->api->services;
     const struct gh_bearer_services rooms = {
         .store = services->store, .directory = services->directory, .access = services->access};
-    const struct gh_bearer bearer = {.token = token, .now_ms = call->now_ms};
+    const struct gh_bearer bearer = {.token = token,
+                                     .chain = call->request->certificates,
+                                     .chain_count = call->request->certificates_count,
+                                     .now_ms = call->now_ms};
     struct gh_identity_verdict verdict;
     enum gh_error_code code =
         gh_bearer_check(&rooms, &bearer, call->arena, &call->caller, &verdict, &call->error);

@@ -243,7 +243,6 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
                   gh_arena_copy(&task->arena, claim->location, &copy->location) &&
                   gh_arena_copy(&task->arena, claim->device, &copy->device) &&
                   gh_arena_copy(&task->arena, claim->token, &copy->token) &&
-                  gh_arena_copy(&task->arena, claim->certificate, &copy->certificate) &&
                   gh_arena_copy(&task->arena, claim->secret, &copy->secret) &&
                   copy_chain(task, claim, copy);
     copy->access = task->front->services.access;
@@ -251,6 +250,12 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
     if (claim->policy.subject.size > 0)
         copy->policy.subject = copy->device;
     return copied;
+}
+
+static bool has_certificate(const struct link *link)
+{
+    const struct gh_tls *tls = gh_conn_tls(link->conn);
+    return tls != NULL && gh_tls_has_peer_certificate(tls);
 }
 
 static bool start_check(struct link *link, const struct gh_identity_claim *claim, bool again)
@@ -407,6 +412,28 @@ static void decide_again(struct link *link, struct task *task)
         link_check_credential(link);
 }
 
+/* With what the handshake brought, where it decides: the claim is made by it, or by a token that
+ * may be bound to it. */
+static bool start_with_certificate(struct link *link, struct gh_identity_claim *claim, bool again)
+{
+    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
+    struct gh_arena arena;
+    bool may_be_bound = claim->access_taken && claim->token.size > 0;
+    if (!has_certificate(link) || (!claim->by_certificate && !may_be_bound))
+        return start_check(link, claim, again);
+    gh_arena_init(&arena, CHAIN_ARENA_MAX);
+    claim->chain = chain;
+    bool read = gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &arena, chain,
+                                  &claim->chain_count);
+    if (!read)
+        claim->chain_count = 0; /* a token that is not bound does not need it */
+    bool started = (read || may_be_bound) && start_check(link, claim, again);
+    claim->chain = NULL;
+    claim->chain_count = 0;
+    gh_arena_deinit(&arena);
+    return started;
+}
+
 void link_reauthenticate(struct link *link, struct gh_slice data)
 {
     struct gh_identity_claim claim;
@@ -414,7 +441,7 @@ void link_reauthenticate(struct link *link, struct gh_slice data)
     bool started = false;
     if (link->dialect->renew != NULL) {
         link->dialect->renew(&speaker, data, &claim);
-        started = start_check(link, &claim, true);
+        started = start_with_certificate(link, &claim, true);
     }
     if (!started)
         gh_session_reauthenticated(link->session, false, gh_conn_out(link->conn));
@@ -447,30 +474,6 @@ static const struct gh_dialect *recognise(const struct gh_front_services *servic
     return NULL;
 }
 
-/* The claim of one that brought no password, when its handshake brought a certificate. */
-static bool start_by_certificate(struct link *link, const struct gh_mqtt_connect *connect,
-                                 struct gh_identity_claim *claim)
-{
-    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
-    struct gh_arena arena;
-    gh_arena_init(&arena, CHAIN_ARENA_MAX);
-    claim->chain = chain;
-    bool started = gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &arena, chain,
-                                     &claim->chain_count) &&
-                   (!link->dialect->routes || route_prepare(link, connect)) &&
-                   start_check(link, claim, false);
-    claim->chain = NULL;
-    claim->chain_count = 0;
-    gh_arena_deinit(&arena);
-    return started;
-}
-
-static bool has_certificate(const struct link *link)
-{
-    const struct gh_tls *tls = gh_conn_tls(link->conn);
-    return tls != NULL && gh_tls_has_peer_certificate(tls);
-}
-
 void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 {
     const struct gh_front_services *services = &link->port->front->services;
@@ -499,9 +502,8 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
         note_refusal(link, &claim, NULL, "NO_TOKEN",
                      "there is neither a password nor a client certificate");
         refuse(link, GH_SESSION_REFUSED_CREDENTIALS);
-    } else if (claim.by_certificate ? !start_by_certificate(link, connect, &claim)
-                                    : (link->dialect->routes && !route_prepare(link, connect)) ||
-                                          !start_check(link, &claim, false)) {
+    } else if ((link->dialect->routes && !route_prepare(link, connect)) ||
+               !start_with_certificate(link, &claim, false)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }

@@ -67,6 +67,11 @@ void gh_directory_use_sealing(struct gh_directory *directory, struct gh_sealing 
     directory->sealing = sealing;
 }
 
+struct gh_sealing *gh_directory_sealing(const struct gh_directory *directory)
+{
+    return directory->sealing;
+}
+
 struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory)
 {
     return directory->passwords;

@@ -65,6 +65,7 @@ void gh_directory_use_passwords(struct gh_directory *directory,
                                 struct gh_device_passwords *passwords);
 /* NULL when there are none. */
 struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory);
+struct gh_sealing *gh_directory_sealing(const struct gh_directory *directory); /* or NULL */
 
 /* Symmetric keys from now on; before any other thread calls. Without it (registry/sealing.h) such a
  * credential is refused with PRECONDITION. The value outlives the directory. */

@@ -138,10 +138,12 @@ struct gh_data_key_row {
     int64_t created_at_ms;
 };
 
-/* A secret that is kept sealed, as it stands in its row: a symmetric key of a device. */
+/* A secret that is kept sealed, as it stands in its row: a symmetric key of a device, or the key of
+ * a tenant's issuing CA. */
 struct gh_sealed_row {
-    uint64_t device;
-    struct gh_slice credential; /* its id */
+    uint64_t device;            /* 0: of a CA */
+    int64_t anchor;             /* 0: of a device */
+    struct gh_slice credential; /* its id; the fingerprint of the CA */
     struct gh_slice text;
 };
 

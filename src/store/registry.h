@@ -84,7 +84,7 @@ GH_MUST_USE enum gh_error_code gh_store_data_key_list(struct gh_store *store,
 GH_MUST_USE enum gh_error_code gh_store_data_keys_update(struct gh_store *store,
                                                          const struct gh_data_key_row *rows,
                                                          size_t count, struct gh_error *error);
-/* What is sealed of a tenant, by device. */
+/* What is sealed of a tenant, by device, then its CAs. */
 GH_MUST_USE enum gh_error_code gh_store_sealed_list(struct gh_store *store, int64_t tenant,
                                                     struct gh_arena *arena,
                                                     struct gh_sealed_row **out, size_t *count,
