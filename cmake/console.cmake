@@ -39,7 +39,8 @@ if(GH_CONSOLE)
         foreach(script check test)
             add_test(NAME console_${script} COMMAND ${NPM} run --silent ${script}
                      WORKING_DIRECTORY ${console_work})
-            set_tests_properties(console_${script} PROPERTIES TIMEOUT 300 LABELS unit)
+            set_tests_properties(console_${script} PROPERTIES TIMEOUT 300 LABELS unit
+                ENVIRONMENT "GATEHOUSE_SOURCE=${CMAKE_SOURCE_DIR}/src")
         endforeach()
     endif()
 else()

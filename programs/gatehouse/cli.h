@@ -114,9 +114,15 @@ int run_policy_target(struct cli *cli); /* attach and detach */
 int run_policy_explain(struct cli *cli);
 int run_access_explain(struct cli *cli);
 int run_group_member(struct cli *cli); /* add and remove */
-int run_init(struct cli *cli);         /* init.c */
-int run_up(struct cli *cli);           /* up.c */
-int run_keys_status(struct cli *cli);  /* keys.c */
+int run_role(struct cli *cli);         /* roles.c: show and delete */
+int run_role_list(struct cli *cli);
+int run_role_put(struct cli *cli);
+int run_binding_list(struct cli *cli);
+int run_binding_add(struct cli *cli);
+int run_binding_remove(struct cli *cli);
+int run_init(struct cli *cli);        /* init.c */
+int run_up(struct cli *cli);          /* up.c */
+int run_keys_status(struct cli *cli); /* keys.c */
 int run_keys_rotate(struct cli *cli);
 int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);

@@ -1,4 +1,4 @@
-/* The keys at rest, looked at and changed while no server runs. */
+/* The keys at rest, looked at and changed: by the server when one runs, else here. */
 #include "base/secret.h"
 #include "programs/gatehouse/cli.h"
 #include "registry/sealing.h"
@@ -120,35 +120,61 @@ static bool rotate_tenant(struct cli *cli, struct folder *folder, const char *na
     return done;
 }
 
-/* One that is under way is ended first; it is what was asked for. */
+/* To the same place without `place`. A rotation that is under way is ended first; without `place`
+ * it is what was asked for. */
 static int rotate_to(struct cli *cli, const char *place)
 {
     struct folder folder;
     bool good = folder_open(cli, &folder);
-    bool under_way = good && gh_keyring_keks(folder.keyring) > 1;
-    if (good && under_way && place != NULL)
-        good = end_rotation(cli, &folder);
-    if (good && (!under_way || place != NULL)) {
-        struct gh_kek_record kek = gh_keyring_kek(folder.keyring, 0);
-        const char *text =
-            place != NULL ? place : gh_arena_text(&cli->arena, kek.text); /* kek moves */
-        if (place == NULL && gh_slice_starts(kek.text, GH_SLICE("file:")))
-            good = gh_error_set(&cli->error, GH_ERROR_PRECONDITION,
-                                "%s holds the key in use; put the new one elsewhere with "
-                                "`gatehouse keys migrate --to file:PATH`",
-                                text) == GH_OK;
-        else
-            good = gh_keyring_rotate(folder.keyring, gh_slice_text(text), &cli->error) == GH_OK;
+    if (good && place == NULL) {
+        good = gh_keyring_renew(folder.keyring, &cli->error) == GH_OK;
+    } else if (good) {
+        good = (gh_keyring_keks(folder.keyring) == 1 || end_rotation(cli, &folder)) &&
+               gh_keyring_rotate(folder.keyring, gh_slice_text(place), &cli->error) == GH_OK;
     }
     return folder_close(cli, &folder, good && end_rotation(cli, &folder));
+}
+
+/* --- by the server that runs */
+
+static bool is_served(struct cli *cli)
+{
+    const char *path = gh_arena_print(&cli->arena, "%s/lock", cli_data(cli));
+    int lock = open(path, O_RDWR | O_CLOEXEC);
+    bool served = lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (lock >= 0)
+        close(lock);
+    return served;
+}
+
+static int rotate_served(struct cli *cli, const char *tenant)
+{
+    const char *path = tenant == NULL
+                           ? "/api/v1/keys/rotate"
+                           : gh_arena_print(&cli->arena, "/api/v1/tenants/%s/keys/rotate",
+                                            cli_part(cli, tenant, 0));
+    struct client *client = client_open(cli);
+    json_t *answer = NULL;
+    bool good = client != NULL && client_call(client, "POST", path, NULL, &answer);
+    if (good && tenant == NULL)
+        printf("%-20s %lld data keys of tenants\n", "Sealed anew",
+               (long long)json_integer_value(json_object_get(answer, "data_keys")));
+    else if (good)
+        printf("%-20s %lld secrets of tenant %s\n", "Sealed anew",
+               (long long)json_integer_value(json_object_get(answer, "secrets")), tenant);
+    json_decref(answer);
+    client_close(client);
+    return good ? EXIT_SUCCESS : cli_fail(cli);
 }
 
 int run_keys_rotate(struct cli *cli)
 {
     const char *tenant = cli_option(cli, "tenant");
+    struct folder folder;
+    if (is_served(cli))
+        return rotate_served(cli, tenant);
     if (tenant == NULL)
         return rotate_to(cli, NULL);
-    struct folder folder;
     bool good = folder_open(cli, &folder);
     return folder_close(cli, &folder, good && rotate_tenant(cli, &folder, tenant));
 }

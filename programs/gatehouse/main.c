@@ -163,7 +163,9 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
                                                        : argv[++i]};
     }
     bool any = cli->command->arguments_count == CLI_ANY_ARGUMENTS;
-    if (any ? cli->arguments_count == 0 : cli->arguments_count != cli->command->arguments_count)
+    bool needs_one = cli->command->arguments[0] != '['; /* "[TENANT]" may be left out */
+    if (any ? cli->arguments_count == 0 && needs_one
+            : cli->arguments_count != cli->command->arguments_count)
         return cli_usage(cli, "an argument is missing or too many");
     return EXIT_SUCCESS;
 }

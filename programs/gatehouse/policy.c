@@ -285,13 +285,20 @@ int run_policy_check(struct cli *cli)
 int run_access_explain(struct cli *cli)
 {
     const char *who = cli->arguments[0], *where = cli->arguments[2];
-    struct gh_slice registry = gh_slice_text(where);
+    struct gh_slice device = gh_slice_text(where);
     json_t *answer = NULL,
            *body = json_pack("{s:s, s:s}", strchr(who, ':') != NULL ? "member" : "role", who,
                              "permission", cli->arguments[1]);
-    gh_slice_split(&registry, '/');
+    gh_slice_split(&device, '/');
+    struct gh_slice registry = gh_slice_split(&device, '/');
     if (registry.size > 0)
         json_object_set_new(body, "registry", gh_json_new_text(registry));
+    if (device.size > 0)
+        json_object_set_new(body, "device", gh_json_new_text(device));
+    static const char *const asked[] = {"group", "at", "address"};
+    for (size_t i = 0; i < GH_COUNT(asked); i++)
+        if (cli_option(cli, asked[i]) != NULL)
+            json_object_set_new(body, asked[i], json_string(cli_option(cli, asked[i])));
     const char *path =
         gh_arena_print(&cli->arena, "/api/v1/tenants/%s/access/explain", cli_part(cli, where, 0));
     struct client *client = client_open(cli);

@@ -26,6 +26,9 @@ static const struct {
     [KEYS_ISSUE] = {"issue", keys_handle_issue},
     [KEYS_CRL] = {"revocation list", keys_handle_crl},
     [KEYS_OCSP] = {"status of a certificate", keys_handle_ocsp},
+    [KEYS_KEK_RENEW] = {"a new key-encryption key", keys_handle_kek_renew},
+    [KEYS_DATA_KEY_REWRAP] = {"seal a data key anew", keys_handle_data_key_rewrap},
+    [KEYS_KEK_SETTLE] = {"the old key-encryption key goes", keys_handle_kek_settle},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */

@@ -37,6 +37,12 @@ enum keys_kind {
     /* text32 request, u8 status (enum gh_ocsp_status), u8 reason, u64 revoked at, u64 from, u64 to
      * -> OCSP answer, DER. With an empty issuing CA it is the root that answers. */
     KEYS_OCSP,
+    /* Rotating the key-encryption key: nothing -> nothing, a new one beside the old one; u64
+     * tenant, u32 number, text32 sealed -> the same sealed anew; nothing -> nothing, the old one
+     * goes. */
+    KEYS_KEK_RENEW,
+    KEYS_DATA_KEY_REWRAP,
+    KEYS_KEK_SETTLE,
     KEYS_KINDS,
 };
 

@@ -26,7 +26,8 @@ typedef enum gh_error_code keys_handler(struct keys *keys, struct gh_cursor *at,
 /* --- keys_ring.c: the keyring, the password key and the data keys of tenants */
 GH_MUST_USE bool keys_ring_open(struct keys *keys, struct gh_error *error);
 void keys_ring_close(struct keys *keys);
-keys_handler keys_handle_password_key, keys_handle_data_key_make, keys_handle_data_key_open;
+keys_handler keys_handle_password_key, keys_handle_data_key_make, keys_handle_data_key_open,
+    keys_handle_kek_renew, keys_handle_data_key_rewrap, keys_handle_kek_settle;
 
 /* --- keys_certify.c: the built-in authority and the server's own certificate */
 GH_MUST_USE bool keys_authority_open(struct keys *keys, struct gh_error *error);

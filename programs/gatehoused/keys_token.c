@@ -1,5 +1,5 @@
 /* The keys that sign access tokens (identity/access.h): for each algorithm one that signs, one that
- * will, and one that did and is still published. They live in DIR/keys/token.keys, which is
+ * will, and one that did and is still published. They are one secret of the keyring, which is
  * replaced as a whole: for each key a line "ES256 current CREATED RETIRED" (Unix seconds) and its
  * PEM. They sign nothing but access tokens: whatever else is brought here is refused. */
 #include "base/log.h"
@@ -8,15 +8,11 @@
 #include "identity/access.h"
 #include "programs/gatehoused/keys_internal.h"
 #include "wire/base64.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-    FILE_BYTES_MAX = 64 * 1024,
     HEADER_MAX = 256,
     /* As long as the last token of a retired key lives and as its set may be kept, and as much
      * again for clocks. */
@@ -31,7 +27,7 @@ struct token_key {
 };
 
 struct keys_tokens {
-    char path[PATH_MAX], draft[PATH_MAX];
+    struct gh_keyring *keyring;
     struct token_key of[GH_ACCESS_KEYS_MAX];
     size_t count;
 };
@@ -115,41 +111,34 @@ static bool print_all(const struct keys_tokens *tokens, struct gh_buffer *out)
     return !out->overflow;
 }
 
-static bool write_draft(const char *path, struct gh_slice bytes)
-{
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good =
-        file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0;
-    if (file >= 0)
-        good = close(file) == 0 && good;
-    return good;
-}
-
-/* The name is durable too, so that a key that has signed is there after a power cut. */
-static bool sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    *strrchr(folder, '/') = '\0';
-    int opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = opened >= 0 && fsync(opened) == 0;
-    if (opened >= 0)
-        close(opened);
-    return good;
-}
-
-static bool save(const struct keys_tokens *tokens, struct gh_error *error)
+/* Into the keyring's memory; on the disk once that is saved. */
+static bool put(const struct keys_tokens *tokens, struct gh_error *error)
 {
     struct gh_buffer text;
-    gh_buffer_init(&text, FILE_BYTES_MAX);
-    bool good = print_all(tokens, &text) && write_draft(tokens->draft, gh_buffer_slice(&text)) &&
-                rename(tokens->draft, tokens->path) == 0 && sync_folder(tokens->path);
+    gh_buffer_init(&text, GH_KEYRING_SECRET_BYTES_MAX);
+    bool good = print_all(tokens, &text);
     if (!good)
-        gh_error_set(error, GH_ERROR_FILE, "cannot write %s: %s", tokens->path, strerror(errno));
+        gh_error_set(error, GH_ERROR_MEMORY, "no memory for the token keys");
+    good = good && gh_keyring_put(tokens->keyring, GH_KEYRING_TOKENS, gh_buffer_slice(&text),
+                                  error) == GH_OK;
     if (text.data != NULL)
         gh_secret_wipe(text.data, text.capacity);
     gh_buffer_deinit(&text);
     return good;
+}
+
+/* `before` is what the keyring goes on holding when it cannot be written: a later save, for another
+ * secret's sake, must not bring keys that nobody knows of. */
+static bool save(const struct keys_tokens *tokens, const struct keys_tokens *before,
+                 struct gh_error *error)
+{
+    struct gh_error ignored = {0}; /* the first cause is the one to tell */
+    if (!put(tokens, error))
+        return false;
+    if (gh_keyring_save(tokens->keyring, error) == GH_OK)
+        return true;
+    (void)!put(before, &ignored);
+    return false;
 }
 
 static bool read_head(struct gh_slice line, struct token_key *out)
@@ -179,12 +168,12 @@ static bool read_all(struct keys_tokens *tokens, struct gh_slice text, struct gh
             line = gh_slice_split(&text, '\n');
         while (text.size > 0 && !gh_slice_starts(line, GH_SLICE("-----END ")));
         if (!read_head(head, &key)) {
-            gh_error_set(error, GH_ERROR_INVALID, "%s: a line is no head of a key", tokens->path);
+            gh_error_set(error, GH_ERROR_KEYS, "%s: a line is no head of a key", GH_KEYRING_TOKENS);
             return false;
         }
         key.key = gh_private_key_open(gh_slice_sub(from, 0, from.size - text.size), &cause);
         if (!add(tokens, &key, &cause)) {
-            gh_error_set(error, GH_ERROR_INVALID, "%s: key %zu cannot be used: %s", tokens->path,
+            gh_error_set(error, GH_ERROR_KEYS, "%s: key %zu cannot be used: %s", GH_KEYRING_TOKENS,
                          tokens->count + 1, cause.text);
             return false;
         }
@@ -194,16 +183,8 @@ static bool read_all(struct keys_tokens *tokens, struct gh_slice text, struct gh
 
 static bool load(struct keys_tokens *tokens, struct gh_error *error)
 {
-    struct gh_buffer text;
-    if (access(tokens->path, F_OK) != 0 && errno == ENOENT)
-        return true;
-    gh_buffer_init(&text, FILE_BYTES_MAX);
-    bool good = file_read(tokens->path, FILE_BYTES_MAX, &text, error) == GH_OK &&
-                read_all(tokens, gh_buffer_slice(&text), error);
-    if (text.data != NULL)
-        gh_secret_wipe(text.data, text.capacity);
-    gh_buffer_deinit(&text);
-    return good;
+    const struct gh_secret *held = gh_keyring_get(tokens->keyring, GH_KEYRING_TOKENS);
+    return held == NULL || read_all(tokens, gh_secret_bytes(held), error);
 }
 
 /* --- rotation */
@@ -230,7 +211,7 @@ static bool rotate(struct keys_tokens *tokens, enum gh_key_kind kind, int64_t no
     made += good && next == NULL;
     good = good && make(&changed, kind, GH_ACCESS_KEY_NEXT, now_s, error);
     made += good;
-    good = good && save(&changed, error);
+    good = good && save(&changed, tokens, error);
     if (!good) {
         while (made > 0) {
             drop(&changed, changed.count - 1);
@@ -252,10 +233,7 @@ bool keys_tokens_open(struct keys *keys, struct gh_error *error)
         gh_error_set(error, GH_ERROR_MEMORY, "no memory for the token keys");
         return false;
     }
-    snprintf(tokens->path, sizeof tokens->path, "%.*s/keys/token.keys", PATH_MAX - 32,
-             keys->config->data);
-    snprintf(tokens->draft, sizeof tokens->draft, "%.*s/keys/token.keys.new", PATH_MAX - 32,
-             keys->config->data);
+    tokens->keyring = keys->keyring;
     if (!load(tokens, error))
         return false;
     return find(tokens, GH_KEY_P256, GH_ACCESS_KEY_CURRENT) != NULL ||
@@ -284,7 +262,7 @@ enum gh_error_code keys_handle_token_list(struct keys *keys, struct gh_cursor *a
     struct keys_tokens *tokens = keys->tokens;
     if (gh_cursor_left(at) != 0)
         return not_a_request(error);
-    if (expire(tokens, gh_time_utc_ms() / 1000) && !save(tokens, error))
+    if (expire(tokens, gh_time_utc_ms() / 1000) && !save(tokens, tokens, error))
         return error->code;
     for (size_t i = 0; i < tokens->count; i++) {
         uint8_t block[KEYS_PEM_MAX];

@@ -49,15 +49,17 @@ json_t *anchor_to_json(const struct gh_anchor *anchor)
 }
 
 static void note(struct call *call, const struct gh_registry *registry, const char *what,
-                 struct gh_slice detail)
+                 struct gh_slice which)
 {
+    char *detail =
+        gh_arena_print(call->arena, "%.*s, %.*s", GH_PRINT(call->caller.name), GH_PRINT(which));
     gh_trail_note(call->api->services.trail,
                   &(struct gh_trail_entry){.at_ms = call->now_ms,
                                            .tenant = registry->tenant_name,
                                            .registry = registry->name,
                                            .kind = GH_TRAIL_OPERATOR,
                                            .reason = gh_slice_text(what),
-                                           .detail = detail,
+                                           .detail = gh_slice_text(detail),
                                            .address = gh_slice_text(call->request->peer)});
 }
 

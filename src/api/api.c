@@ -18,7 +18,7 @@ struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_err
     api->services = *services;
     api->started_ms = services->utc_ms();
     pthread_mutex_init(&api->settings_lock, NULL);
-    api->hub = stream_hub_open(services->loop);
+    api->hub = stream_hub_open(services->loop, services->utc_ms);
     api->tenants = tenant_names_open(services->directory);
     api->trace_streams = trace_streams_open(services);
     if (api->hub != NULL && api->tenants != NULL && api->trace_streams != NULL)

@@ -47,15 +47,6 @@ bool call_query_time(struct call *call, const char *name, int64_t fallback, int6
     return false;
 }
 
-bool call_may(struct call *call, enum gh_permission permission, int64_t tenant,
-              const struct gh_registry *registry)
-{
-    struct gh_policy_scope scope = {.tenant = tenant, .tenant_policy = call->tenant.policy};
-    if (registry != NULL)
-        scope.registry_policy = registry->policy;
-    return gh_policy_may(&call->caller, permission, &scope, NULL);
-}
-
 json_t *json_time(int64_t utc_ms)
 {
     char text[GH_TIME_TEXT_MAX];

@@ -28,6 +28,9 @@ struct gh_api {
     int64_t started_ms;
 };
 
+/* What a path is about: the last of these that it names. */
+enum call_level { CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
+
 struct call {
     struct gh_job job;
     struct gh_api *api;
@@ -38,9 +41,11 @@ struct call {
     struct gh_arena *arena;
     struct gh_slice captures[CALL_CAPTURES_MAX];
     struct gh_caller caller;
-    uint64_t device;         /* of a caller that is a device: its number */
-    bool bearer_failed;      /* there was a bearer token, and it is not valid */
-    struct gh_tenant tenant; /* of routes below a tenant */
+    uint64_t device;              /* of a caller that is a device: its number */
+    bool bearer_failed;           /* there was a bearer token, and it is not valid */
+    struct gh_tenant tenant;      /* of routes below a tenant */
+    enum call_level level;        /* of the route */
+    struct gh_policy_scope scope; /* what the path names; its policies only where they decide */
     int64_t now_ms;
     json_t *body;                     /* of routes that take one: an object */
     json_t *answer;                   /* given by the handler */
@@ -66,10 +71,30 @@ GH_MUST_USE bool call_query_u64(struct call *call, const char *name, uint64_t lo
 GH_MUST_USE bool call_query_time(struct call *call, const char *name, int64_t fallback,
                                  int64_t *out);
 
-/* Whether the caller may, in `tenant` (0: the server) and, when given, on `registry`. For handlers
- * that list across tenants; routes say their permission in the table. */
-bool call_may(struct call *call, enum gh_permission permission, int64_t tenant,
-              const struct gh_registry *registry);
+/* --- scope.c: where something is to be done */
+
+/* Fills call->scope for the route. */
+GH_MUST_USE enum gh_error_code call_scope_of_path(struct call *call);
+/* The custom roles that may be meant in `tenant` (0: the house's). */
+GH_MUST_USE enum gh_error_code call_roles(struct call *call, int64_t tenant,
+                                          struct gh_policy_roles *out);
+/* The tenant as a whole (its number 0: the server), and what stands below it. */
+GH_MUST_USE enum gh_error_code call_scope(struct call *call, const struct gh_tenant *tenant,
+                                          struct gh_policy_scope *out);
+GH_MUST_USE enum gh_error_code call_scope_group(struct call *call,
+                                                const struct gh_device_group *group,
+                                                struct gh_policy_scope *scope);
+GH_MUST_USE enum gh_error_code call_scope_device(struct call *call, const struct gh_device *device,
+                                                 struct gh_policy_scope *scope);
+/* Whether the caller may, in `tenant` as a whole (0: the server). For handlers that list across
+ * tenants or need more than the route's permission, which stands in the table. */
+bool call_may(struct call *call, enum gh_permission permission, int64_t tenant);
+/* The same on a device of the call's tenant. */
+bool call_may_on_device(struct call *call, enum gh_permission permission,
+                        const struct gh_device *device);
+/* DENIED when the role may there what the caller may not. */
+GH_MUST_USE enum gh_error_code call_covers(struct call *call, struct gh_slice role,
+                                           const struct gh_policy_scope *scope);
 
 /* JSON values: a time or null, a text, a 64-bit number as text. */
 json_t *json_time(int64_t utc_ms);
@@ -91,6 +116,7 @@ handler api_token_create;                       /* operators.c */
 handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
     api_oauth_metadata;                                                        /* oauth.c */
 handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */
+handler api_keys_rotate, api_tenant_keys_rotate;                               /* keys.c */
 handler api_status, api_metrics, api_health;                                   /* status.c */
 handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */
 handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
@@ -110,13 +136,15 @@ handler api_est_cacerts, api_est_csrattrs, api_est_enroll, api_est_reenroll, api
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
-handler api_connection_list, api_device_connections; /* connections.c */
-handler api_kick, api_ban, api_unban;                /* bans.c */
-handler api_durability_get, api_durability_put;      /* durability.c */
-handler api_limits_get, api_limits_put;              /* limits.c */
-handler api_trace;                                   /* trace.c */
-handler api_access_explain;                          /* access.c */
-handler api_stream;                                  /* stream.c */
+handler api_connection_list, api_device_connections;                /* connections.c */
+handler api_kick, api_ban, api_unban;                               /* bans.c */
+handler api_durability_get, api_durability_put;                     /* durability.c */
+handler api_limits_get, api_limits_put;                             /* limits.c */
+handler api_trace;                                                  /* trace.c */
+handler api_access_explain;                                         /* access.c */
+handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
+handler api_bindings_get, api_bindings_put;                         /* bindings.c */
+handler api_stream;                                                 /* stream.c */
 
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */

@@ -179,7 +179,7 @@ enum gh_error_code api_fleet(struct call *call)
             return code;
         query.tenant = tenant.number;
     }
-    if (!call_may(call, GH_PERMISSION_DEVICES_LIST, query.tenant, NULL))
+    if (!call_may(call, GH_PERMISSION_DEVICES_LIST, query.tenant))
         return call_fail(call, GH_ERROR_DENIED, "devices.list");
     if (registry_name.size > 0) {
         struct gh_registry registry;

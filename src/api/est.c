@@ -266,7 +266,8 @@ static enum gh_error_code enrol(struct call *call, struct enrolment *e)
         note(call, e, GH_TRAIL_REFUSAL, "ENROLMENT", gh_slice_text(call->error.text));
         return code;
     }
-    note(call, e, GH_TRAIL_OPERATOR, "CERTIFICATE_ISSUED", issued.serial);
+    char *detail = gh_arena_print(call->arena, "EST, %.*s", GH_PRINT(issued.serial));
+    note(call, e, GH_TRAIL_OPERATOR, "CERTIFICATE_ISSUED", gh_slice_text(detail));
     return answer_bag(call, &issued.pem, 1);
 }
 

@@ -13,7 +13,7 @@ static json_t *group_to_json(const struct gh_device_group *group)
 static void note_change(struct call *call, const char *what, struct gh_slice registry,
                         const struct gh_device *device)
 {
-    char *detail = gh_arena_print(call->arena, "%.*s %.*s", GH_PRINT(call->caller.name),
+    char *detail = gh_arena_print(call->arena, "%.*s, %.*s", GH_PRINT(call->caller.name),
                                   GH_PRINT(call->captures[1]));
     gh_trail_note(
         call->api->services.trail,
@@ -105,8 +105,29 @@ enum gh_error_code api_group_delete(struct call *call)
     return code;
 }
 
+/* The right on the group is the route's; the device's is asked here. What is put into a group that
+ * has bindings is given into the hands of their members. */
+static enum gh_error_code check_device(struct call *call, const struct gh_device_group *group,
+                                       const struct gh_device *device, bool puts)
+{
+    struct gh_grant_row grant = {.group = group->number};
+    enum gh_permission needed = GH_PERMISSION_POLICIES_ATTACH;
+    enum gh_error_code code =
+        gh_directory_grant_get(call->api->services.directory, &grant, call->arena, &call->error);
+    if (code != GH_OK)
+        return code;
+    if (puts && grant.policy.size > 0)
+        needed = GH_PERMISSION_BINDINGS_SET;
+    return call_may_on_device(call, needed, device)
+               ? GH_OK
+               : call_fail(call, GH_ERROR_DENIED, "%s on the device%s", gh_permission_name(needed),
+                           needed == GH_PERMISSION_BINDINGS_SET
+                               ? ", for the group has bindings, which will hold for it"
+                               : "");
+}
+
 /* {"registry", "device"} */
-static enum gh_error_code change_member(struct call *call, const char *what,
+static enum gh_error_code change_member(struct call *call, const char *what, bool puts,
                                         enum gh_error_code (*change)(struct gh_directory *,
                                                                      const struct gh_device_group *,
                                                                      uint64_t, struct gh_error *))
@@ -126,6 +147,8 @@ static enum gh_error_code change_member(struct call *call, const char *what,
             gh_directory_device_find(directory, call->tenant.number, registry, (struct gh_slice){0},
                                      id, call->arena, &device, &call->error);
     if (code == GH_OK)
+        code = check_device(call, &group, &device, puts);
+    if (code == GH_OK)
         code = change(directory, &group, device.number, &call->error);
     if (code == GH_OK)
         note_change(call, what, registry, &device);
@@ -134,10 +157,10 @@ static enum gh_error_code change_member(struct call *call, const char *what,
 
 enum gh_error_code api_group_add(struct call *call)
 {
-    return change_member(call, "GROUP_JOINED", gh_directory_group_add);
+    return change_member(call, "GROUP_JOINED", true, gh_directory_group_add);
 }
 
 enum gh_error_code api_group_remove(struct call *call)
 {
-    return change_member(call, "GROUP_LEFT", gh_directory_group_remove);
+    return change_member(call, "GROUP_LEFT", false, gh_directory_group_remove);
 }

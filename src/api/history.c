@@ -60,7 +60,7 @@ enum gh_error_code api_device_log(struct call *call)
 enum gh_error_code api_refusals(struct call *call)
 {
     struct gh_trail_filter filter = {.kinds = 1u << GH_TRAIL_REFUSAL};
-    if (!call_may(call, GH_PERMISSION_TRAIL_READ, call->caller.tenant, NULL))
+    if (!call_may(call, GH_PERMISSION_TRAIL_READ, call->caller.tenant))
         return call_fail(call, GH_ERROR_DENIED, "trail.read");
     if (call->caller.tenant != 0) {
         struct gh_tenant tenant;

@@ -16,8 +16,10 @@ static enum gh_error_code need_ca(struct call *call)
 }
 
 static void note(struct call *call, const struct gh_device *device, const char *what,
-                 struct gh_slice detail)
+                 struct gh_slice more)
 {
+    char *detail = gh_arena_print(call->arena, "%.*s%s%.*s", GH_PRINT(call->caller.name),
+                                  more.size > 0 ? ", " : "", GH_PRINT(more));
     gh_trail_note(call->api->services.trail,
                   &(struct gh_trail_entry){.at_ms = call->now_ms,
                                            .device = device->number,
@@ -26,7 +28,7 @@ static void note(struct call *call, const struct gh_device *device, const char *
                                            .device_id = device->id,
                                            .kind = GH_TRAIL_OPERATOR,
                                            .reason = gh_slice_text(what),
-                                           .detail = detail,
+                                           .detail = gh_slice_text(detail),
                                            .address = gh_slice_text(call->request->peer)});
 }
 
@@ -174,7 +176,7 @@ enum gh_error_code api_enrolment(struct call *call)
         return code;
     char *user = gh_arena_print(call->arena, "%.*s/%.*s/%.*s", GH_PRINT(device.tenant_name),
                                 GH_PRINT(device.registry_name), GH_PRINT(device.id));
-    note(call, &device, "ENROLMENT_TOKEN", call->caller.name);
+    note(call, &device, "ENROLMENT_TOKEN", (struct gh_slice){0});
     call->status = 201;
     call->answer =
         json_pack("{s:o, s:o, s:o}", "token", json_slice(token), "user_name",

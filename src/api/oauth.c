@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "observe/trail.h"
 #include "route/sessions.h"
+#include "wire/base64.h"
 #include <stdio.h>
 
 static struct gh_oauth_services services_of(const struct call *call)
@@ -21,6 +22,8 @@ static struct gh_oauth_request request_of(const struct call *call)
         .content_type = gh_http_header_get(call->request, "content-type"),
         .authorization = gh_http_header_get(call->request, "authorization"),
         .source = call_source(call),
+        .chain = call->request->certificates,
+        .chain_count = call->request->certificates_count,
         .now_ms = call->now_ms};
 }
 
@@ -141,7 +144,16 @@ static bool may(struct call *call, uint64_t owner, uint64_t device, enum gh_perm
         return owner == device;
     return gh_directory_tenant_find(call->api->services.directory, tenant, call->arena,
                                     &call->tenant, &call->error) == GH_OK &&
-           call_may(call, permission, call->tenant.number, NULL);
+           call_may(call, permission, call->tenant.number);
+}
+
+/* RFC 8705 §3.2. */
+static json_t *confirmation(struct gh_slice certificate)
+{
+    uint8_t block[64];
+    struct gh_buffer text = gh_buffer_fixed(block, sizeof block);
+    (void)gh_base64_encode(certificate, GH_BASE64_URL_NOPAD, &text);
+    return json_pack("{s:o}", "x5t#S256", json_slice(gh_buffer_slice(&text)));
 }
 
 /* RFC 7662: what is not active is told no more about. */
@@ -164,6 +176,8 @@ enum gh_error_code api_oauth_introspect(struct call *call)
                   json_slice(claims.subject), "token_type", "Bearer", "scope",
                   json_slice(claims.scope), "iat", (json_int_t)claims.issued_at_s, "exp",
                   (json_int_t)claims.expires_at_s, "jti", json_slice(claims.token_id));
+    if (value != NULL && claims.certificate.size > 0)
+        json_object_set_new(value, "cnf", confirmation(claims.certificate));
     return answer(call, 200, value, NULL, 0);
 }
 
@@ -210,18 +224,28 @@ enum gh_error_code api_oauth_keys(struct call *call)
                   GH_COUNT(headers));
 }
 
-/* Appends the addresses below the issuer. */
+/* Appends the addresses below the issuer. A certificate is shown at the same ones: every listener
+ * asks for it and takes also none. */
 static void add_addresses(json_t *value, struct gh_slice issuer)
 {
-    static const char *const paths[][2] = {
-        {"token_endpoint", "/oauth2/token"},
-        {"jwks_uri", "/oauth2/jwks"},
-        {"introspection_endpoint", "/oauth2/introspect"},
-        {"revocation_endpoint", "/oauth2/revoke"},
+    static const struct {
+        const char *name, *path;
+        bool by_client;
+    } rows[] = {
+        {"token_endpoint", "/oauth2/token", true},
+        {"jwks_uri", "/oauth2/jwks", false},
+        {"introspection_endpoint", "/oauth2/introspect", true},
+        {"revocation_endpoint", "/oauth2/revoke", true},
     };
-    for (size_t i = 0; i < GH_COUNT(paths); i++)
-        json_object_set_new(value, paths[i][0],
-                            json_sprintf("%.*s%s", GH_PRINT(issuer), paths[i][1]));
+    json_t *aliases = json_object();
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        json_t *address = json_sprintf("%.*s%s", GH_PRINT(issuer), rows[i].path);
+        if (rows[i].by_client)
+            json_object_set(aliases, rows[i].name, address);
+        json_object_set_new(value, rows[i].name, address);
+    }
+    json_object_set_new(value, "mtls_endpoint_aliases", aliases);
+    json_object_set_new(value, "tls_client_certificate_bound_access_tokens", json_true());
 }
 
 /* RFC 8414 §2; the same document stands where OpenID Connect's clients look. */
@@ -244,7 +268,8 @@ enum gh_error_code api_oauth_metadata(struct call *call)
         char name[96];
         snprintf(name, sizeof name, "%s_auth_methods_supported", by_client[i]);
         json_object_set_new(value, name,
-                            json_pack("[s, s]", "client_secret_basic", "private_key_jwt"));
+                            json_pack("[s, s, s, s]", "client_secret_basic", "private_key_jwt",
+                                      "tls_client_auth", "self_signed_tls_client_auth"));
         snprintf(name, sizeof name, "%s_auth_signing_alg_values_supported", by_client[i]);
         json_object_set_new(value, name, json_pack("[s, s]", "ES256", "RS256"));
     }

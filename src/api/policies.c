@@ -1,4 +1,5 @@
 #include "api/policies_internal.h"
+#include "identity/certificate_facts.h"
 #include "observe/trail.h"
 
 static json_t *policy_to_json(const struct gh_policy_row *row, bool with_document)
@@ -16,7 +17,7 @@ static json_t *policy_to_json(const struct gh_policy_row *row, bool with_documen
 static void note_change(struct call *call, const char *what, struct gh_slice registry,
                         const struct gh_device *device)
 {
-    char *detail = gh_arena_print(call->arena, "%.*s %.*s", GH_PRINT(call->caller.name),
+    char *detail = gh_arena_print(call->arena, "%.*s, %.*s", GH_PRINT(call->caller.name),
                                   GH_PRINT(call->captures[1]));
     gh_trail_note(
         call->api->services.trail,
@@ -178,7 +179,7 @@ static enum gh_error_code read_target(struct call *call, struct gh_policy_target
     if (out->device_id.size > 0 && out->registry_name.size == 0)
         return call_fail(call, GH_ERROR_INVALID, "device needs registry beside it");
     if (out->device_id.size == 0 &&
-        !call_may(call, GH_PERMISSION_POLICIES_PUT, call->tenant.number, NULL))
+        !call_may(call, GH_PERMISSION_POLICIES_PUT, call->tenant.number))
         return call_fail(call, GH_ERROR_DENIED, "%s",
                          gh_permission_name(GH_PERMISSION_POLICIES_PUT));
     if (out->registry_name.size > 0)
@@ -239,6 +240,22 @@ static enum gh_error_code effective(struct call *call, struct gh_device *device,
                          : code;
 }
 
+/* What the credential says, when it is a certificate that is registered with the device. */
+static struct gh_certificate_facts facts_of(struct call *call, const struct gh_device *device,
+                                            struct gh_slice credential)
+{
+    struct gh_certificate_facts facts = {0};
+    for (size_t i = 0; i < device->credentials_count; i++) {
+        const struct gh_credential *own = &device->credentials[i];
+        bool is_certificate = own->format == GH_CREDENTIAL_RSA_X509_PEM ||
+                              own->format == GH_CREDENTIAL_ES256_X509_PEM;
+        if (is_certificate && gh_slice_equal(own->id, credential) &&
+            !gh_certificate_facts_pem(own->pem, call->arena, &facts))
+            return (struct gh_certificate_facts){0};
+    }
+    return facts;
+}
+
 enum gh_error_code policy_compile(struct call *call, struct gh_device *device,
                                   struct gh_slice client, struct gh_slice credential,
                                   const struct gh_policy_row *besides, struct gh_statements **out)
@@ -263,6 +280,9 @@ enum gh_error_code policy_compile(struct call *call, struct gh_device *device,
                                                .client = client.size > 0 ? client : device->id,
                                                .attributes = device->attributes,
                                                .attributes_count = device->attributes_count};
+    struct gh_certificate_facts facts = facts_of(call, device, credential);
+    variables.certificate = facts.items;
+    variables.certificate_count = facts.count;
     *out = gh_statements_compile(documents, used, &variables, &call->error);
     return *out != NULL ? GH_OK : call->error.code;
 }

@@ -25,6 +25,7 @@ struct route {
 #define EST "/.well-known/est/"
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define GROUPS "/api/v1/tenants/{t}/groups"
+#define ROLES "/api/v1/tenants/{t}/roles"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
@@ -37,6 +38,8 @@ static const struct route routes[] = {
     {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
     {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), 0},
+    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE), TENANT},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
     {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
@@ -121,6 +124,22 @@ static const struct route routes[] = {
     {"DELETE", GROUPS "/{g}", api_group_delete, P(POLICIES_DELETE), TENANT},
     {"POST", GROUPS "/{g}/add", api_group_add, P(POLICIES_ATTACH), TENANT | BODY},
     {"POST", GROUPS "/{g}/remove", api_group_remove, P(POLICIES_ATTACH), TENANT | BODY},
+    {"GET", "/api/v1/roles", api_role_list, P(ROLES_LIST), 0},
+    {"GET", "/api/v1/roles/{n}", api_role_get, P(ROLES_GET), 0},
+    {"PUT", "/api/v1/roles/{n}", api_role_put, P(ROLES_PUT), BODY},
+    {"DELETE", "/api/v1/roles/{n}", api_role_delete, P(ROLES_DELETE), 0},
+    {"GET", ROLES, api_role_list, P(ROLES_LIST), TENANT},
+    {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
+    {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY},
+    {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
+    {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"GET", REGISTRY "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
+    {"PUT", REGISTRY "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"GET", GROUPS "/{g}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
+    {"PUT", GROUPS "/{g}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"GET", DEVICE "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
+    {"PUT", DEVICE "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
     {"GET", "/api/v1/devices", api_fleet, P(DEVICES_LIST), LIST},
     {"GET", "/api/v1/refusals", api_refusals, P(TRAIL_READ), LIST},
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},
@@ -205,7 +224,10 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
     const struct gh_api_services *services = &call->api->services;
     const struct gh_bearer_services rooms = {
         .store = services->store, .directory = services->directory, .access = services->access};
-    const struct gh_bearer bearer = {.token = token, .now_ms = call->now_ms};
+    const struct gh_bearer bearer = {.token = token,
+                                     .chain = call->request->certificates,
+                                     .chain_count = call->request->certificates_count,
+                                     .now_ms = call->now_ms};
     struct gh_identity_verdict verdict;
     enum gh_error_code code =
         gh_bearer_check(&rooms, &bearer, call->arena, &call->caller, &verdict, &call->error);
@@ -234,6 +256,25 @@ enum gh_error_code call_authenticate(struct call *call)
                                 &call->caller, &call->error);
 }
 
+/* Whether the path is `place` or something below it. */
+static bool is_below(const char *pattern, const char *place)
+{
+    size_t size = strlen(place);
+    return strncmp(pattern, place, size) == 0 && (pattern[size] == '\0' || pattern[size] == '/');
+}
+
+static enum call_level level_of(const char *pattern)
+{
+    static const struct {
+        const char *place;
+        enum call_level level;
+    } places[] = {{DEVICE, CALL_DEVICE}, {REGISTRY, CALL_REGISTRY}, {GROUPS "/{g}", CALL_GROUP}};
+    for (size_t i = 0; i < GH_COUNT(places); i++)
+        if (is_below(pattern, places[i].place))
+            return places[i].level;
+    return CALL_TENANT;
+}
+
 /* The tenant of the path. Who may not see it is told the same whether it exists or not. */
 static enum gh_error_code authorize(struct call *call)
 {
@@ -251,7 +292,11 @@ static enum gh_error_code authorize(struct call *call)
         return GH_OK;
     if (!found && call->caller.tenant != 0)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
-    if (!call_may(call, route->permission, call->tenant.number, NULL))
+    call->level = level_of(route->pattern);
+    enum gh_error_code code = call_scope_of_path(call);
+    if (code != GH_OK)
+        return code;
+    if (!gh_policy_may(&call->caller, route->permission, &call->scope, NULL))
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
     return found ? GH_OK
                  : call_fail(call, GH_ERROR_NOT_FOUND, "tenant %.*s", GH_PRINT(call->captures[0]));

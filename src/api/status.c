@@ -14,7 +14,7 @@ enum gh_error_code api_status(struct call *call)
     const struct gh_api_services *services = &call->api->services;
     struct gh_device_query query = {.tenant = call->caller.tenant, .page_size = 1};
     uint64_t devices = 0;
-    if (!call_may(call, GH_PERMISSION_STATUS_READ, call->caller.tenant, NULL))
+    if (!call_may(call, GH_PERMISSION_STATUS_READ, call->caller.tenant))
         return call_fail(call, GH_ERROR_DENIED, "status.read");
     enum gh_error_code code =
         gh_directory_device_count(services->directory, &query, &devices, &call->error);
@@ -36,8 +36,7 @@ enum gh_error_code api_status(struct call *call)
 static bool may_read_metrics(struct call *call)
 {
     return call->api->services.metrics_open || call->local ||
-           (call_authenticate(call) == GH_OK &&
-            call_may(call, GH_PERMISSION_METRICS_READ, 0, NULL));
+           (call_authenticate(call) == GH_OK && call_may(call, GH_PERMISSION_METRICS_READ, 0));
 }
 
 /* Gauges that are read when somebody asks. */

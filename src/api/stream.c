@@ -15,8 +15,9 @@ enum gh_error_code api_stream(struct call *call)
     struct stream_scope scope = {.tenant = call->caller.tenant,
                                  .tenant_name = call_query(call, "tenant"),
                                  .registry = call_query(call, "registry"),
-                                 .device = call_query(call, "device")};
-    if (!call_may(call, GH_PERMISSION_TELEMETRY_READ, call->caller.tenant, NULL))
+                                 .device = call_query(call, "device"),
+                                 .until_ms = call->caller.expires_at_ms};
+    if (!call_may(call, GH_PERMISSION_TELEMETRY_READ, call->caller.tenant))
         return call_fail(call, GH_ERROR_DENIED, "telemetry.read");
     if (!stream_hub_join(call->api->hub, call->exchange, &scope))
         return call_fail(call, GH_ERROR_LIMIT, "there are %d live streams already",

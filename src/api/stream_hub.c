@@ -16,6 +16,7 @@ struct listener {
     struct gh_exchange *exchange;
     int64_t tenant;
     struct gh_slice tenant_name, registry, device;
+    int64_t until_ms; /* 0: never */
     uint8_t names[3 * NAME_MAX_BYTES];
 };
 
@@ -24,18 +25,20 @@ struct gh_stream_hub {
     struct listener *listeners;
     atomic_size_t count;
     struct gh_loop *loop;
+    int64_t (*utc_ms)(void);
     struct gh_timer keepalive;
 };
 
 static void send_keepalive(struct gh_timer *timer);
 
-struct gh_stream_hub *stream_hub_open(struct gh_loop *loop)
+struct gh_stream_hub *stream_hub_open(struct gh_loop *loop, int64_t (*utc_ms)(void))
 {
     struct gh_stream_hub *hub = calloc(1, sizeof *hub);
     if (hub == NULL)
         return NULL;
     pthread_mutex_init(&hub->lock, NULL);
     hub->loop = loop;
+    hub->utc_ms = utc_ms;
     if (loop != NULL) /* set before the loop runs */
         gh_timer_set(loop, &hub->keepalive,
                      gh_time_monotonic_ns() + STREAM_KEEPALIVE_S * GH_SECOND_NS, send_keepalive);
@@ -88,6 +91,7 @@ bool stream_hub_join(struct gh_stream_hub *hub, struct gh_exchange *exchange,
     listener->tenant_name = keep(listener->names, scope->tenant_name);
     listener->registry = keep(listener->names + NAME_MAX_BYTES, scope->registry);
     listener->device = keep(listener->names + 2 * (size_t)NAME_MAX_BYTES, scope->device);
+    listener->until_ms = scope->until_ms;
     if (!gh_exchange_stream(exchange, 200, "text/event-stream")) {
         free(listener);
         return true; /* the peer has left already: nothing to answer */
@@ -114,11 +118,13 @@ static bool wants(const struct listener *listener, const struct stream_event *ev
 /* Offers `text` to whoever wants it; a listener that cannot take it is at its end. */
 static void offer(struct gh_stream_hub *hub, const struct stream_event *event, struct gh_slice text)
 {
+    int64_t now_ms = hub->utc_ms();
     pthread_mutex_lock(&hub->lock);
     for (struct listener **link = &hub->listeners; *link != NULL;) {
         struct listener *listener = *link;
-        if ((event != NULL && !wants(listener, event)) ||
-            gh_exchange_send(listener->exchange, text)) {
+        bool over = listener->until_ms != 0 && listener->until_ms <= now_ms;
+        if (!over && ((event != NULL && !wants(listener, event)) ||
+                      gh_exchange_send(listener->exchange, text))) {
             link = &listener->next;
             continue;
         }

@@ -21,7 +21,7 @@ enum gh_error_code api_tenant_list(struct call *call)
         return code;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        if (call_may(call, GH_PERMISSION_TENANTS_GET, tenants[i].number, NULL))
+        if (call_may(call, GH_PERMISSION_TENANTS_GET, tenants[i].number))
             json_array_append_new(list, tenant_to_json(&tenants[i]));
     call->answer = json_pack("{s:o}", "tenants", list);
     return GH_OK;

@@ -22,6 +22,7 @@ struct trace_stream {
     struct gh_exchange *exchange;
     struct gh_tracer *tracer;
     uint64_t device;
+    int64_t until_ms; /* when the reader's token ends; 0: never */
     struct gh_slice tenant, registry, device_id, caller, address; /* in `names` */
     char names[NAMES_BYTES_MAX];
 };
@@ -33,6 +34,15 @@ struct trace_streams {
     struct gh_timer keepalive;
 };
 
+/* Nothing is told any more once the reader's token has ended. */
+static bool send(const struct trace_stream *stream, struct gh_slice text)
+{
+    if (stream->until_ms == 0 || stream->until_ms > stream->streams->services.utc_ms())
+        return gh_exchange_send(stream->exchange, text);
+    gh_exchange_finish(stream->exchange);
+    return false;
+}
+
 static void send_keepalive(struct gh_timer *timer)
 {
     struct trace_streams *streams =
@@ -40,7 +50,7 @@ static void send_keepalive(struct gh_timer *timer)
     struct gh_loop *loop = streams->services.loop;
     pthread_mutex_lock(&streams->lock);
     for (const struct trace_stream *stream = streams->first; stream != NULL; stream = stream->next)
-        (void)!gh_exchange_send(stream->exchange, GH_SLICE(": keep-alive\n\n"));
+        (void)!send(stream, GH_SLICE(": keep-alive\n\n"));
     pthread_mutex_unlock(&streams->lock);
     gh_timer_set(loop, timer, gh_loop_now_ns(loop) + STREAM_KEEPALIVE_S * GH_SECOND_NS,
                  send_keepalive);
@@ -115,7 +125,7 @@ static bool send_line(void *context, struct gh_slice line)
     gh_buffer_print(&event, "event: %s\ndata: ", is_note ? "dropped" : "packet");
     gh_buffer_put(&event, line);
     gh_buffer_put(&event, GH_SLICE("\n\n"));
-    bool sent = !event.overflow && gh_exchange_send(stream->exchange, gh_buffer_slice(&event));
+    bool sent = !event.overflow && send(stream, gh_buffer_slice(&event));
     gh_buffer_deinit(&event);
     return sent;
 }
@@ -138,6 +148,7 @@ static struct trace_stream *open_stream(struct call *call, const struct gh_devic
                                         payloads ? ", with payloads" : "");
     stream->streams = call->api->trace_streams;
     stream->device = device->number;
+    stream->until_ms = call->caller.expires_at_ms;
     stream->tenant = keep(&names, device->tenant_name);
     stream->registry = keep(&names, device->registry_name);
     stream->device_id = keep(&names, device->id);

@@ -22,7 +22,7 @@ static enum gh_error_code list_zones(struct call *call, int64_t tenant)
         return code;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_t *zone = call_may(call, GH_PERMISSION_ZONES_READ, rows[i].tenant, NULL)
+        json_t *zone = call_may(call, GH_PERMISSION_ZONES_READ, rows[i].tenant)
                            ? zone_to_json(&rows[i])
                            : NULL;
         if (zone != NULL)

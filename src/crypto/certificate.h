@@ -43,6 +43,16 @@ GH_MUST_USE bool gh_certificate_has_name(const struct gh_certificate *certificat
 /* Appends the first of its alternative names that is a URI and begins so; false without one. */
 GH_MUST_USE bool gh_certificate_print_uri(const struct gh_certificate *certificate,
                                           struct gh_slice begin, struct gh_buffer *out);
+/* Tells what it says of its subject and its issuer, by the names that AWS IoT's policies have for
+ * that: "Subject.CommonName", "Issuer.Organization", "Subject.AlternativeName.DNSName",
+ * "SerialNumber" (hex). Of several values the first goes by the bare name, all by their index, from
+ * ".0"; no more than GH_CERTIFICATE_VALUES_MAX. Alternative names of more than 1,024 bytes are left
+ * out. False when `tell` said so. */
+enum { GH_CERTIFICATE_VALUES_MAX = 5 };
+GH_MUST_USE bool gh_certificate_tell(const struct gh_certificate *certificate,
+                                     bool (*tell)(void *context, const char *name,
+                                                  struct gh_slice value),
+                                     void *context);
 /* Appends it as PEM. */
 GH_MUST_USE bool gh_certificate_print(const struct gh_certificate *certificate,
                                       struct gh_buffer *out);

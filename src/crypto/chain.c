@@ -208,7 +208,7 @@ static size_t find_anchor(X509 *last, const struct gh_chain_question *question)
     for (size_t i = 0; i < question->anchors_count; i++)
         if (X509_cmp(last, gh_certificate_native(question->anchors[i])) == 0)
             return i;
-    assert(!"the path ends at an anchor");
+    assert(false && "the path ends at an anchor");
     return 0;
 }
 

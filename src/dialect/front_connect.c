@@ -51,9 +51,14 @@ static void check_identity(struct task *task)
                            verdict) != GH_IDENTITY_ACCEPTED ||
         !task->identity.routes)
         return;
-    task->identity.statements =
-        route_statements(task->front, &verdict->principal, verdict->device,
-                         task->identity.client_id, &task->arena, &task->error);
+    const struct gh_identity_claim *claim = &task->identity.claim;
+    const struct route_subject subject = {
+        .principal = &verdict->principal,
+        .device = verdict->device,
+        .client_id = task->identity.client_id,
+        .peer = task->identity.peer,
+        .certificate = claim->by_certificate ? claim->chain[0] : (struct gh_slice){0}};
+    task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
 /* Moves the names of an accepted device into the link's one block. */
@@ -95,6 +100,12 @@ static uint64_t client_key(const struct link *link)
     return link->routed == NULL ? 0 : gh_presence_client_key(link->routed->connect.client_id);
 }
 
+/* The server chose its client id: such a connection takes nobody's place. */
+static bool is_assigned(const struct link *link)
+{
+    return link->routed != NULL && route_is_assigned(link);
+}
+
 static void leave(struct link *link)
 {
     if (link->view->quota != NULL)
@@ -122,12 +133,18 @@ static bool has_place(struct link *link)
     if (link->view->quota == NULL)
         return true;
     gh_sessions_of(link->port->front->services.sessions, link->own.device, find_client, &same);
-    return gh_quota_enter(link->view->quota, same.found);
+    return gh_quota_enter(link->view->quota, same.found && !is_assigned(link));
 }
 
-/* Takes its place among the sessions; false when there is no memory, and then its place in the
- * quota is given back. */
-static bool enter(struct link *link, int64_t now_ms)
+static const char *transport_of(const struct gh_conn *conn)
+{
+    bool is_secure = gh_conn_is_secure(conn);
+    if (gh_conn_framing(conn) != NULL) /* the only one so far */
+        return is_secure ? "websocket" : "websocket-plain";
+    return is_secure ? "tls" : "plain";
+}
+
+static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct gh_presence presence = {.device = link->own.device,
@@ -136,25 +153,47 @@ static bool enter(struct link *link, int64_t now_ms)
                                    .since_ms = now_ms,
                                    .expires_at_ms = link->own.expires_at_ms,
                                    .dialect = link->dialect->name,
-                                   .transport = gh_conn_is_secure(link->conn) ? "tls" : "plain",
+                                   .transport = transport_of(link->conn),
                                    .client_key = client_key(link),
+                                   .assigned = is_assigned(link),
                                    .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(presence.credential, sizeof presence.credential, link->own.credential);
     if (link->routed != NULL)
         copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
-    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence)) {
-        if (link->view->quota != NULL)
-            gh_quota_leave(link->view->quota);
-        return false;
-    }
+    bool entered = gh_sessions_enter(services->sessions, &link->port->port, &presence);
     link->own.serial = presence.serial;
-    if (gh_map_put(&link->port->parties, gh_slice(&link->own.serial, sizeof link->own.serial),
+    *taken = !entered && presence.serial == 0;
+    return entered;
+}
+
+/* Takes its place among the sessions; false when there is no memory, and then its place in the
+ * quota is given back. An assigned client id is another one when somebody has it: a connection that
+ * enters here, or a session at the broker, which is asked after the place is taken, so that of two
+ * that come at once only one keeps the name. */
+static bool enter(struct link *link, int64_t now_ms)
+{
+    struct gh_sessions *sessions = link->port->front->services.sessions;
+    bool taken;
+    bool entered = enter_as(link, now_ms, &taken);
+    if (entered && is_assigned(link) && route_name_is_taken(link)) {
+        gh_sessions_leave(sessions, link->own.device, link->own.serial);
+        entered = false;
+        taken = true;
+    }
+    if (taken)
+        entered = route_rename(link) && enter_as(link, now_ms, &taken);
+    if (entered &&
+        gh_map_put(&link->port->parties, gh_slice(&link->own.serial, sizeof link->own.serial),
                    &link->own, NULL)) {
         link_trace_known(link, link->own.device); /* a reader who came before finds it by order */
         return true;
     }
-    leave(link);
+    if (entered)
+        gh_sessions_leave(sessions, link->own.device, link->own.serial);
+    link->own.serial = 0;
+    if (link->view->quota != NULL)
+        gh_quota_leave(link->view->quota);
     return false;
 }
 
@@ -206,7 +245,6 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
                   gh_arena_copy(&task->arena, claim->location, &copy->location) &&
                   gh_arena_copy(&task->arena, claim->device, &copy->device) &&
                   gh_arena_copy(&task->arena, claim->token, &copy->token) &&
-                  gh_arena_copy(&task->arena, claim->certificate, &copy->certificate) &&
                   gh_arena_copy(&task->arena, claim->secret, &copy->secret) &&
                   copy_chain(task, claim, copy);
     copy->access = task->front->services.access;
@@ -214,6 +252,12 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
     if (claim->policy.subject.size > 0)
         copy->policy.subject = copy->device;
     return copied;
+}
+
+static bool has_certificate(const struct link *link)
+{
+    const struct gh_tls *tls = gh_conn_tls(link->conn);
+    return tls != NULL && gh_tls_has_peer_certificate(tls);
 }
 
 static bool start_check(struct link *link, const struct gh_identity_claim *claim, bool again)
@@ -226,8 +270,9 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
     task->identity.again = again;
     task->identity.routes = link->routed != NULL && !again;
     if (copied && task->identity.routes)
-        copied =
-            gh_arena_copy(&task->arena, link->routed->connect.client_id, &task->identity.client_id);
+        copied = gh_arena_copy(&task->arena, link->routed->connect.client_id,
+                               &task->identity.client_id) &&
+                 route_peer_copy(link, &task->arena, &task->identity.peer);
     if (!copied) {
         task_close(task);
         return false;
@@ -286,10 +331,12 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->own.expires_at_ms = verdict->valid_until_s * 1000;
     link->own.log_level = verdict->device->log_level;
-    return link->view != NULL && keep_names(link, &verdict->principal) &&
-           (!verdict->principal.is_gateway || link->dialect->attach == NULL ||
-            gateway_open(link)) &&
-           (link->routed == NULL || route_assign(link));
+    if (link->view == NULL || !keep_names(link, &verdict->principal) ||
+        (verdict->principal.is_gateway && link->dialect->attach != NULL && !gateway_open(link)))
+        return false;
+    if (link->routed != NULL)
+        route_assign(link);
+    return true;
 }
 
 static void decide(struct link *link, struct task *task)
@@ -308,6 +355,7 @@ static void decide(struct link *link, struct task *task)
         refuse(link, link->dialect->refusal(verdict->reason));
         return;
     }
+    link->by_certificate = task->identity.claim.by_certificate;
     if (!settle_in(link, verdict)) {
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
         return;
@@ -353,6 +401,8 @@ static void decide_again(struct link *link, struct task *task)
     if (!link_is_live(link))
         return;
     if (same && keep_names(link, &verdict->principal)) {
+        link->by_certificate = task->identity.claim.by_certificate;
+        route_reload_policy(link); /* the new credential may have policies of its own */
         int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
         link->own.expires_at_ms = verdict->valid_until_s * 1000;
         link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
@@ -366,6 +416,28 @@ static void decide_again(struct link *link, struct task *task)
         party_check_credential(&link->own);
 }
 
+/* With what the handshake brought, where it decides: the claim is made by it, or by a token that
+ * may be bound to it. */
+static bool start_with_certificate(struct link *link, struct gh_identity_claim *claim, bool again)
+{
+    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
+    struct gh_arena arena;
+    bool may_be_bound = claim->access_taken && claim->token.size > 0;
+    if (!has_certificate(link) || (!claim->by_certificate && !may_be_bound))
+        return start_check(link, claim, again);
+    gh_arena_init(&arena, CHAIN_ARENA_MAX);
+    claim->chain = chain;
+    bool read = gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &arena, chain,
+                                  &claim->chain_count);
+    if (!read)
+        claim->chain_count = 0; /* a token that is not bound does not need it */
+    bool started = (read || may_be_bound) && start_check(link, claim, again);
+    claim->chain = NULL;
+    claim->chain_count = 0;
+    gh_arena_deinit(&arena);
+    return started;
+}
+
 void link_reauthenticate(struct link *link, struct gh_slice data)
 {
     struct gh_identity_claim claim;
@@ -373,7 +445,7 @@ void link_reauthenticate(struct link *link, struct gh_slice data)
     bool started = false;
     if (link->dialect->renew != NULL) {
         link->dialect->renew(&speaker, data, &claim);
-        started = start_check(link, &claim, true);
+        started = start_with_certificate(link, &claim, true);
     }
     if (!started)
         gh_session_reauthenticated(link->session, false, gh_conn_out(link->conn));
@@ -406,30 +478,6 @@ static const struct gh_dialect *recognise(const struct gh_front_services *servic
     return NULL;
 }
 
-/* The claim of one that brought no password, when its handshake brought a certificate. */
-static bool start_by_certificate(struct link *link, const struct gh_mqtt_connect *connect,
-                                 struct gh_identity_claim *claim)
-{
-    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
-    struct gh_arena arena;
-    gh_arena_init(&arena, CHAIN_ARENA_MAX);
-    claim->chain = chain;
-    bool started = gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &arena, chain,
-                                     &claim->chain_count) &&
-                   (!link->dialect->routes || route_prepare(link, connect)) &&
-                   start_check(link, claim, false);
-    claim->chain = NULL;
-    claim->chain_count = 0;
-    gh_arena_deinit(&arena);
-    return started;
-}
-
-static bool has_certificate(const struct link *link)
-{
-    const struct gh_tls *tls = gh_conn_tls(link->conn);
-    return tls != NULL && gh_tls_has_peer_certificate(tls);
-}
-
 void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 {
     const struct gh_front_services *services = &link->port->front->services;
@@ -458,9 +506,8 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
         note_refusal(link, &claim, NULL, "NO_TOKEN",
                      "there is neither a password nor a client certificate");
         refuse(link, GH_SESSION_REFUSED_CREDENTIALS);
-    } else if (claim.by_certificate ? !start_by_certificate(link, connect, &claim)
-                                    : (link->dialect->routes && !route_prepare(link, connect)) ||
-                                          !start_check(link, &claim, false)) {
+    } else if ((link->dialect->routes && !route_prepare(link, connect)) ||
+               !start_with_certificate(link, &claim, false)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
     }

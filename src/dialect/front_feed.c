@@ -314,9 +314,10 @@ void link_delivered(struct link *link, uint64_t token, bool acknowledged)
 static void read_credentials(struct task *task)
 {
     struct gh_device device;
+    struct gh_slice serial;
     task->code = gh_directory_device_get(task->front->services.directory, task->device,
                                          &task->arena, &device, &task->error);
-    task->credential.found = false;
+    task->credential.found = gh_anchor_credential_read(task->credential.credential, 0, &serial);
     for (size_t i = 0; task->code == GH_OK && i < device.credentials_count; i++)
         if (gh_slice_equal(device.credentials[i].id, task->credential.credential))
             task->credential.found = true;
@@ -337,8 +338,10 @@ static void credentials_read(struct task *task)
 void party_check_credential(struct party *party)
 {
     struct gh_slice serial;
-    if (gh_anchor_credential_read(party->credential, 0, &serial))
-        return; /* it came by a CA, whose revocations have an order of their own */
+    /* What came by a CA has an order of its own for revocations; a token for it may be taken back.
+     */
+    if (party->token_id.size == 0 && gh_anchor_credential_read(party->credential, 0, &serial))
+        return;
     if (party->credential.size == 0) /* its gateway speaks for it, without a token */
         return;
     struct task *task = task_open_for(party, CONFIG_ARENA_MAX, read_credentials, credentials_read);

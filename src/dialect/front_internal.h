@@ -119,6 +119,7 @@ struct link {
     struct view *view;
     struct party own;
     struct gateway *gateway; /* NULL: it is none */
+    bool by_certificate;     /* what the handshake showed is what proved the device */
     uint64_t epoch;
     unsigned pending; /* tasks and publications that point here */
     unsigned tries;   /* of the authentication */
@@ -126,6 +127,12 @@ struct link {
     struct routed *routed; /* NULL: a dialect that does not route */
     uint64_t traced;       /* the device whose readers are told its packets; 0: none */
     char *held;            /* the line of CONNECT, until it is known whose it is */
+};
+
+/* From where, and to which of our names, a connection came; for policies. */
+struct route_peer {
+    struct gh_slice source; /* the address without its port or [ ] */
+    struct gh_slice server; /* SNI; empty without */
 };
 
 /* Blocking work for a link: `work` on a worker with copies, then `done` on the loop, where the link
@@ -149,11 +156,13 @@ struct task {
             struct gh_identity_verdict verdict;
             struct gh_statements *statements; /* of a dialect that routes; given on */
             struct gh_slice client_id;
+            struct route_peer peer;
             bool routes, again; /* `again`: AUTH on a live connection */
         } identity;
         struct {
             struct gh_statements *statements;
-            struct gh_slice client_id, credential;
+            struct gh_slice client_id, credential, certificate;
+            struct route_peer peer;
         } policy;
         struct {
             struct gh_slice data;
@@ -283,15 +292,29 @@ void gateway_tick(struct link *link, int64_t now_ns);
 void gateway_due(struct link *link, int64_t at_ns);
 
 /* --- front_route.c: sessions at the broker */
+/* Whose statements are compiled. */
+struct route_subject {
+    const struct gh_principal *principal;
+    const struct gh_device *device;
+    struct gh_slice client_id;
+    struct route_peer peer;
+    struct gh_slice certificate; /* DER, when that is what proved the device; else empty */
+};
 /* Keeps what CONNECT asks for; false when there is no memory. */
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);
 /* The documents that concern the device, compiled for this client id; NULL when they cannot be
  * read. On a worker. */
-struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
-                                       const struct gh_device *device, struct gh_slice client_id,
+struct gh_statements *route_statements(struct gh_front *front, const struct route_subject *subject,
                                        struct gh_arena *arena, struct gh_error *error);
-/* Gives the connection a client id when it has none; false when there is no memory. */
-bool route_assign(struct link *link);
+/* Copies; false at the arena's ceiling. */
+bool route_peer_copy(const struct link *link, struct gh_arena *arena, struct route_peer *out);
+/* Gives the connection the device's own id as client id when it has none [MQTT-3.1.3-6]. */
+void route_assign(struct link *link);
+bool route_is_assigned(const struct link *link);
+/* Whether the broker has a session under the client id. */
+bool route_name_is_taken(const struct link *link);
+/* Assigns a client id that nobody else has; false when there is no memory. */
+bool route_rename(struct link *link);
 /* What policy says of the CONNECT: NULL, or why it is refused (static text). */
 const char *route_refuses(const struct link *link);
 /* Asks the broker for the session; the link is admitted or refused by and by. */

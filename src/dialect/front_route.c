@@ -2,6 +2,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
+#include "identity/certificate_facts.h"
 #include "wire/mqtt/property.h"
 #include <stdlib.h>
 #include <string.h>
@@ -81,19 +82,29 @@ static bool copy_parts(struct routed *routed)
     return true;
 }
 
-/* [MQTT-3.1.3-6]: the device's own id, unless another connection has it. */
-bool route_assign(struct link *link)
+void route_assign(struct link *link)
+{
+    struct routed *routed = link->routed;
+    routed->assigned |= routed->connect.client_id.size == 0;
+    if (routed->assigned)
+        routed->connect.client_id = link->own.device_id;
+}
+
+bool route_is_assigned(const struct link *link)
+{
+    return link->routed->assigned;
+}
+
+bool route_name_is_taken(const struct link *link)
+{
+    return gh_broker_has(link->port->front->services.broker, link->own.device,
+                         link->routed->connect.client_id);
+}
+
+bool route_rename(struct link *link)
 {
     static const char digits[] = "0123456789abcdef";
-    struct gh_broker_connect *connect = &link->routed->connect;
-    const struct gh_front_services *services = &link->port->front->services;
     uint8_t random[8], *at;
-    if (connect->client_id.size > 0 && !link->routed->assigned)
-        return true;
-    link->routed->assigned = true;
-    connect->client_id = link->own.device_id;
-    if (!gh_broker_has(services->broker, link->own.device, link->own.device_id))
-        return true;
     free(link->routed->made_id);
     at = link->routed->made_id = malloc(link->own.device_id.size + 1 + 2 * sizeof random);
     if (at == NULL)
@@ -106,7 +117,8 @@ bool route_assign(struct link *link)
         *at++ = (uint8_t)digits[random[i] >> 4];
         *at++ = (uint8_t)digits[random[i] & 15];
     }
-    connect->client_id = gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
+    link->routed->connect.client_id =
+        gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
     return true;
 }
 
@@ -132,10 +144,39 @@ bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
     return kept;
 }
 
-struct gh_statements *route_statements(struct gh_front *front, const struct gh_principal *principal,
-                                       const struct gh_device *device, struct gh_slice client_id,
+bool route_peer_copy(const struct link *link, struct gh_arena *arena, struct route_peer *out)
+{
+    const struct gh_tls *tls = gh_conn_tls(link->conn);
+    struct gh_slice peer = gh_slice_text(gh_conn_peer(link->conn)), server = {0};
+    while (peer.size > 0 && peer.data[peer.size - 1] != ':')
+        peer = gh_slice_sub(peer, 0, peer.size - 1);
+    if (peer.size > 0)
+        peer = gh_slice_sub(peer, 0, peer.size - 1);
+    if (gh_slice_starts(peer, GH_SLICE("[")) && gh_slice_ends(peer, GH_SLICE("]")))
+        peer = gh_slice_sub(peer, 1, peer.size - 2);
+    if (tls != NULL)
+        server = gh_tls_server_name(tls);
+    return gh_arena_copy(arena, peer, &out->source) && gh_arena_copy(arena, server, &out->server);
+}
+
+/* What the certificate says, if one proved the device. */
+static bool put_certificate(const struct route_subject *subject, struct gh_arena *arena,
+                            struct gh_statement_variables *variables)
+{
+    struct gh_certificate_facts facts;
+    if (subject->certificate.size == 0)
+        return true;
+    if (!gh_certificate_facts_der(subject->certificate, arena, &facts))
+        return false;
+    variables->certificate = facts.items;
+    variables->certificate_count = facts.count;
+    return true;
+}
+
+struct gh_statements *route_statements(struct gh_front *front, const struct route_subject *subject,
                                        struct gh_arena *arena, struct gh_error *error)
 {
+    const struct gh_principal *principal = subject->principal;
     struct gh_policy_row *rows;
     size_t count = 0;
     struct gh_policy_target target = {.tenant = principal->tenant,
@@ -150,14 +191,18 @@ struct gh_statements *route_statements(struct gh_front *front, const struct gh_p
         return NULL;
     for (size_t i = 0; i < count; i++)
         documents[i] = (struct gh_statement_document){rows[i].name, rows[i].document};
-    struct gh_statement_variables variables = {.tenant = principal->tenant_name,
-                                               .registry = principal->registry_name,
-                                               .device = principal->device_id,
-                                               .client = client_id.size > 0 ? client_id
-                                                                            : principal->device_id,
-                                               .attributes = device->attributes,
-                                               .attributes_count = device->attributes_count};
-    return gh_statements_compile(documents, count, &variables, error);
+    struct gh_statement_variables variables = {
+        .tenant = principal->tenant_name,
+        .registry = principal->registry_name,
+        .device = principal->device_id,
+        .client = subject->client_id.size > 0 ? subject->client_id : principal->device_id,
+        .source = subject->peer.source,
+        .server = subject->peer.server,
+        .attributes = subject->device->attributes,
+        .attributes_count = subject->device->attributes_count};
+    return put_certificate(subject, arena, &variables)
+               ? gh_statements_compile(documents, count, &variables, error)
+               : NULL;
 }
 
 /* --- decisions */
@@ -671,8 +716,12 @@ static void read_policy(struct task *task)
                                      .registry_name = device.registry_name,
                                      .device_id = device.id,
                                      .credential_id = task->policy.credential};
-    task->policy.statements = route_statements(task->front, &principal, &device,
-                                               task->policy.client_id, &task->arena, &task->error);
+    const struct route_subject subject = {.principal = &principal,
+                                          .device = &device,
+                                          .client_id = task->policy.client_id,
+                                          .peer = task->policy.peer,
+                                          .certificate = task->policy.certificate};
+    task->policy.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
 static void policy_read(struct task *task)
@@ -696,10 +745,25 @@ static void policy_read(struct task *task)
         route_reload_policy(link);
 }
 
+/* The certificate of the handshake, for the task, when that is what proved the device. */
+static bool copy_certificate(const struct link *link, struct task *task)
+{
+    struct gh_slice chain[GH_IDENTITY_CHAIN_MAX];
+    size_t count = 0;
+    if (!link->by_certificate)
+        return true;
+    if (!gh_tls_peer_chain(gh_conn_tls(link->conn), GH_IDENTITY_CHAIN_MAX, &task->arena, chain,
+                           &count) ||
+        count == 0)
+        return false;
+    task->policy.certificate = chain[0];
+    return true;
+}
+
 void route_reload_policy(struct link *link)
 {
     struct routed *routed = link->routed;
-    if (routed == NULL || !routed->attached)
+    if (routed == NULL || !routed->attached || link->conn == NULL)
         return;
     routed->policy_again = routed->policy_loading;
     if (routed->policy_loading)
@@ -708,7 +772,9 @@ void route_reload_policy(struct link *link)
     struct gh_slice client =
         routed->assigned ? link->own.device_id : gh_attachment_client(routed->attachment);
     bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
-                  gh_arena_copy(&task->arena, link->own.credential, &task->policy.credential);
+                  gh_arena_copy(&task->arena, link->own.credential, &task->policy.credential) &&
+                  copy_certificate(link, task) &&
+                  route_peer_copy(link, &task->arena, &task->policy.peer);
     if (task != NULL && !copied)
         task_close(task);
     routed->policy_loading = copied && task_start(task);

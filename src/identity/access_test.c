@@ -14,7 +14,7 @@
 #define NOW_MS (NOW_S * 1000)
 #define SECRET "q8Zt0bWc5vYk2nLr7xHd"
 #define ISSUER "https://gatehouse.example"
-#define DIGEST "0123456789abcdef0123456789abcdef"
+#define SHOWN "what a peer showed; nobody looks into it here"
 enum { TOKEN_MAX = 4096, ARENA_BYTES = 16 << 20 };
 
 /* --- a signer with keys in memory */
@@ -199,7 +199,8 @@ static enum gh_oauth_error ask(struct ask ask, struct gh_oauth_outcome *out)
         .content_type = GH_SLICE("application/x-www-form-urlencoded; charset=UTF-8"),
         .authorization = gh_slice_text(ask.authorization),
         .source = gh_slice_text(ask.source != NULL ? ask.source : "192.0.2.1"),
-        .certificate = ask.certificate,
+        .chain = &ask.certificate,
+        .chain_count = ask.certificate.size > 0,
         .now_ms = ask.now_ms != 0 ? ask.now_ms : NOW_MS};
     enum gh_oauth_error error = gh_oauth_token(&services, &request, &world.arena, out);
     CHECK("the error is in the outcome", out->error == error);
@@ -395,7 +396,8 @@ static enum gh_identity_reason use_as(const char *device, struct gh_slice token,
                                             .registry = GH_SLICE("hall"),
                                             .device = gh_slice_text(device),
                                             .token = token,
-                                            .certificate = certificate,
+                                            .chain = &certificate,
+                                            .chain_count = certificate.size > 0,
                                             .over = over,
                                             .access = world.access,
                                             .access_taken = true,
@@ -438,15 +440,14 @@ static void judge_uses(void)
     struct gh_oauth_outcome outcome;
     REQUIRE("a bound one", ask((struct ask){.body = GRANT,
                                             .authorization = basic("acme/hall/probe-1", SECRET),
-                                            .certificate = GH_SLICE(DIGEST)},
+                                            .certificate = GH_SLICE(SHOWN)},
                                &outcome) == GH_OAUTH_OK);
-    CHECK("with its certificate", use(outcome.token, GH_IDENTITY_OVER_MQTT, GH_SLICE(DIGEST),
+    CHECK("with its certificate", use(outcome.token, GH_IDENTITY_OVER_MQTT, GH_SLICE(SHOWN),
                                       NOW_MS) == GH_IDENTITY_ACCEPTED);
     CHECK("without one",
           use(outcome.token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_TOKEN_BINDING);
-    CHECK("with another",
-          use(outcome.token, GH_IDENTITY_OVER_MQTT, GH_SLICE("x123456789abcdef0123456789abcdef"),
-              NOW_MS) == GH_IDENTITY_TOKEN_BINDING);
+    CHECK("with another", use(outcome.token, GH_IDENTITY_OVER_MQTT, GH_SLICE("x" SHOWN), NOW_MS) ==
+                              GH_IDENTITY_TOKEN_BINDING);
 
     /* Every byte of it counts: no changed token is the same token. */
     size_t accepted = 0;
@@ -549,6 +550,45 @@ static void judge_rotation(void)
                                       none, NOW_MS) == GH_IDENTITY_ACCEPTED);
 }
 
+/* Introspection: what has ended is not active, whatever ended it. */
+static void judge_inspection(void)
+{
+    const struct gh_oauth_services services = {.directory = world.directory,
+                                               .access = world.access};
+    struct gh_device change = {.blocked = true};
+    struct gh_identity_verdict verdict;
+    struct gh_access_claims claims;
+    struct gh_error error = {0};
+    struct gh_slice rsa = token_of("&token_signing_alg=RS256"), token = token_of("");
+#define ACTIVE(text, now_ms)                                                                       \
+    gh_oauth_inspect(&services, text, now_ms, &world.arena, &claims, &verdict)
+    CHECK("active, by either algorithm", ACTIVE(token, NOW_MS) && ACTIVE(rsa, NOW_MS));
+    CHECK("to its end and the skew", ACTIVE(token, NOW_MS + 3659 * 1000));
+    CHECK("expired", !ACTIVE(token, NOW_MS + 3660 * 1000));
+    CHECK("not yet", !ACTIVE(token, NOW_MS - 61 * 1000));
+    CHECK("no token at all", !ACTIVE(GH_SLICE("eyJ.a.b"), NOW_MS));
+    REQUIRE("blocked", gh_directory_device_update(world.directory, world.device, GH_DEVICE_BLOCKED,
+                                                  &change, &world.arena, NULL, &error) == GH_OK);
+    CHECK("of a blocked device", !ACTIVE(token, NOW_MS));
+    change = (struct gh_device){.banned_until_ms = NOW_MS + 1000};
+    REQUIRE("banned", gh_directory_device_update(world.directory, world.device,
+                                                 GH_DEVICE_BLOCKED | GH_DEVICE_BAN, &change,
+                                                 &world.arena, NULL, &error) == GH_OK);
+    CHECK("of a banned one", !ACTIVE(token, NOW_MS));
+    CHECK("until the ban is over", ACTIVE(token, NOW_MS + 1000));
+    struct gh_device device;
+    REQUIRE("read", gh_directory_device_get(world.directory, world.device, &world.arena, &device,
+                                            &error) == GH_OK);
+    change = (struct gh_device){.credentials_count = 1, .credentials = {device.credentials[1]}};
+    REQUIRE("its secret goes",
+            gh_directory_device_update(world.directory, world.device, GH_DEVICE_CREDENTIALS,
+                                       &change, &world.arena, NULL, &error) == GH_OK);
+    CHECK("whose credential was taken away", !ACTIVE(token, NOW_MS + 1000));
+#undef ACTIVE
+    REQUIRE("deleted", gh_directory_device_delete(world.directory, world.device, &error) == GH_OK);
+    world.device = add_device("probe-1", false);
+}
+
 /* A device that is deleted and made again under its name is another device. */
 static void judge_namesake(void)
 {
@@ -556,6 +596,12 @@ static void judge_namesake(void)
     struct gh_slice token = token_of("");
     struct gh_error error = {0};
     REQUIRE("deleted", gh_directory_device_delete(world.directory, world.device, &error) == GH_OK);
+    const struct gh_oauth_services services = {.directory = world.directory,
+                                               .access = world.access};
+    struct gh_identity_verdict verdict;
+    struct gh_access_claims claims;
+    CHECK("and not active",
+          !gh_oauth_inspect(&services, token, NOW_MS, &world.arena, &claims, &verdict));
     CHECK("it is gone",
           use(token, GH_IDENTITY_OVER_MQTT, none, NOW_MS) == GH_IDENTITY_UNKNOWN_DEVICE);
     (void)add_device("probe-1", false);
@@ -573,6 +619,7 @@ int main(void)
     judge_revocation();
     judge_bearers();
     judge_rotation();
+    judge_inspection();
     judge_namesake();
     world_close();
     return check_report();

@@ -8,7 +8,8 @@ static enum gh_error_code check_device(const struct gh_bearer_services *services
                                        struct gh_error *error)
 {
     struct gh_identity_claim claim = {.token = bearer->token,
-                                      .certificate = bearer->certificate,
+                                      .chain = bearer->chain,
+                                      .chain_count = bearer->chain_count,
                                       .access = services->access,
                                       .access_taken = true,
                                       .over = GH_IDENTITY_OVER_HTTP,

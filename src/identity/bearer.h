@@ -13,8 +13,10 @@ struct gh_bearer_services {
 };
 
 struct gh_bearer {
-    struct gh_slice token;       /* a secret, never to be logged */
-    struct gh_slice certificate; /* SHA-256 of the peer's DER certificate; empty: it showed none */
+    struct gh_slice token; /* a secret, never to be logged */
+    /* What the peer showed in its handshake, DER, the leaf first: tokens may be bound to it. */
+    const struct gh_slice *chain;
+    size_t chain_count;
     int64_t now_ms;
 };
 

@@ -282,3 +282,26 @@ enum gh_identity_reason gh_identity_by_certificate(struct gh_directory *director
     close_all(&s);
     return reason;
 }
+
+enum gh_identity_reason gh_identity_check_anchored(struct gh_directory *directory,
+                                                   struct gh_slice credential, int64_t now_ms,
+                                                   struct gh_arena *arena,
+                                                   struct gh_identity_verdict *out)
+{
+    struct shown s = {.directory = directory, .now_ms = now_ms, .arena = arena, .out = out};
+    struct gh_slice serial = {0};
+    struct gh_error error = {0};
+    size_t count = 0, at = 0;
+    out->principal.credential_id = credential;
+    if (gh_directory_anchor_list(directory, out->principal.tenant, out->principal.registry, arena,
+                                 &s.anchors, &count, &error) != GH_OK)
+        return say(&s, GH_IDENTITY_UNAVAILABLE, "the store did not answer: %.200s", error.text);
+    while (at < count && !gh_anchor_credential_read(credential, s.anchors[at].number, &serial))
+        at++;
+    if (at == count)
+        return say(&s, GH_IDENTITY_NO_CREDENTIAL,
+                   "the CA of credential %.*s, for which the token was given, was taken away",
+                   GH_PRINT(gh_detail_quoted(credential)));
+    enum gh_identity_reason reason = check_state(&s, &s.anchors[at]);
+    return reason == GH_IDENTITY_ACCEPTED ? check_revoked(&s, &s.anchors[at], serial) : reason;
+}

@@ -4,6 +4,7 @@
 #include "identity/access.h"
 #include "identity/certificate_internal.h"
 #include "identity/detail_internal.h"
+#include "registry/anchors.h"
 #include "registry/password.h"
 #include <assert.h>
 #include <string.h>
@@ -99,6 +100,7 @@ struct decision {
     int64_t now_ms;
     struct gh_arena *arena;
     struct gh_jose jose;
+    bool by_ca; /* it may be a CA that speaks for the device, which needs no credential then */
     struct gh_identity_verdict *out;
 };
 
@@ -196,8 +198,8 @@ static enum gh_identity_reason check_allowed(struct decision *d)
         return decide(d, GH_IDENTITY_MQTT_DISABLED, "MQTT is switched off for the registry");
     if (d->claim->over == GH_IDENTITY_OVER_HTTP && !d->out->registry->http_enabled)
         return decide(d, GH_IDENTITY_HTTP_DISABLED, "HTTP is switched off for the registry");
-    /* With a certificate it may be a CA that speaks for the device, or its gateway does. */
-    if (device->credentials_count == 0 && !d->claim->by_certificate && !d->claim->vouched)
+    /* Nor does one that its gateway speaks for. */
+    if (device->credentials_count == 0 && !d->by_ca && !d->claim->vouched)
         return decide(d, GH_IDENTITY_NO_CREDENTIAL, "the device has no credential");
     return GH_IDENTITY_ACCEPTED;
 }
@@ -416,7 +418,8 @@ bool gh_identity_is_token(struct gh_slice password)
 
 /* --- access tokens --- */
 
-/* The credential that the token was given for: it must still be there, and hold. */
+/* The credential that the token was given for: it must still be there, and hold. One that a CA
+ * vouched for holds as long as the CA does and the certificate is not revoked. */
 static enum gh_identity_reason check_given_for(struct decision *d,
                                                const struct gh_access_claims *claims)
 {
@@ -425,6 +428,9 @@ static enum gh_identity_reason check_given_for(struct decision *d,
 
     if (device->number != claims->number)
         return decide(d, GH_IDENTITY_SUBJECT, "the token was given to a device of the same name");
+    if (d->by_ca)
+        return gh_identity_check_anchored(d->directory, claims->credential, d->now_ms, d->arena,
+                                          d->out);
     for (size_t i = 0; i < device->credentials_count; i++) {
         const struct gh_credential *credential = &device->credentials[i];
         if (!gh_slice_equal(credential->id, claims->credential))
@@ -441,6 +447,16 @@ static enum gh_identity_reason check_given_for(struct decision *d,
                   GH_PRINT(gh_detail_quoted(claims->credential)));
 }
 
+static bool is_bound_to(const struct gh_access_claims *claims,
+                        const struct gh_identity_claim *claim)
+{
+    uint8_t digest[GH_SHA256_BYTES];
+    if (claim->chain_count == 0)
+        return false;
+    gh_sha256(claim->chain[0], digest);
+    return gh_slice_equal(claims->certificate, gh_slice(digest, sizeof digest));
+}
+
 static enum gh_identity_reason check_use(struct decision *d, const struct gh_access_claims *claims)
 {
     static const char *const scopes[] = {
@@ -451,9 +467,9 @@ static enum gh_identity_reason check_use(struct decision *d, const struct gh_acc
 
     if (claim->over == GH_IDENTITY_OVER_TOKEN) /* it is asked about, not used */
         return GH_IDENTITY_ACCEPTED;
-    if (claims->certificate.size > 0 && !gh_slice_equal(claims->certificate, claim->certificate))
+    if (claims->certificate.size > 0 && !is_bound_to(claims, claim))
         return decide(d, GH_IDENTITY_TOKEN_BINDING,
-                      claim->certificate.size > 0
+                      claim->chain_count > 0
                           ? "the token is bound to another certificate than the connection's"
                           : "the token is bound to a certificate, the connection showed none");
     while (!good && rest.size > 0)
@@ -475,6 +491,7 @@ static bool names_are(const struct gh_identity_claim *claim, const struct gh_acc
 static enum gh_identity_reason decide_by_access(struct decision *d, struct gh_identity_claim *named)
 {
     struct gh_access_claims claims = {0};
+    struct gh_slice serial;
     char detail[GH_IDENTITY_DETAIL_MAX] = "";
     enum gh_identity_reason verified =
         gh_access_verify(named->access, named->token, d->now_ms / 1000, d->arena, &claims, detail);
@@ -485,6 +502,7 @@ static enum gh_identity_reason decide_by_access(struct decision *d, struct gh_id
         named->device = claims.device;
     }
     d->claim = named;
+    d->by_ca = gh_anchor_credential_read(claims.credential, 0, &serial);
     enum gh_identity_reason reason = locate(d);
     if (verified != GH_IDENTITY_ACCEPTED)
         return decide(d, verified, "%s", detail);
@@ -549,6 +567,7 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
                          .policy = claim->policy,
                          .now_ms = now_ms,
                          .arena = arena,
+                         .by_ca = claim->by_certificate,
                          .out = out};
 
     *out = (struct gh_identity_verdict){0};

@@ -80,17 +80,18 @@ struct gh_identity_claim {
     struct gh_slice device;   /* id, or number in decimal */
     struct gh_slice token;    /* a secret, never to be logged */
     struct gh_slice secret;   /* instead of `token`; never to be logged */
-    /* Instead of both: what the peer showed and proved to hold the key of, DER, the leaf first. */
+    /* What the peer showed and proved to hold the key of, DER, the leaf first. */
     const struct gh_slice *chain;
     size_t chain_count;
-    bool by_certificate; /* the claim is made by the chain, which may still be missing */
-    bool vouched;        /* instead of all: a gateway speaks for it (identity/gateway.h) */
+    /* The claim is made by the chain, which may still be missing, instead of by token or secret;
+     * otherwise the leaf is only what a token may be bound to. */
+    bool by_certificate;
+    bool vouched; /* instead of all: a gateway speaks for it (identity/gateway.h) */
     enum gh_identity_over over;
     /* Where our own access tokens are taken (identity/access.h): who verifies them; NULL: nowhere.
      * With an empty `device` the token's subject says who it is. */
     struct gh_access *access;
     bool access_taken;           /* the dialect takes them, wherever there is an `access` */
-    struct gh_slice certificate; /* SHA-256 of the peer's DER certificate; empty: it showed none */
     struct gh_jwt_policy policy; /* an empty audience stands for `tenant` as claimed */
 };
 

@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "crypto/certificate.h"
 #include "identity/device.h"
+#include "registry/sealing.h"
 #include "wire/base64.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -90,16 +91,40 @@ static enum gh_error_code find_ca(struct gh_issuing *issuing, int64_t tenant,
     return code;
 }
 
+/* The key as the keys process knows it. */
+static enum gh_error_code open_key(struct gh_issuing *issuing, struct gh_anchor *ca,
+                                   struct gh_arena *arena, struct gh_error *error)
+{
+    struct gh_seal_place place = gh_sealing_issuer(ca->tenant, ca->fingerprint);
+    struct gh_buffer key;
+    if (!gh_sealing_is_sealed(ca->key)) /* of a version that did not seal it for the tenant */
+        return GH_OK;
+    if (gh_directory_sealing(issuing->directory) == NULL)
+        return gh_error_set(error, GH_ERROR_KEYS, "this server opens no sealed keys");
+    gh_buffer_init(&key, GH_ISSUING_PEM_MAX);
+    enum gh_error_code code =
+        gh_sealing_unseal(gh_directory_sealing(issuing->directory), &place, ca->key, &key, error);
+    if (code == GH_OK && !gh_arena_copy(arena, gh_buffer_slice(&key), &ca->key))
+        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the CA");
+    gh_buffer_deinit(&key);
+    return code;
+}
+
 static enum gh_error_code keep_ca(struct gh_issuing *issuing, const struct gh_tenant *tenant,
                                   struct gh_slice pem, struct gh_slice sealed_key,
-                                  struct gh_error *error)
+                                  struct gh_arena *arena, struct gh_error *error)
 {
+    struct gh_sealing *sealing = gh_directory_sealing(issuing->directory);
     char fingerprint[GH_SHA256_HEX_MAX];
     struct gh_certificate *certificate = gh_certificate_open(pem, error);
     bool known = certificate != NULL && gh_certificate_fingerprint(certificate, fingerprint);
     gh_certificate_close(certificate);
     if (!known)
         return gh_error_set(error, GH_ERROR_INTERNAL, "the new CA cannot be read");
+    struct gh_seal_place place = gh_sealing_issuer(tenant->number, gh_slice_text(fingerprint));
+    enum gh_error_code code =
+        sealing != NULL ? gh_sealing_seal(sealing, &place, sealed_key, arena, &sealed_key, error)
+                        : GH_OK;
     int64_t now_ms = gh_time_utc_ms();
     struct gh_anchor row = {.tenant = tenant->number,
                             .fingerprint = gh_slice_text(fingerprint),
@@ -108,7 +133,7 @@ static enum gh_error_code keep_ca(struct gh_issuing *issuing, const struct gh_te
                             .state = GH_ANCHOR_ACTIVE,
                             .created_at_ms = now_ms,
                             .verified_at_ms = now_ms};
-    return gh_store_anchor_create(issuing->store, &row, error);
+    return code == GH_OK ? gh_store_anchor_create(issuing->store, &row, error) : code;
 }
 
 static enum gh_error_code make_ca(struct gh_issuing *issuing, const struct gh_tenant *tenant,
@@ -124,7 +149,7 @@ static enum gh_error_code make_ca(struct gh_issuing *issuing, const struct gh_te
     enum gh_error_code code =
         issuing->signer.create(issuing->signer.context, gh_slice_text(name), &pem, &key, error);
     if (code == GH_OK)
-        code = keep_ca(issuing, tenant, gh_buffer_slice(&pem), gh_buffer_slice(&key), error);
+        code = keep_ca(issuing, tenant, gh_buffer_slice(&pem), gh_buffer_slice(&key), arena, error);
     gh_buffer_deinit(&pem);
     gh_buffer_deinit(&key);
     return code;
@@ -135,13 +160,18 @@ enum gh_error_code gh_issuing_ca(struct gh_issuing *issuing, const struct gh_ten
                                  struct gh_error *error)
 {
     bool found;
+    struct gh_sealing *sealing = gh_directory_sealing(issuing->directory);
     pthread_mutex_lock(&issuing->making);
+    gh_sealing_hold(sealing);
     enum gh_error_code code = find_ca(issuing, tenant->number, arena, out, &found, error);
     if (code == GH_OK && !found && make) {
         code = make_ca(issuing, tenant, arena, error);
         if (code == GH_OK)
             code = find_ca(issuing, tenant->number, arena, out, &found, error);
     }
+    if (code == GH_OK && found)
+        code = open_key(issuing, out, arena, error);
+    gh_sealing_release(sealing);
     pthread_mutex_unlock(&issuing->making);
     return code == GH_OK && !found
                ? gh_error_set(error, GH_ERROR_NOT_FOUND, "the tenant has no issuing CA yet")

@@ -1,7 +1,8 @@
 /* The built-in CA for devices: one issuing CA for each tenant, made at its first use. It issues to
  * a device that exists and to nobody else; every certificate is written down before it is given
  * away, so that it can be revoked. The CA's key is in the `keys` process: what is done with it is a
- * table of functions given at start, and what lies in the database is sealed.
+ * table of functions given at start. What lies in the database is what that process sealed, sealed
+ * once more under the tenant's data key (registry/sealing.h), with which it goes.
  *
  * One-time enrolment tokens let a device come by its first certificate (EST, api/est.c): 256 random
  * bits, shown once, stored as a hash, good once and for one device.

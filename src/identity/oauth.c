@@ -1,5 +1,6 @@
 #include "identity/oauth.h"
 #include "identity/detail_internal.h"
+#include "registry/anchors.h"
 #include "wire/base64.h"
 #include "wire/http/query.h"
 #include <assert.h>
@@ -70,6 +71,7 @@ struct work {
     const struct gh_oauth_request *request;
     struct gh_arena *arena;
     struct gh_slice fields[FIELD_COUNT];
+    bool ends_with_proof; /* the token lives no longer than what was shown for it */
     struct gh_oauth_outcome *out;
 };
 
@@ -285,11 +287,19 @@ static enum gh_oauth_error by_assertion(struct work *work)
 static enum gh_oauth_error by_certificate(struct work *work)
 {
     struct gh_identity_claim claim = {.over = GH_IDENTITY_OVER_TOKEN,
-                                      .certificate = work->request->certificate};
+                                      .by_certificate = true,
+                                      .chain = work->request->chain,
+                                      .chain_count = work->request->chain_count};
+    struct gh_slice id = work->fields[CLIENT_ID], serial;
     work->out->method = "tls_client_auth";
-    if (!name_client(work->fields[CLIENT_ID], &claim))
-        return unnamed(work, work->fields[CLIENT_ID]);
-    return prove(work, work->fields[CLIENT_ID], &claim, GH_OAUTH_INVALID_CLIENT);
+    if (!name_client(id, &claim))
+        return unnamed(work, id);
+    enum gh_oauth_error error = prove(work, id, &claim, GH_OAUTH_INVALID_CLIENT);
+    work->ends_with_proof = true;
+    if (error == GH_OAUTH_OK &&
+        !gh_anchor_credential_read(work->out->verdict.principal.credential_id, 0, &serial))
+        work->out->method = "self_signed_tls_client_auth"; /* it is registered itself */
+    return error;
 }
 
 /* Exactly one proof (RFC 6749 §2.3). */
@@ -306,7 +316,7 @@ static enum gh_oauth_error authenticate(struct work *work)
         return by_secret(work);
     if (has_assertion)
         return by_assertion(work);
-    if (work->request->certificate.size > 0)
+    if (work->request->chain_count > 0)
         return by_certificate(work);
     return decide(work->out, GH_OAUTH_INVALID_CLIENT,
                   gh_identity_reason_name(GH_IDENTITY_NO_CREDENTIAL),
@@ -328,7 +338,7 @@ static enum gh_oauth_error grant_exchange(struct work *work)
     struct gh_identity_claim claim = {.over = GH_IDENTITY_OVER_TOKEN,
                                       .token = fields[SUBJECT_TOKEN]};
     work->out->method = "token-exchange";
-    work->out->exchanged = true;
+    work->out->exchanged = work->ends_with_proof = true;
     if (fields[SUBJECT_TOKEN].size == 0 ||
         !is_text(fields[SUBJECT_TOKEN_TYPE], "urn:ietf:params:oauth:token-type:jwt"))
         return bad_request(work->out, "subject_token and subject_token_type of a JWT are needed");
@@ -379,12 +389,15 @@ static enum gh_oauth_error read_wishes(struct work *work, struct gh_access_grant
     return GH_OAUTH_OK;
 }
 
-/* Not longer than the credential holds, nor than the token that was exchanged. */
-static int64_t life_s(const struct gh_oauth_outcome *out, int64_t now_ms)
+/* Not longer than the credential holds, nor than the certificate that was shown or the token that
+ * was exchanged. */
+static int64_t life_s(const struct work *work)
 {
+    const struct gh_oauth_outcome *out = work->out;
+    int64_t now_ms = work->request->now_ms;
     const struct gh_device *device = out->verdict.device;
     int64_t until_ms = now_ms + GH_ACCESS_TTL_S * INT64_C(1000);
-    if (out->exchanged && out->verdict.valid_until_s * 1000 < until_ms)
+    if (work->ends_with_proof && out->verdict.valid_until_s * 1000 < until_ms)
         until_ms = out->verdict.valid_until_s * 1000;
     for (size_t i = 0; i < device->credentials_count; i++) {
         const struct gh_credential *credential = &device->credentials[i];
@@ -400,11 +413,15 @@ static enum gh_oauth_error issue(struct work *work, struct gh_access_grant *gran
 {
     struct gh_oauth_outcome *out = work->out;
     struct gh_error error = {0};
+    uint8_t digest[GH_SHA256_BYTES];
     uint8_t *block = gh_arena_alloc(work->arena, GH_ACCESS_TOKEN_MAX);
     struct gh_buffer token = gh_buffer_fixed(block, block == NULL ? 0 : GH_ACCESS_TOKEN_MAX);
     grant->principal = &out->verdict.principal;
-    grant->certificate = work->request->certificate;
-    grant->ttl_s = life_s(out, work->request->now_ms);
+    if (work->request->chain_count > 0) {
+        gh_sha256(work->request->chain[0], digest);
+        grant->certificate = gh_slice(digest, sizeof digest);
+    }
+    grant->ttl_s = life_s(work);
     if (gh_access_issue(work->services->access, grant, work->request->now_ms / 1000, &token,
                         out->token_id, &error) != GH_OK)
         return decide(out, GH_OAUTH_UNAVAILABLE, gh_identity_reason_name(GH_IDENTITY_UNAVAILABLE),

@@ -6,11 +6,16 @@
  *   its secret           HTTP Basic, id and secret form-encoded (client_secret_basic)
  *   an assertion         a JWT by its key, iss = sub = its id, aud = our issuer alone, at most five
  *                        minutes, each `jti` once (private_key_jwt)
- *   its certificate      shown in the TLS handshake (tls_client_auth)
+ *   its certificate      shown in the TLS handshake, registered itself
+ *                        (self_signed_tls_client_auth) or by a CA's word (tls_client_auth)
  *   a cloud's token      in a token exchange: the JWT with which it signs in to MQTT, natively or
- * as Google's devices do The peer gets one word of the standard's; the exact reason is in the
- * outcome, for the trail. Who guesses waits longer and longer, by source address and client id
- * together, so that a stranger cannot lock a device out.
+ *                        as Google's devices do
+ * A token that is asked for over a connection that showed a certificate is bound to it, whatever
+ * the proof was (RFC 8705 §3).
+ *
+ * The peer gets one word of the standard's; the exact reason is in the outcome, for the trail. Who
+ * guesses waits longer and longer, by source address and client id together, so that a stranger
+ * cannot lock a device out.
  *
  * Memory: the arena's. Threads: any; blocks on the store and on the signer. */
 #ifndef GH_IDENTITY_OAUTH_H
@@ -43,8 +48,10 @@ struct gh_oauth_services {
 
 struct gh_oauth_request {
     struct gh_slice body, content_type, authorization;
-    struct gh_slice source;      /* the peer's address, without its port */
-    struct gh_slice certificate; /* SHA-256 of the peer's DER certificate; empty: it showed none */
+    struct gh_slice source; /* the peer's address, without its port */
+    /* What the peer showed in its handshake, DER, the leaf first, with proof of the leaf's key. */
+    const struct gh_slice *chain;
+    size_t chain_count;
     int64_t now_ms;
 };
 

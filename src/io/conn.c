@@ -417,6 +417,11 @@ struct gh_loop *gh_conn_loop(const struct gh_conn *conn)
     return conn->loop;
 }
 
+const char *gh_conn_framing(const struct gh_conn *conn)
+{
+    return conn->framing != NULL ? conn->framing->kind->name : NULL;
+}
+
 bool gh_conn_is_secure(const struct gh_conn *conn)
 {
     return conn->stream.tls != NULL;

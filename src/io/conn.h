@@ -92,6 +92,8 @@ void gh_conn_upgrade(struct gh_conn *conn, struct gh_framing *framing,
 const char *gh_conn_peer(const struct gh_conn *conn);
 struct gh_loop *gh_conn_loop(const struct gh_conn *conn);
 bool gh_conn_is_secure(const struct gh_conn *conn);
+/* What lies between the transport and the protocol ("websocket"), or NULL. Static. */
+const char *gh_conn_framing(const struct gh_conn *conn);
 /* NULL on a plain connection. */
 const struct gh_tls *gh_conn_tls(const struct gh_conn *conn);
 /* The server's, from its listener; NULL when nothing is counted. */

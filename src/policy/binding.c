@@ -1,5 +1,6 @@
 #include "policy/binding.h"
 #include "wire/json.h"
+#include <stdio.h>
 
 /* ---- reading ---- */
 
@@ -15,10 +16,29 @@ static bool names(const json_t *members, struct gh_slice member)
     return false;
 }
 
-bool gh_bindings_grant(struct gh_slice policy, struct gh_slice member,
-                       enum gh_permission permission, enum gh_role *role)
+/* Whether one binding gives it; `answer` learns of a condition that stands in the way. */
+static bool gives(const json_t *binding, const struct gh_bindings_question *question,
+                  struct gh_bindings_answer *answer)
 {
-    if (policy.size == 0 || member.size == 0)
+    char why[GH_CONDITION_WHY_MAX] = "";
+    struct gh_slice name;
+    if (!gh_json_text(binding, "role", &name) ||
+        !gh_role_has(&question->roles, name, question->permission) ||
+        !names(json_object_get(binding, "members"), question->member))
+        return false;
+    bool holds = gh_condition_holds(json_object_get(binding, "condition"), &question->facts, why);
+    if (holds || answer->unmet[0] == '\0') {
+        snprintf(answer->role, sizeof answer->role, "%.*s", GH_PRINT(name));
+        snprintf(answer->unmet, sizeof answer->unmet, "%s", holds ? "" : why);
+    }
+    return holds;
+}
+
+bool gh_bindings_grant(struct gh_slice policy, const struct gh_bindings_question *question,
+                       struct gh_bindings_answer *answer)
+{
+    *answer = (struct gh_bindings_answer){0};
+    if (policy.size == 0 || question->member.size == 0)
         return false;
     json_t *root = gh_json_read(policy, NULL), *bindings, *each;
     bool granted = false;
@@ -26,20 +46,20 @@ bool gh_bindings_grant(struct gh_slice policy, struct gh_slice member,
     if (gh_json_array(root, "bindings", &bindings)) {
         json_array_foreach(bindings, i, each)
         {
-            struct gh_slice name;
-            enum gh_role given;
-            if (!gh_json_text(each, "role", &name) || !gh_role_find(name, &given) ||
-                gh_role_is_own(given) || json_object_get(each, "condition") != NULL ||
-                !gh_role_grants(given, permission) ||
-                !names(json_object_get(each, "members"), member))
-                continue;
-            *role = given;
-            granted = true;
-            break;
+            granted = gives(each, question, answer);
+            if (granted)
+                break;
         }
     }
     json_decref(root);
     return granted;
+}
+
+bool gh_binding_is_native(const json_t *binding)
+{
+    struct gh_slice name = gh_json_slice(json_object_get(binding, "role"));
+    return json_object_get(binding, "condition") != NULL ||
+           !gh_slice_starts(name, GH_SLICE("roles/"));
 }
 
 /* ---- checking ---- */
@@ -88,36 +108,53 @@ static bool check_members(const json_t *members, json_t *out, size_t *count, str
     return true;
 }
 
-/* Appends the binding to `out`. */
-static bool check_binding(const json_t *binding, json_t *out, size_t *count, struct gh_error *error)
+static bool check_condition(const json_t *condition, const struct gh_policy_roles *roles,
+                            struct gh_error *error)
 {
-    static const char *const keys[] = {"role", "members"};
-    struct gh_slice name;
-    json_t *members = NULL;
-    enum gh_role role;
-    if (json_is_object(binding) && json_object_get(binding, "condition") != NULL) {
-        gh_error_set(error, GH_ERROR_INVALID,
-                     "policy.bindings.condition: conditions are not served");
-        return false;
-    }
+    if (condition == NULL)
+        return true;
+    if (roles != NULL)
+        return gh_condition_check(condition, error) == GH_OK;
+    gh_error_set(error, GH_ERROR_INVALID, "policy.bindings.condition: conditions are not served");
+    return false;
+}
+
+static bool check_role(struct gh_slice name, const struct gh_policy_roles *roles,
+                       struct gh_error *error)
+{
+    static const struct gh_policy_roles none;
+    if (gh_role_exists(roles != NULL ? roles : &none, name) &&
+        (roles != NULL || gh_slice_starts(name, GH_SLICE("roles/"))))
+        return true;
+    gh_error_set(error, GH_ERROR_INVALID, "policy.bindings.role: there is no role \"%.*s\"",
+                 GH_PRINT(gh_slice_sub(name, 0, 80)));
+    return false;
+}
+
+/* Appends the binding to `out`. */
+static bool check_binding(const json_t *binding, const struct gh_policy_roles *roles, json_t *out,
+                          size_t *count, struct gh_error *error)
+{
+    static const char *const keys[] = {"role", "members", "condition"};
+    struct gh_slice name = {0};
+    json_t *members = NULL, *condition = json_object_get(binding, "condition");
     if (!gh_json_only(binding, keys, GH_COUNT(keys), error) ||
+        !check_condition(condition, roles, error) ||
         !gh_json_get_text(binding, "role", GH_JSON_REQUIRED, &name, error) ||
-        !gh_json_get_array(binding, "members", GH_JSON_OPTIONAL, &members, error))
+        !gh_json_get_array(binding, "members", GH_JSON_OPTIONAL, &members, error) ||
+        !check_role(name, roles, error))
         return false;
-    if (!gh_role_find(name, &role) || gh_role_is_own(role)) {
-        gh_error_set(error, GH_ERROR_INVALID, "policy.bindings.role: there is no role \"%.*s\"",
-                     GH_PRINT(gh_slice_sub(name, 0, 80)));
-        return false;
-    }
-    json_t *kept = json_pack("{s:s, s:[]}", "role", gh_role_name(role), "members");
-    if (json_array_append_new(out, kept) != 0) {
+    json_t *kept = json_pack("{s:o, s:[]}", "role", gh_json_new_text(name), "members");
+    if (json_array_append_new(out, kept) != 0 ||
+        (condition != NULL && json_object_set(kept, "condition", condition) != 0)) {
         gh_error_set(error, GH_ERROR_MEMORY, "policy.bindings");
         return false;
     }
     return check_members(members, json_object_get(kept, "members"), count, error);
 }
 
-json_t *gh_bindings_check(const json_t *policy, struct gh_error *error)
+json_t *gh_bindings_check(const json_t *policy, const struct gh_policy_roles *roles,
+                          struct gh_error *error)
 {
     static const char *const keys[] = {"version", "bindings", "etag"};
     json_t *bindings = NULL, *each, *out;
@@ -138,7 +175,7 @@ json_t *gh_bindings_check(const json_t *policy, struct gh_error *error)
     }
     json_array_foreach(bindings, i, each)
     {
-        if (!check_binding(each, json_object_get(out, "bindings"), &count, error)) {
+        if (!check_binding(each, roles, json_object_get(out, "bindings"), &count, error)) {
             json_decref(out);
             return NULL;
         }

@@ -232,17 +232,17 @@ static const struct {
      "{\"bindings\":[{\"role\":\"roles/cloudiot.viewer\",\"members\":[\"user:a\"]}]",
      "",
      false},
-    {"a conditional binding gives nothing",
+    {"a binding with a condition that is none gives nothing",
      {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
      "{\"bindings\":[{\"role\":\"roles/"
      "cloudiot.viewer\",\"members\":[\"user:a\"],\"condition\":{}}]}",
      "",
      false},
-    {"an own role in a binding gives nothing",
+    {"an own role in a binding gives its rights",
      {.kind = GH_CALLER_TOKEN, .member = GH_SLICE_INIT("user:a")},
      "{\"bindings\":[{\"role\":\"administrator\",\"members\":[\"user:a\"]}]}",
      "",
-     false},
+     true},
 };
 
 static void check_bindings(void)
@@ -260,6 +260,130 @@ static void check_bindings(void)
     }
 }
 
+/* --- custom roles, bindings below the registry, and conditions --- */
+
+static const struct gh_custom_role custom[] = {
+    {.tenant = TENANT,
+     .name = GH_SLICE_INIT("care"),
+     .permissions = GH_SLICE_INIT("devices.get devices.updateConfig")},
+    {.tenant = 0, .name = GH_SLICE_INIT("night"), .permissions = GH_SLICE_INIT("devices.kick")},
+    {.tenant = TENANT,
+     .name = GH_SLICE_INIT("binder"),
+     .permissions = GH_SLICE_INIT("bindings.set")},
+};
+static const struct gh_policy_roles roles = {custom, GH_COUNT(custom)};
+
+#define TO_A(role, more) "{\"bindings\":[{\"role\":\"" role "\",\"members\":[\"user:a\"]" more "}]}"
+#define ON_WEDNESDAY ",\"condition\":{\"weekdays\":[\"wed\"]}"
+#define FROM_INSIDE ",\"condition\":{\"sources\":[\"10.0.0.0/8\"]}"
+
+/* 1970-01-01T12:00Z, a Thursday, from 10.1.2.3, about a device in one group. */
+static const struct {
+    const char *claim, *tenant, *registry, *group, *device, *permission, *why;
+    bool expected;
+} scope_cases[] = {
+    {"a custom role of the tenant", TO_A("custom/care", ""), "", "", "", "devices.get",
+     "a binding of the tenant gives user:a custom/care", true},
+    {"what it does not list", TO_A("custom/care", ""), "", "", "", "devices.getall", NULL, false},
+    {"nor a part of what it lists", TO_A("custom/care", ""), "", "", "", "devices.update",
+     "no binding here gives user:a devices.update", false},
+    {"a custom role of the house, on a registry", "", TO_A("house/night", ""), "", "",
+     "devices.kick", "a binding of the registry gives user:a house/night", true},
+    {"a custom role that is not there", TO_A("custom/night", ""), "", "", "", "devices.kick", NULL,
+     false},
+    {"on a group", "", "", TO_A("viewer", ""), "", "devices.get",
+     "a binding of the group north gives user:a viewer", true},
+    {"on the device", "", "", "", TO_A("device-controller", ""), "devices.sendCommand",
+     "a binding of the device pump-1 gives user:a device-controller", true},
+    {"and no more than that", "", "", "", TO_A("device-controller", ""), "devices.delete", NULL,
+     false},
+    {"a condition that holds", "", "", "", TO_A("viewer", FROM_INSIDE), "devices.get",
+     "a binding of the device pump-1 gives user:a viewer", true},
+    {"a condition that does not", "", "", "", TO_A("viewer", ON_WEDNESDAY), "devices.get",
+     "a binding of the device pump-1 would give user:a viewer, but for its condition: it holds on "
+     "wed, and it is thu",
+     false},
+    {"another binding gives it all the same", TO_A("viewer", FROM_INSIDE), "", "",
+     TO_A("viewer", ON_WEDNESDAY), "devices.get", "a binding of the tenant gives user:a viewer",
+     true},
+};
+
+static struct gh_policy_scope scope_of(const struct gh_policy_grant *grants, size_t count,
+                                       const char *tenant, const char *registry)
+{
+    return (struct gh_policy_scope){.tenant = TENANT,
+                                    .tenant_policy = gh_slice_text(tenant),
+                                    .registry_policy = gh_slice_text(registry),
+                                    .grants = grants,
+                                    .grants_count = count,
+                                    .roles = roles,
+                                    .now_ms = 12 * 60 * 60 * 1000,
+                                    .address = GH_SLICE("10.1.2.3")};
+}
+
+static void check_scopes(void)
+{
+    for (size_t i = 0; i < GH_COUNT(scope_cases); i++) {
+        const struct gh_policy_grant grants[] = {
+            {"group", GH_SLICE("north"), gh_slice_text(scope_cases[i].group)},
+            {"device", GH_SLICE("pump-1"), gh_slice_text(scope_cases[i].device)}};
+        struct gh_policy_scope scope =
+            scope_of(grants, 2, scope_cases[i].tenant, scope_cases[i].registry);
+        struct gh_caller caller = member("user:a", 0);
+        enum gh_permission permission;
+        char why[GH_POLICY_WHY_MAX] = "";
+        if (!gh_permission_find(gh_slice_text(scope_cases[i].permission), &permission))
+            continue; /* a name that is part of none */
+        CHECK(scope_cases[i].claim,
+              gh_policy_may(&caller, permission, &scope, why) == scope_cases[i].expected);
+        if (scope_cases[i].why != NULL)
+            CHECK(why, strcmp(why, scope_cases[i].why) == 0);
+    }
+}
+
+/* A custom role as the caller's own. */
+static void check_custom(void)
+{
+    struct gh_policy_scope scope = scope_of(NULL, 0, "", ""), bare = {.tenant = TENANT};
+    struct gh_caller here = own("custom/care", TENANT), house = own("house/night", TENANT),
+                     everywhere = own("custom/care", 0), anywhere = own("house/night", 0);
+    struct gh_policy_scope other = scope, whole = scope;
+    other.tenant = OTHER_TENANT;
+    whole.tenant = 0;
+    CHECK("a custom role on a token",
+          gh_policy_may(&here, GH_PERMISSION_DEVICES_GET, &scope, NULL));
+    CHECK("has what it lists only",
+          !gh_policy_may(&here, GH_PERMISSION_DEVICES_KICK, &scope, NULL));
+    CHECK("in its tenant only", !gh_policy_may(&here, GH_PERMISSION_DEVICES_GET, &other, NULL));
+    CHECK("is nothing when it is gone",
+          !gh_policy_may(&here, GH_PERMISSION_DEVICES_GET, &bare, NULL));
+    CHECK("is no role of all tenants",
+          !gh_policy_may(&everywhere, GH_PERMISSION_DEVICES_GET, &scope, NULL));
+    CHECK("the house's in a tenant",
+          gh_policy_may(&house, GH_PERMISSION_DEVICES_KICK, &scope, NULL));
+    CHECK("not on the server then",
+          !gh_policy_may(&house, GH_PERMISSION_DEVICES_KICK, &whole, NULL));
+    CHECK("the house's for all",
+          gh_policy_may(&anywhere, GH_PERMISSION_DEVICES_KICK, &other, NULL));
+}
+
+static void check_covers(void)
+{
+    struct gh_policy_scope scope = scope_of(NULL, 0, "", "");
+    struct gh_caller binder = own("custom/binder", TENANT),
+                     admin = own("administrator", TENANT), operator= own("operator", TENANT);
+    enum gh_permission missing;
+    CHECK("an administrator gives every role",
+          gh_policy_covers(&admin, GH_SLICE("administrator"), &scope, &missing) &&
+              gh_policy_covers(&admin, GH_SLICE("custom/care"), &scope, &missing));
+    CHECK("nobody gives more than he has",
+          !gh_policy_covers(&binder, GH_SLICE("viewer"), &scope, &missing) &&
+              !gh_policy_covers(&operator, GH_SLICE("administrator"), &scope, &missing));
+    CHECK("what he has he may give",
+          gh_policy_covers(&binder, GH_SLICE("custom/binder"), &scope, &missing) &&
+              gh_policy_covers(&operator, GH_SLICE("viewer"), &scope, &missing));
+}
+
 int main(void)
 {
     enum gh_permission permission;
@@ -268,6 +392,9 @@ int main(void)
     check_own();
     check_tenants();
     check_bindings();
+    check_scopes();
+    check_custom();
+    check_covers();
     CHECK("an unknown permission is not found",
           !gh_permission_find(GH_SLICE("devices"), &permission));
     CHECK("an unknown role is not found", !gh_role_find(GH_SLICE("root"), &role));

@@ -11,9 +11,11 @@
  * or AWS's arn:aws:iot:REGION:ACCOUNT:client/, :topic/, :topicfilter/, where region and account are
  * not compared. `*` is any run of bytes, slashes too, `?` one character. MQTT's + and # are
  * letters like any other: a subscription is compared as the text of its filter. Variables:
- * ${tenant} ${registry} ${device} ${client} ${attribute.NAME}, and of AWS's ${iot:ClientId}
- * ${iot:Connection.Thing.ThingName} ${iot:Connection.Thing.Attributes[NAME]}, of a certificate
- * ${certificate.Subject.CommonName} or ${iot:Certificate.Subject.CommonName} and its other names;
+ * ${tenant} ${registry} ${device} ${client} ${source} ${server} ${attribute.NAME}, of AWS's
+ * ${iot:ClientId} ${iot:Connection.Thing.ThingName} ${iot:Connection.Thing.Attributes[NAME]}
+ * ${iot:Connection.Thing.IsAttached} (always true) ${aws:SourceIp} ${iot:DomainName}, and of a
+ * certificate ${certificate.Subject.CommonName} or ${iot:Certificate.Subject.CommonName} and its
+ * other names;
  * ${*} ${?} ${$} are those letters themselves. What is put in for a variable is literal: no star in
  * a client id is a wildcard. Variables need "Version": "2012-10-17"; with an older or no version ${
  * is text, as at AWS. NotAction and NotResource are served; Condition is refused, never passed
@@ -90,6 +92,8 @@ struct gh_statement_document {
 /* The values of the variables. An empty slice is a value that is absent. */
 struct gh_statement_variables {
     struct gh_slice tenant, registry, device, client;
+    struct gh_slice source; /* the peer's address, without its port */
+    struct gh_slice server; /* the host name that the peer asked for (SNI) */
     const struct gh_attribute *attributes;
     size_t attributes_count;
     /* What the certificate says that the connection proved, by AWS's names: "Subject.CommonName",

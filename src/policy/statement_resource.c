@@ -12,7 +12,17 @@ static const char *const words[GH_RESOURCE_KIND_COUNT][2] = {
 
 /* --- variables --- */
 
-enum variable { TENANT, REGISTRY, DEVICE, CLIENT, ATTRIBUTE, CERTIFICATE };
+enum variable {
+    TENANT,
+    REGISTRY,
+    DEVICE,
+    CLIENT,
+    SOURCE,
+    SERVER,
+    ATTACHED,
+    ATTRIBUTE,
+    CERTIFICATE
+};
 static const struct {
     const char *name, *end; /* for an attribute what stands before and behind its name */
     enum variable variable;
@@ -21,10 +31,15 @@ static const struct {
     {"registry", NULL, REGISTRY},
     {"device", NULL, DEVICE},
     {"client", NULL, CLIENT},
+    {"source", NULL, SOURCE},
+    {"server", NULL, SERVER},
     {"attribute.", "", ATTRIBUTE},
     {"iot:ClientId", NULL, CLIENT},
     {"iot:Connection.Thing.ThingName", NULL, DEVICE},
+    {"iot:Connection.Thing.IsAttached", NULL, ATTACHED},
     {"iot:Connection.Thing.Attributes[", "]", ATTRIBUTE},
+    {"iot:DomainName", NULL, SERVER},
+    {"aws:SourceIp", NULL, SOURCE},
     {"certificate.", "", CERTIFICATE},
     {"iot:Certificate.", "", CERTIFICATE},
 };
@@ -44,7 +59,7 @@ static struct gh_slice certificate_value(const struct gh_statement_variables *va
 {
     for (size_t i = 0; i < values->certificate_count; i++) {
         struct gh_slice value = values->certificate[i].value;
-        if (!gh_slice_equal(values->certificate[i].key, name))
+        if (!gh_slice_equal_nocase(values->certificate[i].key, name))
             continue;
         for (size_t k = 0; k < value.size; k++)
             if (value.data[k] != '\0' && strchr("*$+?#", value.data[k]) != NULL)
@@ -66,6 +81,12 @@ static struct gh_slice value_of(const struct gh_statement_variables *values, enu
         return values->device;
     case CLIENT:
         return values->client;
+    case SOURCE:
+        return values->source;
+    case SERVER:
+        return values->server;
+    case ATTACHED: /* what proved the device is the device's own, always */
+        return GH_SLICE("true");
     case CERTIFICATE:
         return certificate_value(values, attribute);
     case ATTRIBUTE:
@@ -141,10 +162,11 @@ static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
     bool known = variable_find(name, &variable, &attribute);
 
     if (!known && gh_slice_find(name, ':') == name.size)
-        return gh_error_set(r->error, GH_ERROR_INVALID,
-                            "${%.*s} is none of tenant, registry, device, client, attribute.NAME, "
-                            "certificate.NAME",
-                            GH_PRINT(gh_slice_sub(name, 0, 64)));
+        return gh_error_set(
+            r->error, GH_ERROR_INVALID,
+            "${%.*s} is none of tenant, registry, device, client, source, server, attribute.NAME, "
+            "certificate.NAME",
+            GH_PRINT(gh_slice_sub(name, 0, 64)));
     out->personal |= known && variable != TENANT && variable != REGISTRY;
     if (known && r->values == NULL) {
         put(r, 'x');

@@ -154,7 +154,7 @@ GH_MUST_USE struct gh_log_hold *gh_log_hold_open(struct gh_log *log, const char 
 void gh_log_hold_move(struct gh_log_hold *hold, uint64_t from);
 void gh_log_hold_close(struct gh_log_hold *hold);
 /* Runs retention soon, instead of at the next segment or minute (tests, and after a hold moved
- * far). */
+ * far). It does not run when the log is opened: holds are opened first. */
 void gh_log_tidy(struct gh_log *log);
 
 /* The operations on files that the log uses. They return as the system calls do, with errno; tests

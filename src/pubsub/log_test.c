@@ -200,6 +200,29 @@ static void check_clock_step(void)
     clock_ms = 1000000;
 }
 
+static void check_old_segments_wait(void)
+{
+    struct gh_error error;
+    struct gh_log_options options = options_for(check_folder(), NULL);
+    options.age_max_ms = 1000;
+    struct gh_log *log = gh_log_open(&options, &error);
+    append_many(log, 1, 200, TAG);
+    gh_log_close(log);
+    clock_ms += 5000;
+    log = gh_log_open(&options, &error);
+    /* Answered after the thread has been around: what it would do at its start is done. */
+    CHECK("one more", gh_log_append_wait(log, TAG, GH_SLICE("x"), NULL) == GH_OK &&
+                          gh_log_append_wait(log, TAG, GH_SLICE("x"), NULL) == GH_OK);
+    struct gh_log_hold *hold = gh_log_hold_open(log, "a late reader", 1);
+    settle(log);
+    CHECK("who opens the log can still hold what is old", gh_log_status(log).first == 1);
+    gh_log_hold_close(hold);
+    settle(log);
+    CHECK("and then it goes", gh_log_status(log).first > 1);
+    gh_log_close(log);
+    clock_ms = 1000000;
+}
+
 struct collector {
     atomic_uint stored, failed;
     pthread_mutex_t lock;
@@ -666,6 +689,7 @@ int main(void)
     check_tags();
     check_times();
     check_clock_step();
+    check_old_segments_wait();
     check_group_commit();
     check_full_disk();
     check_full_at_open_and_probe();

@@ -495,6 +495,9 @@ static void wait_for_work(struct gh_log *log)
 void *gh_log_writer_run(void *context)
 {
     struct gh_log *log = context;
+    /* Not at once: who needs the old segments has yet to say so. */
+    log->tidy_at_ns = gh_log_monotonic_ns(log) + TIDY_EVERY_NS;
+    gh_metric_set(log->options.metrics, GH_METRIC_log_bytes, (int64_t)atomic_load(&log->bytes));
     for (;;) {
         bool closing = atomic_load(&log->closing); /* before the last look into the box */
         struct gh_letter *letters = gh_mailbox_take(&log->inbox);

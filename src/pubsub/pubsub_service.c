@@ -345,9 +345,11 @@ void *gh_pubsub_service_run(void *context)
     struct gh_pubsub *ps = context;
     int64_t due_ns = 0;
     bool done = false;
+    pthread_mutex_lock(&ps->lock); /* callers are at work already */
     ps->checkpoint_at_ns = ps->hold_at_ns =
         gh_pubsub_now_ns(ps); /* at once, so that the key is kept */
     ps->changed = true;
+    pthread_mutex_unlock(&ps->lock);
     while (!done) {
         bool more = false;
         pthread_mutex_lock(&ps->lock);

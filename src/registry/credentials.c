@@ -15,6 +15,7 @@ enum {
     SYMMETRIC_BYTES_MIN = 16, /* Azure IoT Hub takes 16 to 64 */
     SYMMETRIC_BYTES_MAX = 64,
     SYMMETRIC_TEXT_MAX = 4 * (SYMMETRIC_BYTES_MAX + 2) / 3,
+    ARENA_AGAIN_MAX = 1 << 20, /* one device */
 };
 
 static const struct {
@@ -27,13 +28,21 @@ static const struct {
     [GH_CREDENTIAL_ES256_X509_PEM] = {GH_KEY_P256, GH_KEY_FORM_CERTIFICATE},
 };
 
-/* The one of `before` with the same PEM, or NULL. */
+/* The one of `before` with the same PEM, or NULL. A sealed one is known by its id, as it may have
+ * been sealed anew since the caller read it; `credential` then has what stands there now. */
 static const struct gh_credential *same_before(const struct gh_device *before,
-                                               const struct gh_credential *credential)
+                                               struct gh_credential *credential)
 {
-    for (size_t i = 0; before != NULL && i < before->credentials_count; i++)
-        if (gh_slice_equal(before->credentials[i].pem, credential->pem))
-            return &before->credentials[i];
+    for (size_t i = 0; before != NULL && i < before->credentials_count; i++) {
+        const struct gh_credential *there = &before->credentials[i];
+        bool is_sealed = there->format == GH_CREDENTIAL_SYMMETRIC &&
+                         credential->format == GH_CREDENTIAL_SYMMETRIC && credential->id.size > 0 &&
+                         gh_slice_equal(there->id, credential->id);
+        if (!is_sealed && !gh_slice_equal(there->pem, credential->pem))
+            continue;
+        credential->pem = there->pem;
+        return there;
+    }
     return NULL;
 }
 
@@ -188,6 +197,30 @@ enum gh_error_code gh_credentials_seal(const struct gh_directory *directory,
     return code;
 }
 
+/* What does not open may have been sealed anew since it was read: then what stands there now. */
+static enum gh_error_code unseal_again(struct gh_directory *directory,
+                                       const struct gh_seal_place *place,
+                                       const struct gh_device *device,
+                                       const struct gh_credential *credential,
+                                       struct gh_buffer *out, struct gh_error *error)
+{
+    struct gh_device now;
+    struct gh_error cause = {0};
+    struct gh_arena arena;
+    enum gh_error_code code = GH_ERROR_KEYS;
+    gh_arena_init(&arena, ARENA_AGAIN_MAX);
+    gh_sealing_hold(directory->sealing);
+    if (gh_store_device_get(directory->store, device->number, &arena, &now, &cause) != GH_OK)
+        now.credentials_count = 0;
+    for (size_t i = 0; i < now.credentials_count; i++)
+        if (gh_slice_equal(now.credentials[i].id, credential->id) &&
+            !gh_slice_equal(now.credentials[i].pem, credential->pem))
+            code = gh_sealing_unseal(directory->sealing, place, now.credentials[i].pem, out, error);
+    gh_sealing_release(directory->sealing);
+    gh_arena_deinit(&arena);
+    return code;
+}
+
 enum gh_error_code gh_directory_symmetric_key(struct gh_directory *directory,
                                               const struct gh_device *device,
                                               const struct gh_credential *credential,
@@ -202,6 +235,8 @@ enum gh_error_code gh_directory_symmetric_key(struct gh_directory *directory,
         return gh_error_set(error, GH_ERROR_PRECONDITION, "this is no symmetric key");
     enum gh_error_code code =
         gh_sealing_unseal(directory->sealing, &place, credential->pem, &text, error);
+    if (code == GH_ERROR_KEYS)
+        code = unseal_again(directory, &place, device, credential, &text, error);
     if (code == GH_OK && !gh_base64_decode(gh_buffer_slice(&text), GH_BASE64_ANY, out))
         code = gh_error_set(error, GH_ERROR_KEYS, "what was sealed is no key");
     gh_secret_wipe(block, sizeof block);

@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "registry/directory_internal.h"
+#include "registry/sealing.h"
 
 enum { GATEWAY_AUTH_MAX = 3, NUMBER_TRIES_MAX = 3, CREATE_ALL_MAX = 10000 };
 
@@ -85,6 +86,17 @@ static enum gh_error_code create_check_all(struct gh_directory *directory,
     return code;
 }
 
+/* What is to be sealed, or NULL when there is nothing of that kind. */
+static struct gh_sealing *sealing_for(const struct gh_directory *directory,
+                                      const struct gh_device *devices, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < devices[i].credentials_count; j++)
+            if (devices[i].credentials[j].format == GH_CREDENTIAL_SYMMETRIC)
+                return directory->sealing;
+    return NULL;
+}
+
 /* What is sealed is bound to the device's number, so it is sealed anew with each draw. */
 static enum gh_error_code numbers_draw(struct gh_directory *directory, struct gh_device *devices,
                                        size_t count, struct gh_arena *arena, size_t *failed,
@@ -110,12 +122,15 @@ enum gh_error_code gh_directory_device_create_all(struct gh_directory *directory
         return gh_error_set(error, GH_ERROR_RANGE, "more than %d devices at once", CREATE_ALL_MAX);
     enum gh_error_code code = create_check_all(directory, devices, count, arena, &at, error);
     bool valid = code == GH_OK;
+    struct gh_sealing *sealing = valid ? sealing_for(directory, devices, count) : NULL;
+    gh_sealing_hold(sealing);
     for (int tries = 0; valid && number_taken && tries < NUMBER_TRIES_MAX; tries++) {
         code = numbers_draw(directory, devices, count, arena, &at, error);
         if (code != GH_OK)
             break;
         code = gh_store_devices_create(directory->store, devices, count, &at, &number_taken, error);
     }
+    gh_sealing_release(sealing);
     if (failed != NULL)
         *failed = at;
     return code;
@@ -292,12 +307,15 @@ enum gh_error_code gh_directory_device_update(struct gh_directory *directory, ui
         return gh_error_set(error, GH_ERROR_INVALID,
                             "nothing to update, or a field that cannot be");
     enum gh_error_code code = fields_check(change, fields, error);
+    struct gh_sealing *sealing = fields & GH_DEVICE_CREDENTIALS ? directory->sealing : NULL;
+    gh_sealing_hold(sealing); /* what is kept of before is not sealed anew meanwhile */
     if (code == GH_OK && (fields & GH_DEVICE_CREDENTIALS)) {
         code = credentials_prepare(directory, number, change, arena, &checked, error);
         change = &checked;
     }
     if (code == GH_OK)
         code = gh_store_device_update(directory->store, number, fields, change, error);
+    gh_sealing_release(sealing);
     if (code != GH_OK)
         return code;
     tell_update(directory, number, fields, change);

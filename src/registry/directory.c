@@ -67,6 +67,11 @@ void gh_directory_use_sealing(struct gh_directory *directory, struct gh_sealing 
     directory->sealing = sealing;
 }
 
+struct gh_sealing *gh_directory_sealing(const struct gh_directory *directory)
+{
+    return directory->sealing;
+}
+
 struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory)
 {
     return directory->passwords;
@@ -154,9 +159,8 @@ enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory, in
     return GH_OK;
 }
 
-/* A fresh etag in the arena; none for an empty policy. */
-static enum gh_error_code etag_make(struct gh_slice policy, struct gh_arena *arena,
-                                    struct gh_slice *etag, struct gh_error *error)
+enum gh_error_code gh_directory_etag_make(struct gh_slice policy, struct gh_arena *arena,
+                                          struct gh_slice *etag, struct gh_error *error)
 {
     uint64_t random;
     *etag = (struct gh_slice){0};
@@ -179,7 +183,7 @@ enum gh_error_code gh_directory_tenant_policy_set(struct gh_directory *directory
                                                   struct gh_arena *arena, struct gh_slice *etag,
                                                   struct gh_error *error)
 {
-    enum gh_error_code code = etag_make(policy, arena, etag, error);
+    enum gh_error_code code = gh_directory_etag_make(policy, arena, etag, error);
     if (code != GH_OK)
         return code;
     return gh_store_tenant_policy_set(directory->store, number, policy, *etag, etag_before, error);
@@ -314,7 +318,7 @@ enum gh_error_code gh_directory_registry_policy_set(struct gh_directory *directo
                                                     struct gh_arena *arena, struct gh_slice *etag,
                                                     struct gh_error *error)
 {
-    enum gh_error_code code = etag_make(policy, arena, etag, error);
+    enum gh_error_code code = gh_directory_etag_make(policy, arena, etag, error);
     if (code != GH_OK)
         return code;
     return gh_store_registry_policy_set(directory->store, number, policy, *etag, etag_before,

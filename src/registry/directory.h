@@ -66,6 +66,7 @@ void gh_directory_use_passwords(struct gh_directory *directory,
                                 struct gh_device_passwords *passwords);
 /* NULL when there are none. */
 struct gh_device_passwords *gh_directory_passwords(const struct gh_directory *directory);
+struct gh_sealing *gh_directory_sealing(const struct gh_directory *directory); /* or NULL */
 
 /* Symmetric keys from now on; before any other thread calls. Without it (registry/sealing.h) such a
  * credential is refused with PRECONDITION. The value outlives the directory. */
@@ -101,7 +102,8 @@ GH_MUST_USE enum gh_error_code gh_directory_tenant_list(struct gh_directory *dir
  * PRECONDITION while it has registries or topics. */
 GH_MUST_USE enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory,
                                                           int64_t number, struct gh_error *error);
-/* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one.
+/* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one ("-":
+ * unless there is none yet).
  * `*etag` lives in the arena; an empty policy removes it. */
 GH_MUST_USE enum gh_error_code
 gh_directory_tenant_policy_set(struct gh_directory *directory, int64_t number,
@@ -307,6 +309,48 @@ GH_MUST_USE enum gh_error_code gh_directory_group_members(struct gh_directory *d
                                                           struct gh_arena *arena,
                                                           struct gh_device_group_member **out,
                                                           size_t *count, struct gh_error *error);
+
+/* --- roles and bindings: what people and programs may do (policy/permission.h decides; whoever
+ * puts a role or bindings checks them there first)
+ * ------------------------------------------------------------------------------ */
+
+/* Takes tenant (0: the house), name, title and permissions from `role`. `*made` (may be NULL): it
+ * was not there before. `etag_before`: when not empty, CONFLICT unless it is the current one. */
+GH_MUST_USE enum gh_error_code gh_directory_role_put(struct gh_directory *directory,
+                                                     const struct gh_custom_role *role,
+                                                     struct gh_slice etag_before, bool *made,
+                                                     struct gh_error *error);
+/* Those of the tenant, then those of the house (`tenant` 0: these alone), by name. */
+GH_MUST_USE enum gh_error_code gh_directory_role_list(struct gh_directory *directory,
+                                                      int64_t tenant, struct gh_arena *arena,
+                                                      struct gh_custom_role **out, size_t *count,
+                                                      struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_directory_role_get(struct gh_directory *directory, int64_t tenant,
+                                                     struct gh_slice name, struct gh_arena *arena,
+                                                     struct gh_custom_role *out,
+                                                     struct gh_error *error);
+/* PRECONDITION while a binding gives it, or a valid token or an operator has it. */
+GH_MUST_USE enum gh_error_code gh_directory_role_delete(struct gh_directory *directory,
+                                                        int64_t tenant, struct gh_slice name,
+                                                        struct gh_error *error);
+
+/* The bindings of a group or a device, named in `row`; policy and etag are empty without any. */
+GH_MUST_USE enum gh_error_code gh_directory_grant_get(struct gh_directory *directory,
+                                                      struct gh_grant_row *row,
+                                                      struct gh_arena *arena,
+                                                      struct gh_error *error);
+/* Replaces them; as gh_directory_tenant_policy_set. */
+GH_MUST_USE enum gh_error_code gh_directory_grant_set(struct gh_directory *directory,
+                                                      const struct gh_grant_row *row,
+                                                      struct gh_slice etag_before,
+                                                      struct gh_arena *arena, struct gh_slice *etag,
+                                                      struct gh_error *error);
+/* Those of the groups that the device is in, then its own. */
+GH_MUST_USE enum gh_error_code gh_directory_grants_of_device(struct gh_directory *directory,
+                                                             uint64_t device,
+                                                             struct gh_arena *arena,
+                                                             struct gh_grant_row **out,
+                                                             size_t *count, struct gh_error *error);
 
 /* --- documents -----------------------------------------------------------------------------------
  */

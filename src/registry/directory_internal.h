@@ -61,6 +61,12 @@ void gh_directory_tell_registry(struct gh_directory *directory, int64_t registry
 void gh_directory_tell_policies(struct gh_directory *directory, int64_t tenant, int64_t registry,
                                 uint64_t device);
 
+/* A fresh etag in the arena; none for an empty policy. INVALID for what is no policy by its size or
+ * encoding. */
+GH_MUST_USE enum gh_error_code gh_directory_etag_make(struct gh_slice policy,
+                                                      struct gh_arena *arena, struct gh_slice *etag,
+                                                      struct gh_error *error);
+
 /* Checks format, PEM and signature of each credential and fills fingerprint, id and created_at_ms
  * (in the arena); those of `before` (may be NULL) whose PEM stays keep id and creation time. A
  * password's secret becomes the text that is stored. */

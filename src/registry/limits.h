@@ -29,6 +29,8 @@ enum {
                                      * credential */
     GH_GROUPS_MAX = 1000,           /* of devices, of a tenant */
     GH_GROUPS_OF_DEVICE_MAX = 10,   /* that one device is in */
+    GH_ROLES_MAX = 100,             /* custom ones, of a tenant or of the house */
+    GH_ROLE_TITLE_BYTES_MAX = 256,
     GH_POLICY_NAME_BYTES_MAX = 128,
     GH_DEVICE_POLICY_BYTES_MAX = 20 * 1024,
 };
@@ -39,7 +41,8 @@ bool gh_id_valid(struct gh_slice id);
 bool gh_tenant_name_valid(struct gh_slice name);
 /* A tenant's name in a dialect: 1 to 255 of [a-zA-Z0-9][-a-zA-Z0-9._:]*. */
 bool gh_dialect_name_valid(struct gh_slice name);
-/* Names of device policies and groups: 1 to 128 of [a-zA-Z0-9_+=,.@-], as AWS has them. */
+/* Names of device policies, groups and custom roles: 1 to 128 of [a-zA-Z0-9_+=,.@-], as AWS has
+ * them. */
 bool gh_policy_name_valid(struct gh_slice name);
 /* Placement labels: empty, or 1 to 64 of [a-zA-Z0-9][-a-zA-Z0-9]*. */
 bool gh_location_valid(struct gh_slice location);

@@ -1,6 +1,7 @@
 /* The directory's device policies: names, sizes, etags, and who is told. */
 #include "base/secret.h"
 #include "base/time.h"
+#include "registry/anchors.h"
 #include "registry/directory_internal.h"
 #include "wire/utf8.h"
 #include <stdio.h>
@@ -91,8 +92,11 @@ enum gh_error_code gh_directory_policy_attach(struct gh_directory *directory, st
                                               const struct gh_policy_target *target,
                                               struct gh_error *error)
 {
+    struct gh_policy_target checked = *target;
+    struct gh_slice serial;
+    checked.credential_of_ca = gh_anchor_credential_read(target->credential, 0, &serial);
     enum gh_error_code code =
-        gh_store_policy_attach(directory->store, name, target, GH_POLICIES_OF_TARGET_MAX, error);
+        gh_store_policy_attach(directory->store, name, &checked, GH_POLICIES_OF_TARGET_MAX, error);
     if (code == GH_OK)
         tell_target(directory, target);
     return code;

@@ -274,7 +274,7 @@ static void follows_devices(void)
 
 static struct gh_device_group group_make(const char *name)
 {
-    struct gh_device_group group;
+    struct gh_device_group group = {0};
     REQUIRE(name,
             gh_directory_group_create(directory, tenant, gh_slice_text(name), &error) == GH_OK &&
                 gh_directory_group_find(directory, tenant, gh_slice_text(name), &arena, &group,
@@ -393,6 +393,24 @@ static void knows_credentials(void)
     CHECK("the device itself has none", detach("keyed", plain) == GH_ERROR_NOT_FOUND);
     CHECK("taken off",
           detach("keyed", by_key) == GH_OK && strstr(effective(by_key), "keyed") == NULL);
+    CHECK("again", attach("keyed", by_key) == GH_OK);
+    struct gh_device bare = {.credentials_count = 0};
+    REQUIRE("the key is taken away",
+            gh_directory_device_update(directory, row.number, GH_DEVICE_CREDENTIALS, &bare, &arena,
+                                       NULL, &error) == GH_OK);
+    CHECK("attached no more", attach("keyed", by_key) == GH_ERROR_NOT_FOUND);
+    CHECK("but taken off when it is gone",
+          detach("keyed", by_key) == GH_OK && detach("keyed", by_key) == GH_ERROR_NOT_FOUND &&
+              gh_directory_policy_delete(directory, tenant, GH_SLICE("keyed"), &error) == GH_OK);
+    struct gh_policy_target by_ca = by_key, foreign = by_key;
+    by_ca.credential = foreign.credential = GH_SLICE("ca-7-4d2");
+    foreign.tenant = other_tenant;
+    REQUIRE("a policy", put("signed") == GH_OK);
+    CHECK("to a certificate under a CA", attach("signed", by_ca) == GH_OK &&
+                                             strstr(effective(by_ca), "signed") != NULL &&
+                                             strstr(effective(plain), "signed") == NULL);
+    CHECK("not of another tenant's device", attach("signed", foreign) == GH_ERROR_NOT_FOUND);
+    CHECK("and off", detach("signed", by_ca) == GH_OK);
 }
 
 int main(void)

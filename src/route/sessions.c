@@ -114,6 +114,13 @@ static void count_epoch(struct gh_sessions *sessions, enum gh_order_kind kind)
 }
 
 /* Takes an entry out of the list; NULL when it is not there. */
+static bool has_client(const struct entry *list, uint64_t client_key)
+{
+    while (list != NULL && list->presence.client_key != client_key)
+        list = list->next;
+    return list != NULL;
+}
+
 static struct entry *unlink_client(struct entry **list, uint64_t client_key)
 {
     for (struct entry **at = list; *at != NULL; at = &(*at)->next)
@@ -147,8 +154,11 @@ bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
     presence->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
     pthread_mutex_lock(&shard->lock);
     struct entry *list = gh_map_get(&shard->by_device, key);
+    bool taken = presence->assigned && has_client(list, presence->client_key);
+    if (taken)
+        presence->serial = 0;
     *entry = (struct entry){list, port, *presence};
-    if (!gh_map_put(&shard->by_device, key, entry, NULL)) {
+    if (taken || !gh_map_put(&shard->by_device, key, entry, NULL)) {
         pthread_mutex_unlock(&shard->lock);
         free(entry);
         return false;

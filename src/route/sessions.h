@@ -61,9 +61,11 @@ struct gh_presence {
     int64_t registry, tenant;
     int64_t since_ms, expires_at_ms;
     const char *dialect;   /* static */
-    const char *transport; /* "tls", "plain", or "gateway": one speaks for it; static */
+    const char *transport; /* "tls", "plain", "websocket", "websocket-plain", or "gateway": one
+                            * speaks for it; static */
     uint64_t client_key;   /* of the client id; 0 where a device has one session only */
     char client[GH_PRESENCE_CLIENT_MAX]; /* the client id, or the gateway's id, cut */
+    bool assigned;                       /* the client id is the server's choice */
     int version;                         /* of MQTT: 4 or 5 */
     char peer[GH_PRESENCE_PEER_MAX], credential[GH_PRESENCE_CREDENTIAL_MAX];
 };
@@ -81,7 +83,8 @@ void gh_sessions_close(struct gh_sessions *sessions);
 uint64_t gh_sessions_epoch(struct gh_sessions *sessions);
 
 /* Enters a session and orders the one with the same device and client key to close. Fills
- * `presence->serial`, which is unique in the life of the process. False when there is no memory. */
+ * `presence->serial`, which is unique in the life of the process. False when there is no memory;
+ * or, with the serial 0, when an assigned client id is in use: it takes nobody's place. */
 GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
                                    struct gh_presence *presence);
 /* Takes the session out; nothing happens when another one has taken its place. */

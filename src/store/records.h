@@ -149,10 +149,12 @@ struct gh_data_key_row {
     int64_t created_at_ms;
 };
 
-/* A secret that is kept sealed, as it stands in its row: a symmetric key of a device. */
+/* A secret that is kept sealed, as it stands in its row: a symmetric key of a device, or the key of
+ * a tenant's issuing CA. */
 struct gh_sealed_row {
-    uint64_t device;
-    struct gh_slice credential; /* its id */
+    uint64_t device;            /* 0: of a CA */
+    int64_t anchor;             /* 0: of a device */
+    struct gh_slice credential; /* its id; the fingerprint of the CA */
     struct gh_slice text;
 };
 
@@ -175,8 +177,30 @@ struct gh_policy_target {
     uint64_t device;                          /* 0: the registry as a whole */
     struct gh_slice registry_name, device_id; /* read only */
     struct gh_slice credential; /* beside a device: only what this one of its credentials proved */
+    bool credential_of_ca;      /* the directory says: it is that of a certificate under a CA */
     int64_t group;              /* of devices */
     struct gh_slice group_name; /* read only */
+};
+
+/* A role made of permissions, of a tenant or for the whole house. */
+struct gh_custom_role {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant; /* 0: the house's */
+    struct gh_slice name, title;
+    struct gh_slice
+        permissions;      /* "devices.get devices.list": spellings of policy/permission.def */
+    struct gh_slice etag; /* changes with each replacement; made by the directory */
+    int64_t created_at_ms, updated_at_ms;
+};
+
+/* The bindings of a group of devices or of one device (those of tenants and registries stand in
+ * their own records). */
+struct gh_grant_row {
+    int64_t tenant;
+    int64_t group;              /* 0: of `device` */
+    uint64_t device;            /* 0: of `group` */
+    struct gh_slice group_name; /* read only */
+    struct gh_slice policy, etag;
 };
 
 /* Devices of a tenant that policies are attached to together. */

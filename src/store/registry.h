@@ -28,7 +28,7 @@ GH_MUST_USE enum gh_error_code gh_store_tenant_list(struct gh_store *store, stru
  * operators go with it. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_delete(struct gh_store *store, int64_t number,
                                                       struct gh_error *error);
-/* CONFLICT when `etag_before` is not empty and not the current one. */
+/* CONFLICT when `etag_before` is not empty and not the current one; "-": when there is one. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_policy_set(struct gh_store *store, int64_t number,
                                                           struct gh_slice policy,
                                                           struct gh_slice etag,
@@ -84,7 +84,7 @@ GH_MUST_USE enum gh_error_code gh_store_data_key_list(struct gh_store *store,
 GH_MUST_USE enum gh_error_code gh_store_data_keys_update(struct gh_store *store,
                                                          const struct gh_data_key_row *rows,
                                                          size_t count, struct gh_error *error);
-/* What is sealed of a tenant, by device. */
+/* What is sealed of a tenant, by device, then its CAs. */
 GH_MUST_USE enum gh_error_code gh_store_sealed_list(struct gh_store *store, int64_t tenant,
                                                     struct gh_arena *arena,
                                                     struct gh_sealed_row **out, size_t *count,
@@ -212,6 +212,36 @@ GH_MUST_USE enum gh_error_code gh_store_group_members(struct gh_store *store, in
                                                       struct gh_arena *arena,
                                                       struct gh_device_group_member **out,
                                                       size_t *count, struct gh_error *error);
+
+/* --- custom roles, and bindings of groups and devices --- */
+/* Creates or replaces `row` by its tenant and name. CONFLICT when `etag_before` is not empty and
+ * not the current one, LIMIT for one more than `roles_max`, NOT_FOUND without the tenant. */
+GH_MUST_USE enum gh_error_code gh_store_role_put(struct gh_store *store,
+                                                 const struct gh_custom_role *row,
+                                                 struct gh_slice etag_before, size_t roles_max,
+                                                 bool *made, struct gh_error *error);
+/* Those of the tenant, then those of the house (`tenant` 0: these alone), by name. */
+GH_MUST_USE enum gh_error_code gh_store_role_list(struct gh_store *store, int64_t tenant,
+                                                  struct gh_arena *arena,
+                                                  struct gh_custom_role **out, size_t *count,
+                                                  struct gh_error *error);
+/* PRECONDITION while a binding gives it, or a token (that is still valid) or an operator has it. */
+GH_MUST_USE enum gh_error_code gh_store_role_delete(struct gh_store *store, int64_t tenant,
+                                                    struct gh_slice name, int64_t now_ms,
+                                                    struct gh_error *error);
+/* An empty policy removes it. CONFLICT as for a tenant's. */
+GH_MUST_USE enum gh_error_code gh_store_grant_set(struct gh_store *store,
+                                                  const struct gh_grant_row *row,
+                                                  struct gh_slice etag_before,
+                                                  struct gh_error *error);
+/* Of the group or device in `row`; policy and etag are empty without one. */
+GH_MUST_USE enum gh_error_code gh_store_grant_get(struct gh_store *store, struct gh_grant_row *row,
+                                                  struct gh_arena *arena, struct gh_error *error);
+/* Those of the groups that it is in, then its own. */
+GH_MUST_USE enum gh_error_code gh_store_grants_of_device(struct gh_store *store, uint64_t device,
+                                                         struct gh_arena *arena,
+                                                         struct gh_grant_row **out, size_t *count,
+                                                         struct gh_error *error);
 
 /* --- documents of devices --- */
 GH_MUST_USE enum gh_error_code gh_store_config_set(struct gh_store *store, uint64_t device,

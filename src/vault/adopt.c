@@ -12,7 +12,9 @@
 enum { PASSWORD_KEY_BYTES = 32 };
 
 /* A secret's name in the keyring is the name of its file before. */
-static const char *const names[] = {GH_KEYRING_CA, GH_KEYRING_PASSWORDS};
+static const char *const names[] = {GH_KEYRING_CA, GH_KEYRING_PASSWORDS, GH_KEYRING_TOKENS};
+/* What a crash may have left of a file that was being replaced: keys that were never used. */
+static const char *const drafts[] = {"token.keys.new"};
 
 static void path_of(const char *folder, const char *name, char out[PATH_MAX])
 {
@@ -108,12 +110,18 @@ struct gh_keyring *gh_keyring_take_over(const char *data_folder, struct gh_error
         code = complete(keyring, &changed, error);
     if (code == GH_OK && changed)
         code = gh_keyring_save(keyring, error);
-    for (size_t i = 0; code == GH_OK && i < GH_COUNT(names); i++) {
-        path_of(data_folder, names[i], path);
+    for (size_t i = 0; code == GH_OK && i < GH_COUNT(names) + GH_COUNT(drafts); i++) {
+        path_of(data_folder, i < GH_COUNT(names) ? names[i] : drafts[i - GH_COUNT(names)], path);
         code = erase(path, error);
     }
     if (code == GH_OK)
         return keyring;
+    if (keyring != NULL && !gh_keyring_exists(data_folder)) {
+        /* The next try makes another one: the new KEK is not left lying about. */
+        struct gh_kek_record made = gh_keyring_kek(keyring, 0);
+        struct gh_error ignored = {0}; /* the first cause is the one to tell */
+        (void)!gh_kek_destroy(data_folder, &made, &ignored);
+    }
     gh_keyring_close(keyring);
     return NULL;
 }

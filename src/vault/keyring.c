@@ -428,6 +428,21 @@ enum gh_error_code gh_keyring_rotate(struct gh_keyring *keyring, struct gh_slice
     return code;
 }
 
+enum gh_error_code gh_keyring_renew(struct gh_keyring *keyring, struct gh_error *error)
+{
+    char text[GH_KEK_TEXT_MAX + 1];
+    struct gh_slice place = keyring->keks[0].record.text;
+    if (keyring->keks_count > 1)
+        return GH_OK;
+    if (gh_slice_starts(place, GH_SLICE("file:")))
+        return gh_error_set(error, GH_ERROR_PRECONDITION,
+                            "%.*s holds the key in use; put the new one elsewhere with "
+                            "`gatehouse keys migrate --to file:PATH`",
+                            GH_PRINT(place));
+    snprintf(text, sizeof text, "%.*s", GH_PRINT(place)); /* the record moves */
+    return gh_keyring_rotate(keyring, gh_slice_text(text), error);
+}
+
 enum gh_error_code gh_keyring_settle(struct gh_keyring *keyring, struct gh_error *error)
 {
     if (keyring->keks_count < 2)

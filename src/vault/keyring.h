@@ -50,6 +50,7 @@ struct gh_keyring;
 /* Its secrets. */
 #define GH_KEYRING_CA "ca.key"              /* PKCS#8 PEM of the built-in authority */
 #define GH_KEYRING_PASSWORDS "password.key" /* 32 bytes, of registry/password.h */
+#define GH_KEYRING_TOKENS "token.keys"      /* those that sign access tokens */
 
 bool gh_keyring_exists(const char *data_folder);
 /* A new one with a new KEK at the place `text`; the file is there after gh_keyring_save. The folder
@@ -64,8 +65,8 @@ void gh_keyring_close(struct gh_keyring *keyring); /* NULL is fine */
 GH_MUST_USE enum gh_error_code gh_keyring_save(struct gh_keyring *keyring, struct gh_error *error);
 
 /* The keyring of a data folder for whoever serves it: opens it, and makes it, with a KEK in a file,
- * out of the keys in files that versions before it kept (DIR/keys/ca.key, DIR/keys/password.key);
- * those files are overwritten and removed once the keyring is durable. */
+ * out of the keys in files that versions before it kept (DIR/keys/ca.key, password.key,
+ * token.keys); those files are overwritten and removed once the keyring is durable. */
 GH_MUST_USE struct gh_keyring *gh_keyring_take_over(const char *data_folder,
                                                     struct gh_error *error);
 
@@ -95,6 +96,9 @@ struct gh_kek_record gh_keyring_kek(const struct gh_keyring *keyring, size_t ind
  * old one stays, for what was sealed outside of this file. PRECONDITION while one is under way. */
 GH_MUST_USE enum gh_error_code gh_keyring_rotate(struct gh_keyring *keyring, struct gh_slice text,
                                                  struct gh_error *error);
+/* The same at the place where the current one is; when a rotation is under way, that one is what is
+ * asked for. PRECONDITION where the place is one file (file:PATH), which the key in use fills. */
+GH_MUST_USE enum gh_error_code gh_keyring_renew(struct gh_keyring *keyring, struct gh_error *error);
 /* Ends it, once nothing is sealed under the old KEK any more: that one is destroyed. Nothing to do
  * without a rotation. */
 GH_MUST_USE enum gh_error_code gh_keyring_settle(struct gh_keyring *keyring,

@@ -228,3 +228,54 @@ test('a connection is never resumed: each proves itself anew', async () => {
   await new Promise((done) => { socket.once('close', done); });
   assert.equal(sessions, 0);
 });
+
+test('what the certificate says stands in policies, also on a live session', async () => {
+  const vars = (topic) => pki.file('vars.json', JSON.stringify({ Version: '2012-10-17', Statement: [
+    { Effect: 'Allow', Action: ['publish', 'receive'], Resource: `topic/${topic}` },
+    { Effect: 'Allow', Action: 'connect', Resource: 'client/${iot:Certificate.Subject.CommonName}' }] }));
+  await server.cli('tenant', 'create', 'vars');
+  await server.cli('registry', 'create', 'vars/plant');
+  const at = '/api/v1/tenants/vars/registries/plant';
+  const own = pki.leaf('vary-1', undefined, { subject: '/O=Example/OU=north/OU=Night * Day/CN=vary-1', extensions: 'subjectAltName=DNS:vary-1.example.org\n' });
+  await server.cli('device', 'create', 'vars/plant/vary-1', '--certificate', own.certFile, '--password-file', pki.file('secret', 'Zq3vYb8mKx1tRw6nLd9s\n'));
+  await server.cli('policy', 'put', 'vars/own', vars('${certificate.Subject.OrganizationalUnit}/${iot:Certificate.Subject.AlternativeName.DNSName}'));
+  await server.cli('policy', 'attach', 'vars/own', 'vars/plant');
+  const client = await connect('vary-1', own, { username: 'vars/plant/vary-1', protocolVersion: 5, servername: 'gatehouse.test', checkServerIdentity: () => undefined });
+  const may = async (topic) => client.publishAsync(topic, 'x', { qos: 1 }).then(() => true, () => false);
+  assert.equal(await may('north/vary-1.example.org'), true);
+  assert.equal(await may('south/vary-1.example.org'), false);
+  // A value with a letter that could be a wildcard has no value.
+  await server.cli('policy', 'put', 'vars/own', vars('${certificate.Subject.OrganizationalUnit.1}/*'));
+  await eventually(async () => !(await may('north/vary-1.example.org')), 5000, 'the new policy holds');
+  assert.equal(await may('Night * Day/x'), false);
+  await server.cli('policy', 'put', 'vars/own', vars('${certificate.SerialNumber}/${certificate.Issuer.Organization}'));
+  await eventually(async () => may(`${own.serial}/Example`), 5000, 'the serial number');
+  await server.cli('policy', 'put', 'vars/own', vars('${source}/${aws:SourceIp}/${server}'));
+  await eventually(async () => may('127.0.0.1/127.0.0.1/gatehouse.test'), 5000, 'from where, and to which name');
+  await server.cli('policy', 'put', 'vars/own', vars('${certificate.SerialNumber}/${certificate.Issuer.Organization}'));
+  await client.endAsync();
+  const { credentials } = (await server.call('GET', `${at}/devices/vary-1`, { token })).body;
+  const explain = (...more) => server.cli('policy', 'explain', 'vars/plant/vary-1', 'publish', `${own.serial}/Example`, ...more);
+  assert.match(await explain('--credential', credentials.find(({ kind }) => kind !== 'password').id), /^allow: policy own/);
+  assert.match(await explain(), /^no match.*\n(.*\n)*note: policy own, statement 1: \$\{certificate\.SerialNumber\} has no value/);
+  // By another credential the same device has no such values.
+  await assert.rejects(connect('vary-1', {}, { username: 'vars/plant/vary-1', password: 'Zq3vYb8mKx1tRw6nLd9s' }), /Not authorized/i);
+});
+
+test('a policy is attached to a certificate under a CA', async () => {
+  const leaf = pki.leaf('signed-1', root);
+  const list = (await api('GET', '/cas')).body.cas;
+  if (!list.some(({ state }) => state === 'active')) await addCa(root);
+  await server.cli('device', 'create', 'acme/plant/signed-1');
+  const client = await connect('signed-1', leaf, { protocolVersion: 5 });
+  const { credential } = (await api('GET', '/devices/signed-1')).body.connection;
+  assert.match(credential, /^ca-\d+-/);
+  const may = async (topic) => client.publishAsync(topic, 'x', { qos: 1 }).then(() => true, () => false);
+  assert.equal(await may('a/b'), true);
+  await server.cli('policy', 'put', 'acme/mute', pki.file('mute.json', JSON.stringify({ Statement: { Effect: 'Deny', Action: 'publish', Resource: '*' } })));
+  await server.cli('policy', 'attach', 'acme/mute', 'acme/plant/signed-1', '--credential', credential);
+  await eventually(async () => !(await may('a/b')), 5000, 'it holds');
+  await server.cli('policy', 'detach', 'acme/mute', 'acme/plant/signed-1', '--credential', credential);
+  await eventually(async () => may('a/b'), 5000, 'it holds no longer');
+  await client.endAsync();
+});

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { Server } from '../lib/server.mjs';
+import { after, afterEach, before, test } from 'node:test';
+import mqtt from 'mqtt';
+import { deviceKey, Server } from '../lib/server.mjs';
 
 const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
 const PLANTED = 'cGxhbnRlZCBzZWNyZXQsIG5vd2hlcmUgaW4gY2xlYXI=';
@@ -15,7 +16,8 @@ let server;
 let keysOf;
 
 before(async () => { server = await Server.create(); keysOf = join(server.data, 'keys'); });
-after(() => server.close());
+afterEach(() => server?.process && server.stop()); // also of a test that failed half-way
+after(() => server?.close());
 
 const files = (folder) => readdirSync(folder, { withFileTypes: true, recursive: false }).flatMap((entry) => {
   const path = join(folder, entry.name);
@@ -32,8 +34,8 @@ function scan(folder, texts) {
         assert.ok(!bytes.includes(form), `${path} holds a planted secret`);
   }
 }
-// The keys of access tokens are a file of their own, which the keyring does not hold yet.
-const keyFiles = (folder) => readdirSync(folder).filter((name) => name !== 'token.keys');
+const keyFiles = (folder) => readdirSync(folder);
+const kids = async (from) => (await from.call('GET', '/oauth2/jwks')).body.keys.map(({ kid }) => kid);
 const kek = () => join(keysOf, readdirSync(keysOf).find((name) => name.startsWith('kek-')));
 async function refusesToStart(words) {
   await assert.rejects(server.start(), (error) => {
@@ -82,8 +84,8 @@ test('symmetric keys are made, shown once and never again', async () => {
   scan(server.data, planted); // write-ahead log and all
   const backup = join(server.folder, 'backup');
   execFileSync('cp', ['-a', server.data, backup]);
-  assert.equal((await server.tryCli(['keys', 'rotate'])).code, 1, 'not while the server runs');
-  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key$/);
+  assert.equal((await server.tryCli(['keys', 'migrate', '--to', 'file'])).code, 1, 'not while the server runs');
+  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key token\.keys$/);
   await server.stop();
   scan(server.data, planted);
   scan(backup, planted);
@@ -104,7 +106,7 @@ test('the server refuses to start with the exact reason', async () => {
   const changed = Buffer.from(sealed);
   changed[changed.length - 1] ^= 1;
   writeFileSync(ring, changed);
-  await refusesToStart(/GH5005 keyring secret password\.key cannot be opened: it was changed/);
+  await refusesToStart(/GH5005 keyring secret token\.keys cannot be opened: it was changed/);
   writeFileSync(ring, sealed);
   await serves();
   await server.stop();
@@ -112,7 +114,7 @@ test('the server refuses to start with the exact reason', async () => {
 
 test('keys are rotated, of the server and of a tenant', async () => {
   const before_ = kek();
-  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +2 of the keyring, 1 data keys of tenants/);
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +3 of the keyring, 1 data keys of tenants/);
   assert.ok(!existsSync(before_));
   assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +4 secrets of tenant acme/);
   const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'nobody']);
@@ -120,6 +122,90 @@ test('keys are rotated, of the server and of a tenant', async () => {
   assert.match(stderr, /GH2002/);
   scan(server.data, [PLANTED, SECRET]);
   await serves();
+  await server.stop();
+});
+
+// A certificate of the tenant's own CA, whose key is sealed under the tenant's data key: it opens, or why it does not.
+const issue = (name, token) => server.call('POST', `/api/v1/tenants/${name.split('/')[0]}/registries/${name.split('/')[1]}/devices/${name.split('/')[2]}/certificates`,
+  { token, body: { pem: deviceKey('ES256').pem } });
+
+test('and while the server serves: nobody notices, and the old keys are gone', async () => {
+  await server.start();
+  const token = await server.token();
+  const signIn = () => new Promise((done, fail) => {
+    const session = mqtt.connect(`mqtts://127.0.0.1:${server.port}`, { ca: server.ca, username: 'acme/hall/given', password: SECRET,
+      clientId: 'given', reconnectPeriod: 0 });
+    session.once('connect', () => done(session));
+    session.once('error', (error) => { session.end(true); fail(error); });
+  });
+  const policy = join(server.folder, 'policy.json');
+  writeFileSync(policy, JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['connect'], Resource: ['*'] }] }));
+  await server.cli('policy', 'put', 'acme/all', policy);
+  await server.cli('policy', 'attach', 'acme/all', 'acme');
+  const session = await signIn();
+  assert.equal((await issue('acme/hall/made', token)).status, 201);
+  const [first, before_] = [kek(), await kids(server)];
+  assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +5 secrets of tenant acme/, 'four keys and a CA');
+  assert.equal((await issue('acme/hall/made', token)).status, 201, 'the CA opens under the new key');
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +1 data keys of tenants/);
+  assert.ok(!existsSync(first) && kek() !== first);
+  assert.equal(keyFiles(keysOf).length, 2);
+  assert.equal((await issue('acme/hall/made', token)).status, 201, 'and under the new key-encryption key');
+  // Many at once, with devices made meanwhile: each key that was shown opens afterwards.
+  const makes = Array.from({ length: 20 }, (_, i) => server.call('POST', '/api/v1/tenants/acme/registries/hall/devices',
+    { token, body: { id: `meanwhile-${i}`, credentials: [{ symmetric_key: true }] } }));
+  for (let i = 0; i < 5; i++) {
+    await server.cli('keys', 'rotate', '--tenant', 'acme');
+    await server.cli('keys', 'rotate');
+  }
+  for (const { status, text } of await Promise.all(makes)) assert.equal(status, 201, text);
+  assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +25 secrets/);
+  assert.deepEqual(await kids(server), before_, 'the keys of access tokens are the same');
+  assert.equal(session.connected, true);
+  await session.endAsync();
+  await (await signIn()).endAsync();
+  assert.equal((await server.call('POST', '/api/v1/keys/rotate', { token: await server.token('operator') })).status, 403);
+  assert.equal((await server.call('POST', '/api/v1/tenants/acme/keys/rotate', { token: await server.token('operator') })).status, 403);
+  assert.equal((await server.call('POST', '/api/v1/tenants/nobody/keys/rotate', { token })).status, 404);
+  scan(server.data, [PLANTED, SECRET]);
+  await server.stop('SIGKILL'); // all of it was durable
+  await serves();
+  await server.stop();
+});
+
+test('a tenant that is deleted is shredded: nothing of it opens, not even out of a copy', async () => {
+  await server.start();
+  const token = await server.token();
+  await server.cli('tenant', 'create', 'gone');
+  await server.cli('registry', 'create', 'gone/hall');
+  await server.cli('device', 'create', 'gone/hall/dev-1', '--symmetric-key');
+  assert.equal((await issue('gone/hall/dev-1', token)).status, 201);
+  await server.stop();
+  const copy = join(server.folder, 'copy'), keptKek = readFileSync(kek());
+  execFileSync('cp', ['-a', server.data, copy]);
+  await server.start();
+  for (const [noun, name] of [['device', 'gone/hall/dev-1'], ['registry', 'gone/hall'], ['tenant', 'gone']]) await server.cli(noun, 'delete', name);
+  await server.cli('keys', 'rotate');
+  await server.stop();
+  scan(server.data, [keptKek.toString('base64')]);
+  // Somebody has kept the database, and brings it to the server of today.
+  const today = join(server.folder, 'today');
+  renameSync(server.data, today);
+  execFileSync('cp', ['-a', copy, server.data]);
+  rmSync(keysOf, { recursive: true });
+  execFileSync('cp', ['-a', join(today, 'keys'), keysOf]);
+  await server.start();
+  const again = await server.token();
+  const answer = await issue('gone/hall/dev-1', again);
+  assert.equal(answer.status, 500);
+  assert.match(answer.text, /GH5005/);
+  const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'gone']);
+  assert.equal(code, 1);
+  assert.match(stderr, /GH5005.*sealed under key-encryption key [0-9a-f]{8}, which is not here/);
+  await server.stop();
+  rmSync(server.data, { recursive: true });
+  renameSync(today, server.data);
+  await serves(); // whoever was not deleted goes on
   await server.stop();
 });
 
@@ -145,6 +231,9 @@ test('the key-encryption key moves into a PKCS#11 token', { skip: !existsSync(SO
   renameSync(`${tokens}-away`, tokens);
   await server.cli('keys', 'rotate');
   await serves();
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +1 data keys/, 'and while it serves');
+  await server.stop('SIGKILL');
+  await serves();
   await server.stop();
 });
 
@@ -157,6 +246,9 @@ test('and into a TPM', { skip: !has('swtpm') }, async () => {
     await server.cli('keys', 'migrate', '--to', `tpm:pcrs=7;tcti=swtpm:path=${socket}`);
     assert.deepEqual(keyFiles(keysOf), ['keyring']);
     await serves();
+    assert.match(await server.cli('keys', 'rotate'), /Sealed anew +1 data keys/);
+    await server.stop();
+    await serves();
     await server.stop();
   } finally {
     process.kill(Number(readFileSync(pid, 'utf8')));
@@ -168,14 +260,21 @@ test('a folder of an older version is taken over', async () => {
   const old = await Server.create();
   try {
     const folder = join(old.data, 'keys');
-    const ca = await old.cli('keys', 'export', 'ca.key');
+    await old.start();
+    const before_ = await kids(old);
+    await old.stop();
+    const [ca, tokens] = [await old.cli('keys', 'export', 'ca.key'), await old.cli('keys', 'export', 'token.keys')];
     for (const name of readdirSync(folder)) rmSync(join(folder, name));
     writeFileSync(join(folder, 'ca.key'), `${ca}\n`, { mode: 0o600 });
     writeFileSync(join(folder, 'password.key'), Buffer.alloc(32, 9), { mode: 0o400 });
+    writeFileSync(join(folder, 'token.keys'), `${tokens}\n`, { mode: 0o640 });
+    await assert.rejects(old.start(), /GH5005 .*token\.keys: others can read it \(mode 0640\)/);
+    chmodSync(join(folder, 'token.keys'), 0o600);
     await old.start();
+    assert.deepEqual(await kids(old), before_, 'the same keys sign');
     assert.equal((await old.call('GET', '/healthz')).status, 200);
     assert.deepEqual(keyFiles(folder).map((name) => name.replace(/-[0-9a-f]{8}/, '-ID')).sort(), ['kek-ID.key', 'keyring']);
-    for (const path of files(old.data).filter((name) => !name.endsWith('token.keys')))
+    for (const path of files(old.data))
       assert.ok(!readFileSync(path).includes(Buffer.alloc(32, 9)) && !readFileSync(path).includes('PRIVATE KEY'), path);
   } finally {
     await old.close();

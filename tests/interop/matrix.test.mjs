@@ -1,6 +1,7 @@
-// Role x route x tenant: every route of the native API and of Google's, called with a token of every role for its own tenant, for a
-// foreign one and for the server, against the table of permissions. The routes, roles and permissions are read from the sources,
-// so that a new row is tested the day it is written.
+// Role x route x tenant x scope: every route of the native API and of Google's, called with a token of every role for its own tenant,
+// for a foreign one and for the server, against the table of permissions; and by members to whom roles, custom ones among them, are
+// bound on a tenant, a registry, a group or a device, on conditions or without. The routes, roles and permissions are read from the
+// sources, so that a new row is tested the day it is written.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import https from 'node:https';
@@ -12,7 +13,12 @@ const roles = [...source('policy/role.def').matchAll(/^GH_ROLE\(\w+,\s*"([^"]+)"
 const own = roles.filter((name) => !name.startsWith('roles/'));
 const permissions = Object.fromEntries([...source('policy/permission.def').matchAll(/^GH_PERMISSION\((\w+),\s*"[^"]+",((?:\s*"[x-]+")+)\)/gm)]
   .map(([, name, columns]) => [name, columns.replace(/[^x-]/g, '')]));
-const grants = (role, permission) => permissions[permission][roles.indexOf(role)] === 'x';
+const spelled = Object.fromEntries([...source('policy/permission.def').matchAll(/^GH_PERMISSION\((\w+),\s*"([^"]+)"/gm)].map(([, name, spelling]) => [name, spelling]));
+// Custom roles of permissions drawn by a rule, so that each has its own mix and each permission is in some and not in others.
+const mixed = ['custom/odd', 'custom/thirds', 'house/fives', 'house/none'];
+const customs = Object.fromEntries(mixed.map((role, i) => [role, Object.keys(permissions)
+  .filter((name, at) => name !== 'REGISTRIES_SET_IAM_POLICY' && i < 3 && at % [2, 3, 5][i] === 1)]));
+const grants = (role, permission) => customs[role] !== undefined ? customs[role].includes(permission) : permissions[permission][roles.indexOf(role)] === 'x';
 
 // The text of a path made of macros and strings.
 const strings = (text, macros) => [...text.matchAll(/"([^"]*)"|(\w+)/g)].map(([, string, name]) => string ?? macros[name]).join('');
@@ -57,7 +63,7 @@ before(async () => {
 after(() => { agent?.destroy(); return server?.close(); });
 
 // To a device; to a registry or a tenant it takes the right to write policies besides (tests/interop/policies.test.mjs).
-const bodies = { attach: '{"registry":"absent","device":"absent"}', detach: '{"registry":"absent","device":"absent"}' };
+const bodies = { bindings: '{"nothing":1}', attach: '{"registry":"absent","device":"absent"}', detach: '{"registry":"absent","device":"absent"}' };
 
 // One call: the status and the first piece of the body; an endless answer is left.
 const call = (method, path, token) => new Promise((done, fail) => {
@@ -191,4 +197,80 @@ test('Google\'s API: roles by binding, on one registry', async () => {
       add('other', 'hidden-plant', false);
     }
   await matrix(cases, 'google, bindings');
+});
+
+// --- bindings on every scope
+
+const levels = ['tenant', 'registry', 'group', 'device'];
+const levelOf = ({ path }) => /\/devices\/\{d\}(\/|$)/.test(path) ? 'device' : /\/registries\/\{r\}(\/|$)/.test(path) ? 'registry' : /\/groups\/\{g\}(\/|$)/.test(path) ? 'group' : 'tenant';
+const bindingPaths = {
+  tenant: '/api/v1/tenants/acme/bindings', registry: '/api/v1/tenants/acme/registries/acme-plant/bindings',
+  group: '/api/v1/tenants/acme/groups/north/bindings', device: '/api/v1/tenants/acme/registries/acme-plant/devices/acme-pump/bindings' };
+// Whether what is bound on `level` says something about a route of level `at`: the pump is in the group.
+const reaches = (level, at) => level === 'tenant' || level === at || at === 'device';
+const fillAt = (path, tenant, registry, device, group) => path.replace('{t}', tenant).replace('{r}', registry).replace('{d}', device).replace('{g}', group).replace(/\{\w+\}/g, 'absent');
+const conditions = {
+  always: undefined, here: { sources: ['127.0.0.0/8', '::1'], from: '2020-01-01T00:00:00Z' },
+  elsewhere: { sources: ['192.0.2.0/24'] }, past: { until: '2020-01-01T00:00:00Z' }, future: { from: '9000-01-01T00:00:00Z' } };
+const memberOf = (role, level, condition) => `user:${role.replaceAll(/[/.]/g, '-')}-${level}-${condition}`;
+const bound = [];
+
+async function bindAll() {
+  const admin = tokens.get('admin');
+  const must = async (method, path, body) => {
+    const answer = await server.call(method, path, { token: admin, body });
+    assert.ok(answer.status < 300, `${method} ${path}: ${answer.text}`);
+    return answer.body;
+  };
+  for (const role of mixed)
+    await must('PUT', role.startsWith('house/') ? `/api/v1/roles/${role.slice(6)}` : `/api/v1/tenants/acme/roles/${role.slice(7)}`, { permissions: customs[role].map((name) => spelled[name]) });
+  await must('POST', '/api/v1/tenants/acme/registries/acme-plant/devices', { id: 'acme-valve' });
+  for (const group of ['north', 'south']) await must('PUT', `/api/v1/tenants/acme/groups/${group}`);
+  await must('POST', '/api/v1/tenants/acme/groups/north/add', { registry: 'acme-plant', device: 'acme-pump' });
+  await must('POST', '/api/v1/tenants/acme/groups/south/add', { registry: 'acme-plant', device: 'acme-valve' });
+  for (const level of levels) {
+    const bindings = [];
+    for (const role of [...roles, ...mixed])
+      for (const [name, condition] of Object.entries(conditions)) {
+        if (name !== 'always' && !['administrator', 'roles/owner', 'custom/odd', 'house/fives'].includes(role)) continue;
+        bindings.push({ role, members: [memberOf(role, level, name)], ...(condition ? { condition } : {}) });
+        bound.push({ role, level, condition: name });
+      }
+    await must('PUT', bindingPaths[level], { bindings });
+  }
+  await eachOf(bound, async (row) => { row.token = (await must('POST', '/api/v1/tokens', { member: memberOf(row.role, row.level, row.condition), ttl_s: 3600 })).token; });
+}
+
+test('the native API: roles bound on a tenant, a registry, a group and a device', async () => {
+  await bindAll();
+  const cases = [];
+  for (const { role, level, condition, token } of bound)
+    for (const route of decided.filter(({ flags }) => flags.includes('TENANT'))) {
+      const { method, permission } = route, at = levelOf(route), holds = ['always', 'here'].includes(condition) && grants(role, permission);
+      const add = (path, allowed) => {
+        if (!allowed || method !== 'DELETE' || path.endsWith('/absent')) cases.push({ method, path, token, who: `${role} on the ${level} (${condition})`, allowed });
+      };
+      add(fillAt(route.path, 'acme', 'acme-plant', 'acme-pump', 'north'), holds && reaches(level, at));
+      // Beside it: another device of the registry, another group; then another registry; then another tenant.
+      add(fillAt(route.path, 'acme', 'acme-plant', 'acme-valve', 'south'), holds && (level === 'tenant' || level === 'registry' && ['registry', 'device'].includes(at)));
+      if (condition !== 'always') continue;
+      if (at !== 'tenant') add(fillAt(route.path, 'acme', 'second-plant', 'absent', 'absent'), holds && level === 'tenant');
+      add(fillAt(route.path, 'other', 'hidden-plant', 'hidden-pump', 'absent'), false);
+    }
+  await matrix(cases, 'native, bindings');
+});
+
+test('Google\'s API: roles bound on a tenant, a registry, a group and a device', async () => {
+  const cases = [];
+  const fillDevice = (path, registry, device) => fillGoogle(path.replace('{d}', device), 'acme', registry);
+  for (const { role, level, condition, token } of bound)
+    for (const { method, path, permission } of google.filter((route) => route.permission !== 'ANYWHERE' && /\{r\}\/devices\/\{\w+\}/.test(route.path))) {
+      if (path.includes('{r}') && path.endsWith('{r}') && method === 'DELETE') continue;
+      const holds = ['always', 'here'].includes(condition) && grants(role, permission), named = path.replace(/(\/devices\/)\{\w+\}/, '$1{d}');
+      const add = (at, allowed) => { if (!allowed || method !== 'DELETE') cases.push({ method, path: at, token, who: `${role} on the ${level} (${condition})`, allowed }); };
+      add(fillDevice(named, 'acme-plant', 'acme-pump'), holds);
+      add(fillDevice(named, 'acme-plant', 'acme-valve'), holds && ['tenant', 'registry'].includes(level));
+    }
+  assert.ok(cases.length > 1000);
+  await matrix(cases, 'google, bindings on devices');
 });

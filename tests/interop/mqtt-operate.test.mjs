@@ -89,7 +89,8 @@ test('a connection says who, from where, since when, by what, and what it has', 
   const away = await eventually(async () => (await rows(`${plant}/devices/pump/connections`)).find(({ state }) => state === 'offline'));
   assert.equal(away.client_id, 'pump-1');
   assert.ok(away.away_since);
-  const other = await connect('valve');
+  const other = await connect('valve', { protocol: 'wss', path: '/mqtt' });
+  assert.equal((await rows(`${plant}/devices/valve/connections`))[0].transport, 'websocket');
   await other.publishAsync('free/a/b', 'x'.repeat(100), { qos: 1 });
   const queued = await eventually(async () => (await rows(`${plant}/devices/pump/connections`)).find((it) => it.queued === 1));
   assert.ok(queued.queued_bytes >= 100);

@@ -132,6 +132,27 @@ test('telemetry by time and channel, the device page, the live stream', async ()
   await client.endAsync();
 });
 
+test('a live stream tells nothing once its token has ended', async () => {
+  const short = await server.token('viewer', '--ttl', '2s');
+  let told = '', over = false;
+  const stream = https.get(`${server.url}/api/v1/stream`, { ca: server.ca, headers: { authorization: `Bearer ${short}` } });
+  stream.on('error', () => {});
+  stream.on('response', (response) => {
+    assert.equal(response.statusCode, 200);
+    response.setEncoding('utf8').on('data', (chunk) => { told += chunk; });
+    response.on('end', () => { over = true; });
+  });
+  const zone = (season) => server.call('PUT', `/api/v1/tenants/${project}/zones/hall-9`, { token, body: { name: 'Hall 9', season } });
+  await eventually(() => told.includes('retry:'), 5000, 'the beginning');
+  await zone('before');
+  await eventually(async () => (await server.call('GET', '/api/v1/tenants', { token: short })).status === 401, 10000, 'the end of the token');
+  await zone('after');
+  await eventually(() => over || /after/.test(told), 5000, 'the end of the stream');
+  stream.destroy();
+  assert.match(told, /before/);
+  assert.doesNotMatch(told, /after/);
+});
+
 test('zones are kept and sent', async () => {
   const zone = { name: 'Hall 1', season: 'winter', mode: 'auto', reading: { temperature_c: 18 } };
   const put = await server.call('PUT', `/api/v1/tenants/${project}/zones/hall-1`, { token, body: zone });

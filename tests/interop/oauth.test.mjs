@@ -3,11 +3,12 @@
 // hide is looked at here, on the wire.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
+import { patience } from '../lib/sanitizer.mjs';
 import { deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
 
 const client = fileURLToPath(new URL('oauth.client.mjs', import.meta.url));
@@ -160,6 +161,27 @@ test('revoking a token ends the sessions that it made, and those alone', async (
   await two.endAsync();
 });
 
+test('how soon a session ends when its token is revoked', async (t) => {
+  const tokens = await Promise.all(Array.from({ length: 100 }, () => token('probe-9')));
+  const sessions = await Promise.all(tokens.map((jwt, i) => connect('probe-9', jwt, { clientId: `r-${i}` })));
+  const times = [];
+  for (const [i, session] of sessions.entries()) {
+    const closed = new Promise((done, fail) => {
+      const timer = setTimeout(() => fail(new Error('the session goes on')), 5000 * patience);
+      session.once('close', () => { clearTimeout(timer); done(performance.now()); });
+    });
+    const began = performance.now();
+    const { status } = await post('/oauth2/revoke', { token: tokens[i] }, basic('probe-9'));
+    assert.equal(status, 200);
+    times.push(await closed - began);
+    session.end(true);
+  }
+  times.sort((a, b) => a - b);
+  const at = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))].toFixed(1);
+  t.diagnostic(`100 revocations, from the request to the closed connection: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms`);
+  assert.ok(times.at(-1) < 1000 * patience);
+});
+
 test('a blocked device, a credential taken away: its tokens are worth nothing', async () => {
   const jwt = await token('probe-4');
   const session = await connect('probe-4', jwt);
@@ -236,17 +258,15 @@ test('token keys rotate: tokens of before stay good, new ones are by the key tha
   assert.equal((await server.call('GET', '/api/v1/device', { token: fresh })).status, 200);
 });
 
-test('the server does not start on token keys that it cannot read, and leaves them alone', async () => {
-  const file = join(server.data, 'keys', 'token.keys'), keys = readFileSync(file);
+test('token keys that lie beside the keyring are not chosen from, and left alone', async () => {
+  const file = join(server.data, 'keys', 'token.keys');
   await server.stop();
-  for (const damaged of [keys.subarray(0, keys.length - 40), Buffer.from('nonsense'), Buffer.concat([keys, Buffer.from('x\n')])]) {
-    writeFileSync(file, damaged);
-    await assert.rejects(server.start(), /keys/);
-    assert.match(server.log, /token\.keys: /);
-    assert.deepEqual(readFileSync(file), damaged);
-  }
-  writeFileSync(file, keys);
+  writeFileSync(file, 'nonsense', { mode: 0o600 });
+  await assert.rejects(server.start(), /GH5005 .*token\.keys: the keyring holds another key of this name/);
+  assert.equal(readFileSync(file, 'utf8'), 'nonsense');
+  writeFileSync(file, await server.cli('keys', 'export', 'token.keys') + '\n', { mode: 0o600 });
   await server.start();
+  assert.ok(!existsSync(file), 'the same ones were a crash between saving and removing');
   assert.equal((await ask('probe-1')).status, 200);
 });
 

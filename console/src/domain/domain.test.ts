@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import test from 'node:test';
 import type { LogEntry, TelemetryRecord } from '../api/types';
 import { diffLines, payloadText, readJson, toBase64 } from './payload';
-import { deed, explain, KNOWN_REASONS, reasonTitle } from './reasons';
+import { deed, event, explain, KNOWN_DEEDS, KNOWN_EVENTS, KNOWN_REASONS, LOG_KINDS, reasonTitle } from './reasons';
 import { may } from './rights';
 import { devicePath, hallPath, routeOf } from './route';
 import { appendRecord, hasSiteTime, joined, numbersOf, seriesOf, summary } from './series';
@@ -27,6 +28,43 @@ test('a deed is a sentence, with what was said beside the name behind it', () =>
   assert.equal(deed('KICKED', 'admin'), 'admin disconnected it');
   assert.equal(deed('BANNED', 'admin, for 600 s'), 'admin banned it, for 600 s');
   assert.equal(deed('SOMETHING_NEW', null), 'An operator something new');
+});
+
+// The words that the server writes, out of its own source: in tables of names, and where it notes something.
+const server = process.env['GATEHOUSE_SOURCE'] ?? '../src';
+const source = (path: string): string => readFileSync(`${server}/${path}`, 'utf8');
+const sources = (folder: string): string => (readdirSync(`${server}/${folder}`, { recursive: true }) as string[])
+  .filter((name) => name.endsWith('.c') && !name.endsWith('_test.c')).map((name) => source(`${folder}/${name}`)).join('\n');
+const found = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map((match) => match[1] ?? '');
+function hasWords(known: readonly string[], written: readonly string[], least: number): void {
+  assert.ok(written.length >= least, `the pattern still finds them (${written.length})`);
+  assert.deepEqual(written.filter((word) => !known.includes(word)), [], 'reasons.ts has words for each');
+}
+
+test('every reason that the server writes has words', () => {
+  const notes = sources('dialect') + sources('api');
+  hasWords(KNOWN_REASONS, found(source('identity/device.c'), /\[GH_IDENTITY_\w+\] = "([A-Z_]+)"/g).filter((word) => word !== 'ACCEPTED'), 30);
+  hasWords(KNOWN_REASONS, found(source('session/connect.c'), /\[GH_SESSION_REFUSED_\w+\] = \{"(\w+)"/g), 10);
+  hasWords(KNOWN_REASONS, found(source('session/end.c'), /\[GH_SESSION_END_\w+\] = \{"(\w+)"/g), 20);
+  hasWords(KNOWN_REASONS, found(notes, /GH_TRAIL_(?:REFUSAL|DISCONNECT|PUBLISH_DENIED|SUBSCRIBE_DENIED), "(\w+)"/g), 10);
+  hasWords(KNOWN_REASONS, found(source('identity/oauth.c'), /decide\([^"]*?GH_OAUTH_[A-Z_]+, "(\w+)"/g).filter((word) => word !== 'TOKEN_ISSUED'), 5);
+  hasWords(KNOWN_EVENTS, found(source('command/command.c'), /\[GH_COMMAND_\w+\] = \{"(\w+)"/g), 5);
+  hasWords(KNOWN_EVENTS, found(notes, /GH_TRAIL_CONNECT, "(\w+)"/g), 1);
+});
+
+test('every deed and every kind of entry that the server writes has words', () => {
+  const api = sources('api');
+  hasWords([...KNOWN_DEEDS, ...KNOWN_EVENTS], found(api, /(?:^|\W)(?:\w*note|note_change)\([^;"]*"([A-Z_]{4,})"/g).filter((word) => word !== 'ENROLMENT'), 20);
+  hasWords(KNOWN_DEEDS, found(api, /GH_TRAIL_OPERATOR,\s+\.reason = GH_SLICE\("(\w+)"\)/g), 1);
+  hasWords(KNOWN_DEEDS, found(sources('dialect'), /google_note\([^;"]*"([\w.]+)"/g), 10);
+  hasWords(LOG_KINDS, found(source('observe/trail.c'), /\[GH_TRAIL_\w+\] = "(\w+)"/g), 13);
+});
+
+test('an entry about a token is a sentence', () => {
+  assert.equal(event('TOKEN_ISSUED', 'tls_client_auth, token x, scope mqtt'), 'Was given one: tls_client_auth, token x, scope mqtt');
+  assert.equal(event('google', 'abc'), 'google: abc');
+  assert.equal(deed('TOKEN_KEYS_ROTATED', 'local'), 'The command line rotated the keys of access tokens');
+  assert.equal(deed('CERTIFICATE_ISSUED', 'EST, 1a2b'), 'Enrolment (EST) issued a certificate, 1a2b');
 });
 
 test('only who may is offered a button', () => {

@@ -97,6 +97,47 @@ const EXPLANATIONS: Record<string, Explanation> = {
   TOKEN_BINDING: row('device', 'Access token belongs to a certificate',
     'The token is bound to a client certificate that this connection did not show.',
     'Connect with the certificate with which the token was asked for. If the device did, the token was copied.'),
+  CERTIFICATE: row('device', 'Certificate breaks a rule',
+    'The certificate, or one of its chain, is not sound: its purpose, its signature, its form. The detail names the rule.',
+    'Have the device’s CA issue another one; “gatehouse certificate issue” makes one that is.'),
+  CERTIFICATE_UNKNOWN: row('registry', 'Certificate is not known',
+    'It is none of the device’s credentials, and no CA of the registry has signed it.',
+    'Register the certificate, or its CA. If the chain has an intermediate, the device must send that too.'),
+  CERTIFICATE_EXPIRED: row('device', 'Certificate has expired',
+    'The certificate, or one of its chain, is past its end.', 'Renew it, and let devices renew themselves before the end.'),
+  CERTIFICATE_NOT_YET_VALID: row('device', 'Certificate is not valid yet',
+    'The certificate’s dates lie in the future.', 'Compare the clock of whoever issued it with the server’s.'),
+  CERTIFICATE_NAME: row('device', 'Certificate is another device’s',
+    'Neither the common name nor an alternative name of the certificate is this device’s id.',
+    'Connect with the device’s own certificate, or issue one with the id in it. If it was another’s, it was copied.'),
+  CERTIFICATE_REVOKED: row('registry', 'Certificate was revoked',
+    'The certificate was taken back, by hand or by its CA’s revocation list.',
+    'Issue a new one if the device should go on, with a new key if the old one may be known.'),
+  REVOCATION_UNKNOWN: row('registry', 'Revocation list has run out',
+    'The newest list of the CA that is here has passed its end: what it has revoked since cannot be known.',
+    'Import a fresh list with “gatehouse ca crl”, or look why the server cannot fetch it.'),
+  CA_NOT_VERIFIED: row('registry', 'CA has not been verified',
+    'The CA is registered, but nobody has shown to hold its key.',
+    'Verify it with “gatehouse ca verify” and a certificate over its code.'),
+  CA_DISABLED: row('registry', 'CA is disabled',
+    'An operator has disabled the CA that signed the certificate.', 'Enable it again when it can be trusted, or issue from another.'),
+  ENROLMENT: row('device', 'Enrolment was refused',
+    'The enrolment token was wrong, used or expired, or the request for a certificate is not right. The detail says which.',
+    'Make a fresh token with “gatehouse device enrol”; it is good once.'),
+  CREDENTIALS: row('device', 'Credentials are not good',
+    'What the device signed in with did not prove who it is.', 'The entry before it, or the detail, says what was wrong.'),
+  UNAUTHORISED: row('registry', 'Not authorised',
+    'The device is known, but may not connect like this.', 'The detail of the entry says which rule it was.'),
+  BUSY: row('server', 'Server was busy',
+    'More devices came at once than the server checks at once.', 'Nothing to do: the device tries again.'),
+  WILL_TOPIC: row('device', 'Topic of the will is not allowed',
+    'The device asked for a will on a topic to which a will may not go.', 'Choose another topic for the will.'),
+  WILL_SIZE: row('device', 'Will is too large',
+    'The payload of the will is larger than the device’s dialect allows.', 'Send a shorter will.'),
+  WILL_QOS: row('device', 'QoS of the will is not for this dialect',
+    'The will asks for a QoS that the device’s dialect does not have.', 'Use QoS 0 or 1 for the will.'),
+  WILL_RETAIN: row('device', 'A retained will is not for this dialect',
+    'The will asks to be retained, which the device’s dialect does not do.', 'Leave the retain flag of the will out.'),
   SCOPE: row('device', 'Access token is not for this',
     'The scope of the access token does not name this door.', 'Ask for the scope mqtt, api or both.'),
   WAIT: row('device', 'Asked too soon after a wrong proof',
@@ -159,6 +200,12 @@ const EXPLANATIONS: Record<string, Explanation> = {
   TOPIC_FORBIDDEN: row('device', 'Forbidden topic',
     'The device used a topic that is not its own.',
     'Devices publish to /devices/ID/events, /events/CHANNEL and /state, with their own id.'),
+  FILTER_FORBIDDEN: row('device', 'Forbidden filter',
+    'The device subscribed to a filter that is not its own.',
+    'Devices subscribe to the filters of their dialect: configuration, commands, and what their policies allow.'),
+  CHANNEL: row('registry', 'No route for this channel',
+    'The device sent an event to a channel that its registry gives to no topic.',
+    'Add a route for the channel, or one for all channels, to the registry.'),
   NO_TELEMETRY_TOPIC: row('registry', 'Registry has no telemetry topic',
     'The device sent an event, but its registry does not say where events go.',
     'Set a telemetry topic in the registry’s routes.'),
@@ -242,6 +289,10 @@ const KINDS: Record<string, { title: string; tone: 'good' | 'bad' | 'warn' | 'pl
   operator: { title: 'Operator', tone: 'warn' },
   attach: { title: 'Attached by a gateway', tone: 'good' },
   detach: { title: 'Detached from its gateway', tone: 'plain' },
+  token: { title: 'Access token', tone: 'plain' },
+  publish: { title: 'Published', tone: 'plain' },
+  subscribe: { title: 'Subscribed', tone: 'plain' },
+  heartbeat: { title: 'Heartbeat', tone: 'plain' },
 };
 
 export function kindFacts(kind: string): { title: string; tone: 'good' | 'bad' | 'warn' | 'plain' } {
@@ -260,14 +311,76 @@ const DEEDS: Record<string, string> = {
   UNBANNED: 'lifted its ban',
   TRACE_BEGAN: 'began to read its packets',
   TRACE_ENDED: 'no longer reads its packets',
+  POLICY_PUT: 'wrote the policy',
+  POLICY_DELETED: 'deleted the policy',
+  POLICY_ATTACHED: 'attached the policy',
+  POLICY_DETACHED: 'detached the policy',
+  GROUP_CREATED: 'made the group',
+  GROUP_DELETED: 'deleted the group',
+  GROUP_JOINED: 'took it into the group',
+  GROUP_LEFT: 'took it out of the group',
+  CA_ADDED: 'registered a CA',
+  CA_VERIFIED: 'verified a CA',
+  CA_ENABLED: 'enabled a CA',
+  CA_DISABLED: 'disabled a CA',
+  CA_REMOVED: 'removed a CA',
+  CRL_IMPORTED: 'imported the revocation list of a CA',
+  CERTIFICATE_ISSUED: 'issued a certificate',
+  CERTIFICATE_REVOKED: 'revoked a certificate',
+  ENROLMENT_TOKEN: 'made an enrolment token',
+  LIMITS: 'changed the limits',
+  DURABILITY: 'changed the durability',
+  TOKEN_KEYS_ROTATED: 'rotated the keys of access tokens',
+  KEYS_ROTATED: 'rotated the key-encryption key',
+  DATA_KEY_ROTATED: 'rotated the data key',
+  PERMISSION_DENIED: 'was not permitted what it asked',
+  // The same deeds at the API of Google's dialect, by the names of its methods.
+  'devices.create': 'registered the device',
+  'devices.update': 'changed its credentials or attributes',
+  'devices.delete': 'deleted it',
+  'devices.updateConfig': 'changed its configuration',
+  'devices.sendCommand': 'sent it a command',
+  'registries.setIamPolicy': 'changed who may do what in the registry',
+  'registries.create': 'made the registry',
+  'registries.update': 'changed the registry',
+  'registries.delete': 'deleted the registry',
+  'pubsub.subscriptions.create': 'made a subscription',
+  'pubsub.subscriptions.update': 'changed a subscription',
+  'pubsub.subscriptions.delete': 'deleted a subscription',
+  'pubsub.topics.create': 'made a topic',
+  'pubsub.topics.delete': 'deleted a topic',
 };
+
+// Callers that are no persons.
+const CALLERS: Record<string, string> = {
+  local: 'The command line', token: 'A program', EST: 'Enrolment (EST)',
+};
+
+// What an entry says that is neither a refusal nor an operator's deed.
+const EVENTS: Record<string, string> = {
+  RENEWED: 'Renewed its token',
+  TOKEN_ISSUED: 'Was given one',
+  TOKEN_REVOKED: 'Was taken back',
+  OK: 'The device has it',
+  NOT_CONNECTED: 'The device was not connected',
+  NOT_SUBSCRIBED: 'The device was not subscribed to its commands',
+  TIMEOUT: 'The device did not acknowledge it in time',
+  FULL: 'Too many commands waited for the device',
+};
+
+/** "Was given one: client_secret_basic, token …, scope mqtt". */
+export function event(reason: string | null, detail: string | null): string {
+  return [reason ? (EVENTS[reason] ?? reason) : '', detail].filter(Boolean).join(': ');
+}
 
 /** "admin blocked it", "admin banned it, for 600 s", from an operator's entry. */
 export function deed(reason: string | null, who: string | null): string {
   const what = reason ? (DEEDS[reason] ?? reason.replace(/_/g, ' ').toLowerCase()) : '';
   const [name, ...more] = (who ?? '').split(', ');
-  return [[name || 'An operator', what].filter(Boolean).join(' '), ...more].join(', ');
+  return [[name ? (CALLERS[name] ?? name) : 'An operator', what].filter(Boolean).join(' '), ...more].join(', ');
 }
 
 export const LOG_KINDS: readonly string[] = Object.keys(KINDS);
 export const KNOWN_REASONS: readonly string[] = Object.keys(EXPLANATIONS);
+export const KNOWN_DEEDS: readonly string[] = Object.keys(DEEDS);
+export const KNOWN_EVENTS: readonly string[] = Object.keys(EVENTS);

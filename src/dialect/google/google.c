@@ -88,7 +88,8 @@ static void run(struct gh_job *job)
 {
     struct visit *visit = (struct visit *)job;
     struct google_call *call = &visit->call;
-    struct gh_slice token = token_of(gh_exchange_request(visit->exchange));
+    const struct gh_http_request *request = gh_exchange_request(visit->exchange);
+    struct gh_slice token = token_of(request);
     struct gh_identity_verdict verdict;
     struct gh_error error;
     if (google_bridge_find(call)) {
@@ -100,7 +101,10 @@ static void run(struct gh_job *job)
         const struct gh_bearer_services services = {.store = call->services->store,
                                                     .directory = call->services->directory,
                                                     .access = call->services->access};
-        const struct gh_bearer bearer = {.token = token, .now_ms = call->services->utc_ms()};
+        const struct gh_bearer bearer = {.token = token,
+                                         .chain = request->certificates,
+                                         .chain_count = request->certificates_count,
+                                         .now_ms = call->services->utc_ms()};
         enum gh_error_code code =
             gh_bearer_check(&services, &bearer, call->arena, &call->caller, &verdict, &error);
         if (code != GH_OK && code != GH_ERROR_UNAUTHENTICATED) { /* the store failed */

@@ -7,17 +7,66 @@
 
 /* ---- permission ---- */
 
-static struct gh_policy_scope scope_of(const struct google_call *call)
-{
-    return (struct gh_policy_scope){.tenant = call->tenant_found ? call->tenant.number : 0,
-                                    .tenant_policy = call->tenant.policy,
-                                    .registry_policy = call->registry.policy};
-}
-
 bool google_may(struct google_call *call, enum gh_permission permission)
 {
-    struct gh_policy_scope scope = scope_of(call);
-    return gh_policy_may(&call->caller, permission, &scope, NULL);
+    return gh_policy_may(&call->caller, permission, &call->scope, NULL);
+}
+
+/* The peer without its port. */
+static struct gh_slice address_of(const struct google_call *call)
+{
+    struct gh_slice peer = gh_slice_text(call->peer);
+    for (size_t i = peer.size; i > 0; i--)
+        if (peer.data[i - 1] == ':')
+            return gh_slice_sub(peer, 0, i - 1);
+    return peer;
+}
+
+/* The bindings of the device that the path names and of its groups; none when there is no such. */
+static enum gh_error_code scope_device(struct google_call *call)
+{
+    struct gh_directory *directory = call->services->directory;
+    struct gh_grant_row *rows;
+    struct gh_device device;
+    size_t count;
+    enum gh_error_code code = google_device_find(call, &device);
+    if (code == GH_ERROR_NOT_FOUND)
+        return GH_OK;
+    if (code == GH_OK)
+        code = gh_directory_grants_of_device(directory, device.number, call->arena, &rows, &count,
+                                             &call->error);
+    if (code != GH_OK)
+        return code;
+    struct gh_policy_grant *grants = gh_arena_array(call->arena, count + 1, sizeof *grants);
+    if (grants == NULL)
+        return google_fail(call, GH_ERROR_MEMORY, "bindings");
+    for (size_t i = 0; i < count; i++)
+        grants[i] = rows[i].device != 0
+                        ? (struct gh_policy_grant){"device", device.id, rows[i].policy}
+                        : (struct gh_policy_grant){"group", rows[i].group_name, rows[i].policy};
+    call->scope.grants = grants;
+    call->scope.grants_count = count;
+    return GH_OK;
+}
+
+/* Where the path points; what the table of roles decides alone is not looked up. */
+static enum gh_error_code fill_scope(struct google_call *call)
+{
+    struct gh_custom_role *roles;
+    enum gh_role role;
+    call->scope = (struct gh_policy_scope){.tenant = call->tenant_found ? call->tenant.number : 0,
+                                           .tenant_policy = call->tenant.policy,
+                                           .registry_policy = call->registry.policy,
+                                           .now_ms = call->now_ms,
+                                           .address = address_of(call)};
+    if (gh_role_find(call->caller.role, &role))
+        return GH_OK;
+    enum gh_error_code code =
+        gh_directory_role_list(call->services->directory, call->scope.tenant, call->arena, &roles,
+                               &call->scope.roles.count, &call->error);
+    call->scope.roles.items = roles;
+    return code == GH_OK && call->registry_found && call->target.size > 0 ? scope_device(call)
+                                                                          : code;
 }
 
 /* What the path names. That it does not exist is not told before permission was checked. */
@@ -60,10 +109,12 @@ static enum gh_error_code authorise(struct google_call *call)
     enum gh_error_code found = look_up(call);
     if (found != GH_OK && found != GH_ERROR_NOT_FOUND)
         return found;
+    enum gh_error_code filled = fill_scope(call);
+    if (filled != GH_OK)
+        return filled;
     if (call->route->permission == GH_PERMISSION_COUNT) /* the handler decides */
         return GH_OK;
-    struct gh_policy_scope scope = scope_of(call);
-    if (gh_policy_may(&call->caller, call->route->permission, &scope, why))
+    if (gh_policy_may(&call->caller, call->route->permission, &call->scope, why))
         return found;
     note_denial(call, why);
     gh_metric_add(call->services->metrics, GH_METRIC_api_denied_total, 1);

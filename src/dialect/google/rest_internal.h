@@ -60,9 +60,10 @@ struct google_call {
     bool tenant_found, registry_found;
     struct gh_tenant tenant;
     struct gh_registry registry;
-    json_t *input;     /* the body, read by route->body: an object */
-    json_t *output;    /* the answer; NULL: {} */
-    bool write_failed; /* a writer of message_internal.h had no memory */
+    struct gh_policy_scope scope; /* where the path points, for permissions */
+    json_t *input;                /* the body, read by route->body: an object */
+    json_t *output;               /* the answer; NULL: {} */
+    bool write_failed;            /* a writer of message_internal.h had no memory */
     enum gh_error_code code;
     struct gh_error error;
     const struct google_status *status; /* of the failure; NULL: as its code says */

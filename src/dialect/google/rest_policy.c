@@ -2,7 +2,8 @@
 #include "policy/binding.h"
 #include "wire/base64.h"
 
-/* google.iam.v1 on registries. The etag is bytes: base64 in JSON. */
+/* google.iam.v1 on registries. The etag is bytes: base64 in JSON. Bindings that this grammar has no
+ * words for (policy/binding.h) are neither shown nor touched here. */
 
 static const struct google_field options_fields[] = {
     {.name = "requestedPolicyVersion", .type = GOOGLE_NUMBER}};
@@ -44,7 +45,11 @@ static enum gh_error_code write_policy(struct google_call *call, struct gh_slice
     call->output = policy.size == 0 ? json_object() : gh_json_read(policy, &call->error);
     if (call->output == NULL)
         return policy.size == 0 ? GH_ERROR_MEMORY : GH_ERROR_INTERNAL;
-    if (gh_json_array(call->output, "bindings", &bindings) && json_array_size(bindings) == 0)
+    if (gh_json_array(call->output, "bindings", &bindings))
+        for (size_t i = json_array_size(bindings); i > 0; i--)
+            if (gh_binding_is_native(json_array_get(bindings, i - 1)))
+                json_array_remove(bindings, i - 1);
+    if (json_array_size(bindings) == 0)
         json_object_del(call->output, "bindings");
     google_put_bytes(call->output, "etag", etag, &call->write_failed);
     return GH_OK;
@@ -68,6 +73,33 @@ static enum gh_error_code check_mask(struct google_call *call)
     return google_mask_read(call, mask, fields, GH_COUNT(fields), &bits);
 }
 
+/* Appends to `kept` the stored bindings that this face does not show. */
+static bool keep_native(const struct google_call *call, json_t *kept)
+{
+    json_t *stored = gh_json_read(call->registry.policy, NULL), *bindings = NULL, *each;
+    bool appended = true;
+    size_t i;
+    if (gh_json_array(stored, "bindings", &bindings)) {
+        json_array_foreach(bindings, i, each)
+        {
+            if (gh_binding_is_native(each))
+                appended =
+                    json_array_append(json_object_get(kept, "bindings"), each) == 0 && appended;
+        }
+    }
+    json_decref(stored);
+    return appended;
+}
+
+/* What was read is what is replaced: a change in between is a conflict for whoever sent an etag,
+ * and for whoever did not when bindings that he does not see stand there. */
+static struct gh_slice etag_before(const struct google_call *call, const json_t *given,
+                                   bool has_native)
+{
+    struct gh_slice etag = gh_json_slice(json_object_get(given, "etag"));
+    return etag.size == 0 && has_native ? call->registry.policy_etag : etag;
+}
+
 enum gh_error_code google_policy_set(struct google_call *call)
 {
     json_t *given = NULL;
@@ -78,14 +110,20 @@ enum gh_error_code google_policy_set(struct google_call *call)
         return code;
     if (!gh_json_object(call->input, "policy", &given))
         return google_fail(call, GH_ERROR_INVALID, "policy: it must be given");
-    json_t *kept = gh_bindings_check(given, &call->error);
+    json_t *kept = gh_bindings_check(given, NULL, &call->error);
     if (kept == NULL)
         return call->error.code;
+    size_t shown = json_array_size(json_object_get(kept, "bindings"));
+    if (!keep_native(call, kept)) {
+        json_decref(kept);
+        return google_fail(call, GH_ERROR_MEMORY, "policy");
+    }
+    bool has_native = json_array_size(json_object_get(kept, "bindings")) > shown;
     gh_buffer_init(&text, GH_POLICY_BYTES_MAX);
     if (gh_json_write(kept, &text))
         code = gh_directory_registry_policy_set(
             call->services->directory, call->registry.number, gh_buffer_slice(&text),
-            gh_json_slice(json_object_get(given, "etag")), call->arena, &etag, &call->error);
+            etag_before(call, given, has_native), call->arena, &etag, &call->error);
     else
         code =
             google_fail(call, GH_ERROR_INVALID, "policy: more than %d bytes", GH_POLICY_BYTES_MAX);

@@ -251,6 +251,13 @@ enum gh_error_code gh_sql_run(struct gh_sql *q, int64_t *changed, struct gh_erro
     return gh_sql_close(q, error);
 }
 
+bool gh_sql_etag_same(struct gh_slice stored, struct gh_slice before)
+{
+    if (gh_slice_equal(before, GH_SLICE("-")))
+        return stored.size == 0;
+    return before.size == 0 || gh_slice_equal(stored, before);
+}
+
 void *gh_rows_add(struct gh_rows *rows, struct gh_sql *q)
 {
     enum { CAPACITY_FIRST = 8 };

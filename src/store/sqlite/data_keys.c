@@ -9,6 +9,8 @@ enum {
     KEYS_BEFORE_DELETE,
     SEALED_LIST,
     SEALED_UPDATE,
+    SEALED_LIST_OF_CAS,
+    SEALED_UPDATE_OF_CA,
 };
 
 #define COLUMNS "tenant, number, sealed, created_at_ms"
@@ -25,6 +27,9 @@ static const char *const sql[] = {
                     "ON c.device = d.number WHERE d.tenant = ?1 AND c.format = 6 "
                     "ORDER BY d.registry, d.id",
     [SEALED_UPDATE] = "UPDATE credentials SET pem = ?3 WHERE device = ?1 AND id = ?2",
+    [SEALED_LIST_OF_CAS] = "SELECT number, fingerprint, key FROM anchors WHERE tenant = ?1 AND "
+                           "length(key) > 0 ORDER BY number",
+    [SEALED_UPDATE_OF_CA] = "UPDATE anchors SET key = ?2 WHERE number = ?1",
 };
 static_assert(GH_CREDENTIAL_SYMMETRIC == 6, "the format in SEALED_LIST");
 
@@ -130,14 +135,18 @@ enum gh_error_code gh_store_sealed_list(struct gh_store *store, int64_t tenant,
     enum gh_error_code code = gh_read_begin(store, &link, error);
     if (code != GH_OK)
         return code;
-    struct gh_sql q = gh_sql_open(link, sql[SEALED_LIST]);
-    gh_sql_put_int(&q, tenant);
-    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL) {
-        row->device = (uint64_t)gh_sql_int(&q);
-        row->credential = gh_sql_text(&q, arena);
-        row->text = gh_sql_text(&q, arena);
+    for (int of_cas = 0; code == GH_OK && of_cas < 2; of_cas++) {
+        struct gh_sql q = gh_sql_open(link, sql[of_cas ? SEALED_LIST_OF_CAS : SEALED_LIST]);
+        gh_sql_put_int(&q, tenant);
+        while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL) {
+            int64_t number = gh_sql_int(&q);
+            row->device = of_cas ? 0 : (uint64_t)number;
+            row->anchor = of_cas ? number : 0;
+            row->credential = gh_sql_text(&q, arena);
+            row->text = gh_sql_text(&q, arena);
+        }
+        code = gh_sql_close(&q, error);
     }
-    code = gh_sql_close(&q, error);
     gh_read_end(link);
     *out = rows.items;
     *count = rows.count;
@@ -150,10 +159,15 @@ static enum gh_error_code replace(struct gh_link *link, const struct gh_data_key
 {
     enum gh_error_code code = create(link, key, error);
     for (size_t i = 0; code == GH_OK && i < count; i++) {
-        struct gh_sql q = gh_sql_open(link, sql[SEALED_UPDATE]);
-        gh_sql_put_int(&q, (int64_t)rows[i].device);
-        gh_sql_put_text(&q, rows[i].credential);
-        gh_sql_put_text(&q, rows[i].text);
+        bool of_ca = rows[i].anchor != 0;
+        struct gh_sql q = gh_sql_open(link, sql[of_ca ? SEALED_UPDATE_OF_CA : SEALED_UPDATE]);
+        gh_sql_put_int(&q, of_ca ? rows[i].anchor : (int64_t)rows[i].device);
+        if (of_ca) {
+            gh_sql_put_bytes(&q, rows[i].text);
+        } else {
+            gh_sql_put_text(&q, rows[i].credential);
+            gh_sql_put_text(&q, rows[i].text);
+        }
         code = gh_sql_run(&q, NULL, error);
     }
     if (code != GH_OK)

@@ -324,6 +324,8 @@ static void comes_from_version_1(void)
                             "DROP TABLE gateway_uses; "
                             "ALTER TABLE registries DROP COLUMN activity_topic",
                             &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE grants; DROP TABLE roles", &error) ==
+                    GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE device_group_members", &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE device_groups", &error) == GH_OK &&

@@ -30,6 +30,9 @@ static const struct {
     {"LIMIT ?1)", "SCAN trail", "forwards by key, ends at the limit"},
     {"FROM policy_attachments a", "TEMP B-TREE", "of one policy"},
     {"FROM policies WHERE number IN", "TEMP B-TREE", "those of one device"},
+    {"FROM roles WHERE coalesce(tenant, 0) IN", "TEMP B-TREE", "they are few"},
+    {"instr(policy", "SCAN", "before a role is deleted every policy is looked at"},
+    {"FROM device_group_members m JOIN grants", "TEMP B-TREE", "those of one device"},
     {"", "SCAN CONSTANT ROW", "no table at all"},
 };
 
@@ -243,6 +246,19 @@ static void run_reads(int64_t tenant)
     code = gh_store_policy_attach(
         store, one, &(struct gh_policy_target){.tenant = tenant, .device = 1, .credential = one}, 9,
         &error);
+    struct gh_grant_row grant = {.tenant = tenant, .group = group.number, .policy = one}, *grants;
+    struct gh_custom_role role = {.tenant = tenant, .name = one}, *roles;
+    bool made;
+    code = gh_store_grant_set(store, &grant, one, &error);
+    code = gh_store_grant_set(store, &grant, (struct gh_slice){0}, &error);
+    grant = (struct gh_grant_row){.tenant = tenant, .device = 1};
+    code = gh_store_grant_set(store, &grant, one, &error);
+    code = gh_store_grant_get(store, &grant, &arena, &error);
+    code = gh_store_grants_of_device(store, 1, &arena, &grants, &count, &error);
+    code = gh_store_role_put(store, &role, (struct gh_slice){0}, 9, &made, &error);
+    code = gh_store_role_put(store, &role, (struct gh_slice){0}, 9, &made, &error);
+    code = gh_store_role_list(store, tenant, &arena, &roles, &count, &error);
+    code = gh_store_role_delete(store, tenant, one, 0, &error);
     code = gh_store_group_delete(store, group.number, &error);
     code = gh_store_policy_effective(store, &(struct gh_policy_target){.tenant = tenant}, &arena,
                                      &policies, &count, &error);

@@ -292,10 +292,11 @@ static void credential_put(struct gh_sql *q, const struct gh_policy_target *targ
         gh_sql_put_text(q, target->credential);
 }
 
-/* The number of the policy of that name; NOT_FOUND without it or without the target. */
+/* The number of the policy of that name; NOT_FOUND without it or without the target of that kind.
+ */
 static enum gh_error_code both_find(struct gh_link *link, struct gh_slice name,
-                                    const struct gh_policy_target *target, int64_t *policy,
-                                    struct gh_error *error)
+                                    const struct gh_policy_target *target, enum kind kind,
+                                    int64_t *policy, struct gh_error *error)
 {
     static const char *const nouns[] = {"tenant", "registry", "device", "group",
                                         "credential of the device"};
@@ -304,15 +305,15 @@ static enum gh_error_code both_find(struct gh_link *link, struct gh_slice name,
         find(link, target->tenant, name, (struct gh_slice){0}, policy, &same, error);
     if (code != GH_OK || *policy == 0)
         return code != GH_OK ? code : missing(name, error);
-    struct gh_sql q = gh_sql_open(link, sql[OWNED + kind_of(target)]);
+    struct gh_sql q = gh_sql_open(link, sql[OWNED + kind]);
     gh_sql_put_int(&q, number_of(target));
     gh_sql_put_int(&q, target->tenant);
-    credential_put(&q, target);
+    if (kind == CREDENTIAL)
+        gh_sql_put_text(&q, target->credential);
     bool owned = gh_sql_next(&q);
     code = gh_sql_close(&q, error);
     return code == GH_OK && !owned
-               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "the tenant has no such %s",
-                              nouns[kind_of(target)])
+               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "the tenant has no such %s", nouns[kind])
                : code;
 }
 
@@ -322,7 +323,9 @@ static enum gh_error_code attach(struct gh_link *link, struct gh_slice name,
 {
     int64_t policy, count = 0;
     bool there = false;
-    enum gh_error_code code = both_find(link, name, target, &policy, error);
+    /* A certificate under a CA is known by the CA and its serial number, not to the device. */
+    enum kind kind = target->credential_of_ca ? DEVICE : kind_of(target);
+    enum gh_error_code code = both_find(link, name, target, kind, &policy, error);
     if (code != GH_OK)
         return code;
     struct gh_sql q = gh_sql_open(link, sql[ATTACHED + kind_of(target)]);
@@ -362,7 +365,9 @@ static enum gh_error_code detach(struct gh_link *link, struct gh_slice name,
                                  const struct gh_policy_target *target, struct gh_error *error)
 {
     int64_t policy, changed = 0;
-    enum gh_error_code code = both_find(link, name, target, &policy, error);
+    /* The credential may be gone, and what is attached to it is to be taken off all the same. */
+    enum kind kind = kind_of(target) == CREDENTIAL ? DEVICE : kind_of(target);
+    enum gh_error_code code = both_find(link, name, target, kind, &policy, error);
     if (code != GH_OK)
         return code;
     struct gh_sql q = gh_sql_open(link, sql[DETACH + kind_of(target)]);

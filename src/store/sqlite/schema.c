@@ -300,9 +300,35 @@ static const char trust_7[] =
     "  expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX enrolments_of_device ON enrolments(device);";
 
+static const char roles_8[] =
+    /* Roles made of permissions; without a tenant for the whole house. */
+    "CREATE TABLE roles("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER REFERENCES tenants ON DELETE CASCADE,"
+    "  name TEXT NOT NULL,"
+    "  title TEXT NOT NULL,"
+    "  permissions TEXT NOT NULL,"
+    "  etag TEXT NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  updated_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX roles_by_name ON roles(coalesce(tenant, 0), name);"
+    "CREATE INDEX roles_of_tenant ON roles(tenant);"
+    /* The bindings of a group or of a device; those of tenants and registries stand with them. */
+    "CREATE TABLE grants("
+    "  number INTEGER PRIMARY KEY,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  device_group INTEGER REFERENCES device_groups ON DELETE CASCADE,"
+    "  device INTEGER REFERENCES devices ON DELETE CASCADE,"
+    "  policy TEXT NOT NULL,"
+    "  etag TEXT NOT NULL,"
+    "  CHECK((device_group IS NULL) <> (device IS NULL))) STRICT;"
+    "CREATE INDEX grants_of_tenant ON grants(tenant);"
+    "CREATE UNIQUE INDEX grants_of_group ON grants(device_group);"
+    "CREATE UNIQUE INDEX grants_of_device ON grants(device);";
+
 /* Which gateway a device was last attached by, and where the life of a registry's devices is told.
  */
-static const char gateways_8[] =
+static const char gateways_9[] =
     "CREATE TABLE gateway_uses("
     "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
     "  gateway INTEGER NOT NULL,"
@@ -313,11 +339,12 @@ static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1}, {1, history_1}, {2, policies_2}, {3, bans_3},
-    {4, data_keys_4}, {5, spent_5},    {6, groups_6},  {7, trust_7},    {8, gateways_8},
+    {1, directory_1}, {1, services_1},  {1, history_1},  {2, policies_2},
+    {3, bans_3},      {4, data_keys_4}, {5, spent_5},    {6, groups_6},
+    {7, trust_7},     {8, roles_8},     {9, gateways_9},
 };
 
-enum { VERSION = 8 }; /* of the last row */
+enum { VERSION = 9 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

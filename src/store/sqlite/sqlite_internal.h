@@ -112,6 +112,10 @@ GH_MUST_USE enum gh_error_code gh_sql_close(struct gh_sql *q, struct gh_error *e
 GH_MUST_USE enum gh_error_code gh_sql_run(struct gh_sql *q, int64_t *changed,
                                           struct gh_error *error);
 
+/* Whether what is stored is what the writer saw: `before` empty asks nothing, "-" wants nothing to
+ * stand there yet. */
+bool gh_sql_etag_same(struct gh_slice stored, struct gh_slice before);
+
 /* A growing array in an arena, for lists whose length is not known. */
 struct gh_rows {
     struct gh_arena *arena;

@@ -168,13 +168,13 @@ static enum gh_error_code policy_set(struct gh_link *link, int64_t number, struc
     struct gh_sql q = gh_sql_open(link, sql[TENANT_POLICY_GET]);
     gh_sql_put_int(&q, number);
     bool found = gh_sql_next(&q);
-    bool same = found && gh_slice_equal(gh_sql_borrow(&q), etag_before);
+    bool same = found && gh_sql_etag_same(gh_sql_borrow(&q), etag_before);
     enum gh_error_code code = gh_sql_close(&q, error);
     if (code != GH_OK)
         return code;
     if (!found)
         return gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
-    if (etag_before.size > 0 && !same)
+    if (!same)
         return gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed in between");
     q = gh_sql_open(link, sql[TENANT_POLICY_SET]);
     gh_sql_put_int(&q, number);

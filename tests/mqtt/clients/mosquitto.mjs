@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { Inbox, lines } from './inbox.mjs';
 
+let publishers = 0;
 const format = 'message\t%t\t%x\t%q\t%r\t%R\t%D\t%C\t%P';
 
 function common(server, version) {
@@ -65,7 +66,8 @@ class Client extends Inbox {
   subscribe(filters, qos) { return this.listen([filters].flat(), qos); }
 
   args(topic, { qos = 0, retain, responseTopic, correlationData, contentType, user, expiry }) {
-    const args = [...common(this.server, this.version), '-t', topic, '-q', `${qos}`, ...(retain ? ['-r'] : [])];
+    // Each a client of its own: without an id, all of a device are the one that is named like it.
+    const args = [...common(this.server, this.version), '-i', `pub${++publishers}x${process.pid}`, '-t', topic, '-q', `${qos}`, ...(retain ? ['-r'] : [])];
     const property = (name, ...value) => { if (value[0] !== undefined && this.version === 5) args.push('-D', 'publish', name, ...value.map(String)); };
     property('response-topic', responseTopic);
     property('correlation-data', correlationData);

@@ -109,6 +109,17 @@ export default [
     },
   },
   {
+    name: 'clients without an identifier that come at once are given one each',
+    4: ['3.1.3-6'], 5: ['3.1.3-6'],
+    run: async (t) => {
+      for (let round = 0; round < 10; round++) {
+        const all = await Promise.all(Array.from({ length: 16 }, () => t.client({ clientId: '' })));
+        await Promise.all(all.map((one) => one.ping()));
+        for (const one of all) one.drop();
+      }
+    },
+  },
+  {
     name: 'the assigned client identifier is a session\'s name like any other',
     5: ['3.1.3-7', '3.1.3-2'],
     run: async (t) => {

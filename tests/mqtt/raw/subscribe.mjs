@@ -22,6 +22,30 @@ export default [
     },
   },
   {
+    name: 'a list of a thousand filters is answered as a whole, and what comes behind it waits',
+    4: ['3.8.4-5', '3.10.4-6'], 5: ['3.8.4-5', '3.8.4-6', '3.10.4-6'],
+    run: async (t) => {
+      const peer = await t.client();
+      const filters = Array.from({ length: 1000 }, (_, i) => ({ filter: t.topic(`${i}`), qos: i % 2 }));
+      peer.send({ type: 'subscribe', id: 7, filters }, { type: 'publish', topic: t.topic('999'), payload: 'last', qos: 0 });
+      const answer = await peer.expect('suback');
+      t.assert.equal(answer.id, 7);
+      t.assert.deepEqual(answer.reasons, filters.map(({ qos }) => qos));
+      t.assert.equal(text(await peer.message()), 'last');
+      for (const i of [0, 63, 64, 500]) {
+        await peer.publish(t.topic(`${i}`), `${i}`, { qos: 1 });
+        t.assert.equal(text(await peer.message()), `${i}`);
+      }
+      await peer.unsubscribe(filters.map(({ filter }) => filter));
+      await peer.publish(t.topic('500'), 'nobody', { qos: 1 });
+      // One that goes away while its list is worked off harms nobody.
+      const hasty = await t.client();
+      hasty.send({ type: 'subscribe', id: 1, filters });
+      hasty.drop();
+      await peer.ping();
+    },
+  },
+  {
     name: 'one SUBSCRIBE with a good and a bad filter says so for each, or the connection ends',
     4: ['3.8.4-4', '3.8.4-5'], 5: ['3.8.4-5', '3.8.4-7'],
     run: async (t) => {
