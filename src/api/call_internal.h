@@ -118,6 +118,10 @@ handler api_trace;                                   /* trace.c */
 handler api_access_explain;                          /* access.c */
 handler api_stream;                                  /* stream.c */
 
+handler api_credential_list, api_credential_update, api_credential_delete; /* credentials.c */
+
+/* A credential as the API shows it; new reference. */
+json_t *credential_to_json(const struct call *call, const struct gh_credential *credential);
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */
 void call_answer(struct call *call, enum gh_error_code code);

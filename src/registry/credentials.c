@@ -274,7 +274,7 @@ enum gh_error_code gh_credentials_check(const struct gh_directory *directory,
         if (code != GH_OK)
             return gh_error_set(error, code, "credentials: number %zu: %.400s", i + 1, why.text);
         credentials[i].created_at_ms = kept != NULL ? kept->created_at_ms : now_ms;
-        if (kept != NULL && credentials[i].valid_from_ms == 0)
+        if (kept != NULL && !credentials[i].says_state && credentials[i].valid_from_ms == 0)
             credentials[i].valid_from_ms = kept->valid_from_ms;
         if (kept != NULL && !credentials[i].says_state)
             credentials[i].disabled = kept->disabled;

@@ -86,11 +86,11 @@ struct gh_credential {
                              * call that made it, and never again */
     struct gh_slice mark;   /* made by the directory: equal for equal secrets, so that one is found
                              * again on another device; empty for a key, whose fingerprint does it */
-    bool says_state;        /* to the directory only: `disabled` is said; otherwise one that stays
-                             * stays as it is */
-    bool disabled;          /* proves nothing until it is enabled again */
-    int64_t valid_from_ms;  /* 0: since ever */
-    int64_t expires_at_ms;  /* 0: never */
+    bool says_state; /* to the directory only: `disabled` and valid_from_ms are said; otherwise one
+                      * that stays stays as it is */
+    bool disabled;   /* proves nothing until it is enabled again */
+    int64_t valid_from_ms; /* 0: since ever */
+    int64_t expires_at_ms; /* 0: never */
     int64_t created_at_ms;
     int64_t last_used_ms; /* read only: when it last proved the device */
 };
