@@ -40,8 +40,8 @@ async function addCa(registry, ca) {
   return added.id;
 }
 
-// A certificate that begins in 2090: only `openssl ca` lets its caller say when.
-function leafOfTomorrow(name, ca) {
+// A certificate that begins in 2090, or ends at a given time: only `openssl ca` lets its caller say when.
+function leafOfTomorrow(name, ca, begins = '20900101000000Z', ends = '20910101000000Z') {
   const base = pki.file(`late-${pki.count++}`), request = `${base}.csr`, own = pki.key(`late-${pki.count++}`);
   execFileSync('openssl', ['req', '-new', '-key', own, '-subj', `/CN=${name}`, '-out', request], { stdio: 'ignore' });
   writeFileSync(`${base}.index`, '');
@@ -49,7 +49,7 @@ function leafOfTomorrow(name, ca) {
   writeFileSync(`${base}.cnf`, `[ca]\ndefault_ca=c\n[c]\ndatabase=${base}.index\nserial=${base}.serial\nnew_certs_dir=${pki.folder}\ndefault_md=sha256\npolicy=p\nx509_extensions=x\n`
     + '[p]\ncommonName=supplied\n[x]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\nauthorityKeyIdentifier=keyid:always\n');
   execFileSync('openssl', ['ca', '-batch', '-notext', '-config', `${base}.cnf`, '-in', request, '-cert', ca.certFile, '-keyfile', ca.keyFile,
-    '-startdate', '20900101000000Z', '-enddate', '20910101000000Z', '-out', `${base}.crt`], { stdio: 'ignore' });
+    '-startdate', begins, '-enddate', ends, '-out', `${base}.crt`], { stdio: 'ignore' });
   return { cert: readFileSync(`${base}.crt`, 'utf8'), key: readFileSync(own, 'utf8') };
 }
 
@@ -101,7 +101,7 @@ const kinds = {
   'JWT ES256': jwt('ES256'),
   'JWT RS256': jwt('RS256'),
   'certificate, registered': {
-    given() { const leaf = pki.leaf(`thumb-${count}`); return { leaf, credential: { pem: leaf.cert } }; },
+    given({ leaf = pki.leaf(`thumb-${count}`) } = {}) { return { leaf, credential: { pem: leaf.cert } }; },
     shows: ({ leaf }) => leaf,
   },
   'certificate, by CA': {
@@ -137,8 +137,8 @@ const kinds = {
   },
 };
 
-async function make(kind, { tenant = 'acme', registry = 'plant', id = `dev-${count++}`, credential = {} } = {}) {
-  const made = kinds[kind].given();
+async function make(kind, { tenant = 'acme', registry = 'plant', id = `dev-${count++}`, credential = {}, ...given } = {}) {
+  const made = kinds[kind].given(given);
   const body = { id, credentials: made.credential ? [{ ...made.credential, ...credential }] : [] };
   const device = await must(api('POST', `${tenant}/registries/${registry}/devices`, body), 201);
   return { ...made, name: { tenant, registry, id }, credentialId: device.credentials[0]?.id };
@@ -173,13 +173,20 @@ const removed = (kind) => prepared(kind, (device) => must(api('DELETE', `${path(
 
 const defects = {
   'expired': async (kind) => {
+    if (kind === 'certificate, registered') { // what has expired cannot be registered, so it does afterwards
+      const ends = new Date(Date.now() + 4000).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
+      const device = await make(kind, { leaf: leafOfTomorrow('ends', cas.plant, '20200101000000Z', ends) });
+      let told;
+      await eventually(async () => (told = await show(kind, device)) !== 'accepted', 15000, 'the certificate expires');
+      return [told, device.name];
+    }
     const device = await make(kind);
     if (kind !== 'enrolment token') return own(kind, device, kinds[kind].expired);
     device.held = await kinds[kind].shows(device, { ttl_s: 1 });
     await eventually(async () => (await listOf(device))[0].state === 'expired', 10000, 'the token expires');
     return own(kind, device);
   },
-  'not yet valid': async (kind) => own(kind, await make(kind), kinds[kind].early),
+  'not yet valid': async (kind) => own(kind, await make(kind, kind === 'certificate, registered' ? { leaf: leafOfTomorrow('late', cas.plant) } : {}), kinds[kind].early),
   'revoked': async (kind) => {
     if (kind === 'certificate, by CA') return prepared(kind, ({ leaf }) => must(api('POST', `acme/registries/plant/cas/${cas.plant.id}/revocations`, { serial: leaf.serial }), 200));
     if (kind === 'access token') return prepared(kind, async ({ name, secret, held }) => { assert.equal((await post('/oauth2/revoke', { token: held.password }, basic(name, secret))).status, 200); });
@@ -223,7 +230,7 @@ const noTime = '(has no time of its own)', bearer = '(good until it expires)', p
 const expected = {
   'JWT ES256': ['TOKEN_EXPIRED', 'TOKEN_NOT_YET_VALID', 'NO_CREDENTIAL', 'TOKEN_REPLAYED', 'SIGNATURE', 'SIGNATURE', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_NOT_YET_VALID', 'CREDENTIAL_DISABLED', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', noCa],
   'JWT RS256': ['TOKEN_EXPIRED', 'TOKEN_NOT_YET_VALID', 'NO_CREDENTIAL', 'TOKEN_REPLAYED', 'SIGNATURE', 'SIGNATURE', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_NOT_YET_VALID', 'CREDENTIAL_DISABLED', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', noCa],
-  'certificate, registered': ['(is not registered when it has expired)', '(is not registered before it begins)', 'CERTIFICATE_UNKNOWN', proof, 'CERTIFICATE_UNKNOWN', 'CERTIFICATE_UNKNOWN', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_NOT_YET_VALID', 'CREDENTIAL_DISABLED', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', noCa],
+  'certificate, registered': ['CERTIFICATE_EXPIRED', 'CERTIFICATE_NOT_YET_VALID', 'CERTIFICATE_UNKNOWN', proof, 'CERTIFICATE_UNKNOWN', 'CERTIFICATE_UNKNOWN', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_NOT_YET_VALID', 'CREDENTIAL_DISABLED', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', noCa],
   'certificate, by CA': ['CERTIFICATE_EXPIRED', 'CERTIFICATE_NOT_YET_VALID', 'CERTIFICATE_REVOKED', proof, 'CERTIFICATE_NAME', 'CERTIFICATE_UNKNOWN', '(is no record of the device)', '(is no record of the device)', '(it is revoked instead)', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', 'CA_DISABLED'],
   SAS: ['TOKEN_EXPIRED', noTime, 'NO_CREDENTIAL', bearer, 'SIGNATURE', 'SIGNATURE', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_NOT_YET_VALID', 'CREDENTIAL_DISABLED', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', noCa],
   'id and secret': [noTime, noTime, 'NO_CREDENTIAL', '(good as long as it is registered)', 'SECRET', 'SECRET', 'CREDENTIAL_EXPIRED', 'CREDENTIAL_NOT_YET_VALID', 'CREDENTIAL_DISABLED', 'BLOCKED', 'MQTT_DISABLED', 'UNKNOWN_TENANT', noCa],
