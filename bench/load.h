@@ -37,7 +37,7 @@ struct options {
 struct load {
     const struct options *options;
     struct gh_loop *loop;
-    struct gh_tls_context *tls; /* NULL: plain */
+    struct gh_tls_context *tls;         /* NULL: plain */
     struct gh_tls_context **identities; /* NULL, or one for each row: it shows a certificate */
     char host[64];
     uint16_t port;
@@ -76,7 +76,7 @@ struct peer {
     struct load *load;
     const struct peer_events *events;
     void *owner;
-    struct gh_tls_context *tls; /* NULL: the load's */
+    struct gh_tls_context *tls;                 /* NULL: the load's */
     struct gh_slice id, user, password, filter; /* filter: subscribed to at QoS 1 before it is up */
     struct gh_conn *conn;                       /* NULL when closed */
     struct gh_mqtt_client *client;

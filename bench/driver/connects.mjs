@@ -149,13 +149,15 @@ function patch(side, agent, path, body) {
 
 async function revoke(folder) {
   const side = await Side.prepare(join(folder, 'revoke'), size.sessions, { others: false });
+  // As it is run: on all cores, a loop for each, beside the devices.
+  Object.assign(side, { prefix: [], loops: os.cpus().length });
   const rounds = [];
   for (let round = 0; round < size.rounds; round++) {
     await side.start();
     try {
       const agent = new https.Agent({ keepAlive: true }), path = `/api/v1/tenants/${tenant}/registries/${registry}/cas/${side.caId}`;
       const load = loader(['hold', '--count', String(size.sessions), '--concurrency', '64', '--server', side.tls, '--ca', side.ca, '--clients', side.mtls,
-        '--identities', side.identities, '--pids', side.pids.join(',')], places.load);
+        '--identities', side.identities, '--pids', side.pids.join(',')]);
       const report = reportOf(load);
       await Promise.race([report, new Promise((held) => { load.stdout.on('data', (chunk) => { if (String(chunk).includes('held')) held(); }); })]);
       const held = memory(side.pids);
