@@ -35,14 +35,9 @@ static void settle(struct connecting *run, void (*then)(struct gh_timer *))
 
 static void dial_next(struct connecting *run, struct peer *peer)
 {
-    const struct client_row *row = &run->load->rows[run->dialled % run->load->rows_count];
     if (run->dialled == (size_t)run->load->options->count || run->load->failed)
         return;
-    run->dialled++;
-    peer->id = row->id;
-    peer->user = row->user;
-    peer->password = row->password;
-    peer->user = row->user;
+    load_name_peer(run->load, peer, run->dialled++);
     (void)!peer_dial(peer);
 }
 

@@ -10,9 +10,9 @@
 
 enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 16 * 1024 };
 
-static const struct mode *const modes[] = {&publish_mode, &pairs_mode,  &fan_in_mode,
-                                           &fan_out_mode, &fleet_mode,  &idle_mode,
-                                           &connect_mode, &devices_mode};
+static const struct mode *const modes[] = {
+    &publish_mode, &pairs_mode,   &fan_in_mode,  &fan_out_mode,      &fleet_mode,
+    &idle_mode,    &connect_mode, &devices_mode, &certificates_mode, &hold_mode};
 
 /* An option sets a text or a number. */
 struct option_row {
@@ -31,6 +31,9 @@ struct option_row {
 static const struct option_row rows[] = {
     TEXT("server", server, "ADDRESS:PORT of the broker"),
     TEXT("ca", ca, "trust anchors, PEM; without them the connection is plain"),
+    TEXT("identities", identities,
+         "file: certificate and private key of each client, PEM, one after the other"),
+    TEXT("ca-key", ca_key, "certificates: file for the private key of the CA in --ca"),
     TEXT("clients", clients,
          "file: client id, password, topic and perhaps user name, split by tabs, a line for each"),
     TEXT("id", id, "instead of the file: the client id, with {n} for the client's number"),
@@ -65,7 +68,7 @@ static const struct option_row rows[] = {
 
 static int usage(void)
 {
-    puts("usage: gatehouse-bench-load publish|idle|connect|devices [options]\n"
+    puts("usage: gatehouse-bench-load publish|idle|connect|hold|devices|certificates [options]\n"
          "       gatehouse-bench-load pairs|fan-in|fan-out|fleet [options of publish]\n\n"
          "Load on an MQTT 3.1.1 broker; one JSON line on standard output. bench/run and\n"
          "bench/compare use it. With --rate, publish and its shapes measure latency.\n");
@@ -153,8 +156,7 @@ static bool read_clients(struct load *load, const char *path)
     return load->rows != NULL;
 }
 
-/* `template` with the number for each {n}. */
-static struct gh_slice print_name(const char *template, size_t number, struct gh_buffer *out)
+struct gh_slice load_print_name(const char *template, size_t number, struct gh_buffer *out)
 {
     size_t from = out->size;
     for (const char *at; (at = strstr(template, "{n}")) != NULL; template = at + 3)
@@ -181,10 +183,10 @@ static bool make_clients(struct load *load)
     load->rows_count = count;
     struct gh_buffer out = gh_buffer_fixed(text, bytes);
     for (size_t i = 0; i < count; i++)
-        load->rows[i] = (struct client_row){.id = print_name(options->id, i, &out),
-                                            .password = print_name(options->password, i, &out),
-                                            .topic = print_name(options->topic, i, &out),
-                                            .user = print_name(options->user, i, &out)};
+        load->rows[i] = (struct client_row){.id = load_print_name(options->id, i, &out),
+                                            .password = load_print_name(options->password, i, &out),
+                                            .topic = load_print_name(options->topic, i, &out),
+                                            .user = load_print_name(options->user, i, &out)};
     return !out.overflow;
 }
 
@@ -202,11 +204,33 @@ static bool read_server(struct load *load, const char *text)
     return true;
 }
 
+void load_name_peer(const struct load *load, struct peer *peer, size_t row)
+{
+    const struct client_row *named = &load->rows[row % load->rows_count];
+    peer->id = named->id;
+    peer->user = named->user;
+    peer->password = named->password;
+    peer->tls = load->identities == NULL ? NULL : load->identities[row % load->rows_count];
+}
+
+static bool open_tls(struct load *load, struct gh_error *error)
+{
+    struct gh_slice ca = {0}, identities = {0};
+    if (!read_file(load, load->options->ca, &ca))
+        return false;
+    load->tls = gh_tls_client_open(ca, error);
+    const char *path = load->options->identities;
+    bool good = path == NULL ||
+                (read_file(load, path, &identities) && load_open_identities(load, identities, ca));
+    free((void *)(uintptr_t)ca.data);
+    free((void *)(uintptr_t)identities.data);
+    return good;
+}
+
 static bool open_load(struct load *load)
 {
     const struct options *options = load->options;
     struct gh_error error = {0};
-    struct gh_slice ca;
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
@@ -221,14 +245,10 @@ static bool open_load(struct load *load)
         load_fail(load, "--pids is a list of numbers");
         return false;
     }
-    if (options->ca != NULL && !read_file(load, options->ca, &ca))
+    if (options->ca != NULL && load->port != 0 && !open_tls(load, &error))
         return false;
-    if (options->ca != NULL) {
-        load->tls = gh_tls_client_open(ca, &error);
-        free((void *)(uintptr_t)ca.data);
-    }
     load->loop = gh_loop_open(&error);
-    if (load->loop == NULL || (options->ca != NULL && load->tls == NULL))
+    if (load->loop == NULL || (options->ca != NULL && load->port != 0 && load->tls == NULL))
         load_fail(load, "%s", error.text);
     return !load->failed;
 }
@@ -266,6 +286,9 @@ static int run(const struct mode *mode, const struct options *options)
     gh_buffer_deinit(&out);
     gh_loop_close(load.loop);
     gh_tls_context_unref(load.tls);
+    for (size_t i = 0; load.identities != NULL && i < load.rows_count; i++)
+        gh_tls_context_unref(load.identities[i]);
+    free(load.identities);
     free((void *)(uintptr_t)load.rows_text.data);
     free(load.rows);
     return load.failed ? EXIT_FAILURE : EXIT_SUCCESS;

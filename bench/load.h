@@ -25,6 +25,7 @@ struct client_row {
 
 struct options {
     const char *server, *ca, *clients, *pids;           /* all modes */
+    const char *identities, *ca_key;                    /* certificates of the clients */
     const char *id, *user, *password, *topic;           /* templates instead of the file */
     const char *filter, *pull, *token;                  /* publish */
     const char *project, *registry, *location, *import; /* devices */
@@ -36,7 +37,8 @@ struct options {
 struct load {
     const struct options *options;
     struct gh_loop *loop;
-    struct gh_tls_context *tls; /* NULL: plain */
+    struct gh_tls_context *tls;         /* NULL: plain */
+    struct gh_tls_context **identities; /* NULL, or one for each row: it shows a certificate */
     char host[64];
     uint16_t port;
     struct gh_slice rows_text; /* the file, or what the templates gave */
@@ -52,6 +54,14 @@ void load_fail(struct load *load, const char *format, ...) GH_PRINTF(2, 3);
 /* Wall time that the generator reads once a call. */
 int64_t load_now_ns(void);
 
+/* `template` with the number for each {n}, appended to `out`. */
+struct gh_slice load_print_name(const char *template, size_t number, struct gh_buffer *out);
+struct peer;
+/* Who the peer is: row number `row` of the clients, modulo their count. */
+void load_name_peer(const struct load *load, struct peer *peer, size_t row);
+/* identities.c: a TLS context for each row; both texts are borrowed for the call. */
+GH_MUST_USE bool load_open_identities(struct load *load, struct gh_slice text, struct gh_slice ca);
+
 /* ---- peer.c: one MQTT connection */
 
 struct peer;
@@ -66,6 +76,7 @@ struct peer {
     struct load *load;
     const struct peer_events *events;
     void *owner;
+    struct gh_tls_context *tls;                 /* NULL: the load's */
     struct gh_slice id, user, password, filter; /* filter: subscribed to at QoS 1 before it is up */
     struct gh_conn *conn;                       /* NULL when closed */
     struct gh_mqtt_client *client;
@@ -105,6 +116,7 @@ struct mode {
     void (*report)(void *state, struct gh_buffer *out);
 };
 extern const struct mode publish_mode, connect_mode, idle_mode, devices_mode;
+extern const struct mode certificates_mode, hold_mode;
 /* publish_mode with the options of a shape: 50 pairs, 200 to 1, 1 to 200, 1,000 with one message in
  * flight each to 1. */
 extern const struct mode pairs_mode, fan_in_mode, fan_out_mode, fleet_mode;

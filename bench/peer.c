@@ -157,8 +157,9 @@ bool peer_dial(struct peer *peer)
     struct gh_error error;
     peer->dialled_ns = load_now_ns();
     peer->is_up = peer->said_goodbye = false;
-    if (gh_conn_connect(peer->load->loop, peer->load->host, peer->load->port, peer->load->tls, NULL,
-                        &protocol, peer, &error) != NULL)
+    if (gh_conn_connect(peer->load->loop, peer->load->host, peer->load->port,
+                        peer->tls != NULL ? peer->tls : peer->load->tls, NULL, &protocol, peer,
+                        &error) != NULL)
         return true;
     gh_mqtt_client_close(peer->client);
     peer->client = NULL;

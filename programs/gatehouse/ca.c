@@ -106,3 +106,23 @@ int run_device_enrol(struct cli *cli)
         return cli_usage(cli, "--ttl is a number with s, m, h or d behind it");
     return cli_call(cli, json_pack("{s:I}", "ttl_s", (json_int_t)ttl_s));
 }
+
+/* "never" takes the bound away. */
+static void set_bound(struct cli *cli, json_t *body, const char *option, const char *member)
+{
+    const char *value = cli_option(cli, option);
+    if (value != NULL)
+        json_object_set_new(body, member,
+                            strcmp(value, "never") == 0 ? json_null() : json_string(value));
+}
+
+int run_credential(struct cli *cli)
+{
+    json_t *body = json_object();
+    if (strcmp(cli->command->verb, "limit") != 0)
+        json_object_set_new(body, "disabled",
+                            json_boolean(strcmp(cli->command->verb, "disable") == 0));
+    set_bound(cli, body, "from", "valid_from");
+    set_bound(cli, body, "expires", "expires_at");
+    return cli_call(cli, body);
+}

@@ -88,22 +88,22 @@ static bool add_credentials(struct cli *cli, json_t *list, const char *option)
     return true;
 }
 
-/* The first line of each file is a password. */
-static bool add_passwords(struct cli *cli, json_t *list)
+/* The first line of each file is a secret: a password, or a symmetric key in base64. */
+static bool add_secrets(struct cli *cli, json_t *list, const char *option, const char *member)
 {
     const char *path, *expires = cli_option(cli, "expires");
     struct gh_slice text;
-    for (size_t i = 0; (path = cli_option_nth(cli, "password-file", i)) != NULL; i++) {
+    for (size_t i = 0; (path = cli_option_nth(cli, option, i)) != NULL; i++) {
         if (!file_load(cli, path, &text))
             return false;
         struct gh_slice rest = text, line = gh_slice_split(&rest, '\n');
         if (gh_slice_ends(line, GH_SLICE("\r")))
             line.size--;
-        json_t *credential = json_pack("{s:o}", "password", gh_json_new_text(line));
+        json_t *credential = json_pack("{s:o}", member, gh_json_new_text(line));
         if (text.size > 0)
             gh_secret_wipe((void *)(uintptr_t)text.data, text.size); /* our copy of the file */
         if (credential == NULL) {
-            gh_error_set(&cli->error, GH_ERROR_INVALID, "%s: the password is not UTF-8", path);
+            gh_error_set(&cli->error, GH_ERROR_INVALID, "%s: the secret is not UTF-8", path);
             return false;
         }
         if (expires != NULL)
@@ -134,7 +134,9 @@ int run_device_create(struct cli *cli)
     json_t *body = json_pack("{s:s, s:o, s:o}", "id", name, "credentials", credentials,
                              "attributes", attributes);
     if (!add_credentials(cli, credentials, "public-key") ||
-        !add_credentials(cli, credentials, "certificate") || !add_passwords(cli, credentials)) {
+        !add_credentials(cli, credentials, "certificate") ||
+        !add_secrets(cli, credentials, "password-file", "password") ||
+        !add_secrets(cli, credentials, "symmetric-key-file", "symmetric_key")) {
         json_decref(body);
         return cli_fail(cli);
     }

@@ -133,6 +133,7 @@ int run_ca_crl(struct cli *cli);
 int run_certificate_revoke(struct cli *cli);
 int run_certificate_issue(struct cli *cli);
 int run_device_enrol(struct cli *cli);
+int run_credential(struct cli *cli);
 int run_completion(struct cli *cli); /* completion.c */
 int run_help(struct cli *cli);       /* main.c */
 

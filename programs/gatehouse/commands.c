@@ -100,7 +100,7 @@ const struct cli_command cli_commands[] = {
      CA "/revocations", NULL, "serial reason"},
 
     {"device", "create", "TENANT/REGISTRY/DEVICE", 1,
-     "… public-key certificate password-file symmetric-key! expires attribute",
+     "… public-key certificate password-file symmetric-key! symmetric-key-file expires attribute",
      "add a device with its keys or password; --symmetric-key makes two, shown once; --attribute "
      "KEY=VALUE, repeatable",
      run_device_create, "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
@@ -116,6 +116,21 @@ const struct cli_command cli_commands[] = {
      "connection.expires_at credentials attributes last_event_at last_state_at last_heartbeat_at "
      "last_refusal "
      "config state created_at"},
+    {"device", "credentials", "TENANT/REGISTRY/DEVICE", 1, "…",
+     "what a device may prove itself with, and when it last did", run_call, "GET",
+     DEVICE "/credentials", "credentials", "id kind form state valid_from expires_at last_used_at"},
+    {"credential", "disable", "TENANT/REGISTRY/DEVICE CREDENTIAL", 2, "…",
+     "let a device in by this credential no more; its sessions end at once", run_credential,
+     "PATCH", DEVICE "/credentials/{+}", NULL, "id kind state"},
+    {"credential", "enable", "TENANT/REGISTRY/DEVICE CREDENTIAL", 2, "…",
+     "let a device in by this credential again", run_credential, "PATCH", DEVICE "/credentials/{+}",
+     NULL, "id kind state"},
+    {"credential", "limit", "TENANT/REGISTRY/DEVICE CREDENTIAL", 2, "… from expires",
+     "when a credential begins and ends to be valid; never is no bound", run_credential, "PATCH",
+     DEVICE "/credentials/{+}", NULL, "id kind state valid_from expires_at"},
+    {"credential", "remove", "TENANT/REGISTRY/DEVICE CREDENTIAL", 2, "…",
+     "take a credential away; its sessions end at once", run_call, "DELETE",
+     DEVICE "/credentials/{+}", NULL, ""},
     {"device", "enrol", "TENANT/REGISTRY/DEVICE", 1, "… ttl",
      "make a token with which the device fetches its certificate (EST), once", run_device_enrol,
      "POST", DEVICE "/enrolment", NULL, "token user_name expires_at"},

@@ -110,8 +110,18 @@ static bool read_credentials(struct cli *cli, const json_t *row, json_t *credent
                  {"public_key", "pem"},
                  {"certificate", "pem"},
                  {"symmetric_key", "symmetric_key"}};
+    const json_t *several = json_object_get(row, "symmetric_key"), *key;
+    size_t at;
+    json_array_foreach(several, at, key)
+    {
+        json_array_append_new(credentials,
+                              json_pack("{s:O}", "symmetric_key", (json_t *)(uintptr_t)key));
+    }
     for (size_t i = 0; i < GH_COUNT(kinds); i++) {
         struct gh_slice text = {0};
+        if (json_is_array(json_object_get(row, kinds[i].key)) && several != NULL &&
+            strcmp(kinds[i].key, "symmetric_key") == 0)
+            continue;
         if (!gh_json_get_text(row, kinds[i].key, 0, &text, &cli->error))
             return false;
         if (json_object_get(row, kinds[i].key) == NULL)

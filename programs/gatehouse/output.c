@@ -200,6 +200,7 @@ const char *cli_path(struct cli *cli)
                                                 "limit",     "kind",       "channel", "device"};
     struct gh_buffer out;
     const char *name = cli->arguments_count > 0 ? cli->arguments[0] : "";
+    struct gh_slice second = gh_slice_text(cli->arguments_count > 1 ? cli->arguments[1] : "");
     char separator = '?';
     gh_buffer_init(&out, 16 * 1024);
     for (const char *at = cli->command->path; *at != '\0'; at++) {
@@ -207,7 +208,9 @@ const char *cli_path(struct cli *cli)
             gh_buffer_u8(&out, (uint8_t)*at);
             continue;
         }
-        gh_buffer_put(&out, gh_slice_text(cli_part(cli, name, (size_t)(at[1] - '0'))));
+        gh_buffer_put(&out,
+                      gh_slice_text(at[1] == '+' ? encode(cli, second)
+                                                 : cli_part(cli, name, (size_t)(at[1] - '0'))));
         at += 2;
     }
     bool is_get = cli->command->method != NULL && strcmp(cli->command->method, "GET") == 0;

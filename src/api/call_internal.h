@@ -146,6 +146,10 @@ handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c *
 handler api_bindings_get, api_bindings_put;                         /* bindings.c */
 handler api_stream;                                                 /* stream.c */
 
+handler api_credential_list, api_credential_update, api_credential_delete; /* credentials.c */
+
+/* A credential as the API shows it; new reference. */
+json_t *credential_to_json(const struct call *call, const struct gh_credential *credential);
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */
 void call_answer(struct call *call, enum gh_error_code code);

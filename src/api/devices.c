@@ -8,33 +8,6 @@
 
 enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000, IMPORT_MAX = 1000 };
 
-static json_t *credential_to_json(const struct gh_credential *credential)
-{
-    static const struct {
-        const char *kind, *form;
-    } shown[] = {
-        [GH_CREDENTIAL_RSA_X509_PEM] = {"RS256", "certificate"},
-        [GH_CREDENTIAL_ES256_PEM] = {"ES256", "public_key"},
-        [GH_CREDENTIAL_RSA_PEM] = {"RS256", "public_key"},
-        [GH_CREDENTIAL_ES256_X509_PEM] = {"ES256", "certificate"},
-        [GH_CREDENTIAL_PASSWORD] = {"password", "password"},
-        [GH_CREDENTIAL_SYMMETRIC] = {"HS256", "symmetric_key"},
-    };
-    bool known =
-        (size_t)credential->format < GH_COUNT(shown) && shown[credential->format].kind != NULL;
-    json_t *value = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "id", json_slice(credential->id),
-                              "kind", known ? shown[credential->format].kind : "", "form",
-                              known ? shown[credential->format].form : "", "fingerprint",
-                              credential->fingerprint.size > 0 ? json_slice(credential->fingerprint)
-                                                               : json_null(),
-                              "expires_at", json_time(credential->expires_at_ms), "created_at",
-                              json_time(credential->created_at_ms));
-    /* In the answer to the call that made it, and never again. */
-    if (credential->format == GH_CREDENTIAL_SYMMETRIC && credential->secret.size > 0)
-        json_object_set_new(value, "symmetric_key", json_slice(credential->secret));
-    return value;
-}
-
 static json_t *connection_to_json(struct call *call, uint64_t device)
 {
     struct gh_presence presence;
@@ -77,7 +50,7 @@ json_t *device_to_json(struct call *call, const struct gh_device *device)
 {
     json_t *credentials = json_array(), *attributes = json_object();
     for (size_t i = 0; i < device->credentials_count; i++)
-        json_array_append_new(credentials, credential_to_json(&device->credentials[i]));
+        json_array_append_new(credentials, credential_to_json(call, &device->credentials[i]));
     for (size_t i = 0; i < device->attributes_count; i++) {
         char *key = gh_arena_text(call->arena, device->attributes[i].key);
         if (key != NULL)
@@ -224,18 +197,22 @@ static enum gh_error_code read_symmetric(struct call *call, const json_t *value,
 }
 
 /* One of {"pem"}, {"password"}, {"symmetric_key"} and {"id"} (one that the device has, to stay),
- * with "expires_at". */
+ * with "disabled", "valid_from" and "expires_at". */
 static enum gh_error_code read_credential(struct call *call, const json_t *item,
                                           const struct gh_registry *registry,
                                           const struct gh_device *before,
                                           struct gh_credential *credential)
 {
-    static const char *const keys[] = {"pem", "password", "symmetric_key", "id", "expires_at"};
-    struct gh_slice expires = {0}, id = {0};
+    static const char *const keys[] = {"pem",      "password",   "symmetric_key", "id",
+                                       "disabled", "valid_from", "expires_at"};
+    struct gh_slice from = {0}, expires = {0}, id = {0};
+    bool disabled = false;
     if (!gh_json_only(item, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(item, "pem", 0, &credential->pem, &call->error) ||
         !gh_json_get_text(item, "password", 0, &credential->secret, &call->error) ||
         !gh_json_get_text(item, "id", 0, &id, &call->error) ||
+        !gh_json_get_bool(item, "disabled", 0, &disabled, &call->error) ||
+        !gh_json_get_text(item, "valid_from", 0, &from, &call->error) ||
         !gh_json_get_text(item, "expires_at", 0, &expires, &call->error))
         return call->error.code;
     bool has_pem = json_object_get(item, "pem") != NULL,
@@ -252,9 +229,13 @@ static enum gh_error_code read_credential(struct call *call, const json_t *item,
                              GH_PRINT(gh_slice_sub(id, 0, 64)));
         *credential = *kept;
     }
-    if (expires.size > 0 && !gh_time_parse(expires, &credential->expires_at_ms))
+    if ((expires.size > 0 && !gh_time_parse(expires, &credential->expires_at_ms)) ||
+        (from.size > 0 && !gh_time_parse(from, &credential->valid_from_ms)))
         return call_fail(call, GH_ERROR_INVALID,
-                         "expires_at is not a time like 2033-05-18T03:33:20Z");
+                         "valid_from or expires_at is not a time like 2033-05-18T03:33:20Z");
+    credential->says_state = json_object_get(item, "disabled") != NULL;
+    if (credential->says_state)
+        credential->disabled = disabled;
     if (has_password)
         credential->format = GH_CREDENTIAL_PASSWORD;
     if (symmetric != NULL)
@@ -358,6 +339,28 @@ static enum gh_error_code read_device(struct call *call, const json_t *body,
     return code == GH_OK ? read_attributes(call, body, device) : code;
 }
 
+/* Whose key or secret it is: told to who may read that device, in this tenant alone. */
+static void name_holder(struct call *call, const struct gh_device *made)
+{
+    struct gh_directory *directory = call->api->services.directory;
+    struct gh_error why = call->error, ignored;
+    struct gh_device other;
+    uint64_t number = 0;
+    if (!gh_slice_starts(gh_slice_text(why.text), GH_SLICE("credentials")))
+        return;
+    for (size_t i = 0; number == 0 && i < made->credentials_count; i++)
+        if (gh_directory_credential_holder(directory, made->number, &made->credentials[i], &number,
+                                           &ignored) != GH_OK)
+            return;
+    if (number == 0 ||
+        gh_directory_device_get(directory, number, call->arena, &other, &ignored) != GH_OK ||
+        other.tenant != call->tenant.number ||
+        !call_may_on_device(call, GH_PERMISSION_DEVICES_GET, &other))
+        return;
+    (void)call_fail(call, why.code, "%.300s (it is that of %.*s/%.*s)", why.text,
+                    GH_PRINT(other.registry_name), GH_PRINT(gh_slice_sub(other.id, 0, 64)));
+}
+
 enum gh_error_code api_device_create(struct call *call)
 {
     struct gh_directory *directory = call->api->services.directory;
@@ -370,6 +373,8 @@ enum gh_error_code api_device_create(struct call *call)
         code = gh_directory_device_create(directory, &made, call->arena, &call->error);
     if (code == GH_OK)
         code = gh_directory_device_get(directory, made.number, call->arena, &device, &call->error);
+    if (code == GH_ERROR_EXISTS)
+        name_holder(call, &made);
     if (code != GH_OK) {
         forget_passwords(call, call->body);
         return code;

@@ -172,15 +172,17 @@ static bool prove_by_token(struct call *call, struct enrolment *e)
     struct gh_slice user = {0}, password = {0};
     if (!read_basic(call, &user, &password) || !read_name(user, '/', e) || !label_fits(call, e))
         return false;
-    enum gh_error_code code = find_device(call, e);
-    if (code == GH_OK && e->device.blocked)
-        code = call_fail(call, GH_ERROR_DENIED, "the device is blocked");
-    if (code == GH_OK)
-        code = gh_issuing_redeem(call->api->services.issuing, e->device.number, password,
-                                 &call->error);
-    if (code != GH_OK)
-        note(call, e, GH_TRAIL_REFUSAL, "ENROLMENT", gh_slice_text(call->error.text));
-    return code == GH_OK;
+    char detail[GH_IDENTITY_DETAIL_MAX] = "the device is blocked";
+    enum gh_identity_reason reason = GH_IDENTITY_BLOCKED;
+    if (find_device(call, e) != GH_OK) {
+        reason = e->tenant.number == 0 ? GH_IDENTITY_UNKNOWN_TENANT : GH_IDENTITY_UNKNOWN_DEVICE;
+        snprintf(detail, sizeof detail, "%.200s", call->error.text);
+    } else if (!e->device.blocked) {
+        reason = gh_issuing_redeem(call->api->services.issuing, e->device.number, password, detail);
+    }
+    if (reason != GH_IDENTITY_ACCEPTED)
+        note(call, e, GH_TRAIL_REFUSAL, gh_identity_reason_name(reason), gh_slice_text(detail));
+    return reason == GH_IDENTITY_ACCEPTED;
 }
 
 /* By the certificate of the handshake, as at every other sign-in. A certificate of the built-in CA

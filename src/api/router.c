@@ -64,6 +64,9 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants/{t}/ca", api_tenant_ca, P(TENANTS_GET), TENANT},
     {"POST", DEVICE "/certificates", api_certificate_issue, P(DEVICES_UPDATE), TENANT | BODY},
     {"GET", DEVICE "/certificates", api_certificate_list, P(DEVICES_GET), TENANT},
+    {"GET", DEVICE "/credentials", api_credential_list, P(DEVICES_GET), TENANT},
+    {"PATCH", DEVICE "/credentials/{c}", api_credential_update, P(DEVICES_UPDATE), TENANT | BODY},
+    {"DELETE", DEVICE "/credentials/{c}", api_credential_delete, P(DEVICES_UPDATE), TENANT},
     {"POST", DEVICE "/enrolment", api_enrolment, P(DEVICES_UPDATE), TENANT | BODY},
     /* For devices; who they are is their token's or their certificate's to say. */
     {"GET", EST "cacerts", api_est_cacerts, 0, OPEN},

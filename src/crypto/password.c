@@ -46,6 +46,14 @@ bool gh_password_verify_nobody(struct gh_slice password, struct gh_password_cost
     return false;
 }
 
+bool gh_password_derive(struct gh_slice password, struct gh_password_cost cost,
+                        struct gh_slice salt, uint8_t out[32])
+{
+    static_assert(HASH_BYTES == 32, "as the header says");
+    return argon2id_hash_raw(cost.passes, cost.memory_kib, cost.lanes, password.data, password.size,
+                             salt.data, salt.size, out, HASH_BYTES) == ARGON2_OK;
+}
+
 bool gh_password_outdated(struct gh_slice phc, struct gh_password_cost cost)
 {
     char text[GH_PASSWORD_PHC_MAX];

@@ -30,6 +30,10 @@ GH_MUST_USE bool gh_password_hash(struct gh_slice password, struct gh_password_c
 GH_MUST_USE bool gh_password_verify(struct gh_slice password, struct gh_slice phc);
 /* For a user who does not exist: does the work of a verification and says false. */
 GH_MUST_USE bool gh_password_verify_nobody(struct gh_slice password, struct gh_password_cost cost);
+/* 32 bytes that are the same for the same password and salt (8 bytes or more): to find a password
+ * again, never to be stored as they are. False without memory. */
+GH_MUST_USE bool gh_password_derive(struct gh_slice password, struct gh_password_cost cost,
+                                    struct gh_slice salt, uint8_t out[32]);
 /* True when the string was made with less than `cost`: hash again at the next sign-in. */
 bool gh_password_outdated(struct gh_slice phc, struct gh_password_cost cost);
 /* A first password of 100 random bits, 20 letters and digits that are not mistaken for each other,

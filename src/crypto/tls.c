@@ -176,14 +176,11 @@ static struct gh_tls_context *context_open(bool is_server, struct gh_error *erro
     return context;
 }
 
-struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem,
-                                          struct gh_error *error)
+static bool present(struct gh_tls_context *context, struct gh_slice cert_pem,
+                    struct gh_slice key_pem, struct gh_error *error)
 {
-    struct gh_tls_context *context = context_open(true, error);
     const char *what = NULL;
 
-    if (context == NULL)
-        return NULL;
     if (!use_chain(context->native, cert_pem))
         what = "certificate chain";
     else if (!use_key(context->native, key_pem))
@@ -192,11 +189,21 @@ struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_sl
         what = "private key for this certificate";
     if (what != NULL) {
         gh_error_set(error, GH_ERROR_TLS, "no usable %s: %s", what, reason_text());
-        gh_tls_context_unref(context);
-        return NULL;
+        return false;
     }
     ERR_clear_error(); /* reading a chain ends with "no start line" */
-    return context;
+    return true;
+}
+
+struct gh_tls_context *gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem,
+                                          struct gh_error *error)
+{
+    struct gh_tls_context *context = context_open(true, error);
+
+    if (context == NULL || present(context, cert_pem, key_pem, error))
+        return context;
+    gh_tls_context_unref(context);
+    return NULL;
 }
 
 static int hand_staple(SSL *ssl, void *given)
@@ -234,6 +241,12 @@ struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem, struct gh_erro
     }
     ERR_clear_error();
     return context;
+}
+
+bool gh_tls_client_present(struct gh_tls_context *context, struct gh_slice cert_pem,
+                           struct gh_slice key_pem, struct gh_error *error)
+{
+    return present(context, cert_pem, key_pem, error);
 }
 
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context)

@@ -34,6 +34,11 @@ GH_MUST_USE bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_
 /* `ca_pem` holds the trust anchors; empty means the system's. */
 GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
                                                       struct gh_error *error);
+/* What a client shows when it is asked for a certificate: the chain, leaf first, and the leaf's
+ * private key, PEM, borrowed for the call. Before the context is used. False as
+ * gh_tls_server_open. */
+GH_MUST_USE bool gh_tls_client_present(struct gh_tls_context *context, struct gh_slice cert_pem,
+                                       struct gh_slice key_pem, struct gh_error *error);
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context);
 /* NULL is allowed. */
 void gh_tls_context_unref(struct gh_tls_context *context);

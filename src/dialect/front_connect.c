@@ -246,6 +246,8 @@ static bool copy_claim(struct task *task, const struct gh_identity_claim *claim)
                   gh_arena_copy(&task->arena, claim->device, &copy->device) &&
                   gh_arena_copy(&task->arena, claim->token, &copy->token) &&
                   gh_arena_copy(&task->arena, claim->secret, &copy->secret) &&
+                  gh_arena_copy(&task->arena, claim->sas, &copy->sas) &&
+                  gh_arena_copy(&task->arena, claim->resource, &copy->resource) &&
                   copy_chain(task, claim, copy);
     copy->access = task->front->services.access;
     copy->policy.audience = copy->tenant;
@@ -459,7 +461,8 @@ static void wipe(struct gh_slice secret)
 
 static void identity_checked(struct task *task)
 {
-    struct gh_slice token = task->identity.claim.token, secret = task->identity.claim.secret;
+    struct gh_slice token = task->identity.claim.token, secret = task->identity.claim.secret,
+                    sas = task->identity.claim.sas;
     if (task->identity.again)
         decide_again(task->link, task);
     else
@@ -467,6 +470,7 @@ static void identity_checked(struct task *task)
     gh_statements_unref(task->identity.statements);
     wipe(token);
     wipe(secret);
+    wipe(sas);
 }
 
 static const struct gh_dialect *recognise(const struct gh_front_services *services,

@@ -320,7 +320,9 @@ static void read_credentials(struct task *task)
     task->credential.found = gh_anchor_credential_read(task->credential.credential, 0, &serial);
     for (size_t i = 0; task->code == GH_OK && i < device.credentials_count; i++)
         if (gh_slice_equal(device.credentials[i].id, task->credential.credential))
-            task->credential.found = true;
+            task->credential.found =
+                gh_credential_state(&device.credentials[i], task->front->services.utc_ms()) ==
+                GH_CREDENTIAL_ENABLED;
     task->credential.revoked =
         task->credential.token_id.size > 0 &&
         gh_access_is_revoked(task->front->services.access, task->credential.token_id);
@@ -331,8 +333,9 @@ static void credentials_read(struct task *task)
     struct party *party = task->party;
     if ((!task->credential.found || task->credential.revoked) && party_is_live(party))
         party_end(party, GH_SESSION_END_CREDENTIAL_REMOVED,
-                  task->credential.revoked ? "the access token was revoked"
-                                           : "the key that signed the token was taken away");
+                  task->credential.revoked
+                      ? "the access token was revoked"
+                      : "the credential in use was taken away, disabled or is no longer valid");
 }
 
 void party_check_credential(struct party *party)

@@ -116,6 +116,7 @@ static uint64_t add_device(const char *id, bool blocked)
         .registry = world.registry,
         .id = gh_slice_text(id),
         .blocked = blocked,
+        .shares_keys = true,
         .credentials_count = 2,
         .credentials = {{.format = GH_CREDENTIAL_PASSWORD, .secret = GH_SLICE(SECRET)},
                         {.format = GH_CREDENTIAL_ES256_PEM, .expires_at_ms = NOW_MS + 600 * 1000}}};

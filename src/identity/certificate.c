@@ -14,6 +14,7 @@
 #include "crypto/chain.h"
 #include "crypto/lint.h"
 #include "identity/certificate_internal.h"
+#include "identity/credential_internal.h"
 #include "identity/detail_internal.h"
 #include "registry/anchors.h"
 #include <assert.h>
@@ -118,14 +119,11 @@ static const struct gh_credential *find_registered(const struct shown *s)
 static enum gh_identity_reason decide_registered(struct shown *s,
                                                  const struct gh_credential *credential)
 {
-    char text[GH_TIME_TEXT_MAX];
-    int64_t ends_ms = credential->expires_at_ms;
-    if (ends_ms != 0 && ends_ms <= s->now_ms)
-        return say(s, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
-                   GH_PRINT(credential->id), gh_time_print(ends_ms, text));
-    enum gh_identity_reason reason = check_dates(s);
+    enum gh_identity_reason reason = gh_identity_check_credential(credential, s->now_ms, s->out);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_dates(s);
     return reason == GH_IDENTITY_ACCEPTED
-               ? accept(s, credential->id, ends_ms, "a registered certificate")
+               ? accept(s, credential->id, credential->expires_at_ms, "a registered certificate")
                : reason;
 }
 

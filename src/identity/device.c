@@ -3,7 +3,9 @@
 #include "base/time.h"
 #include "identity/access.h"
 #include "identity/certificate_internal.h"
+#include "identity/credential_internal.h"
 #include "identity/detail_internal.h"
+#include "identity/shared_key_internal.h"
 #include "registry/anchors.h"
 #include "registry/password.h"
 #include <assert.h>
@@ -20,6 +22,8 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_HTTP_DISABLED] = "HTTP_DISABLED",
     [GH_IDENTITY_NO_CREDENTIAL] = "NO_CREDENTIAL",
     [GH_IDENTITY_CREDENTIAL_EXPIRED] = "CREDENTIAL_EXPIRED",
+    [GH_IDENTITY_CREDENTIAL_NOT_YET_VALID] = "CREDENTIAL_NOT_YET_VALID",
+    [GH_IDENTITY_CREDENTIAL_DISABLED] = "CREDENTIAL_DISABLED",
     [GH_IDENTITY_TOKEN_MALFORMED] = "TOKEN_MALFORMED",
     [GH_IDENTITY_TOKEN_HEADER] = "TOKEN_HEADER",
     [GH_IDENTITY_ALGORITHM] = "ALGORITHM",
@@ -214,12 +218,7 @@ static struct gh_slice algorithm_of(enum gh_credential_format format)
     return gh_slice_text((size_t)format < GH_COUNT(algorithms) ? algorithms[format] : NULL);
 }
 
-static bool has_expired(const struct gh_credential *credential, int64_t now_ms)
-{
-    return credential->expires_at_ms != 0 && credential->expires_at_ms <= now_ms;
-}
-
-/* The device's keys that fit the token's `alg`: the valid ones first, then the expired ones, which
+/* The device's keys that fit the token's `alg`: those in force first, then the others, which
  * are tried only so that the operator reads why. */
 struct keys {
     struct gh_key *open[GH_DEVICE_CREDENTIALS_MAX];
@@ -227,7 +226,7 @@ struct keys {
     size_t count, valid;
 };
 
-static void keys_add(struct decision *d, struct keys *keys, bool expired)
+static void keys_add(struct decision *d, struct keys *keys, bool in_force)
 {
     const struct gh_device *device = d->out->device;
 
@@ -235,8 +234,8 @@ static void keys_add(struct decision *d, struct keys *keys, bool expired)
         const struct gh_credential *credential = &device->credentials[i];
         struct gh_error error = {0};
         struct gh_slice algorithm = algorithm_of(credential->format);
-        if (has_expired(credential, d->now_ms) != expired || algorithm.size == 0 ||
-            !gh_slice_equal(algorithm, d->jose.algorithm))
+        if ((gh_credential_state(credential, d->now_ms) == GH_CREDENTIAL_ENABLED) != in_force ||
+            algorithm.size == 0 || !gh_slice_equal(algorithm, d->jose.algorithm))
             continue;
         struct gh_key *key = gh_key_open(credential->pem, &error);
         if (key == NULL) {
@@ -259,7 +258,6 @@ static enum gh_identity_reason decide_token(struct decision *d, const struct key
 {
     struct gh_jwt_outcome outcome;
     struct gh_identity_verdict *out = d->out;
-    char expired_at[GH_TIME_TEXT_MAX];
     enum gh_jwt_verdict verdict =
         gh_jwt_verify(d->claim->token, (const struct gh_key *const *)keys->open, keys->count,
                       &d->policy, d->now_ms / 1000, d->arena, &outcome);
@@ -269,13 +267,9 @@ static enum gh_identity_reason decide_token(struct decision *d, const struct key
     if (verdict == GH_JWT_SIGNATURE)
         return decide(d, GH_IDENTITY_SIGNATURE, "signed by none of its credentials (%zu)%s",
                       out->device->credentials_count,
-                      keys->valid < keys->count ? ", expired ones included" : "");
-    if (is_signed && outcome.key >= keys->valid && keys->count > 0) {
-        const struct gh_credential *credential = keys->of[outcome.key];
-        return decide(d, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
-                      GH_PRINT(credential->id),
-                      gh_time_print(credential->expires_at_ms, expired_at));
-    }
+                      keys->valid < keys->count ? ", those not in force included" : "");
+    if (is_signed && outcome.key >= keys->valid && keys->count > 0)
+        return gh_identity_check_credential(keys->of[outcome.key], d->now_ms, out);
     if (verdict == GH_JWT_ACCEPTED) {
         out->principal.credential_id = keys->of[outcome.key]->id;
         out->token_id = outcome.token_id;
@@ -289,9 +283,9 @@ static enum gh_identity_reason check_token(struct decision *d)
 {
     struct keys keys = {0};
 
-    keys_add(d, &keys, false);
-    keys.valid = keys.count;
     keys_add(d, &keys, true);
+    keys.valid = keys.count;
+    keys_add(d, &keys, false);
     enum gh_identity_reason reason =
         keys.count > 0 ? decide_token(d, &keys)
                        : decide(d, GH_IDENTITY_ALGORITHM,
@@ -344,7 +338,6 @@ static enum gh_identity_reason check_secret(struct decision *d, bool mine)
     struct gh_device_passwords *passwords = gh_directory_passwords(d->directory);
     struct gh_slice stored[GH_DEVICE_CREDENTIALS_MAX];
     const struct gh_credential *of[GH_DEVICE_CREDENTIALS_MAX];
-    char expired_at[GH_TIME_TEXT_MAX];
     size_t count = 0, which = 0;
 
     if (passwords == NULL)
@@ -361,9 +354,9 @@ static enum gh_identity_reason check_secret(struct decision *d, bool mine)
     if (!right)
         return decide(d, GH_IDENTITY_SECRET, "the secret is none of the device's %zu password%s",
                       count, count == 1 ? "" : "s");
-    if (has_expired(of[which], d->now_ms))
-        return decide(d, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
-                      GH_PRINT(of[which]->id), gh_time_print(of[which]->expires_at_ms, expired_at));
+    enum gh_identity_reason reason = gh_identity_check_credential(of[which], d->now_ms, d->out);
+    if (reason != GH_IDENTITY_ACCEPTED)
+        return reason;
     d->out->principal.credential_id = of[which]->id;
     d->out->valid_until_s =
         of[which]->expires_at_ms != 0 ? of[which]->expires_at_ms / 1000 : GH_IDENTITY_FOR_EVER_S;
@@ -383,6 +376,24 @@ static enum gh_identity_reason decide_secret(struct decision *d)
     memcpy(detail, d->out->detail, sizeof detail);
     (void)check_secret(d, false);
     return decide(d, reason, "%s", detail); /* whatever the comparison said, the refusal stands */
+}
+
+/* --- shared access signatures --- */
+
+static enum gh_identity_reason decide_by_sas(struct decision *d)
+{
+    struct gh_sas sas;
+    const char *why = gh_sas_read(d->claim->sas, d->arena, &sas);
+    enum gh_identity_reason reason = locate(d);
+    if (why != NULL)
+        return decide(d, GH_IDENTITY_TOKEN_MALFORMED, "the shared access signature: %s", why);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_allowed(d);
+    if (reason == GH_IDENTITY_ACCEPTED)
+        return gh_identity_by_shared_key(d->directory, d->claim, &sas, d->now_ms, d->out);
+    if (reason != GH_IDENTITY_UNAVAILABLE)
+        gh_identity_shared_key_of_nobody(&sas);
+    return reason;
 }
 
 static enum gh_identity_reason decide_by_chain(struct decision *d)
@@ -424,7 +435,6 @@ static enum gh_identity_reason check_given_for(struct decision *d,
                                                const struct gh_access_claims *claims)
 {
     const struct gh_device *device = d->out->device;
-    char expired_at[GH_TIME_TEXT_MAX];
 
     if (device->number != claims->number)
         return decide(d, GH_IDENTITY_SUBJECT, "the token was given to a device of the same name");
@@ -436,11 +446,7 @@ static enum gh_identity_reason check_given_for(struct decision *d,
         if (!gh_slice_equal(credential->id, claims->credential))
             continue;
         d->out->principal.credential_id = credential->id;
-        return !has_expired(credential, d->now_ms)
-                   ? GH_IDENTITY_ACCEPTED
-                   : decide(d, GH_IDENTITY_CREDENTIAL_EXPIRED, "credential %.*s expired at %s",
-                            GH_PRINT(credential->id),
-                            gh_time_print(credential->expires_at_ms, expired_at));
+        return gh_identity_check_credential(credential, d->now_ms, d->out);
     }
     return decide(d, GH_IDENTITY_NO_CREDENTIAL,
                   "credential %.*s, for which the token was given, was taken away",
@@ -575,7 +581,13 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
         d.policy.audience = claim->tenant;
     enum gh_identity_reason reason = claim->vouched           ? decide_vouched(&d)
                                      : claim->by_certificate  ? decide_by_chain(&d)
+                                     : claim->sas.size > 0    ? decide_by_sas(&d)
                                      : claim->secret.size > 0 ? decide_secret(&d)
                                                               : decide_by_token(&d);
-    return reason == GH_IDENTITY_ACCEPTED ? check_ban(&d) : reason;
+    if (reason == GH_IDENTITY_ACCEPTED)
+        reason = check_ban(&d);
+    /* An access token stands for a credential that was shown when it was given. */
+    if (reason == GH_IDENTITY_ACCEPTED && out->principal.token_id.size == 0)
+        gh_directory_note_use(directory, out->device->number, out->principal.credential_id, now_ms);
+    return reason;
 }

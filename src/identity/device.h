@@ -7,7 +7,8 @@
  *
  * A claim carries a token, its own or one that we gave it (identity/access.h), or, where the
  * dialect knows passwords, a secret, which is compared with each of the device's password
- * credentials (two generations may stand side by side), or the chain of certificates that the peer
+ * credentials (two generations may stand side by side), a shared access signature made from one of
+ * its symmetric keys (identity/shared_key.c), or the chain of certificates that the peer
  * showed in its handshake (identity/certificate.c).
  *
  * Memory: all texts are the arena's. Threads: any; it blocks on the store, so it runs on worker
@@ -31,6 +32,8 @@ enum gh_identity_reason {
     GH_IDENTITY_HTTP_DISABLED,
     GH_IDENTITY_NO_CREDENTIAL,      /* the device has none */
     GH_IDENTITY_CREDENTIAL_EXPIRED, /* signed by a credential that has expired */
+    GH_IDENTITY_CREDENTIAL_NOT_YET_VALID,
+    GH_IDENTITY_CREDENTIAL_DISABLED, /* by an operator */
     GH_IDENTITY_TOKEN_MALFORMED,
     GH_IDENTITY_TOKEN_HEADER,
     GH_IDENTITY_ALGORITHM,
@@ -80,6 +83,8 @@ struct gh_identity_claim {
     struct gh_slice device;   /* id, or number in decimal */
     struct gh_slice token;    /* a secret, never to be logged */
     struct gh_slice secret;   /* instead of `token`; never to be logged */
+    struct gh_slice sas;      /* instead of both (identity/sas.h); never to be logged */
+    struct gh_slice resource; /* what `sas` has to be for; empty: TENANT/REGISTRY/DEVICE */
     /* What the peer showed and proved to hold the key of, DER, the leaf first. */
     const struct gh_slice *chain;
     size_t chain_count;

@@ -31,7 +31,7 @@ static struct world {
     struct gh_directory *directory;
     struct gh_device_passwords *passwords;
     struct gh_arena arena;
-    struct signer ec, rsa, old, stranger;
+    struct signer ec, rsa, old, stranger, silent;
     int64_t tenant;
     uint64_t device;
 } world;
@@ -56,6 +56,7 @@ static uint64_t add_device(int64_t registry, const char *id, bool blocked,
     struct gh_device device = {.registry = registry,
                                .id = gh_slice_text(id),
                                .blocked = blocked,
+                               .shares_keys = true,
                                .credentials_count = count};
     struct gh_error error = {0};
     for (size_t i = 0; i < count; i++)
@@ -82,6 +83,7 @@ static void world_open(void)
     signer_open(&world.rsa, GH_KEY_RSA);
     signer_open(&world.old, GH_KEY_P256);
     signer_open(&world.stranger, GH_KEY_P256);
+    signer_open(&world.silent, GH_KEY_P256);
 
     const struct gh_credential three[] = {
         {.format = GH_CREDENTIAL_ES256_PEM, .pem = world.old.pem, .expires_at_ms = NOW_MS},
@@ -93,7 +95,9 @@ static void world_open(void)
     (void)add_device(open, "blocked", true, &three[2], 1);
     (void)add_device(open, "bare", false, NULL, 0);
     (void)add_device(open, "rsa-only", false, &three[1], 1);
-    (void)add_device(add_registry("silent", false, false), "hall-1", false, &three[2], 1);
+    (void)add_device(
+        add_registry("silent", false, false), "hall-1", false,
+        &(struct gh_credential){.format = GH_CREDENTIAL_ES256_PEM, .pem = world.silent.pem}, 1);
 
     const struct gh_credential passwords[] =
         {
@@ -124,6 +128,7 @@ static void world_close(void)
     gh_private_key_close(world.rsa.key);
     gh_private_key_close(world.old.key);
     gh_private_key_close(world.stranger.key);
+    gh_private_key_close(world.silent.key);
     gh_directory_close(world.directory);
     gh_device_passwords_close(world.passwords);
     gh_store_close(world.store);

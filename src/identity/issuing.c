@@ -6,6 +6,7 @@
 #include "registry/sealing.h"
 #include "wire/base64.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -412,15 +413,52 @@ enum gh_error_code gh_issuing_enrolment(struct gh_issuing *issuing, uint64_t dev
     return gh_store_enrolment_put(issuing->store, &row, error);
 }
 
-enum gh_error_code gh_issuing_redeem(struct gh_issuing *issuing, uint64_t device,
-                                     struct gh_slice token, struct gh_error *error)
+static enum gh_identity_reason say(char detail[GH_IDENTITY_DETAIL_MAX],
+                                   enum gh_identity_reason reason, const char *text,
+                                   int64_t time_ms)
+{
+    char time[GH_TIME_TEXT_MAX];
+    snprintf(detail, GH_IDENTITY_DETAIL_MAX, "the enrolment token %s%s", text,
+             time_ms != 0 ? gh_time_print(time_ms, time) : "");
+    return reason;
+}
+
+enum gh_identity_reason gh_issuing_redeem(struct gh_issuing *issuing, uint64_t device,
+                                          struct gh_slice token,
+                                          char detail[GH_IDENTITY_DETAIL_MAX])
 {
     uint8_t hash[GH_SHA256_BYTES];
+    struct gh_enrolment row;
+    struct gh_error error = {0};
+    int64_t now_ms = gh_time_utc_ms();
     gh_sha256(token, hash);
     enum gh_error_code code = gh_store_enrolment_take(
-        issuing->store, device, gh_slice(hash, sizeof hash), gh_time_utc_ms(), error);
-    return code == GH_ERROR_NOT_FOUND
-               ? gh_error_set(error, GH_ERROR_DENIED,
-                              "the enrolment token is not this device's, was used or has expired")
-               : code;
+        issuing->store, device, gh_slice(hash, sizeof hash), now_ms, &row, &error);
+    if (code == GH_ERROR_NOT_FOUND)
+        return say(detail, GH_IDENTITY_SECRET, "is none that was made here", 0);
+    if (code != GH_OK)
+        return say(detail, GH_IDENTITY_UNAVAILABLE, "could not be looked up", 0);
+    if (row.device != device)
+        return say(detail, GH_IDENTITY_SUBJECT, "is another device's", 0);
+    if (row.used_at_ms != 0)
+        return say(detail, GH_IDENTITY_TOKEN_REPLAYED, "was used at ", row.used_at_ms);
+    if (row.disabled)
+        return say(detail, GH_IDENTITY_CREDENTIAL_DISABLED, "is disabled", 0);
+    if (row.expires_at_ms <= now_ms)
+        return say(detail, GH_IDENTITY_TOKEN_EXPIRED, "expired at ", row.expires_at_ms);
+    return say(detail, GH_IDENTITY_ACCEPTED, "is good", 0);
+}
+
+enum gh_error_code gh_issuing_enrolment_list(struct gh_issuing *issuing, uint64_t device,
+                                             struct gh_arena *arena, struct gh_enrolment **out,
+                                             size_t *count, struct gh_error *error)
+{
+    return gh_store_enrolment_list(issuing->store, device, arena, out, count, error);
+}
+
+enum gh_error_code gh_issuing_enrolment_disable(struct gh_issuing *issuing, uint64_t device,
+                                                struct gh_slice id, bool disabled,
+                                                struct gh_error *error)
+{
+    return gh_store_enrolment_disable(issuing->store, device, id, disabled, error);
 }

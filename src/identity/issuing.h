@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "crypto/ocsp.h"
+#include "identity/device.h"
 #include "registry/anchors.h"
 
 enum {
@@ -98,7 +99,18 @@ GH_MUST_USE enum gh_error_code gh_issuing_enrolment(struct gh_issuing *issuing, 
                                                     int64_t ttl_s, struct gh_arena *arena,
                                                     struct gh_slice *token, int64_t *expires_at_ms,
                                                     struct gh_error *error);
-/* Takes it: DENIED for one that is not this device's, was used or has expired. */
-GH_MUST_USE enum gh_error_code gh_issuing_redeem(struct gh_issuing *issuing, uint64_t device,
-                                                 struct gh_slice token, struct gh_error *error);
+/* Takes it, once: ACCEPTED, or why not, with the detail for the operator. */
+GH_MUST_USE enum gh_identity_reason gh_issuing_redeem(struct gh_issuing *issuing, uint64_t device,
+                                                      struct gh_slice token,
+                                                      char detail[GH_IDENTITY_DETAIL_MAX]);
+/* The device's tokens, newest first, without their secrets: those that were used or have expired
+ * too, until the next one is made after their end. */
+GH_MUST_USE enum gh_error_code gh_issuing_enrolment_list(struct gh_issuing *issuing,
+                                                         uint64_t device, struct gh_arena *arena,
+                                                         struct gh_enrolment **out, size_t *count,
+                                                         struct gh_error *error);
+/* NOT_FOUND when the device has none of this id. */
+GH_MUST_USE enum gh_error_code gh_issuing_enrolment_disable(struct gh_issuing *issuing,
+                                                            uint64_t device, struct gh_slice id,
+                                                            bool disabled, struct gh_error *error);
 #endif

@@ -170,6 +170,8 @@ enum gh_error_code gh_activity_flush(struct gh_activity_table *table, struct gh_
         code = gh_store_activity_put(table->store, batch->rows, batch->count, error);
         settle(table, batch, code == GH_OK);
     }
+    if (code == GH_OK)
+        code = gh_uses_flush(table, error);
     pthread_mutex_unlock(&table->flushing);
     free(batch);
     return code;
@@ -242,6 +244,7 @@ bool gh_activity_lay_over(struct gh_activity_table *table, struct gh_arena *aren
     }
     pthread_mutex_unlock(&shard->lock);
 
+    gh_uses_lay_over(table, device);
     raise_to(&device->last_heartbeat_ms, seen.at_ms[GH_ACTIVITY_HEARTBEAT]);
     raise_to(&device->last_event_ms, seen.at_ms[GH_ACTIVITY_EVENT]);
     raise_to(&device->last_state_ms, seen.at_ms[GH_ACTIVITY_STATE]);
@@ -282,6 +285,7 @@ static void deinit(struct gh_activity_table *table)
         while (gh_map_next(&table->shards[i].entries, &at, &key, &value))
             entry_free(value);
         gh_map_deinit(&table->shards[i].entries);
+        gh_uses_deinit(&table->shards[i]);
         pthread_mutex_destroy(&table->shards[i].lock);
     }
     pthread_mutex_destroy(&table->wake_lock);
@@ -298,6 +302,7 @@ bool gh_activity_open(struct gh_activity_table *table, struct gh_store *store,
     for (size_t i = 0; i < GH_ACTIVITY_SHARDS; i++) {
         pthread_mutex_init(&table->shards[i].lock, NULL);
         gh_map_init(&table->shards[i].entries);
+        gh_map_init(&table->shards[i].uses);
     }
     if (pthread_create(&table->thread, NULL, run, table) == 0)
         return true;

@@ -7,6 +7,7 @@
 #include "registry/password.h"
 #include "registry/sealing.h"
 #include "wire/base64.h"
+#include <stdio.h>
 
 enum {
     ID_DIGITS = 16, /* of the fingerprint: unique enough inside one device */
@@ -16,6 +17,7 @@ enum {
     SYMMETRIC_BYTES_MAX = 64,
     SYMMETRIC_TEXT_MAX = 4 * (SYMMETRIC_BYTES_MAX + 2) / 3,
     ARENA_AGAIN_MAX = 1 << 20, /* one device */
+    SCOPE_MAX = 32,
 };
 
 static const struct {
@@ -95,10 +97,27 @@ static enum gh_error_code key_check(struct gh_credential *credentials, size_t at
                : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
 }
 
+/* A secret that a device may not have in common with another. Random ones are compared over the
+ * whole fleet. What a person may have thought of is compared inside its tenant alone: elsewhere the
+ * refusal would answer guesses at the passwords of strangers. */
+static bool mark_secret(const struct gh_directory *directory, struct gh_credential *credential,
+                        struct gh_slice secret, const struct gh_registry *registry,
+                        struct gh_arena *arena)
+{
+    char scope[SCOPE_MAX] = "", mark[GH_SECRET_MARK_MAX];
+    if (directory->passwords == NULL)
+        return true;
+    if (secret.size < GH_SECRET_LONG_BYTES_MIN && credential->format == GH_CREDENTIAL_PASSWORD)
+        snprintf(scope, sizeof scope, "%lld", (long long)registry->tenant);
+    return gh_device_password_mark(directory->passwords, gh_slice_text(scope), secret, mark) &&
+           gh_arena_copy(arena, gh_slice_text(mark), &credential->mark);
+}
+
 /* A secret becomes its stored text; without one the stored text must be of before. The id is
  * random: nothing that is shown may be computed from the secret. */
 static enum gh_error_code password_check(const struct gh_directory *directory,
                                          struct gh_credential *credential,
+                                         const struct gh_registry *registry,
                                          const struct gh_credential *kept, struct gh_arena *arena,
                                          struct gh_error *error)
 {
@@ -110,6 +129,7 @@ static enum gh_error_code password_check(const struct gh_directory *directory,
     credential->fingerprint = (struct gh_slice){0};
     if (credential->secret.size == 0 && kept != NULL) {
         credential->id = kept->id;
+        credential->mark = kept->mark;
         return GH_OK;
     }
     if (credential->pem.size > 0)
@@ -121,8 +141,9 @@ static enum gh_error_code password_check(const struct gh_directory *directory,
     gh_random(&random, sizeof random);
     char *id = gh_arena_print(arena, "pw-%016llx", (unsigned long long)random);
     credential->id = gh_slice_text(id);
+    bool marked = mark_secret(directory, credential, credential->secret, registry, arena);
     credential->secret = (struct gh_slice){0};
-    return id != NULL && gh_arena_copy(arena, gh_slice_text(stored), &credential->pem)
+    return id != NULL && marked && gh_arena_copy(arena, gh_slice_text(stored), &credential->pem)
                ? GH_OK
                : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
 }
@@ -150,6 +171,7 @@ static bool symmetric_make(struct gh_arena *arena, struct gh_slice *out)
 /* A given key is looked at, a missing one made; sealing comes when the device has its number. */
 static enum gh_error_code symmetric_check(const struct gh_directory *directory,
                                           struct gh_credential *credential,
+                                          const struct gh_registry *registry,
                                           const struct gh_credential *kept, struct gh_arena *arena,
                                           struct gh_error *error)
 {
@@ -162,11 +184,15 @@ static enum gh_error_code symmetric_check(const struct gh_directory *directory,
     credential->fingerprint = (struct gh_slice){0};
     if (credential->secret.size == 0 && kept != NULL) {
         credential->id = kept->id;
+        credential->mark = kept->mark;
         return GH_OK;
     }
     if (credential->pem.size > 0)
         return gh_error_set(error, GH_ERROR_INVALID, "a symmetric key is given as a secret");
-    bool is_key = credential->secret.size == 0 || symmetric_bytes(credential->secret, &key);
+    bool given = credential->secret.size > 0;
+    bool is_key = !given || symmetric_bytes(credential->secret, &key);
+    bool marked = !is_key || !given ||
+                  mark_secret(directory, credential, gh_buffer_slice(&key), registry, arena);
     gh_secret_wipe(block, sizeof block);
     if (!is_key)
         return gh_error_set(error, GH_ERROR_INVALID, "a symmetric key is %d to %d bytes in base64",
@@ -174,7 +200,7 @@ static enum gh_error_code symmetric_check(const struct gh_directory *directory,
     gh_random(&random, sizeof random);
     char *id = gh_arena_print(arena, "sk-%016llx", (unsigned long long)random);
     credential->id = gh_slice_text(id);
-    return id != NULL && (credential->secret.size > 0 || symmetric_make(arena, &credential->secret))
+    return id != NULL && marked && (given || symmetric_make(arena, &credential->secret))
                ? GH_OK
                : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
 }
@@ -250,10 +276,10 @@ static enum gh_error_code check_one(const struct gh_directory *directory,
                                     const struct gh_credential *kept, int64_t now_ms,
                                     struct gh_arena *arena, struct gh_error *error)
 {
-    if (credentials[at].expires_at_ms < 0)
-        return gh_error_set(error, GH_ERROR_INVALID, "the expiry lies before 1970");
+    if (credentials[at].expires_at_ms < 0 || credentials[at].valid_from_ms < 0)
+        return gh_error_set(error, GH_ERROR_INVALID, "its validity begins or ends before 1970");
     if (credentials[at].format == GH_CREDENTIAL_PASSWORD)
-        return password_check(directory, &credentials[at], kept, arena, error);
+        return password_check(directory, &credentials[at], registry, kept, arena, error);
     if (credentials[at].format != GH_CREDENTIAL_SYMMETRIC)
         return key_check(credentials, at, registry, kept == NULL, now_ms, arena, error);
     size_t count = 0;
@@ -262,7 +288,7 @@ static enum gh_error_code check_one(const struct gh_directory *directory,
     if (count > SYMMETRIC_MAX)
         return gh_error_set(error, GH_ERROR_INVALID, "a device has at most %d symmetric keys",
                             SYMMETRIC_MAX);
-    return symmetric_check(directory, &credentials[at], kept, arena, error);
+    return symmetric_check(directory, &credentials[at], registry, kept, arena, error);
 }
 
 enum gh_error_code gh_credentials_check(const struct gh_directory *directory,
@@ -283,8 +309,23 @@ enum gh_error_code gh_credentials_check(const struct gh_directory *directory,
         if (code != GH_OK)
             return gh_error_set(error, code, "credentials: number %zu: %.400s", i + 1, why.text);
         credentials[i].created_at_ms = kept != NULL ? kept->created_at_ms : now_ms;
+        if (kept != NULL && !credentials[i].says_state && credentials[i].valid_from_ms == 0)
+            credentials[i].valid_from_ms = kept->valid_from_ms;
+        if (kept != NULL && !credentials[i].says_state)
+            credentials[i].disabled = kept->disabled;
     }
     return GH_OK;
+}
+
+enum gh_credential_state gh_credential_state(const struct gh_credential *credential, int64_t now_ms)
+{
+    if (credential->disabled)
+        return GH_CREDENTIAL_DISABLED;
+    if (credential->valid_from_ms > now_ms)
+        return GH_CREDENTIAL_NOT_YET_VALID;
+    if (credential->expires_at_ms != 0 && credential->expires_at_ms <= now_ms)
+        return GH_CREDENTIAL_EXPIRED;
+    return GH_CREDENTIAL_ENABLED;
 }
 
 enum gh_error_code gh_certificates_check(const struct gh_slice *certificates, size_t count,

@@ -279,6 +279,7 @@ static enum gh_error_code credentials_prepare(struct gh_directory *directory, ui
         return code;
     checked->number = before.number;
     checked->tenant = before.tenant;
+    checked->registry = before.registry;
     return gh_credentials_seal(directory, checked, arena, error);
 }
 
@@ -327,6 +328,13 @@ enum gh_error_code gh_directory_device_update(struct gh_directory *directory, ui
     if (code == GH_OK && (fields & GH_DEVICE_CREDENTIALS))
         gh_directory_show_new_keys(change, out);
     return code;
+}
+
+enum gh_error_code gh_directory_credential_holder(struct gh_directory *directory, uint64_t device,
+                                                  const struct gh_credential *credential,
+                                                  uint64_t *holder, struct gh_error *error)
+{
+    return gh_store_credential_holder(directory->store, device, credential, holder, error);
 }
 
 void gh_directory_show_new_keys(const struct gh_device *made, struct gh_device *read)

@@ -405,6 +405,12 @@ void gh_directory_note(struct gh_directory *directory, uint64_t device, enum gh_
     gh_activity_note(&directory->activity, device, what, utc_ms, 0, (struct gh_slice){0});
 }
 
+void gh_directory_note_use(struct gh_directory *directory, uint64_t device,
+                           struct gh_slice credential, int64_t utc_ms)
+{
+    gh_uses_note(&directory->activity, device, credential, utc_ms);
+}
+
 void gh_directory_note_error(struct gh_directory *directory, uint64_t device, int code,
                              struct gh_slice message, int64_t utc_ms)
 {

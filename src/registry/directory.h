@@ -151,7 +151,10 @@ gh_directory_registry_policy_set(struct gh_directory *directory, int64_t number,
 /* --- devices -------------------------------------------------------------------------------------
  */
 
-/* Takes registry (number), id, blocked, log_level, credentials (format, pem, expires_at_ms),
+/* A key or secret is one device's alone, in the whole fleet (a short password: in its tenant):
+ * EXISTS for one that another device has. `shares_keys` lets a key be shared inside its tenant.
+ *
+ * Takes registry (number), id, blocked, log_level, credentials (format, pem, expires_at_ms),
  * attributes, gateway settings and config.data (version 1, may be empty) from `device`; fills
  * number, tenant, created_at_ms, config and the credentials' id, fingerprint and created_at_ms
  * (those slices live in `arena`). */
@@ -178,7 +181,7 @@ gh_directory_device_find(struct gh_directory *directory, int64_t tenant,
                          struct gh_device *out, struct gh_error *error);
 /* Writes the `fields` (bits of gh_device_fields, at least one) from `change`; `*out` (may be NULL)
  * is the device after it. Credentials and attributes are replaced as a whole; a credential whose
- * PEM stays keeps its id and creation time. */
+ * PEM stays keeps its id and creation time, and unless it says otherwise its state. */
 GH_MUST_USE enum gh_error_code
 gh_directory_device_update(struct gh_directory *directory, uint64_t number, unsigned fields,
                            const struct gh_device *change, struct gh_arena *arena,
@@ -187,6 +190,22 @@ gh_directory_device_update(struct gh_directory *directory, uint64_t number, unsi
  * bound device. */
 GH_MUST_USE enum gh_error_code gh_directory_device_delete(struct gh_directory *directory,
                                                           uint64_t number, struct gh_error *error);
+/* Whether a credential proves its device now. */
+enum gh_credential_state {
+    GH_CREDENTIAL_ENABLED,
+    GH_CREDENTIAL_DISABLED,
+    GH_CREDENTIAL_NOT_YET_VALID,
+    GH_CREDENTIAL_EXPIRED,
+    GH_CREDENTIAL_STATE_COUNT,
+};
+enum gh_credential_state gh_credential_state(const struct gh_credential *credential,
+                                             int64_t now_ms);
+/* The number of another device that has the key or secret of `credential`, or 0: after a call that
+ * said EXISTS, for a caller who may know. */
+GH_MUST_USE enum gh_error_code
+gh_directory_credential_holder(struct gh_directory *directory, uint64_t device,
+                               const struct gh_credential *credential, uint64_t *holder,
+                               struct gh_error *error);
 /* A device read again after a call that made symmetric keys lacks them; this brings them over from
  * the one that was created, to be shown this once. (gh_directory_device_update does it itself.) */
 void gh_directory_show_new_keys(const struct gh_device *made, struct gh_device *read);
@@ -393,6 +412,10 @@ GH_MUST_USE enum gh_error_code gh_directory_state_list(struct gh_directory *dire
  * dropped. */
 void gh_directory_note(struct gh_directory *directory, uint64_t device, enum gh_activity what,
                        int64_t utc_ms);
+/* The credential (its id) proved the device at that time; as gh_directory_note. What is none of the
+ * device's own (a certificate by a CA) is dropped when it is written. */
+void gh_directory_note_use(struct gh_directory *directory, uint64_t device,
+                           struct gh_slice credential, int64_t utc_ms);
 /* The last error of the device; `code` is gRPC's number, `message` is cut at 255 bytes and copied.
  */
 void gh_directory_note_error(struct gh_directory *directory, uint64_t device, int code,

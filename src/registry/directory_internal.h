@@ -19,6 +19,7 @@ struct gh_activity_table {
     struct gh_activity_shard {
         pthread_mutex_t lock;
         struct gh_map entries; /* device number (8 bytes) to struct entry */
+        struct gh_map uses;    /* of credentials: uses.c */
     } shards[GH_ACTIVITY_SHARDS];
     /* Held for reading while a device is read from the store and the times are laid over it; for
      * writing while entries that were flushed are removed. So a reader never misses a time between
@@ -45,6 +46,14 @@ void gh_activity_read_begin(struct gh_activity_table *table);
 GH_MUST_USE bool gh_activity_lay_over(struct gh_activity_table *table, struct gh_arena *arena,
                                       struct gh_device *device);
 void gh_activity_read_end(struct gh_activity_table *table);
+
+/* Uses of credentials (uses.c), beside the times. */
+void gh_uses_note(struct gh_activity_table *table, uint64_t device, struct gh_slice credential,
+                  int64_t utc_ms);
+void gh_uses_lay_over(struct gh_activity_table *table, struct gh_device *device);
+GH_MUST_USE enum gh_error_code gh_uses_flush(struct gh_activity_table *table,
+                                             struct gh_error *error);
+void gh_uses_deinit(struct gh_activity_shard *shard);
 
 struct gh_directory {
     struct gh_store *store;

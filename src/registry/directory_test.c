@@ -405,7 +405,8 @@ static void updates_devices(void)
 static void checks_credentials(void)
 {
     int64_t registry = registry_make(tenant_make("cred-tenant"), "credentials");
-    struct gh_slice p256 = key_make(GH_KEY_P256), rsa = key_make(GH_KEY_RSA);
+    struct gh_slice p256 = key_make(GH_KEY_P256), rsa = key_make(GH_KEY_RSA),
+                    third = key_make(GH_KEY_P256);
     const struct {
         const char *claim;
         struct gh_credential credential;
@@ -414,7 +415,7 @@ static void checks_credentials(void)
     } offers[] = {
         {"an ES256 key", {.format = GH_CREDENTIAL_ES256_PEM, .pem = p256}, 1, GH_OK},
         {"an RSA key", {.format = GH_CREDENTIAL_RSA_PEM, .pem = rsa}, 1, GH_OK},
-        {"three", {.format = GH_CREDENTIAL_ES256_PEM, .pem = p256}, 3, GH_OK},
+        {"three", {.format = GH_CREDENTIAL_ES256_PEM, .pem = third}, 3, GH_OK},
         {"an RSA key said to be ES256",
          {.format = GH_CREDENTIAL_ES256_PEM, .pem = rsa},
          1,
@@ -580,7 +581,9 @@ static void checks_signed_certificates(void)
         .credentials = {{.format = GH_CREDENTIAL_ES256_PEM, .pem = leaf.public_key_pem}}};
     CHECK("a bare key is refused there", device_code(bare) == GH_ERROR_INVALID);
     bare.registry = open_registry;
-    CHECK("and taken elsewhere", device_code(bare) == GH_OK);
+    CHECK("elsewhere the key is the other device's", device_code(bare) == GH_ERROR_EXISTS);
+    bare.credentials[0].pem = key_make(GH_KEY_P256);
+    CHECK("and one of its own is taken", device_code(bare) == GH_OK);
     change.certificates_count = 1;
     CHECK("the signer goes",
           gh_directory_registry_update(directory, registry.number, GH_REGISTRY_CERTIFICATES,

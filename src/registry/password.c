@@ -208,6 +208,25 @@ enum gh_error_code gh_device_password_store(const struct gh_device_passwords *pa
     return GH_OK;
 }
 
+bool gh_device_password_mark(const struct gh_device_passwords *passwords, struct gh_slice scope,
+                             struct gh_slice secret, char out[GH_SECRET_MARK_MAX])
+{
+    uint8_t digest[GH_SHA256_BYTES], hash[GH_SHA256_BYTES];
+    bool made = secret.size >= GH_SECRET_LONG_BYTES_MIN;
+    if (made) {
+        mac(passwords->key, "gatehouse secret mark 1", scope, secret, digest);
+    } else {
+        mac(passwords->key, "gatehouse secret mark salt", scope, GH_SLICE(""), digest);
+        made = gh_password_derive(secret, short_cost, gh_slice(digest, sizeof digest), hash);
+        mac(passwords->key, "gatehouse short mark 1", scope, gh_slice(hash, sizeof hash), digest);
+    }
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    gh_secret_wipe(hash, sizeof hash);
+    gh_secret_wipe(digest, sizeof digest);
+    return made;
+}
+
 bool gh_device_password_verify(struct gh_device_passwords *passwords, struct gh_slice secret,
                                const struct gh_slice *stored, size_t count, size_t *which)
 {

@@ -36,6 +36,14 @@ GH_MUST_USE enum gh_error_code gh_device_password_store(const struct gh_device_p
                                                         char out[GH_SECRET_STORED_MAX],
                                                         struct gh_error *error);
 
+/* Hex digits and a NUL that are equal for equal secrets of a scope (any text), and tell nothing
+ * without the server's password key; a short secret costs argon2id here too, so that with the key
+ * guessing stays as slow as it is for the stored text. */
+enum { GH_SECRET_MARK_MAX = 65 };
+GH_MUST_USE bool gh_device_password_mark(const struct gh_device_passwords *passwords,
+                                         struct gh_slice scope, struct gh_slice secret,
+                                         char out[GH_SECRET_MARK_MAX]);
+
 /* Whether one of the stored texts is that of the secret; `*which` says which one then. With none at
  * all (a device that is not there or has no password) it does the same work and says false. */
 GH_MUST_USE bool gh_device_password_verify(struct gh_device_passwords *passwords,

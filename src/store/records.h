@@ -85,8 +85,22 @@ struct gh_credential {
                              * `pem`; never kept, and empty in every answer. SYMMETRIC: the key in
                              * base64; empty to the directory: make one; in the answer to the
                              * call that made it, and never again */
-    int64_t expires_at_ms;  /* 0: never */
+    struct gh_slice mark;   /* made by the directory: equal for equal secrets, so that one is found
+                             * again on another device; empty for a key, whose fingerprint does it */
+    bool says_state; /* to the directory only: `disabled` and valid_from_ms are said; otherwise one
+                      * that stays stays as it is */
+    bool disabled;   /* proves nothing until it is enabled again */
+    int64_t valid_from_ms; /* 0: since ever */
+    int64_t expires_at_ms; /* 0: never */
     int64_t created_at_ms;
+    int64_t last_used_ms; /* read only: when it last proved the device */
+};
+
+/* A credential proved its device. */
+struct gh_credential_use {
+    uint64_t device;
+    struct gh_slice credential; /* its id */
+    int64_t at_ms;
 };
 
 struct gh_attribute {
@@ -125,6 +139,8 @@ struct gh_device {
     int log_level;           /* enum gh_device_log */
     struct gh_credential credentials[GH_DEVICE_CREDENTIALS_MAX];
     size_t credentials_count;
+    bool shares_keys; /* to the directory only: a key of it may be that of another device of the
+                       * same tenant, as Google IoT Core let it */
     struct gh_attribute *attributes; /* in the order of their keys */
     size_t attributes_count;
     bool is_gateway;

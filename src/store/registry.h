@@ -97,7 +97,8 @@ GH_MUST_USE enum gh_error_code gh_store_data_key_replace(struct gh_store *store,
 
 /* --- devices --- */
 /* At most 10,000 at once. All in one commit or none; `*failed` is the index of the one refused. The
- * caller made `number`; EXISTS with
+ * caller made `number`; EXISTS for a
+ * key or secret of another device, and with
  * `*number_taken` when that was ever used, so that another can be drawn. Fills tenant and config.
  */
 GH_MUST_USE enum gh_error_code gh_store_devices_create(struct gh_store *store,
@@ -267,6 +268,15 @@ GH_MUST_USE enum gh_error_code gh_store_state_list(struct gh_store *store, uint6
 GH_MUST_USE enum gh_error_code gh_store_activity_put(struct gh_store *store,
                                                      const struct gh_activity_times *rows,
                                                      size_t count, struct gh_error *error);
+/* Raises the time of last use of each credential; those that are gone are skipped. One commit. */
+GH_MUST_USE enum gh_error_code gh_store_credential_uses_put(struct gh_store *store,
+                                                            const struct gh_credential_use *rows,
+                                                            size_t count, struct gh_error *error);
+/* Another device that has a credential with this fingerprint, or with this mark: its number, or 0.
+ */
+GH_MUST_USE enum gh_error_code gh_store_credential_holder(struct gh_store *store, uint64_t device,
+                                                          const struct gh_credential *credential,
+                                                          uint64_t *holder, struct gh_error *error);
 
 /* Housekeeping for a quiet moment: after deletions the write-ahead log is emptied, so that erased
  * rows leave the disk. Cheap when there is nothing to do. */

@@ -118,17 +118,30 @@ GH_MUST_USE enum gh_error_code gh_store_issued_get(struct gh_store *store, int64
 
 /* A token with which a device may enrol once. */
 struct gh_enrolment {
+    struct gh_slice id;   /* read only: the first digits of its hash, unique in its device */
     struct gh_slice hash; /* SHA-256 */
     uint64_t device;
+    bool disabled;
     int64_t created_at_ms, expires_at_ms;
+    int64_t used_at_ms; /* 0: was not used yet */
 };
 
 GH_MUST_USE enum gh_error_code gh_store_enrolment_put(struct gh_store *store,
                                                       const struct gh_enrolment *row,
                                                       struct gh_error *error);
-/* Finds it and takes it out: a token is good once. NOT_FOUND for one that is not there, is another
- * device's or has expired. */
+/* Finds it and marks it as used: a token is good once. `out` is the row as it was before, so that
+ * it says why when it is not good; NOT_FOUND for one that is not there at all. */
 GH_MUST_USE enum gh_error_code gh_store_enrolment_take(struct gh_store *store, uint64_t device,
                                                        struct gh_slice hash, int64_t now_ms,
+                                                       struct gh_enrolment *out,
                                                        struct gh_error *error);
+/* Those of the device, newest first; hashes are left out. */
+GH_MUST_USE enum gh_error_code gh_store_enrolment_list(struct gh_store *store, uint64_t device,
+                                                       struct gh_arena *arena,
+                                                       struct gh_enrolment **out, size_t *count,
+                                                       struct gh_error *error);
+/* NOT_FOUND when the device has none of this id. */
+GH_MUST_USE enum gh_error_code gh_store_enrolment_disable(struct gh_store *store, uint64_t device,
+                                                          struct gh_slice id, bool disabled,
+                                                          struct gh_error *error);
 #endif

@@ -72,7 +72,7 @@ test('oauth4webapi: an error is one it knows', async () => {
 });
 
 test('an assertion is good once, for this server, for five minutes', async () => {
-  const key = createPrivateKey(pem('ec.key'));
+  const key = createPrivateKey(pem('ec-8.key'));
   const make = (claims = {}, header = {}) => new jose.SignJWT({ jti: crypto.randomUUID(), ...claims })
     .setProtectedHeader({ alg: 'ES256', ...header }).setIssuer(claims.iss ?? 'acme/hall/probe-8')
     .setSubject('acme/hall/probe-8').setAudience(claims.aud ?? url).setIssuedAt().setExpirationTime(claims.life ?? '1m').sign(key);

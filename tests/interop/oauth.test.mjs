@@ -13,6 +13,7 @@ import { deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
 
 const client = fileURLToPath(new URL('oauth.client.mjs', import.meta.url));
 const secret = 'q8Zt0bWc5vYk2nLr7xHd';
+const secretOf = (name) => (name === 'probe-1' ? secret : `${secret}-${name}`);
 const key = deviceKey('ES256');
 let server;
 
@@ -29,9 +30,11 @@ before(async () => {
   server.rsaKey = rsa;
   file('rsa.key', rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }));
   file('ec.key', key.privateKey.export({ type: 'pkcs8', format: 'pem' }));
-  const password = ['--password-file', file('secret', secret)];
-  const ec = ['--public-key', file('ec.pem', key.pem)];
-  for (let i = 1; i < 10; i++) await addDevice(`probe-${i}`, ...password, ...ec);
+  const password = (i) => ['--password-file', file(`secret-${i}`, secretOf(`probe-${i}`))];
+  const own = deviceKey('ES256');
+  file('ec-8.key', own.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const ec = (i) => ['--public-key', file('ec.pem', { 1: key, 8: own }[i]?.pem ?? deviceKey().pem)];
+  for (let i = 1; i < 10; i++) await addDevice(`probe-${i}`, ...password(i), ...ec(i));
   await addDevice('probe-rsa', '--public-key', file('rsa.pem', rsa.pem));
   await server.cli('policy', 'put', 'acme/all', file('policy.json', JSON.stringify({
     Version: '2012-10-17',
@@ -42,7 +45,7 @@ before(async () => {
 after(() => server?.close());
 
 const form = (fields) => new URLSearchParams(fields).toString();
-const basic = (name, password = secret) =>
+const basic = (name, password = secretOf(name)) =>
   ({ authorization: `Basic ${Buffer.from(`${encodeURIComponent(`acme/hall/${name}`)}:${encodeURIComponent(password)}`).toString('base64')}` });
 const post = (path, fields, headers = {}) => server.call('POST', path, {
   body: form(fields), headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers } });
@@ -197,7 +200,7 @@ test('a blocked device, a credential taken away: its tokens are worth nothing', 
   const live = await connect('probe-5', other);
   const gone = new Promise((done) => { live.once('close', done); });
   const { status } = await server.call('PATCH', '/api/v1/tenants/acme/registries/hall/devices/probe-5',
-    { token: operator, body: { credentials: [{ pem: key.pem }] } });
+    { token: operator, body: { credentials: [{ pem: deviceKey().pem }] } });
   assert.equal(status, 200);
   await gone;
   live.end(true);

@@ -216,7 +216,7 @@ test('what a device can ever get is proved or refuted', async () => {
 
 test('what is attached to a group or to a credential', async () => {
   await server.cli('policy', 'put', 'acme/grouped', file('grouped.json', document(allow('publish', 'topic/all/*', { Sid: 'all' }))));
-  const made = await call('POST', `${plant}/devices`, { id: 'member-1', credentials: [{ password: 'Zq3vYb8mKx1tRw6nLd9s' }] });
+  const made = await call('POST', `${plant}/devices`, { id: 'member-1', credentials: [{ password: 'Hq3vYb8mKx1tRw6nLd9s' }] });
   assert.equal(made.status, 201, made.text);
   const credential = made.body.credentials[0].id;
   const explain = (more) => server.cli('policy', 'explain', 'acme/plant/member-1', 'publish', 'all/x', ...(more ?? []));

@@ -37,7 +37,10 @@ export interface Credential {
   kind: string;
   form: string;
   fingerprint: string | null;
+  state: string;
+  valid_from: string | null;
   expires_at: string | null;
+  last_used_at: string | null;
   created_at: string | null;
 }
 

@@ -39,7 +39,7 @@ enum gh_error_code google_device_find(struct google_call *call, struct gh_device
 
 enum gh_error_code google_device_create(struct google_call *call)
 {
-    struct gh_device device = {.registry = call->registry.number};
+    struct gh_device device = {.registry = call->registry.number, .shares_keys = true};
     struct gh_slice name = {0};
     enum gh_error_code code = google_device_read(call, call->input, &device);
     if (code != GH_OK)
@@ -109,7 +109,7 @@ static enum gh_error_code keep_passwords(struct google_call *call, const struct 
 
 enum gh_error_code google_device_update(struct google_call *call)
 {
-    struct gh_device before, change = {0}, after;
+    struct gh_device before, change = {.shares_keys = true}, after;
     unsigned fields;
     enum gh_error_code code = google_mask_read(call, google_query(call, "updateMask"), mask_fields,
                                                GH_COUNT(mask_fields), &fields);

@@ -1,4 +1,5 @@
 #include "dialect/native/mqtt.h"
+#include "identity/sas.h"
 
 /* TENANT/REGISTRY/DEVICE: three segments, none of them empty. */
 static bool read_user_name(struct gh_slice name, struct gh_identity_claim *out)
@@ -47,6 +48,8 @@ static bool claim(const struct gh_mqtt_connect *connect, struct gh_identity_clai
         out->by_certificate = true; /* of the handshake, if it brought one */
     else if (connect->has_auth || gh_identity_is_token(proof))
         out->token = proof;
+    else if (gh_sas_is_one(proof))
+        out->sas = proof;
     else
         out->secret = proof;
     out->policy.audience = out->tenant;

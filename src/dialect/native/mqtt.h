@@ -1,7 +1,8 @@
 /* The native dialect: a plain MQTT client, 3.1.1 or 5.0, with a credential and a policy.
  *
  * User name TENANT/REGISTRY/DEVICE; password: the device's secret, a JWT (aud = tenant, sub =
- * device) or an access token that this server gave it (identity/access.h); in MQTT 5 instead of the
+ * device), a shared access signature made from one of its symmetric keys (identity/sas.h), or an
+ * access token that this server gave it (identity/access.h); in MQTT 5 instead of the
  * password an authentication method "JWT" with the token as its data, which can then be renewed on
  * the live connection. The client id is free, within policy; an empty one stands for the device's
  * id.

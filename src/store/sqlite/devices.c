@@ -12,9 +12,13 @@ enum {
     DEVICE_DELETE,
     DEVICE_RETIRE,
     DEVICE_BLOCKS_CLEAR,
+    CREDENTIAL_HOLDER,
+    CREDENTIAL_KEPT,
     CREDENTIAL_CREATE,
     CREDENTIAL_LIST,
     CREDENTIAL_CLEAR,
+    USES_CLEAR,
+    USE_PUT,
     ATTRIBUTE_CREATE,
     ATTRIBUTE_LIST,
     ATTRIBUTE_CLEAR,
@@ -68,13 +72,29 @@ static const char *const sql[] = {
     [DEVICE_DELETE] = "DELETE FROM devices WHERE number = ?1",
     [DEVICE_RETIRE] = "INSERT INTO retired(number) VALUES(?1)",
     [DEVICE_BLOCKS_CLEAR] = "DELETE FROM blocks WHERE device = ?1",
+    /* ?4: a tenant whose devices do not count, or 0. */
+    [CREDENTIAL_HOLDER] =
+        "SELECT c.device FROM credentials c JOIN devices d ON d.number = c.device "
+        "WHERE c.fingerprint = ?2 AND c.fingerprint > '' AND c.device <> ?1 AND d.tenant <> ?4 "
+        "UNION ALL "
+        "SELECT c.device FROM credentials c JOIN devices d ON d.number = c.device "
+        "WHERE c.mark = ?3 AND c.mark > '' AND c.device <> ?1 AND d.tenant <> ?4 LIMIT 1",
+    [CREDENTIAL_KEPT] = "SELECT 1 FROM credentials WHERE device = ?1 AND id = ?2",
     [CREDENTIAL_CREATE] =
-        "INSERT INTO credentials(device, position, id, format, pem, fingerprint, expires_at_ms, "
-        "created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO credentials(device, position, id, format, pem, fingerprint, mark, disabled, "
+        "valid_from_ms, expires_at_ms, created_at_ms) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [CREDENTIAL_LIST] =
-        "SELECT id, format, pem, fingerprint, expires_at_ms, created_at_ms FROM credentials "
-        "WHERE device = ?1 ORDER BY position",
+        "SELECT c.id, c.format, c.pem, c.fingerprint, c.mark, c.disabled, c.valid_from_ms, "
+        "c.expires_at_ms, c.created_at_ms, u.at_ms FROM credentials c "
+        "LEFT JOIN credential_uses u ON u.device = c.device AND u.credential = c.id "
+        "WHERE c.device = ?1 ORDER BY c.position",
     [CREDENTIAL_CLEAR] = "DELETE FROM credentials WHERE device = ?1",
+    [USES_CLEAR] = "DELETE FROM credential_uses WHERE device = ?1 AND credential NOT IN "
+                   "(SELECT id FROM credentials WHERE device = ?1)",
+    [USE_PUT] = "INSERT INTO credential_uses(device, credential, at_ms) "
+                "SELECT device, id, ?3 FROM credentials WHERE device = ?1 AND id = ?2 "
+                "ON CONFLICT(device, credential) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)",
     [ATTRIBUTE_CREATE] = "INSERT INTO attributes(device, key, value) VALUES(?1, ?2, ?3)",
     [ATTRIBUTE_LIST] = "SELECT key, value FROM attributes WHERE device = ?1 ORDER BY key",
     [ATTRIBUTE_CLEAR] = "DELETE FROM attributes WHERE device = ?1",
@@ -105,10 +125,57 @@ static enum gh_error_code run_for(struct gh_link *link, const char *text, uint64
     return gh_sql_run(&q, changed, error);
 }
 
+static enum gh_error_code find_holder(struct gh_link *link, uint64_t number,
+                                      const struct gh_credential *credential, int64_t tenant,
+                                      uint64_t *holder, struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[CREDENTIAL_HOLDER]);
+    gh_sql_put_int(&q, (int64_t)number);
+    gh_sql_put_text(&q, credential->fingerprint);
+    gh_sql_put_text(&q, credential->mark);
+    gh_sql_put_int(&q, tenant);
+    *holder = gh_sql_next(&q) ? (uint64_t)gh_sql_int(&q) : 0;
+    return gh_sql_close(&q, error);
+}
+
+static enum gh_error_code is_kept(struct gh_link *link, uint64_t number, struct gh_slice id,
+                                  bool *kept, struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[CREDENTIAL_KEPT]);
+    gh_sql_put_int(&q, (int64_t)number);
+    gh_sql_put_text(&q, id);
+    *kept = gh_sql_next(&q);
+    return gh_sql_close(&q, error);
+}
+
+/* A key or secret is one device's alone. One that the device had before may stay: of those times in
+ * which it could be shared. */
+static enum gh_error_code keys_unshared(struct gh_link *link, uint64_t number,
+                                        const struct gh_device *row, struct gh_error *error)
+{
+    enum gh_error_code code = GH_OK;
+    for (size_t i = 0; code == GH_OK && i < row->credentials_count; i++) {
+        bool kept = false;
+        uint64_t holder = 0;
+        code = is_kept(link, number, row->credentials[i].id, &kept, error);
+        if (code == GH_OK && !kept)
+            code = find_holder(link, number, &row->credentials[i],
+                               row->shares_keys ? row->tenant : 0, &holder, error);
+        if (code == GH_OK && holder != 0)
+            code = gh_error_set(error, GH_ERROR_EXISTS,
+                                "credentials: number %zu: another device has this key or secret; "
+                                "each needs its own",
+                                i + 1);
+    }
+    return code;
+}
+
 static enum gh_error_code credentials_write(struct gh_link *link, uint64_t number,
                                             const struct gh_device *row, struct gh_error *error)
 {
-    enum gh_error_code code = run_for(link, sql[CREDENTIAL_CLEAR], number, NULL, error);
+    enum gh_error_code code = keys_unshared(link, number, row, error);
+    if (code == GH_OK)
+        code = run_for(link, sql[CREDENTIAL_CLEAR], number, NULL, error);
     for (size_t i = 0; code == GH_OK && i < row->credentials_count; i++) {
         struct gh_sql q = gh_sql_open(link, sql[CREDENTIAL_CREATE]);
         gh_sql_put_int(&q, (int64_t)number);
@@ -117,11 +184,45 @@ static enum gh_error_code credentials_write(struct gh_link *link, uint64_t numbe
         gh_sql_put_int(&q, row->credentials[i].format);
         gh_sql_put_text(&q, row->credentials[i].pem);
         gh_sql_put_text(&q, row->credentials[i].fingerprint);
+        gh_sql_put_text(&q, row->credentials[i].mark);
+        gh_sql_put_int(&q, row->credentials[i].disabled);
+        gh_sql_put_int(&q, row->credentials[i].valid_from_ms);
         gh_sql_put_int(&q, row->credentials[i].expires_at_ms);
         gh_sql_put_int(&q, row->credentials[i].created_at_ms);
         code = gh_sql_run(&q, NULL, error);
     }
+    return code == GH_OK ? run_for(link, sql[USES_CLEAR], number, NULL, error) : code;
+}
+
+enum gh_error_code gh_store_credential_holder(struct gh_store *store, uint64_t device,
+                                              const struct gh_credential *credential,
+                                              uint64_t *holder, struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    code = find_holder(link, device, credential, 0, holder, error);
+    gh_read_end(link);
     return code;
+}
+
+enum gh_error_code gh_store_credential_uses_put(struct gh_store *store,
+                                                const struct gh_credential_use *rows, size_t count,
+                                                struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    for (size_t i = 0; code == GH_OK && i < count; i++) {
+        struct gh_sql q = gh_sql_open(link, sql[USE_PUT]);
+        gh_sql_put_int(&q, (int64_t)rows[i].device);
+        gh_sql_put_text(&q, rows[i].credential);
+        gh_sql_put_int(&q, rows[i].at_ms);
+        code = gh_sql_run(&q, NULL, error);
+    }
+    return gh_write_end(link, code, error);
 }
 
 static enum gh_error_code attributes_write(struct gh_link *link, uint64_t number,
@@ -270,8 +371,12 @@ static enum gh_error_code credentials_read(struct gh_link *link, struct gh_arena
         credential->format = (enum gh_credential_format)gh_sql_int(&q);
         credential->pem = gh_sql_text(&q, arena);
         credential->fingerprint = gh_sql_text(&q, arena);
+        credential->mark = gh_sql_text(&q, arena);
+        credential->disabled = gh_sql_bool(&q);
+        credential->valid_from_ms = gh_sql_int(&q);
         credential->expires_at_ms = gh_sql_int(&q);
         credential->created_at_ms = gh_sql_int(&q);
+        credential->last_used_ms = gh_sql_int(&q);
     }
     return gh_sql_close(&q, error);
 }

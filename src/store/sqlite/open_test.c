@@ -319,7 +319,14 @@ static void comes_from_version_1(void)
     REQUIRE("a device",
             gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
     REQUIRE("taken back to version 1",
-            gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
+            gh_link_run(&store->writer,
+                        "DROP TABLE credential_uses; DROP INDEX credentials_by_mark; "
+                        "DROP INDEX credentials_by_fingerprint; "
+                        "ALTER TABLE credentials DROP COLUMN mark; "
+                        "ALTER TABLE credentials DROP COLUMN disabled; "
+                        "ALTER TABLE credentials DROP COLUMN valid_from_ms",
+                        &error) == GH_OK &&
+                gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
                 gh_link_run(&store->writer,
                             "DROP TABLE gateway_uses; "
                             "ALTER TABLE registries DROP COLUMN activity_topic",

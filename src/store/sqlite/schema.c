@@ -326,9 +326,25 @@ static const char roles_8[] =
     "CREATE UNIQUE INDEX grants_of_group ON grants(device_group);"
     "CREATE UNIQUE INDEX grants_of_device ON grants(device);";
 
+static const char credentials_9[] =
+    "ALTER TABLE credentials ADD COLUMN mark TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE credentials ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE credentials ADD COLUMN valid_from_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX credentials_by_fingerprint ON credentials(fingerprint) WHERE fingerprint > '';"
+    "CREATE INDEX credentials_by_mark ON credentials(mark) WHERE mark > '';"
+    /* What changes with every sign-in stays out of the credentials' rows. */
+    "CREATE TABLE credential_uses("
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  credential TEXT NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(device, credential)) STRICT, WITHOUT ROWID;"
+    /* An enrolment token stays in its device's list after its use, until it expires. */
+    "ALTER TABLE enrolments ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE enrolments ADD COLUMN used_at_ms INTEGER NOT NULL DEFAULT 0;";
+
 /* Which gateway a device was last attached by, and where the life of a registry's devices is told.
  */
-static const char gateways_9[] =
+static const char gateways_10[] =
     "CREATE TABLE gateway_uses("
     "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
     "  gateway INTEGER NOT NULL,"
@@ -339,12 +355,12 @@ static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1},  {1, history_1},  {2, policies_2},
-    {3, bans_3},      {4, data_keys_4}, {5, spent_5},    {6, groups_6},
-    {7, trust_7},     {8, roles_8},     {9, gateways_9},
+    {1, directory_1}, {1, services_1},  {1, history_1},     {2, policies_2},
+    {3, bans_3},      {4, data_keys_4}, {5, spent_5},       {6, groups_6},
+    {7, trust_7},     {8, roles_8},     {9, credentials_9}, {10, gateways_10},
 };
 
-enum { VERSION = 9 }; /* of the last row */
+enum { VERSION = 10 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

@@ -22,7 +22,10 @@ enum {
     ISSUED_LIST_DEVICE,
     ISSUED_GET,
     ENROLMENT_PUT,
+    ENROLMENT_FIND,
     ENROLMENT_TAKE,
+    ENROLMENT_LIST,
+    ENROLMENT_DISABLE,
     ENROLMENT_EXPIRE,
 };
 
@@ -72,8 +75,15 @@ static const char *const sql[] = {
     [ISSUED_GET] = "SELECT " ISSUED ", i.pem" ISSUED_FROM "WHERE i.anchor = ?1 AND i.serial = ?2",
     [ENROLMENT_PUT] = "INSERT INTO enrolments(hash, device, created_at_ms, expires_at_ms) "
                       "VALUES(?1, ?2, ?3, ?4)",
-    [ENROLMENT_TAKE] =
-        "DELETE FROM enrolments WHERE hash = ?1 AND device = ?2 AND expires_at_ms > ?3",
+    [ENROLMENT_FIND] = "SELECT device, disabled, expires_at_ms, used_at_ms FROM enrolments "
+                       "WHERE hash = ?1",
+    [ENROLMENT_TAKE] = "UPDATE enrolments SET used_at_ms = ?3 WHERE hash = ?1 AND device = ?2 "
+                       "AND expires_at_ms > ?3 AND used_at_ms = 0 AND disabled = 0",
+    [ENROLMENT_LIST] =
+        "SELECT 'en-' || lower(substr(hex(hash), 1, 16)), disabled, created_at_ms, expires_at_ms, "
+        "used_at_ms FROM enrolments WHERE device = ?1 ORDER BY created_at_ms DESC",
+    [ENROLMENT_DISABLE] = "UPDATE enrolments SET disabled = ?3 WHERE device = ?1 "
+                          "AND 'en-' || lower(substr(hex(hash), 1, 16)) = ?2",
     [ENROLMENT_EXPIRE] = "DELETE FROM enrolments WHERE device = ?1 AND expires_at_ms <= ?2",
 };
 
@@ -473,15 +483,72 @@ enum gh_error_code gh_store_enrolment_put(struct gh_store *store, const struct g
 
 enum gh_error_code gh_store_enrolment_take(struct gh_store *store, uint64_t device,
                                            struct gh_slice hash, int64_t now_ms,
-                                           struct gh_error *error)
+                                           struct gh_enrolment *out, struct gh_error *error)
 {
     struct gh_link *link;
     enum gh_error_code code = gh_write_begin(store, &link, error);
     if (code != GH_OK)
         return code;
-    struct gh_sql q = gh_sql_open(link, sql[ENROLMENT_TAKE]);
+    struct gh_sql q = gh_sql_open(link, sql[ENROLMENT_FIND]);
     gh_sql_put_bytes(&q, hash);
+    bool found = gh_sql_next(&q);
+    *out = (struct gh_enrolment){.device = found ? (uint64_t)gh_sql_int(&q) : 0};
+    if (found) {
+        out->disabled = gh_sql_bool(&q);
+        out->expires_at_ms = gh_sql_int(&q);
+        out->used_at_ms = gh_sql_int(&q);
+    }
+    code = gh_sql_close(&q, error);
+    if (code == GH_OK && !found)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such enrolment token");
+    if (code == GH_OK) {
+        q = gh_sql_open(link, sql[ENROLMENT_TAKE]);
+        gh_sql_put_bytes(&q, hash);
+        gh_sql_put_int(&q, (int64_t)device);
+        gh_sql_put_int(&q, now_ms);
+        code = gh_sql_run(&q, NULL, error);
+    }
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_enrolment_list(struct gh_store *store, uint64_t device,
+                                           struct gh_arena *arena, struct gh_enrolment **out,
+                                           size_t *count, struct gh_error *error)
+{
+    struct gh_link *link;
+    struct gh_enrolment *row;
+    struct gh_rows rows = {.arena = arena, .item_size = sizeof **out};
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[ENROLMENT_LIST]);
     gh_sql_put_int(&q, (int64_t)device);
-    gh_sql_put_int(&q, now_ms);
+    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL) {
+        row->id = gh_sql_text(&q, arena);
+        row->device = device;
+        row->disabled = gh_sql_bool(&q);
+        row->created_at_ms = gh_sql_int(&q);
+        row->expires_at_ms = gh_sql_int(&q);
+        row->used_at_ms = gh_sql_int(&q);
+    }
+    *out = rows.items;
+    *count = rows.count;
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    return code;
+}
+
+enum gh_error_code gh_store_enrolment_disable(struct gh_store *store, uint64_t device,
+                                              struct gh_slice id, bool disabled,
+                                              struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[ENROLMENT_DISABLE]);
+    gh_sql_put_int(&q, (int64_t)device);
+    gh_sql_put_text(&q, id);
+    gh_sql_put_int(&q, disabled);
     return end_found(link, &q, "enrolment token", error);
 }
