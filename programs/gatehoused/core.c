@@ -14,6 +14,7 @@
 #include "identity/operator.h"
 #include "io/http_server.h"
 #include "io/listener.h"
+#include "io/rpc.h"
 #include "io/worker.h"
 #include "observe/telemetry.h"
 #include "observe/trace.h"
@@ -46,6 +47,7 @@ enum {
     LISTENERS_MAX = 2 * CONFIG_LISTENERS_MAX + 2,
     JOBS_MAX = 8192,
     BODY_MAX = 2 * 1024 * 1024,
+    RPC_MESSAGE_MAX = 10 * 1024 * 1024, /* what Pub/Sub takes in one publish */
     PEM_MAX = 64 * 1024,
     TIDY_S = 3600,
     CALM_S = 15,
@@ -81,6 +83,8 @@ struct core {
     struct gh_api *api;
     struct gh_api_door door, local_door;
     struct gh_http_server *http, *local_http;
+    struct gh_rpc_server *rpc; /* gRPC; NULL without a dialect that has it */
+    struct gh_listener_protocol http2;
     struct gh_websocket_config websocket;
     const char *origins[CONFIG_NAMES_MAX];
     struct gh_network proxy_from[CONFIG_NAMES_MAX];
@@ -275,6 +279,13 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
     front->dialects[count++] = &gh_google_dialect;
     api->guests[api->guests_count++] =
         (struct gh_api_guest){(bool (*)(void *, struct gh_exchange *))gh_google_http, core->google};
+    struct gh_rpc_config rpc = {.begin = (void (*)(void *, struct gh_rpc *))gh_google_rpc,
+                                .context = core->google,
+                                .message_max = RPC_MESSAGE_MAX};
+    core->rpc = gh_rpc_server_open(&rpc, &core->error);
+    if (core->rpc == NULL)
+        return false;
+    core->http2 = (struct gh_listener_protocol){&gh_rpc_protocol, core->rpc};
 #endif
 #ifdef GH_DIALECT_NATIVE
     front->dialects[count++] = &gh_native_dialect;
@@ -405,6 +416,8 @@ static struct gh_http_server *open_http(struct core *core, struct gh_api_door *d
     struct gh_http_server_config http = {
         .handler = gh_api_http, .context = door, .body_max = BODY_MAX, .websocket = websocket};
     http.headers = gh_api_headers(&http.headers_count);
+    if (websocket != NULL && core->rpc != NULL) /* not at the operator's own door */
+        http.http2 = &core->http2;
     return gh_http_server_open(&http, &core->error);
 }
 
@@ -649,6 +662,8 @@ static void core_close(struct core *core)
         gh_http_server_close(core->http);
     if (core->local_http != NULL)
         gh_http_server_close(core->local_http);
+    if (core->rpc != NULL)
+        gh_rpc_server_close(core->rpc);
     gh_tls_context_unref(core->tls);
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)

@@ -99,24 +99,30 @@ static bool trust(SSL_CTX *native, struct gh_slice pem)
     return count > 0;
 }
 
-/* Picks mqtt or http/1.1, in the client's order, when it offers one. An offer of neither is not
- * refused: some device SDKs name protocols of their own cloud, and the first byte decides anyway.
- */
+/* Picks mqtt or http/1.1, in the client's order, when it offers one; h2 when it offers that and
+ * neither of them, as gRPC's clients do: browsers and curl offer both, and keep HTTP/1.1. An offer
+ * of none of the three is not refused: some device SDKs name protocols of their own cloud, and the
+ * first byte decides anyway. */
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *size,
                        const unsigned char *offered, unsigned offered_size, void *context)
 {
-    struct gh_slice rest = gh_slice(offered, offered_size);
+    struct gh_slice rest = gh_slice(offered, offered_size), chosen = {0};
     (void)ssl, (void)context;
     while (rest.size > 0) {
         struct gh_slice name = gh_slice_sub(rest, 1, rest.data[0]);
-        if (gh_slice_equal(name, GH_SLICE("mqtt")) || gh_slice_equal(name, GH_SLICE("http/1.1"))) {
-            *out = name.data;
-            *size = (unsigned char)name.size;
-            return SSL_TLSEXT_ERR_OK;
-        }
         rest = gh_slice_sub(rest, 1 + name.size, rest.size);
+        if (gh_slice_equal(name, GH_SLICE("h2")))
+            chosen = name;
+        if (!gh_slice_equal(name, GH_SLICE("mqtt")) && !gh_slice_equal(name, GH_SLICE("http/1.1")))
+            continue;
+        chosen = name;
+        break;
     }
-    return SSL_TLSEXT_ERR_NOACK;
+    if (chosen.size == 0)
+        return SSL_TLSEXT_ERR_NOACK;
+    *out = chosen.data;
+    *size = (unsigned char)chosen.size;
+    return SSL_TLSEXT_ERR_OK;
 }
 
 /* Every chain passes the handshake; gh_tls_peer_chain hands it to whoever decides. */

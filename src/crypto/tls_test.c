@@ -341,6 +341,9 @@ static const struct {
     {"http/1.1", "\x08http/1.1", "http/1.1", 9},
     {"mqtt", "\x04mqtt", "mqtt", 5},
     {"the client's first", "\x02h2\x04mqtt\x08http/1.1", "mqtt", 17},
+    {"h2 comes last", "\x02h2\x08http/1.1", "http/1.1", 12},
+    {"h2 alone", "\x02h2", "h2", 3},
+    {"h2 among strangers", "\x08grpc-exp\x02h2", "h2", 12},
     {"neither is no refusal", "\x0ex-amzn-mqtt-ca", "", 15},
 };
 

@@ -407,6 +407,13 @@ void gh_conn_upgrade(struct gh_conn *conn, struct gh_framing *framing,
     conn->framing = framing;
 }
 
+void gh_conn_hand_over(struct gh_conn *conn, const struct gh_listener_protocol *heir)
+{
+    assert(conn->framing == NULL && conn->state != NULL && conn->heir == NULL);
+    assert(conn_input_max(heir->protocol) >= CONN_FIRST_BYTES);
+    conn->heir = heir;
+}
+
 const char *gh_conn_peer(const struct gh_conn *conn)
 {
     return conn->peer;

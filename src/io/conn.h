@@ -25,6 +25,7 @@
 #include "io/loop.h"
 
 struct gh_conn;
+struct gh_listener_protocol; /* io/listener.h */
 
 enum {
     GH_CONN_INPUT_MAX = 64 * 1024, /* defaults for a protocol that says 0 */
@@ -87,6 +88,11 @@ void gh_conn_set_deadline(struct gh_conn *conn, int64_t at_ns);
  * at once; its first byte has to come within first_byte_ms and has to be one that it claims. */
 void gh_conn_upgrade(struct gh_conn *conn, struct gh_framing *framing,
                      const struct gh_protocol *protocol, void *context);
+
+/* Within `input` only, without a framing and without waiting: when it has returned, the protocol is
+ * told `closed` ("handed over"), and `heir` (borrowed until then) is opened at once and offered the
+ * bytes that `input` left unconsumed. */
+void gh_conn_hand_over(struct gh_conn *conn, const struct gh_listener_protocol *heir);
 
 /* "127.0.0.1:4242", "[::1]:4242" or "unix"; lives as long as the connection. */
 const char *gh_conn_peer(const struct gh_conn *conn);

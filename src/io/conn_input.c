@@ -39,12 +39,37 @@ static void switch_protocol(struct gh_conn *conn, size_t left)
         gh_conn_abort(conn, "refused by the protocol");
 }
 
+/* The protocol's input has returned after gh_conn_hand_over. */
+static void hand_over(struct gh_conn *conn)
+{
+    const struct gh_listener_protocol *heir = conn->heir;
+    void *state = conn->state;
+
+    conn->heir = NULL;
+    conn->state = NULL;
+    conn->deadline_ns = 0;
+    conn->protocol->closed(state, "handed over");
+    conn->protocol = heir->protocol;
+    conn->in.size_max = conn_input_max(heir->protocol);
+    conn->out.size_max = conn->out.size + conn_output_max(heir->protocol);
+    conn->state = heir->protocol->open(heir->context, conn);
+    if (conn->state == NULL)
+        gh_conn_abort(conn, "refused by the protocol");
+}
+
 /* Hands `bytes` to the protocol; how many of them it consumed. */
 static size_t call_input(struct gh_conn *conn, struct gh_slice bytes)
 {
     size_t consumed = conn->protocol->input(conn->state, bytes);
 
     assert(consumed <= bytes.size || conn->phase != CONN_OPEN);
+    if (conn->phase == CONN_OPEN && conn->heir != NULL) {
+        hand_over(conn);
+        bytes = gh_slice_sub(bytes, consumed, bytes.size);
+        return conn->phase != CONN_OPEN || bytes.size == 0
+                   ? consumed + bytes.size
+                   : consumed + conn->protocol->input(conn->state, bytes);
+    }
     if (conn->phase == CONN_OPEN && conn->framing != NULL && conn->framing->next != NULL) {
         switch_protocol(conn, bytes.size - consumed);
         return bytes.size;

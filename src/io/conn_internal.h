@@ -67,7 +67,8 @@ struct gh_conn {
     const char *why;
     struct stream stream;
     struct gh_buffer in, out;
-    struct gh_framing *framing; /* NULL: the stream's bytes are the protocol's */
+    struct gh_framing *framing;              /* NULL: the stream's bytes are the protocol's */
+    const struct gh_listener_protocol *heir; /* within input: who takes over; or NULL */
     enum conn_phase phase : 8;
     bool is_pending : 1;
     bool again : 1;   /* work is left for the next turn */

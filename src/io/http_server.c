@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "io/exchange_internal.h"
+#include "io/listener.h"
 #include "wire/http/body.h"
 #include "wire/http/write.h"
 #include <assert.h>
@@ -37,8 +38,8 @@ struct http_conn {
     struct gh_exchange *exchange; /* from BODY to STREAM */
     struct gh_http_body body;
     enum step step;
-    bool peer_ended;
-    size_t unwritten; /* at the last tick */
+    bool peer_ended, is_old; /* its first bytes were looked at */
+    size_t unwritten;        /* at the last tick */
 };
 
 struct gh_http_server *gh_http_server_open(const struct gh_http_server_config *config,
@@ -291,6 +292,32 @@ static size_t read_body(struct http_conn *http, struct gh_slice bytes)
     return consumed;
 }
 
+/* Looks at the first bytes for HTTP/2's preface. False: they are not HTTP/1.1's to read, now or at
+ * all. */
+static bool look_at_preface(struct http_conn *http, struct gh_slice bytes)
+{
+    static const struct gh_slice preface = GH_SLICE_INIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    const struct gh_tls *tls = gh_conn_tls(http->conn);
+    bool is_agreed = tls != NULL && gh_slice_equal(gh_tls_alpn(tls), GH_SLICE("h2"));
+    struct gh_slice begin = gh_slice_sub(bytes, 0, preface.size);
+
+    http->is_old = begin.size == preface.size || !gh_slice_starts(preface, begin);
+    if (http->config->http2 != NULL && (tls == NULL || is_agreed) &&
+        gh_slice_starts(preface, begin)) {
+        if (http->is_old) {
+            set_step(http, UPGRADED, 0);
+            gh_conn_hand_over(http->conn, http->config->http2);
+        } else if (http->step == IDLE) {
+            set_step(http, HEAD, http->config->head_ms);
+        }
+        return false;
+    }
+    http->is_old = true;
+    if (is_agreed)
+        refuse(http, 400, "h2 was agreed on and something else is spoken");
+    return !is_agreed;
+}
+
 /* One request after the other; what follows the one that is being answered stays with the
  * connection. */
 static size_t on_input(void *state, struct gh_slice bytes)
@@ -299,6 +326,8 @@ static size_t on_input(void *state, struct gh_slice bytes)
     size_t consumed = 0, taken;
     enum step before;
 
+    if (!http->is_old && bytes.size > 0 && !look_at_preface(http, bytes))
+        return http->step == FINISHED ? bytes.size : 0;
     do {
         struct gh_slice rest = gh_slice_sub(bytes, consumed, bytes.size);
         before = http->step;

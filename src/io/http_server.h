@@ -44,6 +44,10 @@ struct gh_http_server_config {
      * wish is ignored, as every other upgrade is (RFC 9110 §7.8), and the handler sees the request.
      */
     const struct gh_websocket_config *websocket;
+    /* Takes over a connection that begins with HTTP/2's preface (RFC 9113 §3.4): over TLS only when
+     * ALPN agreed on h2, and then nothing else may come. NULL: refused, as any other version is.
+     * Borrowed. */
+    const struct gh_listener_protocol *http2;
     int head_ms;   /* 0: 10 s from the first byte of a request to its empty line */
     int body_ms;   /* 0: 30 s from there to the end of the body */
     int idle_ms;   /* 0: 60 s between requests */

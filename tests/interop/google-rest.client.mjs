@@ -9,13 +9,14 @@ import pubsub from '@google-cloud/pubsub';
 import mqtt from 'mqtt';
 import { deviceKey, deviceToken } from '../lib/server.mjs';
 
+const grpc = createRequire(import.meta.url)('@grpc/grpc-js');
 const { OAuth2Client } = createRequire(import.meta.url)('google-auth-library');
 const { GATEHOUSE_PROJECT: project, GATEHOUSE_PROTOCOL: protocol, GATEHOUSE_PORT: port, GATEHOUSE_MQTT_PORT: mqttPort,
   GATEHOUSE_TOKEN: administrator, GATEHOUSE_PROVISIONER: provisioner, GATEHOUSE_MEMBER: member,
-  NODE_EXTRA_CA_CERTS: caFile } = process.env;
+  GATEHOUSE_FACE: face, NODE_EXTRA_CA_CERTS: caFile } = process.env;
 
 function options(token) {
-  const common = { fallback: true, projectId: project, apiEndpoint: '127.0.0.1', port: Number(port), protocol };
+  const common = { fallback: face === 'REST', projectId: project, apiEndpoint: '127.0.0.1', port: Number(port), protocol };
   if (protocol === 'http') return { ...common, apiKey: token };
   const authClient = new OAuth2Client();
   authClient.setCredentials({ access_token: token });
@@ -34,9 +35,13 @@ const subscription = (id) => `projects/${project}/subscriptions/${id}`;
 const key = deviceKey('ES256');
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
-// The library gives a GaxiosError: `code` is the HTTP status, `message` the body.
+// The library gives a GaxiosError: `code` is the HTTP status, `message` the body. Over gRPC it gives the status itself.
 async function refused(call, status, name) {
   await assert.rejects(call, (error) => {
+    if (face === 'gRPC') {
+      assert.equal(grpc.status[error.code], name, error.message);
+      return true;
+    }
     assert.equal(error.code, status, error.message);
     assert.equal(JSON.parse(error.message).error.status, name);
     assert.equal(JSON.parse(error.message).error.code, status);

@@ -15,6 +15,7 @@ before(async () => {
 after(() => server?.close());
 
 const runs = [
+  { claim: 'gRPC and a bearer token', face: 'gRPC', project: 'grpc', protocol: 'https', port: () => server.port },
   { claim: 'HTTPS and a bearer token', project: 'rest-https', protocol: 'https', port: () => server.port },
   { claim: 'plain HTTP on loopback and an API key', project: 'rest-http', protocol: 'http', port: () => server.plainPort },
 ];
@@ -25,7 +26,9 @@ for (const run of runs) {
       ...process.env,
       NODE_TEST_CONTEXT: undefined,
       NODE_EXTRA_CA_CERTS: server.caFile,
+      GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: server.caFile,
       GATEHOUSE_PROJECT: run.project,
+      GATEHOUSE_FACE: run.face ?? 'REST',
       GATEHOUSE_PROTOCOL: run.protocol,
       GATEHOUSE_PORT: String(run.port()),
       GATEHOUSE_MQTT_PORT: String(server.port),

@@ -72,16 +72,41 @@ static void finish(struct google_call *call)
     gh_exchange_unref(exchange); /* the visit goes with it */
 }
 
-/* "Authorization: Bearer X", or "x-goog-api-key: X" of clients that were given an API key. */
-static struct gh_slice token_of(const struct gh_http_request *request)
+const struct gh_google_services *google_services_of(const struct gh_google *google)
 {
-    struct gh_slice value = gh_http_header_get(request, "authorization");
-    if (value.size == 0)
-        return gh_http_header_get(request, "x-goog-api-key");
-    struct gh_slice scheme = gh_slice_split(&value, ' ');
-    while (value.size > 0 && value.data[0] == ' ')
-        value = gh_slice_sub(value, 1, value.size);
-    return gh_slice_equal_nocase(scheme, GH_SLICE("Bearer")) ? value : (struct gh_slice){0};
+    return &google->services;
+}
+
+struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key)
+{
+    if (authorization.size == 0)
+        return api_key;
+    struct gh_slice scheme = gh_slice_split(&authorization, ' ');
+    while (authorization.size > 0 && authorization.data[0] == ' ')
+        authorization = gh_slice_sub(authorization, 1, authorization.size);
+    return gh_slice_equal_nocase(scheme, GH_SLICE("Bearer")) ? authorization : (struct gh_slice){0};
+}
+
+enum gh_error_code google_call_authenticate(struct google_call *call, struct gh_slice token)
+{
+    struct gh_identity_verdict verdict;
+    struct gh_error error;
+    const struct gh_bearer_services services = {.store = call->services->store,
+                                                .directory = call->services->directory,
+                                                .access = call->services->access};
+    const struct gh_bearer bearer = {.token = token,
+                                     .chain = call->chain,
+                                     .chain_count = call->chain_count,
+                                     .now_ms = call->services->utc_ms()};
+    if (token.size == 0)
+        return GH_OK; /* nobody */
+    enum gh_error_code code =
+        gh_bearer_check(&services, &bearer, call->arena, &call->caller, &verdict, &error);
+    if (code == GH_OK)
+        return GH_OK;
+    call->caller = (struct gh_caller){.kind = GH_CALLER_NOBODY};
+    /* Else the store failed. */
+    return code == GH_ERROR_UNAUTHENTICATED ? GH_OK : google_fail(call, code, "%s", error.text);
 }
 
 static void run(struct gh_job *job)
@@ -89,33 +114,18 @@ static void run(struct gh_job *job)
     struct visit *visit = (struct visit *)job;
     struct google_call *call = &visit->call;
     const struct gh_http_request *request = gh_exchange_request(visit->exchange);
-    struct gh_slice token = token_of(request);
-    struct gh_identity_verdict verdict;
-    struct gh_error error;
+    struct gh_slice token = google_token_of(gh_http_header_get(request, "authorization"),
+                                            gh_http_header_get(request, "x-goog-api-key"));
     if (google_bridge_find(call)) {
         call->token = token;
         google_bridge_run(call);
         return;
     }
-    if (token.size != 0) {
-        const struct gh_bearer_services services = {.store = call->services->store,
-                                                    .directory = call->services->directory,
-                                                    .access = call->services->access};
-        const struct gh_bearer bearer = {.token = token,
-                                         .chain = request->certificates,
-                                         .chain_count = request->certificates_count,
-                                         .now_ms = call->services->utc_ms()};
-        enum gh_error_code code =
-            gh_bearer_check(&services, &bearer, call->arena, &call->caller, &verdict, &error);
-        if (code != GH_OK && code != GH_ERROR_UNAUTHENTICATED) { /* the store failed */
-            google_fail(call, code, "%s", error.text);
-            google_call_end(call, code);
-            return;
-        }
-        if (code != GH_OK)
-            call->caller = (struct gh_caller){.kind = GH_CALLER_NOBODY};
-    }
-    google_call_run(call);
+    enum gh_error_code code = google_call_authenticate(call, token);
+    if (code == GH_OK)
+        google_call_run(call);
+    else
+        google_call_end(call, code);
 }
 
 static bool claims(struct gh_slice path)
@@ -139,6 +149,8 @@ bool gh_google_http(struct gh_google *google, struct gh_exchange *exchange)
             .query = request->query,
             .body = request->body,
             .peer = request->peer,
+            .chain = request->certificates,
+            .chain_count = request->certificates_count,
             .finish = finish,
             .on_gone = on_gone,
         };

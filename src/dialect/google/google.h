@@ -22,6 +22,7 @@ struct gh_google;
 struct gh_pubsub;
 struct gh_quotas;
 struct gh_rates;
+struct gh_rpc;
 struct gh_store;
 struct gh_trail;
 struct gh_workers;
@@ -54,4 +55,7 @@ void gh_google_close(struct gh_google *google);
 
 /* Takes the request when its path is one of this API's; false leaves it untouched. */
 bool gh_google_http(struct gh_google *google, struct gh_exchange *exchange);
+/* The same API over gRPC, for gh_rpc_config.begin: every method is answered by the handler that
+ * answers its path over REST. Calls of other services end as UNIMPLEMENTED. */
+void gh_google_rpc(struct gh_google *google, struct gh_rpc *rpc);
 #endif

@@ -130,7 +130,8 @@ static enum gh_error_code read_body(struct google_call *call)
 {
     if (call->route->body == NULL)
         return GH_OK;
-    json_t *body = call->body.size == 0
+    json_t *body = call->document != NULL ? json_incref(call->document)
+                   : call->body.size == 0
                        ? json_object()
                        : gh_json_read_limited(call->body, call->body.size, &call->error);
     if (body == NULL)
@@ -206,25 +207,40 @@ void google_call_end(struct google_call *call, enum gh_error_code code)
     call->finish(call);
 }
 
-/* {"error":{"code":404,"message":"…","status":"NOT_FOUND"}} */
-static json_t *error_body(const struct google_call *call, const struct google_status *status)
+static bool is_explained(const struct google_call *call, const struct google_status *status)
 {
+    return !status->hidden && call->error.code == call->code && call->error.text[0] != '\0';
+}
+
+const struct google_status *google_call_explain(struct google_call *call, char *out, size_t size)
+{
+    const struct google_status *status =
+        call->status != NULL ? call->status : google_status_of(call->code);
     const struct gh_error_info *info = gh_error_info(call->code);
-    struct gh_slice text = gh_slice_text(call->error.text);
-    json_t *message = NULL;
-    if (!status->hidden && call->error.code == call->code && text.size != 0)
-        message = call->code == GH_ERROR_UNSUPPORTED
-                      ? json_sprintf("%s: %s", call->error.text, info->meaning)
-                      : gh_json_new_text(text);
-    if (message == NULL)
-        message = json_string(info->meaning);
+    if (status->hidden && status->http >= 500)
+        gh_log(GH_LOG_WARN, "google", "GH%d %.*s %.*s: %s", (int)call->code, GH_PRINT(call->method),
+               GH_PRINT(gh_slice_sub(call->path, 0, 512)), call->error.text);
+    if (!is_explained(call, status))
+        snprintf(out, size, "%s", info->meaning);
+    else if (call->code == GH_ERROR_UNSUPPORTED)
+        snprintf(out, size, "%s: %s", call->error.text, info->meaning);
+    else
+        snprintf(out, size, "%s", call->error.text);
+    return status;
+}
+
+/* {"error":{"code":404,"message":"…","status":"NOT_FOUND"}} */
+static json_t *error_body(const struct google_call *call, const struct google_status *status,
+                          const char *text)
+{
     json_t *details = NULL; /* left out of the body then */
     if (call->bad_field != NULL)
         details = json_pack("[{s:s, s:[{s:s, s:s}]}]", "@type",
                             "type.googleapis.com/google.rpc.BadRequest", "fieldViolations", "field",
                             call->bad_field, "description", call->error.text);
-    return json_pack("{s:{s:i, s:o, s:s, s:o*}}", "error", "code", status->http, "message", message,
-                     "status", status->name, "details", details);
+    return json_pack("{s:{s:i, s:o, s:s, s:o*}}", "error", "code", status->http, "message",
+                     gh_json_new_text(gh_slice_text(text)), "status", status->name, "details",
+                     details);
 }
 
 int google_call_print(struct google_call *call, struct gh_buffer *out)
@@ -236,12 +252,9 @@ int google_call_print(struct google_call *call, struct gh_buffer *out)
         gh_buffer_clear(out);
         call->code = google_fail(call, GH_ERROR_MEMORY, "the answer");
     }
-    const struct google_status *status =
-        call->status != NULL ? call->status : google_status_of(call->code);
-    if (status->hidden && status->http >= 500)
-        gh_log(GH_LOG_WARN, "google", "GH%d %.*s %.*s: %s", (int)call->code, GH_PRINT(call->method),
-               GH_PRINT(gh_slice_sub(call->path, 0, 512)), call->error.text);
-    json_t *body = error_body(call, status);
+    char text[2 * GH_ERROR_TEXT_MAX];
+    const struct google_status *status = google_call_explain(call, text, sizeof(text));
+    json_t *body = error_body(call, status, text);
     if (!gh_json_write(body, out)) {
         gh_buffer_clear(out);
         gh_buffer_put(out, GH_SLICE("{\"error\":{\"code\":503,\"message\":\"there is no memory for "
@@ -255,5 +268,6 @@ void google_call_deinit(struct google_call *call)
 {
     json_decref(call->input);
     json_decref(call->output);
-    call->input = call->output = NULL;
+    json_decref(call->document);
+    call->input = call->output = call->document = NULL;
 }

@@ -25,6 +25,7 @@ enum {
 };
 
 struct google_call;
+struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
 
 struct google_route {
@@ -42,9 +43,16 @@ struct google_call {
     const struct gh_google_services *services;
     struct gh_arena *arena;
     struct gh_slice method, path, query, body; /* as they were sent */
+    /* Of gRPC: the body as a value, the call's to give back, and which handler must answer. */
+    json_t *document;
+    google_handler *handler;
+    void (*waiting)(struct google_call *call);
     const char *peer;
-    struct gh_caller caller; /* NOBODY: no proof, or a wrong one */
-    struct gh_slice token;   /* of a device, at the HTTP bridge */
+    struct gh_caller caller;      /* NOBODY: no proof, or a wrong one */
+    struct gh_slice token;        /* of a device, at the HTTP bridge */
+    const struct gh_slice *chain; /* what the peer showed over TLS; none over gRPC: a token that is
+                                     bound to a certificate is refused there */
+    size_t chain_count;
     void (*finish)(
         struct google_call *call); /* the answer is there; called once, from any thread */
 
@@ -70,12 +78,20 @@ struct google_call {
     const char *bad_field;              /* named in the failure's details; static; or NULL */
 };
 
+/* Sets the caller: NOBODY without a token or with a wrong one. Fails when the store does. */
+GH_MUST_USE enum gh_error_code google_call_authenticate(struct google_call *call,
+                                                        struct gh_slice token);
+/* From "Bearer X", or the API key of clients that were given one; empty when neither is there. */
+struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key);
+const struct gh_google_services *google_services_of(const struct gh_google *google);
 /* Serves the call. */
 void google_call_run(struct google_call *call);
 /* Sets the outcome and calls `finish`. For handlers that wait. */
 void google_call_end(struct google_call *call, enum gh_error_code code);
 /* Prints the answer's body and returns its HTTP status. */
 int google_call_print(struct google_call *call, struct gh_buffer *out);
+/* The text of a call that failed, cut to `size`, for its peer; logs what is the operator's. */
+const struct google_status *google_call_explain(struct google_call *call, char *out, size_t size);
 /* Gives back what the call holds beside its arena. */
 void google_call_deinit(struct google_call *call);
 

@@ -301,15 +301,26 @@ static bool fits(struct google_call *call, const char *pattern)
     return true;
 }
 
+/* Whether the row may answer: over gRPC the method is named, and its path must not lead elsewhere.
+ */
+static bool is_meant(const struct google_call *call, const struct google_route *route)
+{
+    if (call->handler == NULL && call->waiting == NULL)
+        return gh_slice_equal(call->method, gh_slice_text(route->method));
+    return call->handler == route->handler && call->waiting == route->waiting;
+}
+
 enum gh_error_code google_route_find(struct google_call *call)
 {
     for (size_t i = 0; i < GH_COUNT(routes); i++) {
-        if (!gh_slice_equal(call->method, gh_slice_text(routes[i].method)) ||
+        if (!is_meant(call, &routes[i]) ||
             (!fits(call, routes[i].pattern) && !fits(call, routes[i].group_pattern)))
             continue;
         call->route = &routes[i];
         return GH_OK;
     }
+    if (call->handler != NULL || call->waiting != NULL)
+        return google_fail(call, GH_ERROR_INVALID, "the name of the resource: it has another form");
     return google_fail(call, GH_ERROR_NOT_FOUND, "this API has no method %.*s on such a path",
                        GH_PRINT(gh_slice_sub(call->method, 0, 16)));
 }
