@@ -280,8 +280,12 @@ static void settle(struct gh_conn *conn)
     }
     if (conn->phase == CONN_DEAD) {
         /* Else it is queued again, or will be when it is back: it goes then. */
-        if (!conn->is_pending && !conn->is_away)
+        if (conn->is_pending || conn->is_away)
+            return;
+        if (conn->loop->burials-- > 0)
             destroy(conn);
+        else
+            conn_set_pending(conn);
         return;
     }
     conn->resumed &= conn->phase != CONN_OPEN || conn->in.size > 0;
@@ -293,6 +297,7 @@ static void settle(struct gh_conn *conn)
 static void settle_all(struct gh_loop *loop)
 {
     struct gh_conn *next, *conn = loop->pending_first;
+    loop->burials = LOOP_BURIALS_PER_TURN;
     loop->pending_first = NULL;
     loop->pending_end = &loop->pending_first;
     for (; conn != NULL; conn = next) {

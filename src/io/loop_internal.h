@@ -13,7 +13,9 @@ enum {
     LOOP_HANDSHAKE_NS_PER_TURN = 100 * 1000, /* the step that passes it (about 0.3 ms with P-256) is
                                                 the last of a turn: that is what others wait */
     LOOP_HANDSHAKES_AWAY_MAX = 4, /* at workers: what else has work for them is not to wait long */
-    LOOP_BLOCKS_MAX = 64,         /* of output, kept for whoever writes next */
+    LOOP_BURIALS_PER_TURN = 32, /* a TLS connection is freed in about 0.1 ms: when many end at once,
+                                   telling the rest comes first */
+    LOOP_BLOCKS_MAX = 64,       /* of output, kept for whoever writes next */
     LOOP_BLOCK_BYTES_MAX = 32 * 1024, /* larger ones go back to the system */
     LOOP_HANDSHAKES_QUEUED_MAX = 256, /* that wait for their turn; with more nothing is accepted */
 };
@@ -41,6 +43,7 @@ struct gh_loop {
     struct conn_list conns, shaking;              /* open; on their way there, the oldest first */
     size_t conns_count, shaking_count;            /* of all; of the second list */
     struct gh_conn *pending_first, **pending_end; /* to be looked at in this turn, or in the next */
+    int burials;                                  /* how many more may be freed in this turn */
     uint8_t *scratch; /* LOOP_SCRATCH_BYTES: every read goes here first */
     struct gh_buffer
         blocks[LOOP_BLOCKS_MAX]; /* empty: a connection leases one while it has output */
