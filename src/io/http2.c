@@ -71,7 +71,7 @@ static void refuse_call(struct http2 *http2, struct gh_rpc *rpc, enum gh_grpc_st
     http2->held -= rpc->in.size;
     gh_buffer_release(&rpc->in);
     rpc->is_deaf = true;
-    gh_rpc_end(rpc, status, gh_slice_text(why));
+    gh_rpc_end(rpc, (int)status, gh_slice_text(why));
     http2_take(http2, rpc);
 }
 

@@ -23,12 +23,12 @@ static const char *const sql[] = {
     [KEY_LIST] = "SELECT " COLUMNS " FROM data_keys ORDER BY tenant, number",
     [KEY_UPDATE] = "UPDATE data_keys SET sealed = ?3 WHERE tenant = ?1 AND number = ?2",
     [KEYS_BEFORE_DELETE] = "DELETE FROM data_keys WHERE tenant = ?1 AND number < ?2",
-    [SEALED_LIST] = "SELECT c.device, c.id, c.pem FROM devices d JOIN credentials c "
-                    "ON c.device = d.number WHERE d.tenant = ?1 AND c.format = 6 "
-                    "ORDER BY d.registry, d.id",
+    [SEALED_LIST] = ("SELECT c.device, c.id, c.pem FROM devices d JOIN credentials c "
+                     "ON c.device = d.number WHERE d.tenant = ?1 AND c.format = 6 "
+                     "ORDER BY d.registry, d.id"),
     [SEALED_UPDATE] = "UPDATE credentials SET pem = ?3 WHERE device = ?1 AND id = ?2",
-    [SEALED_LIST_OF_CAS] = "SELECT number, fingerprint, key FROM anchors WHERE tenant = ?1 AND "
-                           "length(key) > 0 ORDER BY number",
+    [SEALED_LIST_OF_CAS] = ("SELECT number, fingerprint, key FROM anchors "
+                            "WHERE tenant = ?1 AND length(key) > 0 ORDER BY number"),
     [SEALED_UPDATE_OF_CA] = "UPDATE anchors SET key = ?2 WHERE number = ?1",
 };
 static_assert(GH_CREDENTIAL_SYMMETRIC == 6, "the format in SEALED_LIST");
