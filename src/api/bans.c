@@ -11,18 +11,7 @@ enum { BAN_S_MAX = 10 * 366 * 86400 };
 static void note(struct call *call, const struct gh_device *device, const char *what,
                  const char *more)
 {
-    const char *detail = gh_arena_print(call->arena, "%.*s%s%s", GH_PRINT(call->caller.name),
-                                        more[0] != '\0' ? ", " : "", more);
-    gh_trail_note(call->api->services.trail,
-                  &(struct gh_trail_entry){.at_ms = call->now_ms,
-                                           .device = device->number,
-                                           .tenant = device->tenant_name,
-                                           .registry = device->registry_name,
-                                           .device_id = device->id,
-                                           .kind = GH_TRAIL_OPERATOR,
-                                           .reason = gh_slice_text(what),
-                                           .detail = gh_slice_text(detail),
-                                           .address = gh_slice_text(call->request->peer)});
+    call_note(call, what, device->registry_name, device, gh_slice_text(more));
 }
 
 enum gh_error_code api_kick(struct call *call)

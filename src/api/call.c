@@ -1,5 +1,6 @@
 #include "api/call_internal.h"
 #include "base/time.h"
+#include "observe/trail.h"
 #include "wire/base64.h"
 #include "wire/http/query.h"
 #include <inttypes.h>
@@ -120,4 +121,22 @@ struct gh_slice call_source(const struct call *call)
         if (peer.data[i - 1] == ':')
             return gh_slice_sub(peer, 0, i - 1);
     return peer;
+}
+
+void call_note(struct call *call, const char *what, struct gh_slice registry,
+               const struct gh_device *device, struct gh_slice more)
+{
+    char *detail = gh_arena_print(call->arena, "%.*s%s%.*s", GH_PRINT(call->caller.name),
+                                  more.size > 0 ? ", " : "", GH_PRINT(more));
+    gh_trail_note(
+        call->api->services.trail,
+        &(struct gh_trail_entry){.at_ms = call->now_ms,
+                                 .device = device != NULL ? device->number : 0,
+                                 .tenant = call->tenant.name,
+                                 .registry = registry,
+                                 .device_id = device != NULL ? device->id : (struct gh_slice){0},
+                                 .kind = GH_TRAIL_OPERATOR,
+                                 .reason = gh_slice_text(what),
+                                 .detail = gh_slice_text(detail),
+                                 .address = gh_slice_text(call->request->peer)});
 }

@@ -164,4 +164,8 @@ json_t *anchor_to_json(const struct gh_anchor *anchor);
 json_t *device_to_json(struct call *call, const struct gh_device *device);
 /* The newest refusal in the device's trail, or null; a new reference. */
 json_t *call_last_refusal(struct call *call, uint64_t device);
+/* An operator's deed in the trail, of a device or (NULL) of the call's tenant: who did it, and
+ * `more` (empty: nothing). */
+void call_note(struct call *call, const char *what, struct gh_slice registry,
+               const struct gh_device *device, struct gh_slice more);
 #endif

@@ -18,18 +18,7 @@ static enum gh_error_code need_ca(struct call *call)
 static void note(struct call *call, const struct gh_device *device, const char *what,
                  struct gh_slice more)
 {
-    char *detail = gh_arena_print(call->arena, "%.*s%s%.*s", GH_PRINT(call->caller.name),
-                                  more.size > 0 ? ", " : "", GH_PRINT(more));
-    gh_trail_note(call->api->services.trail,
-                  &(struct gh_trail_entry){.at_ms = call->now_ms,
-                                           .device = device->number,
-                                           .tenant = device->tenant_name,
-                                           .registry = device->registry_name,
-                                           .device_id = device->id,
-                                           .kind = GH_TRAIL_OPERATOR,
-                                           .reason = gh_slice_text(what),
-                                           .detail = gh_slice_text(detail),
-                                           .address = gh_slice_text(call->request->peer)});
+    call_note(call, what, device->registry_name, device, more);
 }
 
 enum gh_error_code api_tenant_ca(struct call *call)

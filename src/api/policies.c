@@ -17,19 +17,7 @@ static json_t *policy_to_json(const struct gh_policy_row *row, bool with_documen
 static void note_change(struct call *call, const char *what, struct gh_slice registry,
                         const struct gh_device *device)
 {
-    char *detail = gh_arena_print(call->arena, "%.*s, %.*s", GH_PRINT(call->caller.name),
-                                  GH_PRINT(call->captures[1]));
-    gh_trail_note(
-        call->api->services.trail,
-        &(struct gh_trail_entry){.at_ms = call->now_ms,
-                                 .device = device != NULL ? device->number : 0,
-                                 .tenant = call->tenant.name,
-                                 .registry = registry,
-                                 .device_id = device != NULL ? device->id : (struct gh_slice){0},
-                                 .kind = GH_TRAIL_OPERATOR,
-                                 .reason = gh_slice_text(what),
-                                 .detail = gh_slice_text(detail),
-                                 .address = gh_slice_text(call->request->peer)});
+    call_note(call, what, registry, device, call->captures[1]);
 }
 
 enum gh_error_code api_policy_list(struct call *call)
