@@ -43,6 +43,14 @@ export function family(pid) {
   return pids;
 }
 
+// CPU seconds of the processes so far.
+export function cpuSeconds(pids) {
+  return pids.reduce((sum, pid) => {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ').slice(11, 13).map(Number);
+    return sum + (user + system) / tick;
+  }, 0);
+}
+
 // Sums over processes, in bytes; pss is null when smaps_rollup may not be read (another user's process).
 export function memory(pids) {
   const sum = { rss: 0, pss: 0 };
