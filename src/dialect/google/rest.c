@@ -55,6 +55,7 @@ static enum gh_error_code fill_scope(struct google_call *call)
     struct gh_custom_role *roles;
     enum gh_role role;
     call->scope = (struct gh_policy_scope){.tenant = call->tenant_found ? call->tenant.number : 0,
+                                           .tenant_disabled = call->tenant.disabled,
                                            .tenant_policy = call->tenant.policy,
                                            .registry_policy = call->registry.policy,
                                            .now_ms = call->now_ms,
