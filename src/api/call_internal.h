@@ -24,6 +24,7 @@ struct gh_api {
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
     struct trace_streams *trace_streams;
+    struct standing *standing;
     pthread_mutex_t settings_lock; /* one change of a tenant's settings at a time */
     int64_t started_ms;
 };
@@ -35,6 +36,7 @@ struct call {
     struct gh_job job;
     struct gh_api *api;
     bool local;
+    bool looks; /* it goes on by itself: its session does not count as seen */
     struct gh_exchange *exchange;
     const struct gh_http_request *request;
     const struct route *route;
@@ -156,6 +158,9 @@ json_t *credential_to_json(const struct call *call, const struct gh_credential *
 void call_answer(struct call *call, enum gh_error_code code);
 /* Who is calling, into call->caller; sets call->error. */
 enum gh_error_code call_authenticate(struct call *call);
+/* Who is calling, and that it may: as before a handler runs, and again for calls that last. Of a
+ * list: the permission of its route, in the caller's own tenant or in all. Sets call->error. */
+enum gh_error_code call_judge(struct call *call);
 /* The peer's address without its port. */
 struct gh_slice call_source(const struct call *call);
 /* The value of the session cookie; empty when there is none. */

@@ -256,8 +256,8 @@ static enum gh_error_code find_caller(struct call *call)
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
     if (is_forged(call))
         return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
-    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena,
-                                &call->caller, &call->error);
+    return (call->looks ? gh_operators_look : gh_operators_session)(
+        services->operators, cookie, call->now_ms, call->arena, &call->caller, &call->error);
 }
 
 /* Who belongs to a tenant is let in as long as it is enabled. */
@@ -318,6 +318,19 @@ static enum gh_error_code authorize(struct call *call)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
     return found ? GH_OK
                  : call_fail(call, GH_ERROR_NOT_FOUND, "tenant %.*s", GH_PRINT(call->captures[0]));
+}
+
+enum gh_error_code call_judge(struct call *call)
+{
+    enum gh_error_code code = call_authenticate(call);
+    if (code == GH_OK)
+        code = authorize(call);
+    if (code != GH_OK || !(call->route->flags & LIST))
+        return code;
+    return call_may(call, call->route->permission, call->caller.tenant)
+               ? GH_OK
+               : call_fail(call, GH_ERROR_DENIED, "%s",
+                           gh_permission_name(call->route->permission));
 }
 
 static enum gh_error_code read_body(struct call *call)
