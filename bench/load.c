@@ -11,8 +11,8 @@
 enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 1 << 20 };
 
 static const struct mode *const modes[] = {
-    &publish_mode, &pairs_mode,   &fan_in_mode,       &fan_out_mode, &fleet_mode, &idle_mode,
-    &connect_mode, &devices_mode, &certificates_mode, &hold_mode,    &endure_mode};
+    &publish_mode, &pairs_mode,   &fan_in_mode,       &fan_out_mode, &fleet_mode,  &idle_mode,
+    &connect_mode, &devices_mode, &certificates_mode, &hold_mode,    &endure_mode, &power_cut_mode};
 
 /* An option sets a text or a number. */
 struct option_row {
@@ -62,6 +62,7 @@ static const struct option_row rows[] = {
     NUMBER("concurrency", concurrency, "idle, connect: handshakes at a time (32)"),
     NUMBER("gateways", gateways, "endure: the first rows of the clients' file (0)"),
     NUMBER("behind", behind, "endure: devices of each gateway, the next rows (0)"),
+    NUMBER("resume", resume, "1: each identity shows the TLS ticket that it got last"),
     TEXT("project", project, "devices: tenant and project (bench)"),
     TEXT("registry", registry, "devices: registry (fleet)"),
     TEXT("location", location, "devices: its location (europe-west1)"),
@@ -70,7 +71,8 @@ static const struct option_row rows[] = {
 
 static int usage(void)
 {
-    puts("usage: gatehouse-bench-load publish|idle|connect|hold|endure|devices|certificates "
+    puts("usage: gatehouse-bench-load "
+         "publish|idle|connect|power-cut|hold|endure|devices|certificates "
          "[options]\n"
          "       gatehouse-bench-load pairs|fan-in|fan-out|fleet [options of publish]\n\n"
          "Load on an MQTT 3.1.1 broker; one JSON line on standard output. bench/run and\n"
@@ -222,6 +224,8 @@ static bool open_tls(struct load *load, struct gh_error *error)
     if (!read_file(load, load->options->ca, &ca))
         return false;
     load->tls = gh_tls_client_open(ca, error);
+    if (load->tls != NULL && load->options->resume != 0)
+        gh_tls_client_resume(load->tls);
     const char *path = load->options->identities;
     bool good = path == NULL ||
                 (read_file(load, path, &identities) && load_open_identities(load, identities, ca));

@@ -15,6 +15,12 @@ export function describe(folder) {
   };
 }
 
+// How many files a process may have open.
+export function openFilesMax() {
+  const [, most] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return most === 'unlimited' ? Infinity : Number(most);
+}
+
 // The server on the first core and the load on the second; with one core, or in --quick, nothing is pinned.
 export function placement(options) {
   const pin = (core) => [...(options.fifo ? ['chrt', '-f', '10'] : []), ...(options.pin ? ['taskset', '-c', String(core)] : [])];
