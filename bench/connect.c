@@ -171,6 +171,12 @@ static void report_idle(void *state, struct gh_buffer *out)
     free(run);
 }
 
-const struct mode connect_mode = {
-    .name = "connect", .start = start_connect, .report = report_connect};
-const struct mode idle_mode = {.name = "idle", .start = start_idle, .report = report_idle};
+const struct mode connect_mode = {.name = "connect",
+                                  .help =
+                                      "sign-ins, as fast as --concurrency gives: a storm of them",
+                                  .start = start_connect,
+                                  .report = report_connect};
+const struct mode idle_mode = {.name = "idle",
+                               .help = "connections that say nothing: what one costs in memory",
+                               .start = start_idle,
+                               .report = report_idle};

@@ -6,9 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin } from '../../tests/lib/server.mjs';
 import { FlashMQ, Mosquitto, NanoMQ } from './brokers.mjs';
-import { describe, placed, placement } from './machine.mjs';
+import { describe, placed, placement, swarm } from './machine.mjs';
 import { NativeGatehouse } from './native.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
@@ -46,7 +45,7 @@ const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '2
 
 function run(side, name) {
   const { load, transport = 'plain' } = works[name];
-  const [program, args] = placed(places.load, join(bin, 'gatehouse-bench-load'), [...load, ...side.identity, '--server', side[transport],
+  const [program, args] = placed(places.load, swarm, ['bench', ...load, ...side.identity, '--server', side[transport],
     ...(transport === 'tls' ? ['--ca', side.ca] : []), '--pids', side.pids.join(','), '--settle-ms', '150',
     '--run-ms', options.quick ? '200' : options['run-ms']]);
   const profiler = options.profile && side instanceof NativeGatehouse ? profile(side, name) : null;

@@ -7,9 +7,9 @@ import https from 'node:https';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin, deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
+import { deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
 import { Gatehouse, Mosquitto } from './brokers.mjs';
-import { busySeconds, describe, memory, placed, placement } from './machine.mjs';
+import { busySeconds, describe, memory, placed, placement, swarm } from './machine.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals: [what = 'all'] } = parseArgs({ allowPositionals: true, options: {
@@ -26,7 +26,7 @@ const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 const loader = (args, prefix = []) => {
-  const [program, all] = placed(prefix, join(bin, 'gatehouse-bench-load'), args);
+  const [program, all] = placed(prefix, swarm, ['bench', ...args]);
   return spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
 };
 const reportOf = (child) => new Promise((done) => {
@@ -46,7 +46,7 @@ class Side extends Gatehouse {
     mkdirSync(side.base, { recursive: true });
     const ca = side.deviceCa = path('devices.crt'), caKey = path('devices.key');
     side.identities = path('identities.pem');
-    execFileSync(join(bin, 'gatehouse-bench-load'), ['certificates', '--count', String(count), '--id', 'dev{n}', '--identities', side.identities, '--ca', ca, '--ca-key', caKey]);
+    execFileSync(swarm, ['bench', 'certificates', '--count', String(count), '--id', 'dev{n}', '--identities', side.identities, '--ca', ca, '--ca-key', caKey]);
     const server = await Server.create({ folder: side.base });
     await server.start();
     await server.cli('tenant', 'create', tenant);
