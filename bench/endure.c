@@ -414,4 +414,8 @@ static void report(void *state, struct gh_buffer *out)
     free(fleet);
 }
 
-const struct mode endure_mode = {.name = "endure", .start = start, .report = report};
+const struct mode endure_mode = {
+    .name = "endure",
+    .help = "a fleet of Google's dialect that outlives its server; standard input steers",
+    .start = start,
+    .report = report};

@@ -7,10 +7,10 @@ import https from 'node:https';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin, deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
+import { deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
 import { Gatehouse, Mosquitto } from './brokers.mjs';
 import { makeIdentities, trustIdentities } from './certified.mjs';
-import { busySeconds, describe, memory, placed, placement } from './machine.mjs';
+import { busySeconds, describe, memory, placed, placement, swarm } from './machine.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals: [what = 'all'] } = parseArgs({ allowPositionals: true, options: {
@@ -27,7 +27,7 @@ const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 const loader = (args, prefix = []) => {
-  const [program, all] = placed(prefix, join(bin, 'gatehouse-bench-load'), args);
+  const [program, all] = placed(prefix, swarm, ['bench', ...args]);
   return spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
 };
 const reportOf = (child) => new Promise((done) => {

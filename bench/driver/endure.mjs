@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { patience } from '../../tests/lib/sanitizer.mjs';
-import { bin, Server } from '../../tests/lib/server.mjs';
-import { cpuSeconds, describe, family, memory } from './machine.mjs';
+import { Server } from '../../tests/lib/server.mjs';
+import { cpuSeconds, describe, family, memory, swarm } from './machine.mjs';
 
 const number = (value) => ({ type: 'string', default: String(value) });
 const { values } = parseArgs({ options: {
@@ -64,7 +64,7 @@ class Fleet {
   status = {};
 
   constructor(server, clients) {
-    this.child = spawn(join(bin, 'gatehouse-bench-load'), ['endure', '--server', `${server.host}:${server.port}`, '--ca', server.caFile, '--clients', clients,
+    this.child = spawn(swarm, ['bench', 'endure', '--server', `${server.host}:${server.port}`, '--ca', server.caFile, '--clients', clients,
       '--gateways', String(size.gateways), '--behind', String(size.behind), '--concurrency', String(size.concurrency),
       '--window', String(2 * size.behind + 8), '--rate', '1'], { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface({ input: this.child.stdout }).on('line', (line) => { this.status = JSON.parse(line); });
@@ -83,7 +83,7 @@ class Fleet {
 // The devices, from the generator: [{ id, pem, gateway }], and the file of the clients.
 function makeDevices(folder) {
   const lines = join(folder, 'devices.jsonl'), clients = join(folder, 'devices.tsv');
-  execFileSync(join(bin, 'gatehouse-bench-load'), ['devices', '--count', String(size.devices), '--project', project, '--import', lines, '--clients', clients]);
+  execFileSync(swarm, ['bench', 'devices', '--count', String(size.devices), '--project', project, '--import', lines, '--clients', clients]);
   const devices = readFileSync(lines, 'utf8').trim().split('\n').map((line, row) => {
     const { id, public_key: pem } = JSON.parse(line);
     return { id, pem, gateway: row < size.gateways };

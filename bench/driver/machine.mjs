@@ -2,6 +2,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import os from 'node:os';
+import { join } from 'node:path';
+import { bin } from '../../tests/lib/server.mjs';
+
+// `swarm bench …` is the load.
+export const swarm = join(bin, 'gatehouse-swarm');
 
 const tick = 100; // USER_HZ of every Linux that node runs on
 
