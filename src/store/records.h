@@ -307,6 +307,8 @@ struct gh_token_row {
     struct gh_slice role, member;
     int64_t tenant; /* 0: all */
     int64_t created_at_ms, expires_at_ms;
+    int64_t service_key; /* given for a token by this key of a service account, with which it goes;
+                            0: not */
 };
 
 /* An operator's sign-in; operator_name, role, tenant and disabled are read only: the operator's. */

@@ -351,16 +351,39 @@ static const char gateways_10[] =
     "  at_ms INTEGER NOT NULL) STRICT;"
     "ALTER TABLE registries ADD COLUMN activity_topic TEXT NOT NULL DEFAULT '';";
 
+/* Programs that sign their own tokens, and what was given to them for such a one. */
+static const char services_11[] =
+    "CREATE TABLE service_accounts("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  email TEXT NOT NULL UNIQUE,"
+    "  title TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX service_accounts_of_tenant ON service_accounts(tenant, email);"
+    "CREATE TABLE service_keys("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  account INTEGER NOT NULL REFERENCES service_accounts ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  public_key TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  last_used_at_ms INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(account, id)) STRICT;"
+    "ALTER TABLE tokens ADD COLUMN service_key INTEGER REFERENCES service_keys ON DELETE CASCADE;"
+    "CREATE INDEX tokens_of_service_key ON tokens(service_key) WHERE service_key IS NOT NULL;";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1},  {1, history_1},     {2, policies_2},
-    {3, bans_3},      {4, data_keys_4}, {5, spent_5},       {6, groups_6},
-    {7, trust_7},     {8, roles_8},     {9, credentials_9}, {10, gateways_10},
+    {1, directory_1},   {1, services_1},   {1, history_1},    {2, policies_2}, {3, bans_3},
+    {4, data_keys_4},   {5, spent_5},      {6, groups_6},     {7, trust_7},    {8, roles_8},
+    {9, credentials_9}, {10, gateways_10}, {11, services_11},
 };
 
-enum { VERSION = 10 }; /* of the last row */
+enum { VERSION = 11 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
