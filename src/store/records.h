@@ -292,6 +292,12 @@ struct gh_device_query {
     struct gh_slice page_token; /* empty: from the beginning */
 };
 
+/* What one binding more may not exceed; 0: no limit. */
+struct gh_gateway_limits {
+    size_t devices_max;  /* bound to one gateway */
+    size_t gateways_max; /* of one device */
+};
+
 struct gh_operator_row {
     int64_t number;
     struct gh_slice name;
