@@ -105,7 +105,7 @@ static void run_writes(int64_t *tenant_out, int64_t *registry_out)
     code = gh_store_devices_create(store, devices, 2, &failed, &taken, &error);
     REQUIRE("devices", code == GH_OK);
     code = gh_store_device_update(store, 2, 31, &devices[1], &error);
-    code = gh_store_gateway_bind(store, 1, 2, &error);
+    code = gh_store_gateway_bind(store, 1, 2, &(struct gh_gateway_limits){0}, &error);
     code = gh_store_gateway_unbind(store, 1, 2, &error);
     int64_t version;
     for (int i = 0; i < 12; i++) {

@@ -371,6 +371,29 @@ static const char certificate_uses_12[] =
 static const char unmarked_13[] =
     "CREATE INDEX credentials_unmarked ON credentials(device, id) WHERE format = 6 AND mark = '';";
 
+/* Programs that sign their own tokens, and what was given to them for such a one. */
+static const char service_accounts_14[] =
+    "CREATE TABLE service_accounts("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  email TEXT NOT NULL UNIQUE,"
+    "  title TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX service_accounts_of_tenant ON service_accounts(tenant, email);"
+    "CREATE TABLE service_keys("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  account INTEGER NOT NULL REFERENCES service_accounts ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  public_key TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  last_used_at_ms INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(account, id)) STRICT;"
+    "ALTER TABLE tokens ADD COLUMN service_key INTEGER REFERENCES service_keys ON DELETE CASCADE;"
+    "CREATE INDEX tokens_of_service_key ON tokens(service_key) WHERE service_key IS NOT NULL;";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -382,10 +405,10 @@ static const struct {
     {7, trust_7},       {8, roles_8},
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
-    {13, unmarked_13},
+    {13, unmarked_13},  {14, service_accounts_14},
 };
 
-enum { VERSION = 13 }; /* of the last row */
+enum { VERSION = 14 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
