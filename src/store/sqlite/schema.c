@@ -351,16 +351,48 @@ static const char gateways_10[] =
     "  at_ms INTEGER NOT NULL) STRICT;"
     "ALTER TABLE registries ADD COLUMN activity_topic TEXT NOT NULL DEFAULT '';";
 
+static const char audit_11[] =
+    /* Rows are only added, and go only below a checkpoint. */
+    "CREATE TABLE audit("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  tenant TEXT NOT NULL,"
+    "  method TEXT NOT NULL,"
+    "  face TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  object TEXT NOT NULL,"
+    "  actor BLOB NOT NULL,"
+    "  source BLOB NOT NULL,"
+    "  subject BLOB NOT NULL,"
+    "  detail BLOB NOT NULL,"
+    "  result INTEGER NOT NULL,"
+    "  code INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;"
+    /* Who stands behind a pseudonym: not part of the chain, so that it can be forgotten. */
+    "CREATE TABLE audit_names("
+    "  text TEXT PRIMARY KEY NOT NULL,"
+    "  salt BLOB NOT NULL,"
+    "  pseudonym BLOB NOT NULL UNIQUE,"
+    "  last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit_checkpoints("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  root BLOB NOT NULL,"
+    "  frontier BLOB NOT NULL,"
+    "  key_id TEXT NOT NULL,"
+    "  signature BLOB NOT NULL) STRICT;";
+
 static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1}, {1, services_1},  {1, history_1},     {2, policies_2},
-    {3, bans_3},      {4, data_keys_4}, {5, spent_5},       {6, groups_6},
-    {7, trust_7},     {8, roles_8},     {9, credentials_9}, {10, gateways_10},
+    {1, directory_1},   {1, services_1},   {1, history_1}, {2, policies_2}, {3, bans_3},
+    {4, data_keys_4},   {5, spent_5},      {6, groups_6},  {7, trust_7},    {8, roles_8},
+    {9, credentials_9}, {10, gateways_10}, {11, audit_11},
 };
 
-enum { VERSION = 10 }; /* of the last row */
+enum { VERSION = 11 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
