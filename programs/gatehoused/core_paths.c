@@ -42,7 +42,7 @@ static const struct sandbox_path of_system[] = {
 };
 
 struct list {
-    struct sandbox_path of[GH_COUNT(own) + GH_COUNT(of_system) + CONFIG_LISTENERS_MAX + 1];
+    struct sandbox_path of[GH_COUNT(own) + GH_COUNT(of_system) + CONFIG_LISTENERS_MAX + 2];
     char names[GH_COUNT(own) + CONFIG_LISTENERS_MAX + 1][PATH_MAX];
     size_t count, names_count;
 };
@@ -91,6 +91,8 @@ int core_paths(const struct config *config)
     for (size_t i = 0; i < config->listen_count; i++)
         add_socket(&list, config->listen[i]);
     add_socket(&list, config->listen_plain);
+    if (config->push_ca_count > 0)
+        list.of[list.count++] = (struct sandbox_path){config->push_ca[0], SANDBOX_READ};
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);

@@ -71,6 +71,7 @@ static const struct {
     {"rt_sigprocmask", P | K | C},
     {"rt_sigreturn", P | K | C},
     {"rt_sigtimedwait", P | C},
+    {"rt_sigpending", P | C}, /* of libcurl, around what might raise SIGPIPE */
     {"sigaltstack", P | K | C},
     {"tgkill", P | K | C}, /* a failed assertion ends the process by a signal to itself */
     {"kill", P},

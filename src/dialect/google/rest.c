@@ -66,8 +66,13 @@ static enum gh_error_code fill_scope(struct google_call *call)
         gh_directory_role_list(call->services->directory, call->scope.tenant, call->arena, &roles,
                                &call->scope.roles.count, &call->error);
     call->scope.roles.items = roles;
-    return code == GH_OK && call->registry_found && call->target.size > 0 ? scope_device(call)
-                                                                          : code;
+    if (code != GH_OK || call->target.size == 0)
+        return code;
+    if (call->registry_name.size == 0) /* a topic's or subscription's own, in its place */
+        return google_pubsub_policy_find(call, &call->scope.registry_policy) == GH_ERROR_MEMORY
+                   ? GH_ERROR_MEMORY
+                   : GH_OK;
+    return call->registry_found ? scope_device(call) : GH_OK;
 }
 
 /* What the path names. That it does not exist is not told before permission was checked. */

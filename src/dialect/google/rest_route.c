@@ -11,7 +11,7 @@
 #define DEVICE "/devices/{d}"
 #define TOPIC PROJECT "/topics/{t}"
 #define SUBSCRIPTION PROJECT "/subscriptions/{s}"
-#define SNAPSHOT PROJECT "/snapshots/{s}"
+#define SNAPSHOT PROJECT "/snapshots/{x}"
 #define ANYWHERE GH_PERMISSION_COUNT
 
 /* Google's device manager (cloudiot v1) and Pub/Sub (v1). Of two rows that fit, the first is taken.
@@ -133,17 +133,19 @@ static const struct google_route routes[] = {
      .parameters = {"pageSize", "pageToken"}},
     {.method = "GET",
      .pattern = TOPIC ":getIamPolicy",
-     .permission = GH_PERMISSION_TOPICS_GET,
-     .handler = google_unserved,
+     .permission = GH_PERMISSION_TOPICS_GET_IAM_POLICY,
+     .handler = google_pubsub_policy_get,
      .parameters = {"options.requestedPolicyVersion"}},
     {.method = "POST",
      .pattern = TOPIC ":setIamPolicy",
-     .permission = GH_PERMISSION_TOPICS_CREATE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_TOPICS_SET_IAM_POLICY,
+     .handler = google_pubsub_policy_set,
+     .body = &google_policy_set_message},
     {.method = "POST",
      .pattern = TOPIC ":testIamPermissions",
-     .permission = GH_PERMISSION_TOPICS_GET,
-     .handler = google_unserved},
+     .permission = ANYWHERE,
+     .handler = google_pubsub_policy_test,
+     .body = &google_policy_test_message},
     {.method = "PUT",
      .pattern = TOPIC,
      .permission = GH_PERMISSION_TOPICS_CREATE,
@@ -155,8 +157,9 @@ static const struct google_route routes[] = {
      .handler = google_topic_get},
     {.method = "PATCH",
      .pattern = TOPIC,
-     .permission = GH_PERMISSION_TOPICS_CREATE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_TOPICS_UPDATE,
+     .handler = google_topic_update,
+     .body = &google_topic_update_message},
     {.method = "DELETE",
      .pattern = TOPIC,
      .permission = GH_PERMISSION_TOPICS_DELETE,
@@ -169,7 +172,8 @@ static const struct google_route routes[] = {
     {.method = "GET",
      .pattern = TOPIC "/snapshots",
      .permission = GH_PERMISSION_TOPICS_GET,
-     .handler = google_unserved},
+     .handler = google_topic_snapshots,
+     .parameters = {"pageSize", "pageToken"}},
     {.method = "POST",
      .pattern = TOPIC ":publish",
      .permission = GH_PERMISSION_TOPICS_PUBLISH,
@@ -183,17 +187,19 @@ static const struct google_route routes[] = {
      .parameters = {"pageSize", "pageToken"}},
     {.method = "GET",
      .pattern = SUBSCRIPTION ":getIamPolicy",
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_GET,
-     .handler = google_unserved,
+     .permission = GH_PERMISSION_SUBSCRIPTIONS_GET_IAM_POLICY,
+     .handler = google_pubsub_policy_get,
      .parameters = {"options.requestedPolicyVersion"}},
     {.method = "POST",
      .pattern = SUBSCRIPTION ":setIamPolicy",
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_UPDATE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_SUBSCRIPTIONS_SET_IAM_POLICY,
+     .handler = google_pubsub_policy_set,
+     .body = &google_policy_set_message},
     {.method = "POST",
      .pattern = SUBSCRIPTION ":testIamPermissions",
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_GET,
-     .handler = google_unserved},
+     .permission = ANYWHERE,
+     .handler = google_pubsub_policy_test,
+     .body = &google_policy_test_message},
     {.method = "PUT",
      .pattern = SUBSCRIPTION,
      .permission = GH_PERMISSION_SUBSCRIPTIONS_CREATE,
@@ -235,31 +241,35 @@ static const struct google_route routes[] = {
     {.method = "POST",
      .pattern = SUBSCRIPTION ":seek",
      .permission = GH_PERMISSION_SUBSCRIPTIONS_CONSUME,
-     .handler = google_unserved},
+     .handler = google_seek,
+     .body = &google_seek_message},
     {.method = "POST",
      .pattern = SUBSCRIPTION ":detach",
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_UPDATE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_TOPICS_DETACH,
+     .handler = google_detach},
     {.method = "GET",
      .pattern = PROJECT "/snapshots",
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_LIST,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_SNAPSHOTS_LIST,
+     .handler = google_snapshot_list,
+     .parameters = {"pageSize", "pageToken"}},
     {.method = "PUT",
      .pattern = SNAPSHOT,
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_CREATE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_SNAPSHOTS_CREATE,
+     .handler = google_snapshot_create,
+     .body = &google_snapshot_create_message},
     {.method = "GET",
      .pattern = SNAPSHOT,
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_GET,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_SNAPSHOTS_GET,
+     .handler = google_snapshot_get},
     {.method = "PATCH",
      .pattern = SNAPSHOT,
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_UPDATE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_SNAPSHOTS_UPDATE,
+     .handler = google_snapshot_update,
+     .body = &google_snapshot_update_message},
     {.method = "DELETE",
      .pattern = SNAPSHOT,
-     .permission = GH_PERMISSION_SUBSCRIPTIONS_DELETE,
-     .handler = google_unserved},
+     .permission = GH_PERMISSION_SNAPSHOTS_DELETE,
+     .handler = google_snapshot_delete},
 };
 
 /* Parameters that every method of Google's front takes and that change nothing here. Credentials
@@ -323,11 +333,6 @@ enum gh_error_code google_route_find(struct google_call *call)
         return google_fail(call, GH_ERROR_INVALID, "the name of the resource: it has another form");
     return google_fail(call, GH_ERROR_NOT_FOUND, "this API has no method %.*s on such a path",
                        GH_PRINT(gh_slice_sub(call->method, 0, 16)));
-}
-
-enum gh_error_code google_unserved(struct google_call *call)
-{
-    return google_fail(call, GH_ERROR_UNSUPPORTED, "this method of Pub/Sub");
 }
 
 /* ---- the query ---- */

@@ -426,6 +426,25 @@ static const char audit_15[] =
     "  key_id TEXT NOT NULL,"
     "  signature BLOB NOT NULL) STRICT;";
 
+/* What a topic keeps, how a subscription delivers, who may use either, and snapshots. */
+static const char pubsub_16[] =
+    "ALTER TABLE topics ADD COLUMN retention_s INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE topics ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE subscriptions ADD COLUMN rules TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE subscriptions ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE snapshots("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  topic INTEGER REFERENCES topics ON DELETE SET NULL," /* NULL: deleted */
+    "  topic_name TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  settings TEXT NOT NULL,"
+    "  from_offset INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  state BLOB NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    "CREATE INDEX snapshots_of_topic ON snapshots(topic);";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -438,10 +457,10 @@ static const struct {
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
     {13, unmarked_13},  {14, service_accounts_14},
-    {15, audit_15},
+    {15, audit_15},     {16, pubsub_16},
 };
 
-enum { VERSION = 15 }; /* of the last row */
+enum { VERSION = 16 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
