@@ -102,6 +102,15 @@ static bool answer(int socket, struct keys *keys, struct gh_slice request)
     return sent;
 }
 
+/* What the functions called before have left on the stack: OpenSSL's and our own. Not inlined, so
+ * that its block lies where theirs were. */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+    enum { AS_DEEP_AS_ANY = 128 * 1024 };
+    uint8_t below[AS_DEEP_AS_ANY];
+    gh_secret_wipe(below, sizeof below);
+}
+
 static bool open_parts(struct keys *keys, struct gh_error *error)
 {
     for (size_t i = 0; i < GH_COUNT(parts); i++)
@@ -135,6 +144,7 @@ int keys_run(const struct config *config, int socket)
     bool opened = open_parts(&keys, &error) && confine(&keys, &error);
     if (!opened)
         gh_log(GH_LOG_ERROR, "keys", "%s", gh_error_line(&error, line));
+    wipe_stack();
     while (opened) {
         ssize_t got = recv(socket, request, sizeof request, 0);
         if (got < 0 && errno == EINTR)
@@ -142,6 +152,7 @@ int keys_run(const struct config *config, int socket)
         if (got <= 0 || !answer(socket, &keys, gh_slice(request, (size_t)got)))
             break;
         gh_secret_wipe(request, (size_t)got);
+        wipe_stack();
     }
     for (size_t i = GH_COUNT(parts); i > 0; i--)
         parts[i - 1].close(&keys);

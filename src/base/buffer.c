@@ -81,6 +81,8 @@ void gh_buffer_drop(struct gh_buffer *buffer, size_t size)
     buffer->size -= size;
     if (buffer->size != 0)
         memmove(buffer->data, buffer->data + size, buffer->size);
+    if (size != 0)
+        memset(buffer->data + buffer->size, 0, size);
 }
 
 bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes)

@@ -28,7 +28,7 @@ struct gh_slice gh_buffer_slice(const struct gh_buffer *buffer);
  * overflow. */
 GH_MUST_USE uint8_t *gh_buffer_reserve(struct gh_buffer *buffer, size_t size);
 void gh_buffer_commit(struct gh_buffer *buffer, size_t size);
-/* Drops `size` bytes at the front. */
+/* Drops `size` bytes at the front, and wipes the room that they leave. */
 void gh_buffer_drop(struct gh_buffer *buffer, size_t size);
 
 bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes);
