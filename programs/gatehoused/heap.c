@@ -18,16 +18,24 @@ const char *__asan_default_options(void)
     return "max_free_fill_size=2147483647:free_fill_byte=0";
 }
 #elif !defined(__SANITIZE_THREAD__)
+/* Never made part of a caller: a block may be larger than what was asked for, and the fortified
+ * functions would take the wiping of the rest for an overflow. */
+#if __has_attribute(noipa)
+#define APART __attribute__((noipa))
+#else
+#define APART __attribute__((noinline))
+#endif
+
 void __libc_free(void *block);
 
-void free(void *block)
+APART void free(void *block)
 {
     if (block != NULL)
         explicit_bzero(block, malloc_usable_size(block));
     __libc_free(block);
 }
 
-void *realloc(void *block, size_t size)
+APART void *realloc(void *block, size_t size)
 {
     size_t usable = block == NULL ? 0 : malloc_usable_size(block);
     if (block != NULL && size == 0) {
