@@ -122,6 +122,8 @@ bool load_open_identities(struct load *load, struct gh_slice text, struct gh_sli
             load_fail(load, "identity %zu: %s", count, error.text);
             return false;
         }
+        if (load->options->resume != 0)
+            gh_tls_client_resume(context);
         load->identities[count++] = context;
     }
     if (count < max)

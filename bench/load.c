@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 16 * 1024 };
+enum { FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 1 << 20 };
 
 void load_fail(struct load *load, const char *format, ...)
 {
@@ -129,6 +129,8 @@ static bool open_tls(struct load *load, struct gh_error *error)
     if (!read_file(load, load->options->ca, &ca))
         return false;
     load->tls = gh_tls_client_open(ca, error);
+    if (load->tls != NULL && load->options->resume != 0)
+        gh_tls_client_resume(load->tls);
     const char *path = load->options->identities;
     bool good = path == NULL ||
                 (read_file(load, path, &identities) && load_open_identities(load, identities, ca));

@@ -32,7 +32,8 @@ struct options {
     const char *project, *registry, *location, *import; /* devices */
     long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
     long count, concurrency, seconds_ms, settle_ms;
-    long stored, fan_out; /* 0 or 1 */
+    long stored, fan_out, resume; /* 0 or 1 */
+    long gateways, behind;        /* endure */
 };
 
 struct load {
@@ -68,7 +69,8 @@ GH_MUST_USE bool load_open_identities(struct load *load, struct gh_slice text, s
 struct peer;
 struct peer_events {
     void (*up)(struct peer *peer); /* CONNACK 0, or SUBACK when there is a filter */
-    void (*published)(struct peer *peer, uint64_t token);                      /* may be NULL */
+    void (*subscribed)(struct peer *peer, struct gh_slice codes); /* of peer_subscribe; or NULL */
+    void (*published)(struct peer *peer, uint64_t token);         /* may be NULL */
     void (*message)(struct peer *peer, const struct gh_mqtt_publish *publish); /* may be NULL */
     void (*gone)(struct peer *peer, const char *why); /* closed, for whatever reason */
 };
@@ -84,10 +86,16 @@ struct peer {
     int64_t dialled_ns;
     size_t number; /* among its kind */
     bool is_up, said_goodbye;
+    bool was_up; /* in `gone` */
 };
 
 /* Dials; `up` or `gone` comes later. False when there is no socket to be had. */
 GH_MUST_USE bool peer_dial(struct peer *peer);
+/* The same for whoever tries again: the run goes on when it fails. */
+GH_MUST_USE bool peer_try(struct peer *peer, struct gh_error *error);
+/* Of one that is up; false when it does not fit. */
+GH_MUST_USE bool peer_subscribe(struct peer *peer, const struct gh_mqtt_filter filters[],
+                                size_t count);
 GH_MUST_USE enum gh_mqtt_client_sending peer_publish(struct peer *peer, struct gh_slice topic,
                                                      struct gh_slice payload, uint8_t qos,
                                                      uint64_t token);
@@ -118,7 +126,7 @@ struct mode {
     void (*report)(void *state, struct gh_buffer *out);
 };
 extern const struct mode publish_mode, connect_mode, idle_mode, devices_mode;
-extern const struct mode certificates_mode, hold_mode;
+extern const struct mode certificates_mode, hold_mode, endure_mode, power_cut_mode;
 /* publish_mode with the options of a shape. */
 extern const struct mode pairs_mode, fan_in_mode, fan_out_mode, fleet_mode, latency_mode;
 /* load.c: runs it and prints its report. The exit code. */

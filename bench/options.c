@@ -9,8 +9,9 @@
 enum { EXIT_USAGE = 2, TEXT_AT = 28 };
 
 static const struct mode *const modes[] = {
-    &pairs_mode,   &fan_in_mode, &fan_out_mode, &fleet_mode,   &latency_mode,      &publish_mode,
-    &connect_mode, &idle_mode,   &hold_mode,    &devices_mode, &certificates_mode,
+    &pairs_mode,   &fan_in_mode,  &fan_out_mode,      &fleet_mode,     &latency_mode,
+    &publish_mode, &connect_mode, &idle_mode,         &power_cut_mode, &hold_mode,
+    &endure_mode,  &devices_mode, &certificates_mode,
 };
 
 /* An option sets a text or a number. A row without a name is the heading of those behind it. */
@@ -64,9 +65,12 @@ static const struct option_row rows[] = {
     TEXT("pull", "PATH", pull, "/v1/projects/…/subscriptions/… to pull and acknowledge over HTTP"),
     TEXT("token", "TOKEN", token, "bearer token for it"),
     NUMBER("pullers", pullers, "connections that pull (2)"),
-    HEADING("Connections: connect, idle, hold"),
+    HEADING("Connections: connect, idle, power-cut, hold, endure"),
     NUMBER("count", count, "how many"),
     NUMBER("concurrency", concurrency, "handshakes at a time (32)"),
+    NUMBER("resume", resume, "1: each identity shows the TLS ticket that it got last"),
+    NUMBER("gateways", gateways, "endure: the first clients of the file are gateways (0)"),
+    NUMBER("behind", behind, "endure: devices of each gateway, the next clients (0)"),
     HEADING("Making clients for Gatehouse: devices, certificates"),
     TEXT("project", "ID", project, "tenant and project (bench)"),
     TEXT("registry", "ID", registry, "registry (fleet)"),

@@ -8,6 +8,7 @@ launch() {
         exit 0
         ;;
     esac
+    ulimit -n "$(ulimit -H -n)" # as many files as this machine allows
     root=$(cd "$(dirname "$script")/.." && pwd)
     export GATEHOUSE_BIN="${GATEHOUSE_BIN:-$root/build/release/bin}"
     [ -x "$GATEHOUSE_BIN/$program" ] && return

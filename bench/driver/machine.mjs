@@ -20,6 +20,12 @@ export function describe(folder) {
   };
 }
 
+// How many files a process may have open.
+export function openFilesMax() {
+  const [, most] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return most === 'unlimited' ? Infinity : Number(most);
+}
+
 // The server on the first core and the load on the second; with one core, or in --quick, nothing is pinned.
 export function placement(options) {
   const pin = (core) => [...(options.fifo ? ['chrt', '-f', '10'] : []), ...(options.pin ? ['taskset', '-c', String(core)] : [])];
@@ -46,6 +52,14 @@ export function family(pid) {
     if (children) pids.push(...children.split(' ').map(Number));
   }
   return pids;
+}
+
+// CPU seconds of the processes so far.
+export function cpuSeconds(pids) {
+  return pids.reduce((sum, pid) => {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ').slice(11, 13).map(Number);
+    return sum + (user + system) / tick;
+  }, 0);
 }
 
 // Sums over processes, in bytes; pss is null when smaps_rollup may not be read (another user's process).

@@ -6,6 +6,7 @@
 #define GATEHOUSED_CONFIG_H
 
 #include "base/error.h"
+#include "programs/gatehoused/sandbox.h"
 #include <limits.h>
 #include <stdbool.h>
 
@@ -56,6 +57,7 @@ struct config {
     long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
     char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
     char log_level[16];           /* [server] log_level: error, warn, info, debug */
+    enum sandbox_mode sandbox;    /* [server] sandbox, --sandbox */
     long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
     long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };
