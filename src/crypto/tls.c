@@ -1,4 +1,5 @@
 #include "crypto/tls.h"
+#include "crypto/openssl_internal.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <limits.h>
@@ -171,7 +172,8 @@ static bool set_rules(SSL_CTX *native, bool is_server)
 static struct gh_tls_context *context_open(bool is_server, struct gh_error *error)
 {
     struct gh_tls_context *context = calloc(1, sizeof *context);
-    SSL_CTX *native = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    SSL_CTX *native =
+        SSL_CTX_new_ex(gh_library(), NULL, is_server ? TLS_server_method() : TLS_client_method());
 
     if (context == NULL || native == NULL || !set_rules(native, is_server)) {
         gh_error_set(error, GH_ERROR_TLS, "TLS cannot be set up: %s", reason_text());
