@@ -341,7 +341,8 @@ enum gh_tls_status tls_keys_read(struct gh_tls *tls, uint8_t *block, size_t size
     while (*got == 0 && opened <= GH_RECORD_IDLE && status == GH_TLS_OK) {
         /* A piece of a record goes to the front, so that a whole one always has room. */
         size_t room = size < READ_BYTES_MAX ? size + GH_RECORD_BYTES_MAX : READ_BYTES_MAX, count;
-        memmove(in, records.data, records.size);
+        if (records.size > 0)
+            memmove(in, records.data, records.size);
         if (room > sizeof tls->desk->in - records.size)
             room = sizeof tls->desk->in - records.size;
         status = receive(tls, in + records.size, room, &count);

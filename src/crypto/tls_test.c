@@ -486,6 +486,14 @@ static void eager(void)
     CHECK("the text", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_OK &&
                           gh_slice_equal(gh_slice(block, count), GH_SLICE("hello")));
     CHECK("no more", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_WANT_READ);
+    CHECK("new keys and nothing behind them",
+          SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(client) == 1);
+    CHECK("no text", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_WANT_READ);
+    CHECK("text under them",
+          SSL_write(client, "again", 5) == 5 &&
+              gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_OK);
+    CHECK("the answer", gh_tls_write(pair.server, GH_SLICE("yes"), &count) == GH_TLS_OK &&
+                            SSL_read(client, block, sizeof block) == 3);
     SSL_free(client);
     pair_close(&pair);
     gh_tls_context_unref(server);
