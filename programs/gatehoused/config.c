@@ -29,6 +29,8 @@ static const struct number_key numbers[] = {
      "of them from one address (IPv6: one /64); loopback is not counted"},
     {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 10000,
      16, 1000000, "handshakes under way at a time on one listener"},
+    {"server", "tls_own_records", "tls-own-records", offsetof(struct config, tls_own_records), 1, 0,
+     1, "0: a TLS 1.3 connection keeps OpenSSL's state, 10 KiB, after its handshake"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",

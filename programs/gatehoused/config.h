@@ -39,6 +39,7 @@ struct config {
     long connections_max;         /* [server] connections_max, of all listeners */
     long address_connections_max; /* [server] address_connections_max, of one peer address */
     long handshakes_max;          /* [server] handshakes_max, under way at a time */
+    long tls_own_records;         /* [server] tls_own_records; 0: OpenSSL keeps connections */
     long metrics_open;            /* [server] metrics_open: /metrics without a token */
     long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
     /* [device] and [tenant]: the ceilings of docs/operate/limits.md, in its order */

@@ -505,6 +505,7 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
 {
     return (struct gh_listener_config){.loops = core->loops,
                                        .loops_count = core->loops_count,
+                                       .keeps_openssl = core->config->tls_own_records == 0,
                                        .protocols = protocols,
                                        .protocols_count = count,
                                        .proxy_from = core->proxy_from,
