@@ -6,6 +6,7 @@
 #define GH_API_CALL_INTERNAL_H
 
 #include "api/api.h"
+#include "api/auditing_internal.h"
 #include "api/stream_internal.h"
 #include "io/http_server.h"
 #include "io/worker.h"
@@ -55,6 +56,8 @@ struct call {
     void (*later)(struct call *call); /* when set: run last, and answers in its own time */
     char cookie[CALL_COOKIE_MAX];     /* Set-Cookie, when not empty */
     int64_t retry_after_s;
+    struct gh_audit_deed deed; /* of routes that leave a row in the audit trail */
+    char action[GH_AUDIT_ACTION_MAX];
     struct gh_error error;
 };
 
@@ -144,7 +147,9 @@ handler api_trace;                                                  /* trace.c *
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
 handler api_bindings_get, api_bindings_put;                         /* bindings.c */
-handler api_stream;                                                 /* stream.c */
+handler api_audit_list, api_audit_verify, api_audit_checkpoints, api_audit_prove,
+    api_audit_checkpoint, api_audit_cut, api_audit_forget; /* audit.c */
+handler api_stream;                                        /* stream.c */
 
 handler api_credential_list, api_credential_update, api_credential_delete; /* credentials.c */
 
@@ -153,6 +158,9 @@ json_t *credential_to_json(const struct call *call, const struct gh_credential *
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */
 void call_answer(struct call *call, enum gh_error_code code);
+/* Before a handler answers its exchange itself: the call's row is written, with what became of it.
+ * False when it could not be; then the handler returns what call->error says. */
+GH_MUST_USE bool call_settle(struct call *call, enum gh_error_code code);
 /* Who is calling, into call->caller; sets call->error. */
 enum gh_error_code call_authenticate(struct call *call);
 /* The peer's address without its port. */
