@@ -815,6 +815,8 @@ int core_run(const struct config *config, int keys, int ready)
     prctl(PR_SET_DUMPABLE, 0);
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
     raise_file_limit();
+    signal(SIGXFSZ,
+           SIG_IGN); /* a limit of the size of files is a write that fails, as a full disk */
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);

@@ -33,7 +33,9 @@ static enum gh_error_code answer(struct call *call, int status, json_t *value,
 {
     struct gh_buffer body;
     gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
-    if (!call_settle(call, status < 400 ? GH_OK : GH_ERROR_UNAUTHENTICATED)) {
+    if (!call_settle(call, status < 400    ? GH_OK
+                           : status == 401 ? GH_ERROR_UNAUTHENTICATED
+                                           : GH_ERROR_INVALID)) {
         json_decref(value);
         value = json_pack("{s:s, s:s}", "error", "temporarily_unavailable", "error_description",
                           gh_error_info(GH_ERROR_AUDIT)->meaning);
