@@ -30,6 +30,8 @@ static const struct {
     [KEYS_KEK_RENEW] = {"a new key-encryption key", keys_handle_kek_renew},
     [KEYS_DATA_KEY_REWRAP] = {"seal a data key anew", keys_handle_data_key_rewrap},
     [KEYS_KEK_SETTLE] = {"the old key-encryption key goes", keys_handle_kek_settle},
+    [KEYS_AUDIT_KEY] = {"key of the audit trail", keys_handle_audit_key},
+    [KEYS_AUDIT_SIGN] = {"sign a checkpoint", keys_handle_audit_sign},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -40,6 +42,7 @@ static const struct {
     {keys_ring_open, keys_ring_close},
     {keys_authority_open, keys_authority_close},
     {keys_tokens_open, keys_tokens_close},
+    {keys_audit_open, keys_audit_close},
 };
 
 enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,
