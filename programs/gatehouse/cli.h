@@ -95,6 +95,7 @@ int cli_call(struct cli *cli, json_t *body);
 /* --- the commands */
 int run_call(struct cli *cli);          /* call.c: method, path, list, columns */
 int run_tenant_create(struct cli *cli); /* call.c */
+int run_tenant_enable(struct cli *cli); /* call.c */
 int run_registry_create(struct cli *cli);
 int run_device_create(struct cli *cli);
 int run_device_import(struct cli *cli); /* import.c */

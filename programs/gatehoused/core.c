@@ -124,6 +124,13 @@ static void policies_changed(void *context, int64_t tenant, int64_t registry, ui
         gh_front_policies_changed(core->front, tenant, registry, device);
 }
 
+static void tenant_disabled(void *context, int64_t tenant)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_tenant_disabled(core->front, tenant);
+}
+
 static void credentials_refused(void *context, int64_t tenant, int64_t registry,
                                 bool (*refused)(void *asked, struct gh_slice credential),
                                 void *asked)
@@ -135,6 +142,7 @@ static void credentials_refused(void *context, int64_t tenant, int64_t registry,
 
 static const struct gh_directory_watch watch = {.device_changed = device_changed,
                                                 .registry_changed = registry_changed,
+                                                .tenant_disabled = tenant_disabled,
                                                 .credentials_refused = credentials_refused,
                                                 .policies_changed = policies_changed};
 
@@ -167,6 +175,8 @@ static bool open_memory(struct core *core)
         return false;
     gh_directory_use_passwords(core->directory, core->passwords);
     gh_directory_use_sealing(core->directory, core->sealing);
+    if (gh_directory_mark_symmetric(core->directory, &core->error) != GH_OK)
+        return false;
     struct gh_pubsub_options pubsub = {
         .folder = core->config->data,
         .store = core->store,

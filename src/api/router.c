@@ -53,6 +53,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants", api_tenant_list, P(TENANTS_GET), LIST},
     {"POST", "/api/v1/tenants", api_tenant_create, P(TENANTS_CREATE), BODY},
     {"GET", "/api/v1/tenants/{t}", api_tenant_get, P(TENANTS_GET), TENANT},
+    {"PATCH", "/api/v1/tenants/{t}", api_tenant_update, P(TENANTS_DISABLE), TENANT | BODY},
     {"DELETE", "/api/v1/tenants/{t}", api_tenant_delete, P(TENANTS_DELETE), TENANT},
     {"GET", "/api/v1/tenants/{t}/registries", api_registry_list, P(REGISTRIES_LIST), TENANT},
     {"POST", "/api/v1/tenants/{t}/registries", api_registry_create, P(REGISTRIES_CREATE),
@@ -240,7 +241,7 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
     return code;
 }
 
-enum gh_error_code call_authenticate(struct call *call)
+static enum gh_error_code find_caller(struct call *call)
 {
     const struct gh_api_services *services = &call->api->services;
     struct gh_slice bearer = bearer_of(call->request), cookie = call_session_cookie(call->request);
@@ -255,8 +256,22 @@ enum gh_error_code call_authenticate(struct call *call)
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
     if (is_forged(call))
         return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
-    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena,
-                                &call->caller, &call->error);
+    return (call->looks ? gh_operators_look : gh_operators_session)(
+        services->operators, cookie, call->now_ms, call->arena, &call->caller, &call->error);
+}
+
+/* Who belongs to a tenant is let in as long as it is enabled. */
+enum gh_error_code call_authenticate(struct call *call)
+{
+    struct gh_tenant own;
+    enum gh_error_code code = find_caller(call);
+    if (code != GH_OK || call->caller.tenant == 0)
+        return code;
+    code = gh_directory_tenant_get(call->api->services.directory, call->caller.tenant, call->arena,
+                                   &own, &call->error);
+    return code == GH_OK && own.disabled
+               ? call_fail(call, GH_ERROR_DENIED, "the tenant %.*s is disabled", GH_PRINT(own.name))
+               : code;
 }
 
 /* Whether the path is `place` or something below it. */
@@ -303,6 +318,19 @@ static enum gh_error_code authorize(struct call *call)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
     return found ? GH_OK
                  : call_fail(call, GH_ERROR_NOT_FOUND, "tenant %.*s", GH_PRINT(call->captures[0]));
+}
+
+enum gh_error_code call_judge(struct call *call)
+{
+    enum gh_error_code code = call_authenticate(call);
+    if (code == GH_OK)
+        code = authorize(call);
+    if (code != GH_OK || !(call->route->flags & LIST))
+        return code;
+    return call_may(call, call->route->permission, call->caller.tenant)
+               ? GH_OK
+               : call_fail(call, GH_ERROR_DENIED, "%s",
+                           gh_permission_name(call->route->permission));
 }
 
 static enum gh_error_code read_body(struct call *call)

@@ -25,6 +25,7 @@ enum gh_identity_reason {
     GH_IDENTITY_UNKNOWN_TENANT,
     GH_IDENTITY_UNKNOWN_REGISTRY,
     GH_IDENTITY_UNKNOWN_DEVICE,
+    GH_IDENTITY_TENANT_DISABLED,
     GH_IDENTITY_BLOCKED,
     GH_IDENTITY_BANNED, /* by an operator, for a time or until it is lifted; decided last, so that
                            only the device itself can be told */
@@ -130,6 +131,7 @@ struct gh_identity_verdict {
     /* `exp` and the skew; for a secret or a certificate its own end or GH_IDENTITY_FOR_EVER_S. The
      * connection ends then. What policy needs stands in `principal` and `device` (attributes). */
     int64_t valid_until_s;
+    int64_t not_before_s, not_after_s; /* of a certificate that proved it; else 0 */
 };
 
 /* Decides; returns `out->reason`. `now_ms` is UTC. */

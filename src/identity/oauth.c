@@ -335,18 +335,55 @@ static enum gh_oauth_error grant_client(struct work *work)
     return authenticate(work);
 }
 
+/* A JWT is the one with which the device signs in, natively or as Google's devices do. */
+static bool subject_jwt(struct gh_slice id, struct gh_slice token, struct gh_identity_claim *claim)
+{
+    claim->token = token;
+    claim->policy = gh_jwt_google;
+    if (name_google(id, claim))
+        return true;
+    claim->by = GH_IDENTITY_BY_TENANT_NAME;
+    claim->policy = gh_jwt_native;
+    bool named = name_client(id, claim);
+    claim->policy.subject = claim->device;
+    return named;
+}
+
+static bool subject_sas(struct gh_slice id, struct gh_slice token, struct gh_identity_claim *claim)
+{
+    claim->sas = token;
+    return name_client(id, claim);
+}
+
+/* What may be exchanged: each fills in the claim, or finds that the client id is none. */
+static const struct {
+    const char *type;
+    bool (*read)(struct gh_slice id, struct gh_slice token, struct gh_identity_claim *claim);
+} subjects[] = {
+    {"urn:ietf:params:oauth:token-type:jwt", subject_jwt},
+    {GH_OAUTH_TOKEN_TYPE_SAS, subject_sas},
+};
+
+static enum gh_oauth_error prove_subject(struct work *work)
+{
+    struct gh_identity_claim claim = {.over = GH_IDENTITY_OVER_TOKEN};
+    struct gh_slice id = work->fields[CLIENT_ID], type = work->fields[SUBJECT_TOKEN_TYPE];
+    for (size_t i = 0; i < GH_COUNT(subjects); i++)
+        if (is_text(type, subjects[i].type))
+            return subjects[i].read(id, work->fields[SUBJECT_TOKEN], &claim)
+                       ? prove(work, id, &claim, GH_OAUTH_INVALID_REQUEST)
+                       : unnamed(work, id);
+    return bad_request(work->out, "subject_token_type is neither that of a JWT nor of a SAS token");
+}
+
 /* RFC 8693: the subject token is the proof. §2.2.2 has invalid_request for one that is not good. */
 static enum gh_oauth_error grant_exchange(struct work *work)
 {
     const struct gh_slice *fields = work->fields;
-    struct gh_slice id = fields[CLIENT_ID];
-    struct gh_identity_claim claim = {.over = GH_IDENTITY_OVER_TOKEN,
-                                      .token = fields[SUBJECT_TOKEN]};
     work->out->method = "token-exchange";
     work->out->exchanged = work->ends_with_proof = true;
-    if (fields[SUBJECT_TOKEN].size == 0 ||
-        !is_text(fields[SUBJECT_TOKEN_TYPE], "urn:ietf:params:oauth:token-type:jwt"))
-        return bad_request(work->out, "subject_token and subject_token_type of a JWT are needed");
+    if (fields[SUBJECT_TOKEN].size == 0)
+        return bad_request(work->out, "there is no subject_token");
     if (fields[ACTOR_TOKEN].size > 0)
         return bad_request(work->out, "nobody acts for a device");
     if (fields[REQUESTED_TOKEN_TYPE].size > 0 &&
@@ -354,16 +391,7 @@ static enum gh_oauth_error grant_exchange(struct work *work)
         return bad_request(work->out, "access tokens are given, no other type");
     if (work->request->authorization.size > 0 || fields[ASSERTION].size > 0)
         return bad_request(work->out, "the subject token is the proof, there is a second one");
-    if (name_google(id, &claim)) {
-        claim.policy = gh_jwt_google;
-    } else if (name_client(id, &claim)) {
-        claim.by = GH_IDENTITY_BY_TENANT_NAME;
-        claim.policy = gh_jwt_native;
-        claim.policy.subject = claim.device;
-    } else {
-        return unnamed(work, id);
-    }
-    return prove(work, id, &claim, GH_OAUTH_INVALID_REQUEST);
+    return prove_subject(work);
 }
 
 /* RFC 7523 §2.1: of a service account. Its signature is the proof, which nobody guesses; so nobody

@@ -10,7 +10,7 @@
  *   its certificate      shown in the TLS handshake, registered itself
  *                        (self_signed_tls_client_auth) or by a CA's word (tls_client_auth)
  *   a cloud's token      in a token exchange: the JWT with which it signs in to MQTT, natively or
- *                        as Google's devices do
+ *                        as Google's devices do, or the token that it makes from a symmetric key
  * A token that is asked for over a connection that showed a certificate is bound to it, whatever
  * the proof was (RFC 8705 §3).
  *
@@ -23,6 +23,9 @@
 #define GH_IDENTITY_OAUTH_H
 
 #include "identity/access.h"
+
+/* A shared access signature (identity/sas.h) as `subject_token_type`; no standard has one. */
+#define GH_OAUTH_TOKEN_TYPE_SAS "urn:gatehouse:params:oauth:token-type:sas"
 
 enum gh_oauth_error {
     GH_OAUTH_OK,

@@ -44,6 +44,8 @@ struct gh_directory_watch {
      * all of `registry`, or with `registry` 0 all of `tenant`. Live sessions read
      * gh_directory_policy_effective again and compile anew. */
     void (*policies_changed)(void *context, int64_t tenant, int64_t registry, uint64_t device);
+    /* Disabled now: all its sessions are to end. */
+    void (*tenant_disabled)(void *context, int64_t tenant);
     /* A CA or certificates under it were revoked: sessions of the registry (0: of all the
      * tenant's) whose credential `refused` says yes to are to end. */
     void (*credentials_refused)(void *context, int64_t tenant, int64_t registry,
@@ -102,6 +104,11 @@ GH_MUST_USE enum gh_error_code gh_directory_tenant_list(struct gh_directory *dir
  * PRECONDITION while it has registries or topics. */
 GH_MUST_USE enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory,
                                                           int64_t number, struct gh_error *error);
+/* A disabled tenant keeps everything and lets nobody in: neither its devices nor operators, tokens
+ * and members whose rights are its own. */
+GH_MUST_USE enum gh_error_code gh_directory_tenant_disable(struct gh_directory *directory,
+                                                           int64_t number, bool disabled,
+                                                           struct gh_error *error);
 /* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one ("-":
  * unless there is none yet).
  * `*etag` lives in the arena; an empty policy removes it. */
@@ -415,10 +422,18 @@ GH_MUST_USE enum gh_error_code gh_directory_state_list(struct gh_directory *dire
  * dropped. */
 void gh_directory_note(struct gh_directory *directory, uint64_t device, enum gh_activity what,
                        int64_t utc_ms);
-/* The credential (its id) proved the device at that time; as gh_directory_note. What is none of the
- * device's own (a certificate by a CA) is dropped when it is written. */
-void gh_directory_note_use(struct gh_directory *directory, uint64_t device,
-                           struct gh_slice credential, int64_t utc_ms);
+/* A credential proved its device; as gh_directory_note. `anchor` and `serial` are read out of its
+ * id; the dates are those of a certificate by a CA. One that is neither a record of the device nor
+ * such a certificate is dropped when it is written. */
+void gh_directory_note_use(struct gh_directory *directory, const struct gh_credential_use *use);
+/* The device has shown this secret, a password or symmetric key: it gets its mark if it was stored
+ * before there were any. */
+void gh_directory_mark_used(struct gh_directory *directory, const struct gh_device *device,
+                            const struct gh_credential *credential, struct gh_slice secret);
+/* The same for all symmetric keys: at start, after passwords and sealing are in use. Those that
+ * cannot be opened are logged and passed over. */
+GH_MUST_USE enum gh_error_code gh_directory_mark_symmetric(struct gh_directory *directory,
+                                                           struct gh_error *error);
 /* The last error of the device; `code` is gRPC's number, `message` is cut at 255 bytes and copied.
  */
 void gh_directory_note_error(struct gh_directory *directory, uint64_t device, int code,

@@ -113,6 +113,7 @@ enum gh_error_code google_call_authenticate(struct google_call *call, struct gh_
                                      .chain = call->chain,
                                      .chain_count = call->chain_count,
                                      .now_ms = call->services->utc_ms()};
+    call->token = token;
     if (token.size == 0)
         return GH_OK; /* nobody */
     enum gh_error_code code =

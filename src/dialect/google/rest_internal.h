@@ -49,9 +49,8 @@ struct google_call {
     void (*waiting)(struct google_call *call);
     const char *peer;
     struct gh_caller caller;      /* NOBODY: no proof, or a wrong one */
-    struct gh_slice token;        /* of a device, at the HTTP bridge */
-    const struct gh_slice *chain; /* what the peer showed over TLS; none over gRPC: a token that is
-                                     bound to a certificate is refused there */
+    struct gh_slice token;        /* that it came with; at the HTTP bridge a device's */
+    const struct gh_slice *chain; /* what the peer showed over TLS */
     size_t chain_count;
     void (*finish)(
         struct google_call *call); /* the answer is there; called once, from any thread */
@@ -81,6 +80,9 @@ struct google_call {
 /* Sets the caller: NOBODY without a token or with a wrong one. Fails when the store does. */
 GH_MUST_USE enum gh_error_code google_call_authenticate(struct google_call *call,
                                                         struct gh_slice token);
+/* Who is calling, and that it may where the path points: before a handler runs, and again while it
+ * waits, so that a token that is revoked or a right that goes ends the waiting. */
+GH_MUST_USE enum gh_error_code google_call_judge(struct google_call *call);
 /* From "Bearer X", or the API key of clients that were given one; empty when neither is there. */
 struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key);
 const struct gh_google_services *google_services_of(const struct gh_google *google);

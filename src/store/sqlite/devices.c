@@ -18,7 +18,6 @@ enum {
     CREDENTIAL_LIST,
     CREDENTIAL_CLEAR,
     USES_CLEAR,
-    USE_PUT,
     ATTRIBUTE_CREATE,
     ATTRIBUTE_LIST,
     ATTRIBUTE_CLEAR,
@@ -35,8 +34,8 @@ enum {
 /* ?1 are the parts wanted (enum gh_device_parts): a part that is not wanted is not read from its
  * pages. */
 #define SELECT                                                                                     \
-    "SELECT d.number, d.registry, d.tenant, t.name, t.google_project, r.name, r.location, d.id, "  \
-    "d.blocked, "                                                                                  \
+    "SELECT d.number, d.registry, d.tenant, t.name, t.google_project, t.disabled, r.name, "        \
+    "r.location, d.id, d.blocked, "                                                                \
     "d.banned_until_ms, d.log_level, d.is_gateway, d.gateway_auth, d.created_at_ms, "              \
     "a.heartbeat_ms, a.event_ms, a.state_ms, a.config_ack_ms, a.config_send_ms, a.error_ms, "      \
     "a.error_code, "                                                                               \
@@ -94,9 +93,6 @@ static const char *const sql[] = {
     [CREDENTIAL_CLEAR] = "DELETE FROM credentials WHERE device = ?1",
     [USES_CLEAR] = "DELETE FROM credential_uses WHERE device = ?1 AND credential NOT IN "
                    "(SELECT id FROM credentials WHERE device = ?1)",
-    [USE_PUT] = "INSERT INTO credential_uses(device, credential, at_ms) "
-                "SELECT device, id, ?3 FROM credentials WHERE device = ?1 AND id = ?2 "
-                "ON CONFLICT(device, credential) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)",
     [ATTRIBUTE_CREATE] = "INSERT INTO attributes(device, key, value) VALUES(?1, ?2, ?3)",
     [ATTRIBUTE_LIST] = "SELECT key, value FROM attributes WHERE device = ?1 ORDER BY key",
     [ATTRIBUTE_CLEAR] = "DELETE FROM attributes WHERE device = ?1",
@@ -211,24 +207,6 @@ enum gh_error_code gh_store_credential_holder(struct gh_store *store, uint64_t d
     code = find_holder(link, device, credential, 0, holder, error);
     gh_read_end(link);
     return code;
-}
-
-enum gh_error_code gh_store_credential_uses_put(struct gh_store *store,
-                                                const struct gh_credential_use *rows, size_t count,
-                                                struct gh_error *error)
-{
-    struct gh_link *link;
-    enum gh_error_code code = gh_write_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    for (size_t i = 0; code == GH_OK && i < count; i++) {
-        struct gh_sql q = gh_sql_open(link, sql[USE_PUT]);
-        gh_sql_put_int(&q, (int64_t)rows[i].device);
-        gh_sql_put_text(&q, rows[i].credential);
-        gh_sql_put_int(&q, rows[i].at_ms);
-        code = gh_sql_run(&q, NULL, error);
-    }
-    return gh_write_end(link, code, error);
 }
 
 static enum gh_error_code attributes_write(struct gh_link *link, uint64_t number,
@@ -352,6 +330,7 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_device 
     row->tenant = gh_sql_int(q);
     row->tenant_name = gh_sql_text(q, arena);
     row->google_project = gh_sql_text(q, arena);
+    row->tenant_disabled = gh_sql_int(q) != 0;
     row->registry_name = gh_sql_text(q, arena);
     row->location = gh_sql_text(q, arena);
     row->id = gh_sql_text(q, arena);

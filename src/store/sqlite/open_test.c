@@ -320,7 +320,8 @@ static void comes_from_version_1(void)
             gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
     REQUIRE("taken back to version 1",
             gh_link_run(&store->writer,
-                        "DROP TABLE credential_uses; DROP INDEX credentials_by_mark; "
+                        "DROP TABLE credential_uses; DROP INDEX credentials_by_mark; DROP INDEX "
+                        "credentials_unmarked; "
                         "DROP INDEX credentials_by_fingerprint; "
                         "ALTER TABLE credentials DROP COLUMN mark; "
                         "ALTER TABLE credentials DROP COLUMN disabled; "
@@ -333,8 +334,9 @@ static void comes_from_version_1(void)
                             &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
                 gh_link_run(&store->writer,
-                            "DROP TABLE gateway_uses; "
-                            "ALTER TABLE registries DROP COLUMN activity_topic",
+                            "DROP TABLE gateway_uses; DROP TABLE certificate_uses; "
+                            "ALTER TABLE registries DROP COLUMN activity_topic; "
+                            "ALTER TABLE tenants DROP COLUMN disabled",
                             &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE grants; DROP TABLE roles", &error) ==
                     GH_OK &&

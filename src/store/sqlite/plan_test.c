@@ -33,6 +33,9 @@ static const struct {
     {"FROM roles WHERE coalesce(tenant, 0) IN", "TEMP B-TREE", "they are few"},
     {"instr(policy", "SCAN", "before a role is deleted every policy is looked at"},
     {"FROM device_group_members m JOIN grants", "TEMP B-TREE", "those of one device"},
+    {"NOT IN (SELECT anchor, serial FROM certificate_uses", "TEMP B-TREE", "of one device"},
+    {"FROM (SELECT anchor, serial", "TEMP B-TREE", "of one device"},
+    {"FROM (SELECT anchor, serial", "SCAN c", "of one device"},
     {"", "SCAN CONSTANT ROW", "no table at all"},
 };
 
