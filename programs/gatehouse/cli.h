@@ -99,6 +99,7 @@ int run_tenant_enable(struct cli *cli); /* call.c */
 int run_registry_create(struct cli *cli);
 int run_device_create(struct cli *cli);
 int run_device_import(struct cli *cli); /* import.c */
+int run_import_google(struct cli *cli); /* import_google.c */
 int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);

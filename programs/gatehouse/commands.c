@@ -112,6 +112,10 @@ const struct cli_command cli_commands[] = {
      run_device_create, "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
+    {"import", "google", "FILE|FOLDER…", CLI_ANY_ARGUMENTS, "… project registry apply! list!",
+     "bring exports of Google IoT Core over: shows a plan, --apply does it; --project puts them "
+     "under another one, --registry is that of devices that do not say theirs, --list shows all",
+     run_import_google, NULL, NULL, NULL, NULL},
     {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",
      "list the devices of a registry", run_call, "GET", REGISTRY "/devices", "devices",
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
