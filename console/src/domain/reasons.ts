@@ -365,6 +365,7 @@ const DEEDS: Record<string, string> = {
   PERMISSION_DENIED: 'was not permitted what it asked',
   // The same deeds at the API of Google's dialect, by the names of its methods.
   'devices.create': 'registered the device',
+  'devices.import': 'brought the device over from elsewhere',
   'devices.update': 'changed its credentials or attributes',
   'devices.delete': 'deleted it',
   'devices.updateConfig': 'changed its configuration',
@@ -377,6 +378,14 @@ const DEEDS: Record<string, string> = {
   'pubsub.subscriptions.update': 'changed a subscription',
   'pubsub.subscriptions.delete': 'deleted a subscription',
   'pubsub.topics.create': 'made a topic',
+  'pubsub.subscriptions.seek': 'moved a subscription in time',
+  'pubsub.subscriptions.setIamPolicy': 'changed who may use a subscription',
+  'pubsub.snapshots.create': 'made a snapshot',
+  'pubsub.snapshots.update': 'changed a snapshot',
+  'pubsub.snapshots.delete': 'deleted a snapshot',
+  'pubsub.topics.update': 'changed a topic',
+  'pubsub.topics.detachSubscription': 'detached a subscription from its topic',
+  'pubsub.topics.setIamPolicy': 'changed who may use a topic',
   'pubsub.topics.delete': 'deleted a topic',
 };
 

@@ -116,12 +116,14 @@ static void target_set(struct target *target, const struct gh_subscription *what
         target->rest_ns = target->rests_until_ns = 0; /* another endpoint may be well */
     free(target->config);
     target->config = config;
-    target->tenant = what->tenant;
     target->ack_deadline_s = what->ack_deadline_s;
     target->is_ordered = what->is_ordered;
     target->has_attempts = what->dead_letter_topic.size > 0;
     target->has_pauses = what->backoff_max_ms > 0;
     target->is_listed = true;
+    if (target->name[0] != '\0')
+        return; /* senders read it without the lock, and it never changes */
+    target->tenant = what->tenant;
     snprintf(target->name, sizeof target->name, "%.*s", GH_PRINT(what->name));
     snprintf(target->full, sizeof target->full, "projects/%.*s/subscriptions/%.*s",
              GH_PRINT(project), GH_PRINT(what->name));

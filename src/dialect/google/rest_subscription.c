@@ -257,9 +257,11 @@ enum gh_error_code google_subscription_delete(struct google_call *call)
 {
     enum gh_error_code code = gh_pubsub_subscription_delete(
         call->services->pubsub, call->tenant.number, call->target, &call->error);
-    if (code == GH_OK)
-        google_note(call, NULL, "pubsub.subscriptions.delete");
-    return code;
+    if (code != GH_OK)
+        return code;
+    google_push_tell(call);
+    google_note(call, NULL, "pubsub.subscriptions.delete");
+    return GH_OK;
 }
 
 enum gh_error_code google_subscription_list(struct google_call *call)
