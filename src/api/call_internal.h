@@ -174,4 +174,6 @@ json_t *call_last_refusal(struct call *call, uint64_t device);
  * `more` (empty: nothing). */
 void call_note(struct call *call, const char *what, struct gh_slice registry,
                const struct gh_device *device, struct gh_slice more);
+/* The same about the call's tenant as a whole. */
+void call_tenant_note(struct call *call, const char *what);
 #endif
