@@ -223,15 +223,17 @@ const struct cli_command cli_commands[] = {
      NULL, NULL, "name title permissions etag updated_at"},
     {"role", "delete", "[TENANT/]ROLE", 1, "…", "delete a custom role that nobody has", run_role,
      "DELETE", NULL, NULL, ""},
-    {"binding", "list", "TENANT[/REGISTRY[/DEVICE]]", 1, "… group",
-     "who has which role on a tenant, a --group of it, a registry or a device", run_binding_list,
-     "GET", NULL, "bindings", "role member condition"},
-    {"binding", "add", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3,
+    {"binding", "list", "[TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
+     "who has which role on a tenant, a --group of it, a registry or a device; without a place in "
+     "the whole house",
+     run_binding_list, "GET", NULL, "bindings", "role member condition"},
+    {"binding", "add", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS,
      "… group title from until hours weekdays source",
-     "give user:…, serviceAccount:… or device:… a role there; in UTC --from and --until a time, at "
+     "give user:…, serviceAccount:… or device:… a role there (nowhere: in every tenant); in UTC "
+     "--from and --until a time, at "
      "--hours 06:00-18:00, on --weekdays mon,tue, from --source 10.0.0.0/8 (may be repeated)",
      run_binding_add, "PUT", NULL, "bindings", "role member condition"},
-    {"binding", "remove", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3, "… group",
+    {"binding", "remove", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
      "take a role from a member there, whatever its condition", run_binding_remove, "PUT", NULL,
      "bindings", "role member condition"},
     {"access", "explain", "MEMBER|ROLE PERMISSION TENANT[/REGISTRY[/DEVICE]]", 3,

@@ -30,7 +30,7 @@ struct gh_api {
 };
 
 /* What a path is about: the last of these that it names. */
-enum call_level { CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
+enum call_level { CALL_HOUSE, CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
 
 struct call {
     struct gh_job job;

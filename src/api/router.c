@@ -16,7 +16,8 @@ struct route {
     handler *run;
     enum gh_permission permission;
     unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a
-                     * tenant; LIST: the handler asks for permission per item */
+                     * tenant; LIST: the handler asks for permission per item, or where the body
+                     * says */
 };
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
@@ -118,8 +119,8 @@ static const struct route routes[] = {
     {"PUT", POLICIES "/{p}", api_policy_put, P(POLICIES_PUT), TENANT | BODY},
     {"DELETE", POLICIES "/{p}", api_policy_delete, P(POLICIES_DELETE), TENANT},
     {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY},
-    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY},
-    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
+    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
     {"POST", "/api/v1/tenants/{t}/access/explain", api_access_explain, P(REGISTRIES_GET_IAM_POLICY),
      TENANT | BODY},
     {"GET", GROUPS, api_group_list, P(POLICIES_LIST), TENANT},
@@ -136,6 +137,8 @@ static const struct route routes[] = {
     {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
     {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY},
     {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
+    {"GET", "/api/v1/bindings", api_bindings_get, P(BINDINGS_GET), 0},
+    {"PUT", "/api/v1/bindings", api_bindings_put, P(BINDINGS_SET), BODY},
     {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
     {"GET", REGISTRY "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
@@ -286,7 +289,10 @@ static enum call_level level_of(const char *pattern)
     static const struct {
         const char *place;
         enum call_level level;
-    } places[] = {{DEVICE, CALL_DEVICE}, {REGISTRY, CALL_REGISTRY}, {GROUPS "/{g}", CALL_GROUP}};
+    } places[] = {{"/api/v1/bindings", CALL_HOUSE},
+                  {DEVICE, CALL_DEVICE},
+                  {REGISTRY, CALL_REGISTRY},
+                  {GROUPS "/{g}", CALL_GROUP}};
     for (size_t i = 0; i < GH_COUNT(places); i++)
         if (is_below(pattern, places[i].place))
             return places[i].level;
@@ -306,7 +312,7 @@ static enum gh_error_code authorize(struct call *call)
             return code;
         found = code == GH_OK;
     }
-    if (route->flags & LIST)
+    if ((route->flags & LIST) && found)
         return GH_OK;
     if (!found && call->caller.tenant != 0)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));

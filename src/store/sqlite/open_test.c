@@ -318,35 +318,35 @@ static void comes_from_version_1(void)
         .id = GH_SLICE("k"), .format = GH_CREDENTIAL_ES256_PEM, .pem = GH_SLICE("PEM")};
     REQUIRE("a device",
             gh_store_devices_create(store, &device, 1, &failed, &taken, &error) == GH_OK);
-    REQUIRE("taken back to version 1",
+    REQUIRE(
+        "taken back to version 1",
+        gh_link_run(&store->writer,
+                    "DROP TABLE credential_uses; DROP INDEX credentials_by_mark; DROP INDEX "
+                    "credentials_unmarked; "
+                    "DROP INDEX credentials_by_fingerprint; "
+                    "ALTER TABLE credentials DROP COLUMN mark; "
+                    "ALTER TABLE credentials DROP COLUMN disabled; "
+                    "ALTER TABLE credentials DROP COLUMN valid_from_ms",
+                    &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
             gh_link_run(&store->writer,
-                        "DROP TABLE credential_uses; DROP INDEX credentials_by_mark; DROP INDEX "
-                        "credentials_unmarked; "
-                        "DROP INDEX credentials_by_fingerprint; "
-                        "ALTER TABLE credentials DROP COLUMN mark; "
-                        "ALTER TABLE credentials DROP COLUMN disabled; "
-                        "ALTER TABLE credentials DROP COLUMN valid_from_ms",
+                        "DROP TABLE gateway_uses; DROP TABLE certificate_uses; DROP TABLE house; "
+                        "ALTER TABLE registries DROP COLUMN activity_topic; "
+                        "ALTER TABLE tenants DROP COLUMN disabled",
                         &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
-                gh_link_run(&store->writer,
-                            "DROP TABLE gateway_uses; DROP TABLE certificate_uses; "
-                            "ALTER TABLE registries DROP COLUMN activity_topic; "
-                            "ALTER TABLE tenants DROP COLUMN disabled",
-                            &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE grants; DROP TABLE roles", &error) ==
-                    GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE device_group_members", &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE device_groups", &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
-                gh_link_run(&store->writer, "DROP TABLE data_keys", &error) == GH_OK &&
-                gh_link_run(&store->writer,
-                            "DROP TABLE enrolments; DROP TABLE issued; DROP TABLE revocations; "
-                            "DROP TABLE anchors",
-                            &error) == GH_OK &&
-                gh_link_run(&store->writer, "ALTER TABLE devices DROP COLUMN banned_until_ms",
-                            &error) == GH_OK &&
-                gh_link_run(&store->writer, "PRAGMA user_version=1", &error) == GH_OK);
+            gh_link_run(&store->writer, "DROP TABLE grants; DROP TABLE roles", &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE policy_attachments", &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE device_group_members", &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE device_groups", &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE policies", &error) == GH_OK &&
+            gh_link_run(&store->writer, "DROP TABLE data_keys", &error) == GH_OK &&
+            gh_link_run(&store->writer,
+                        "DROP TABLE enrolments; DROP TABLE issued; DROP TABLE revocations; "
+                        "DROP TABLE anchors",
+                        &error) == GH_OK &&
+            gh_link_run(&store->writer, "ALTER TABLE devices DROP COLUMN banned_until_ms",
+                        &error) == GH_OK &&
+            gh_link_run(&store->writer, "PRAGMA user_version=1", &error) == GH_OK);
     gh_store_close(store);
 
     store = gh_store_open(folder, GH_STORE_EXISTING, &error);

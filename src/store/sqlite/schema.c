@@ -371,6 +371,13 @@ static const char certificate_uses_12[] =
 static const char unmarked_13[] =
     "CREATE INDEX credentials_unmarked ON credentials(device, id) WHERE format = 6 AND mark = '';";
 
+/* The bindings that hold in every tenant: one row. */
+static const char house_14[] = "CREATE TABLE house("
+                               "  one INTEGER PRIMARY KEY CHECK(one = 1),"
+                               "  policy TEXT NOT NULL,"
+                               "  etag TEXT NOT NULL) STRICT;"
+                               "INSERT INTO house VALUES(1, '', '');";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -382,10 +389,10 @@ static const struct {
     {7, trust_7},       {8, roles_8},
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
-    {13, unmarked_13},
+    {13, unmarked_13},  {14, house_14},
 };
 
-enum { VERSION = 13 }; /* of the last row */
+enum { VERSION = 14 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
