@@ -593,7 +593,9 @@ static bool set_issuer(struct core *core)
             addresses[count++] = gh_listener_address(core->listeners[i]);
     token_issuer(core->config, addresses, count, issuer);
     gh_log(GH_LOG_INFO, "core", "access tokens are issued by %s", issuer);
-    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)))
+    const char *place = core->config->pki_place[0] != '\0' ? core->config->pki_place : issuer;
+    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)) &&
+        gh_issuing_set_place(core->issuing, gh_slice_text(place)))
         return true;
     gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuer");
     return false;

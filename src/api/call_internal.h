@@ -135,7 +135,7 @@ handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_c
     api_ca_crl, api_ca_revoke, api_ca_revocations;                                 /* anchors.c */
 handler api_certificate_issue, api_certificate_list, api_enrolment, api_tenant_ca; /* issuing.c */
 handler api_est_cacerts, api_est_csrattrs, api_est_enroll, api_est_reenroll, api_pki_crl,
-    api_pki_ca, api_pki_ocsp, api_pki_ocsp_get;            /* est.c */
+    api_pki_ca, api_pki_ca_der, api_pki_ocsp, api_pki_ocsp_get;            /* est.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */

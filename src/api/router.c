@@ -80,6 +80,7 @@ static const struct route routes[] = {
     {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN},
     {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN},
     {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
+    {"GET", "/pki/{t}/ca.cer", api_pki_ca_der, 0, OPEN},
     {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
     {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN},
     {"GET", "/pki/{t}/ocsp/{o}", api_pki_ocsp_get, 0, OPEN},

@@ -253,6 +253,15 @@ bool gh_certificate_signed_by(const struct gh_certificate *certificate,
     return is;
 }
 
+bool gh_certificate_print_der(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(certificate->native, &der);
+    bool done = size > 0 && gh_buffer_put(out, gh_slice(der, (size_t)size));
+    OPENSSL_free(der);
+    return done;
+}
+
 bool gh_certificate_equal(const struct gh_certificate *a, const struct gh_certificate *b)
 {
     return X509_cmp(a->native, b->native) == 0;

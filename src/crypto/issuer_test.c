@@ -41,6 +41,7 @@ static void make(void)
     struct gh_device_leaf leaf = {.common_name = GH_SLICE("pump.1"),
                                   .uri = GH_SLICE("gatehouse:device:t:r:pump.1"),
                                   .public_key_pem = of(&w.public_pem),
+                                  .pki = GH_SLICE("http://pki.example/pki/t"),
                                   .validity = {now_s - 60, now_s + 7 * DAY_S}};
     REQUIRE("a leaf", gh_issuer_issue(w.issuer, &leaf, &w.leaf_pem, NULL) == GH_OK);
 }
