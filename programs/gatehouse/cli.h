@@ -127,6 +127,8 @@ int run_keys_status(struct cli *cli); /* keys.c */
 int run_keys_rotate(struct cli *cli);
 int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);
+int run_service_account_create(struct cli *cli); /* service.c */
+int run_service_key_create(struct cli *cli);
 int run_ca_add(struct cli *cli); /* ca.c */
 int run_ca_file(struct cli *cli);
 int run_ca_enable(struct cli *cli); /* enable and disable */

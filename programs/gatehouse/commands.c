@@ -6,6 +6,7 @@
 #define CA REGISTRY "/cas/{2}"
 #define POLICY TENANT "/policies/{1}"
 #define GROUP TENANT "/groups/{1}"
+#define ACCOUNT TENANT "/service-accounts/{1}"
 
 const struct cli_command cli_commands[] = {
     {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
@@ -236,6 +237,32 @@ const struct cli_command cli_commands[] = {
     {"binding", "remove", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
      "take a role from a member there, whatever its condition", run_binding_remove, "PUT", NULL,
      "bindings", "role member condition"},
+    {"service-account", "create", "TENANT/NAME", 1, "… title",
+     "add a program that signs in with a key file; a NAME or an e-mail address",
+     run_service_account_create, "POST", TENANT "/service-accounts", NULL, "email member"},
+    {"service-account", "list", "TENANT", 1, "…", "list the service accounts of a tenant", run_call,
+     "GET", TENANT "/service-accounts", "service_accounts", "email title disabled created_at"},
+    {"service-account", "disable", "TENANT/NAME", 1, "…",
+     "let a service account in no more, whatever its key", run_credential, "PATCH", ACCOUNT, NULL,
+     "email disabled"},
+    {"service-account", "enable", "TENANT/NAME", 1, "…", "let a service account in again",
+     run_credential, "PATCH", ACCOUNT, NULL, "email disabled"},
+    {"service-account", "delete", "TENANT/NAME", 1, "…",
+     "delete a service account with its keys; its bindings stay and give nobody anything", run_call,
+     "DELETE", ACCOUNT, NULL, ""},
+    {"service-account", "keys", "TENANT/NAME", 1, "…", "the keys of a service account", run_call,
+     "GET", ACCOUNT "/keys", "keys", "id state expires_at last_used_at created_at"},
+    {"service-key", "create", "TENANT/NAME", 1, "… out public-key id expires universe",
+     "make a key file for Google's client libraries, shown once (--out FILE); or let an existing "
+     "file work: --public-key FILE, and --id is its private_key_id",
+     run_service_key_create, "POST", ACCOUNT "/keys", NULL, "id state expires_at"},
+    {"service-key", "disable", "TENANT/NAME KEY", 2, "…",
+     "let nobody in by this key; tokens that were given for it end too", run_credential, "PATCH",
+     ACCOUNT "/keys/{+}", NULL, "id state"},
+    {"service-key", "enable", "TENANT/NAME KEY", 2, "…", "let this key in again", run_credential,
+     "PATCH", ACCOUNT "/keys/{+}", NULL, "id state"},
+    {"service-key", "delete", "TENANT/NAME KEY", 2, "…", "take a key away", run_call, "DELETE",
+     ACCOUNT "/keys/{+}", NULL, ""},
     {"access", "explain", "MEMBER|ROLE PERMISSION TENANT[/REGISTRY[/DEVICE]]", 3,
      "… group at address",
      "whether user:…, serviceAccount:… or a role may do that there, --at a time and from an "

@@ -204,6 +204,8 @@ static int read_line(void *context, const char *section, const char *name, const
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
         return read_level(config, value);
+    if (strcmp(section, "server") == 0 && strcmp(name, "sandbox") == 0)
+        return sandbox_mode_read(value, &config->sandbox);
     if (strcmp(section, "oauth") == 0 && strcmp(name, "issuer") == 0)
         return read_issuer(config, value);
     if (strcmp(section, "tls") == 0 && strcmp(name, "pki_url") == 0)
@@ -218,6 +220,7 @@ enum {
     OPTION_LEVEL,
     OPTION_ISSUER,
     OPTION_PKI,
+    OPTION_SANDBOX,
     OPTION_LIST,
     OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
 };
@@ -235,15 +238,16 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[6 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
+    struct option options[7 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
         {"log-level", required_argument, NULL, OPTION_LEVEL},
         {"token-issuer", required_argument, NULL, OPTION_ISSUER},
         {"pki-url", required_argument, NULL, OPTION_PKI},
+        {"sandbox", required_argument, NULL, OPTION_SANDBOX},
     };
-    size_t count = 6;
+    size_t count = 7;
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         options[count++] =
             (struct option){numbers[i].option, required_argument, NULL, OPTION_NUMBER + (int)i};
@@ -271,6 +275,8 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = read_issuer(config, optarg);
         else if (option == OPTION_PKI)
             good = read_pki_place(config, optarg);
+        else if (option == OPTION_SANDBOX)
+            good = sandbox_mode_read(optarg, &config->sandbox);
         else if (option < OPTION_NUMBER)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
         else

@@ -6,6 +6,7 @@
 #define GATEHOUSED_CONFIG_H
 
 #include "base/error.h"
+#include "programs/gatehoused/sandbox.h"
 #include <limits.h>
 #include <stdbool.h>
 
@@ -58,6 +59,7 @@ struct config {
     char pki_place[CONFIG_TEXT_MAX]; /* [tls] pki_url: where certificates say that our CAs publish;
                                         empty: the issuer */
     char log_level[16];              /* [server] log_level: error, warn, info, debug */
+    enum sandbox_mode sandbox;       /* [server] sandbox, --sandbox */
     long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
     long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };

@@ -19,6 +19,7 @@
 #include "observe/telemetry.h"
 #include "observe/trace.h"
 #include "observe/trail.h"
+#include "programs/gatehoused/core_paths.h"
 #include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
 #include "programs/gatehoused/token_service.h"
@@ -776,6 +777,19 @@ static void say_ready(struct core *core, int ready)
     (void)!write(ready, "r", 1);
 }
 
+/* The paths at once, as what starts a thread comes after; the calls once all that a start needs is
+ * done. */
+static void confine_paths(const struct config *config)
+{
+    int landlock = config->sandbox == SANDBOX_ON ? core_paths(config) : 0;
+    if (landlock > 0)
+        gh_log(GH_LOG_INFO, "core", "confined to its paths (Landlock ABI %d)", landlock);
+    else
+        gh_log(GH_LOG_WARN, "core", "not confined to its paths: %s",
+               config->sandbox == SANDBOX_ON ? "this kernel has no Landlock"
+                                             : "the configuration's sandbox is not \"on\"");
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -793,16 +807,17 @@ int core_run(const struct config *config, int keys, int ready)
     core.config = config;
     keys_line_init(&core.keys, keys);
     prctl(PR_SET_NAME, "gatehoused:core");
-    prctl(PR_SET_DUMPABLE, 0);
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
     raise_file_limit();
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
+    confine_paths(config);
     bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
                    open_faces(&core) && open_listeners(&core) && set_issuer(&core) &&
-                   write_listeners(&core) && start_loops(&core);
+                   write_listeners(&core) && start_loops(&core) &&
+                   sandbox_calls(SANDBOX_CORE, config->sandbox, &core.error) == GH_OK;
     if (started) {
         say_ready(&core, ready);
         serve(&core, &stop);

@@ -147,7 +147,10 @@ handler api_trace;                                                  /* trace.c *
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
 handler api_bindings_get, api_bindings_put;                         /* bindings.c */
-handler api_stream;                                                 /* stream.c */
+handler api_service_account_list, api_service_account_create, api_service_account_get,
+    api_service_account_update, api_service_account_delete, api_service_key_list,
+    api_service_key_create, api_service_key_update, api_service_key_delete; /* service_accounts.c */
+handler api_stream;                                                         /* stream.c */
 
 handler api_credential_list, api_credential_update, api_credential_delete; /* credentials.c */
 

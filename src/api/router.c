@@ -27,6 +27,7 @@ struct route {
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define GROUPS "/api/v1/tenants/{t}/groups"
 #define ROLES "/api/v1/tenants/{t}/roles"
+#define ACCOUNTS "/api/v1/tenants/{t}/service-accounts"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
@@ -42,6 +43,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), 0},
     {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE), TENANT},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
+    {"POST", "/token", api_oauth_token, 0, OPEN},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
     {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
     {"GET", "/oauth2/jwks", api_oauth_keys, 0, OPEN},
@@ -140,6 +142,16 @@ static const struct route routes[] = {
     {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
     {"GET", "/api/v1/bindings", api_bindings_get, P(BINDINGS_GET), 0},
     {"PUT", "/api/v1/bindings", api_bindings_put, P(BINDINGS_SET), BODY},
+    {"GET", ACCOUNTS, api_service_account_list, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"POST", ACCOUNTS, api_service_account_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"GET", ACCOUNTS "/{a}", api_service_account_get, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"PATCH", ACCOUNTS "/{a}", api_service_account_update, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"DELETE", ACCOUNTS "/{a}", api_service_account_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
+    {"GET", ACCOUNTS "/{a}/keys", api_service_key_list, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"POST", ACCOUNTS "/{a}/keys", api_service_key_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"PATCH", ACCOUNTS "/{a}/keys/{k}", api_service_key_update, P(SERVICE_ACCOUNTS_SET),
+     TENANT | BODY},
+    {"DELETE", ACCOUNTS "/{a}/keys/{k}", api_service_key_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
     {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
     {"GET", REGISTRY "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
@@ -206,25 +218,13 @@ static bool is_forged(const struct call *call)
     return !reads && gh_http_header_get(call->request, "x-gatehouse").size == 0;
 }
 
-/* A device's token that was refused: the exact reason, for the operator. */
+/* A device's or service account's token that was refused: the exact reason, for the operator. */
 static void note_refusal(const struct call *call, const struct gh_identity_verdict *verdict)
 {
-    const struct gh_device *device = verdict->device;
-    if (verdict->reason == GH_IDENTITY_ACCEPTED)
-        return;
     struct gh_trail_entry entry = {.at_ms = call->now_ms,
-                                   .kind = GH_TRAIL_REFUSAL,
-                                   .reason =
-                                       gh_slice_text(gh_identity_reason_name(verdict->reason)),
-                                   .detail = gh_slice_text(verdict->detail),
                                    .address = gh_slice_text(call->request->peer)};
-    if (device != NULL) {
-        entry.device = device->number;
-        entry.tenant = device->tenant_name;
-        entry.registry = device->registry_name;
-        entry.device_id = device->id;
-    }
-    gh_trail_note(call->api->services.trail, &entry);
+    if (gh_bearer_refusal(verdict, &entry))
+        gh_trail_note(call->api->services.trail, &entry);
 }
 
 static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice token)
@@ -488,7 +488,8 @@ void gh_api_http(void *context, struct gh_exchange *exchange)
                                               GH_SLICE_INIT("/.well-known/"),
                                               GH_SLICE_INIT("/pki/")};
     bool is_api = gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
-                  gh_slice_equal(request->path, GH_SLICE("/metrics"));
+                  gh_slice_equal(request->path, GH_SLICE("/metrics")) ||
+                  gh_slice_equal(request->path, GH_SLICE("/token"));
     for (size_t i = 0; i < GH_COUNT(folders); i++)
         is_api = is_api || gh_slice_starts(request->path, folders[i]);
     if (is_api && !gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json")))

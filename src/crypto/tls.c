@@ -23,7 +23,8 @@ enum {
 struct gh_tls_context {
     SSL_CTX *native;
     bool is_server;
-    struct gh_slice staple; /* its own block, or empty */
+    struct gh_slice staple;        /* its own block, or empty */
+    _Atomic(SSL_SESSION *) ticket; /* of a client that resumes: the newest, or NULL */
     atomic_size_t references;
 };
 
@@ -255,6 +256,33 @@ bool gh_tls_client_present(struct gh_tls_context *context, struct gh_slice cert_
     return present(context, cert_pem, key_pem, error);
 }
 
+/* Takes the session over. */
+static int keep_ticket(SSL *ssl, SSL_SESSION *session)
+{
+    struct gh_tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    SSL_SESSION_free(atomic_exchange(&context->ticket, session));
+    return 1;
+}
+
+void gh_tls_client_resume(struct gh_tls_context *context)
+{
+    SSL_CTX_set_app_data(context->native, context);
+    SSL_CTX_set_session_cache_mode(context->native,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_clear_options(context->native, SSL_OP_NO_TICKET);
+    SSL_CTX_sess_set_new_cb(context->native, keep_ticket);
+}
+
+/* It goes back when no newer one has come meanwhile: servers take one more than once. */
+static bool show_ticket(SSL *ssl, struct gh_tls_context *context)
+{
+    SSL_SESSION *none = NULL, *ticket = atomic_exchange(&context->ticket, NULL);
+    bool done = ticket == NULL || SSL_set_session(ssl, ticket) == 1;
+    if (ticket != NULL && !atomic_compare_exchange_strong(&context->ticket, &none, ticket))
+        SSL_SESSION_free(ticket);
+    return done;
+}
+
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context)
 {
     atomic_fetch_add_explicit(&context->references, 1, memory_order_relaxed);
@@ -266,6 +294,7 @@ void gh_tls_context_unref(struct gh_tls_context *context)
     if (context == NULL ||
         atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
+    SSL_SESSION_free(context->ticket);
     SSL_CTX_free(context->native);
     free((void *)(uintptr_t)context->staple.data);
     free(context);
@@ -287,7 +316,7 @@ struct gh_tls *gh_tls_open(struct gh_tls_context *context, int fd, const char *s
     SSL *ssl = SSL_new(context->native);
 
     if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
-        (server_name != NULL && !expect_name(ssl, server_name))) {
+        (server_name != NULL && !(expect_name(ssl, server_name) && show_ticket(ssl, context)))) {
         SSL_free(ssl);
         ERR_clear_error();
         return NULL;
@@ -374,6 +403,11 @@ void gh_tls_shutdown(struct gh_tls *tls)
     if (SSL_is_init_finished(ssl))
         (void)SSL_shutdown(ssl); /* the peer's close_notify is not waited for */
     ERR_clear_error();
+}
+
+bool gh_tls_is_resumed(const struct gh_tls *tls)
+{
+    return SSL_session_reused(native_of(tls)) == 1;
 }
 
 bool gh_tls_has_peer_certificate(const struct gh_tls *tls)

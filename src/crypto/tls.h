@@ -39,6 +39,9 @@ GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
  * gh_tls_server_open. */
 GH_MUST_USE bool gh_tls_client_present(struct gh_tls_context *context, struct gh_slice cert_pem,
                                        struct gh_slice key_pem, struct gh_error *error);
+/* The client's connections show the ticket that one of them got last, and so spare both sides the
+ * certificates. Before the context is used. */
+void gh_tls_client_resume(struct gh_tls_context *context);
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context);
 /* NULL is allowed. */
 void gh_tls_context_unref(struct gh_tls_context *context);
@@ -83,6 +86,7 @@ bool gh_tls_has_peer_certificate(const struct gh_tls *tls);
  * suite. */
 struct gh_slice gh_tls_server_name(const struct gh_tls *tls);
 struct gh_slice gh_tls_alpn(const struct gh_tls *tls);
+bool gh_tls_is_resumed(const struct gh_tls *tls);
 const char *gh_tls_version(const struct gh_tls *tls);
 const char *gh_tls_cipher(const struct gh_tls *tls);
 #endif

@@ -52,6 +52,8 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_CA_DISABLED] = "CA_DISABLED",
     [GH_IDENTITY_GATEWAY] = "GATEWAY",
     [GH_IDENTITY_NOT_BOUND] = "NOT_BOUND",
+    [GH_IDENTITY_UNKNOWN_ACCOUNT] = "UNKNOWN_ACCOUNT",
+    [GH_IDENTITY_ACCOUNT_DISABLED] = "ACCOUNT_DISABLED",
     [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
 };
 static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");
@@ -90,6 +92,12 @@ static const char *const nobody[] = {
     "oQIDAQAB\n"
     "-----END PUBLIC KEY-----\n",
 };
+
+enum gh_identity_reason gh_identity_reason_of_token(enum gh_jwt_verdict verdict)
+{
+    assert((size_t)verdict < GH_COUNT(reasons_of_verdicts));
+    return reasons_of_verdicts[verdict];
+}
 
 const char *gh_identity_reason_name(enum gh_identity_reason reason)
 {

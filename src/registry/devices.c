@@ -358,9 +358,12 @@ enum gh_error_code gh_directory_device_delete(struct gh_directory *directory, ui
 /* --- gateways --- */
 
 enum gh_error_code gh_directory_gateway_bind(struct gh_directory *directory, uint64_t gateway,
-                                             uint64_t device, struct gh_error *error)
+                                             uint64_t device,
+                                             const struct gh_gateway_limits *limits,
+                                             struct gh_error *error)
 {
-    enum gh_error_code code = gh_store_gateway_bind(directory->store, gateway, device, error);
+    enum gh_error_code code =
+        gh_store_gateway_bind(directory->store, gateway, device, limits, error);
     if (code == GH_OK)
         gh_directory_tell_device(directory, device, GH_DEVICE_CHANGE_SETTINGS);
     return code;

@@ -246,9 +246,10 @@ GH_MUST_USE enum gh_error_code gh_directory_device_count(struct gh_directory *di
                                                          uint64_t *count, struct gh_error *error);
 
 /* A gateway and a device of one registry; both calls may be repeated. INVALID when `gateway` is
- * none or `device` is one. */
+ * none or `device` is one; LIMIT when one of them has as many of the other as `limits` allow. */
 GH_MUST_USE enum gh_error_code gh_directory_gateway_bind(struct gh_directory *directory,
                                                          uint64_t gateway, uint64_t device,
+                                                         const struct gh_gateway_limits *limits,
                                                          struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_directory_gateway_unbind(struct gh_directory *directory,
                                                            uint64_t gateway, uint64_t device,

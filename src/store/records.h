@@ -307,6 +307,12 @@ struct gh_device_query {
     struct gh_slice page_token; /* empty: from the beginning */
 };
 
+/* What one binding more may not exceed; 0: no limit. */
+struct gh_gateway_limits {
+    size_t devices_max;  /* bound to one gateway */
+    size_t gateways_max; /* of one device */
+};
+
 struct gh_operator_row {
     int64_t number;
     struct gh_slice name;
@@ -322,6 +328,8 @@ struct gh_token_row {
     struct gh_slice role, member;
     int64_t tenant; /* 0: all */
     int64_t created_at_ms, expires_at_ms;
+    int64_t service_key; /* given for a token by this key of a service account, with which it goes;
+                            0: not */
 };
 
 /* An operator's sign-in; operator_name, role, tenant and disabled are read only: the operator's. */

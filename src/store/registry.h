@@ -142,8 +142,11 @@ GH_MUST_USE enum gh_error_code gh_store_device_count(struct gh_store *store,
                                                      const struct gh_device_query *query,
                                                      uint64_t *count, struct gh_error *error);
 
+/* Counted and bound in one transaction: LIMIT, however many bind at once. */
 GH_MUST_USE enum gh_error_code gh_store_gateway_bind(struct gh_store *store, uint64_t gateway,
-                                                     uint64_t device, struct gh_error *error);
+                                                     uint64_t device,
+                                                     const struct gh_gateway_limits *limits,
+                                                     struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_gateway_unbind(struct gh_store *store, uint64_t gateway,
                                                        uint64_t device, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_gateway_bound(struct gh_store *store, uint64_t gateway,

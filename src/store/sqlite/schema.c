@@ -371,8 +371,63 @@ static const char certificate_uses_12[] =
 static const char unmarked_13[] =
     "CREATE INDEX credentials_unmarked ON credentials(device, id) WHERE format = 6 AND mark = '';";
 
+/* Programs that sign their own tokens, and what was given to them for such a one. */
+static const char service_accounts_14[] =
+    "CREATE TABLE service_accounts("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  email TEXT NOT NULL UNIQUE,"
+    "  title TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX service_accounts_of_tenant ON service_accounts(tenant, email);"
+    "CREATE TABLE service_keys("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  account INTEGER NOT NULL REFERENCES service_accounts ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  public_key TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  last_used_at_ms INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(account, id)) STRICT;"
+    "ALTER TABLE tokens ADD COLUMN service_key INTEGER REFERENCES service_keys ON DELETE CASCADE;"
+    "CREATE INDEX tokens_of_service_key ON tokens(service_key) WHERE service_key IS NOT NULL;";
+
+static const char audit_15[] =
+    /* Rows are only added, and go only below a checkpoint. */
+    "CREATE TABLE audit("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  tenant TEXT NOT NULL,"
+    "  method TEXT NOT NULL,"
+    "  face TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  object TEXT NOT NULL,"
+    "  actor BLOB NOT NULL,"
+    "  source BLOB NOT NULL,"
+    "  subject BLOB NOT NULL,"
+    "  detail BLOB NOT NULL,"
+    "  result INTEGER NOT NULL,"
+    "  code INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;"
+    /* Who stands behind a pseudonym: not part of the chain, so that it can be forgotten. */
+    "CREATE TABLE audit_names("
+    "  text TEXT PRIMARY KEY NOT NULL,"
+    "  salt BLOB NOT NULL,"
+    "  pseudonym BLOB NOT NULL UNIQUE,"
+    "  last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit_checkpoints("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  root BLOB NOT NULL,"
+    "  frontier BLOB NOT NULL,"
+    "  key_id TEXT NOT NULL,"
+    "  signature BLOB NOT NULL) STRICT;";
+
 /* The bindings that hold in every tenant: one row. */
-static const char house_14[] = "CREATE TABLE house("
+static const char house_16[] = "CREATE TABLE house("
                                "  one INTEGER PRIMARY KEY CHECK(one = 1),"
                                "  policy TEXT NOT NULL,"
                                "  etag TEXT NOT NULL) STRICT;"
@@ -389,10 +444,11 @@ static const struct {
     {7, trust_7},       {8, roles_8},
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
-    {13, unmarked_13},  {14, house_14},
+    {13, unmarked_13},  {14, service_accounts_14},
+    {15, audit_15},     {16, house_16},
 };
 
-enum { VERSION = 14 }; /* of the last row */
+enum { VERSION = 16 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
