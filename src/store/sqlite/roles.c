@@ -65,8 +65,8 @@ static const char *const sql[STATEMENTS] = {
         "FROM json_each(?1, '$.bindings')) WHERE "
         "(role LIKE 'house/%' AND NOT EXISTS(SELECT 1 FROM roles r WHERE coalesce(r.tenant, 0) = 0 "
         "AND r.name = substr(role, 7))) OR "
-        "(role LIKE 'custom/%' AND NOT EXISTS(SELECT 1 FROM roles r "
-        "WHERE coalesce(r.tenant, 0) = ?2 AND r.name = substr(role, 8))) LIMIT 1",
+        "(role LIKE 'custom/%' AND (?2 = 0 OR NOT EXISTS(SELECT 1 FROM roles r "
+        "WHERE coalesce(r.tenant, 0) = ?2 AND r.name = substr(role, 8)))) LIMIT 1",
 };
 
 enum gh_error_code gh_roles_check(struct gh_link *link, int64_t tenant, struct gh_slice policy,
