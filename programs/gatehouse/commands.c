@@ -71,9 +71,10 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
-    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url",
-     "register a CA for a registry's devices; shows the code to be proven", run_ca_add, "POST",
-     REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
+    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url ocsp-url",
+     "register a CA for a registry's devices; shows the code to be proven; --crl-url and "
+     "--ocsp-url say where it tells what it has revoked, over http",
+     run_ca_add, "POST", REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
     {"ca", "verify", "TENANT/REGISTRY/CA FILE", 2, "…",
      "prove a CA by a certificate that it signed over the code", run_ca_file, "POST", CA "/verify",
      NULL, "id subject state verified_at"},
@@ -81,6 +82,7 @@ const struct cli_command cli_commands[] = {
      REGISTRY "/cas", "cas", "id subject state builtin not_after crl_next_update"},
     {"ca", "show", "TENANT/REGISTRY/CA", 1, "…", "show a CA", run_call, "GET", CA, NULL,
      "id subject issuer state builtin verification_code fingerprint not_before not_after crl_url "
+     "ocsp_url "
      "crl_next_update crl_read_at created_at verified_at pem"},
     {"ca", "disable", "TENANT/REGISTRY/CA", 1, "…",
      "let nobody in by this CA; its sessions end at once", run_ca_enable, "PATCH", CA, NULL,

@@ -22,6 +22,7 @@
 #include "programs/gatehoused/core_paths.h"
 #include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
+#include "programs/gatehoused/ocsps.h"
 #include "programs/gatehoused/token_service.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
@@ -72,6 +73,7 @@ struct core {
     struct gh_operators *operators;
     struct gh_access *access;
     struct gh_issuing *issuing;
+    struct ocsps *ocsps;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
@@ -637,10 +639,17 @@ static bool start_loops(struct core *core)
     return true;
 }
 
+static bool open_ocsps(struct core *core)
+{
+    core->ocsps = ocsps_open(core->directory, core->config->crl_private != 0, &core->error);
+    return core->ocsps != NULL;
+}
+
 /* --- closing, from the rim inwards; each part may be missing */
 
 static void close_rim(struct core *core)
 {
+    ocsps_close(core->ocsps);
     for (size_t i = 0; i < core->listeners_count; i++)
         gh_listener_close(core->listeners[i]);
     for (size_t i = 0; i < core->loops_count; i++)
@@ -816,7 +825,7 @@ int core_run(const struct config *config, int keys, int ready)
     confine_paths(config);
     bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
                    open_faces(&core) && open_listeners(&core) && set_issuer(&core) &&
-                   write_listeners(&core) && start_loops(&core) &&
+                   write_listeners(&core) && start_loops(&core) && open_ocsps(&core) &&
                    sandbox_calls(SANDBOX_CORE, config->sandbox, &core.error) == GH_OK;
     if (started) {
         say_ready(&core, ready);

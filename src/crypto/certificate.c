@@ -22,10 +22,10 @@ static bool refuse(struct gh_error *error, const char *why)
     return false;
 }
 
-static bool to_unix(const ASN1_TIME *from, int64_t *out)
+bool gh_time_read(const ASN1_TIME *from, int64_t *out)
 {
     struct tm parts;
-    if (ASN1_TIME_to_tm(from, &parts) != 1)
+    if (from == NULL || ASN1_TIME_to_tm(from, &parts) != 1)
         return false;
     *out = timegm(&parts);
     return true;
@@ -36,8 +36,8 @@ static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
 {
     int64_t from, to;
     struct gh_certificate *certificate = NULL;
-    if (native == NULL || !to_unix(X509_get0_notBefore(native), &from) ||
-        !to_unix(X509_get0_notAfter(native), &to)) {
+    if (native == NULL || !gh_time_read(X509_get0_notBefore(native), &from) ||
+        !gh_time_read(X509_get0_notAfter(native), &to)) {
         (void)refuse(error, "the certificate is damaged");
     } else if ((certificate = calloc(1, sizeof *certificate)) == NULL) {
         (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for a certificate");

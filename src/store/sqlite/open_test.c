@@ -302,6 +302,7 @@ static const char back_to_version_1[] =
     "ALTER TABLE credentials DROP COLUMN mark; ALTER TABLE credentials DROP COLUMN disabled;"
     "ALTER TABLE credentials DROP COLUMN valid_from_ms;"
     "DROP TABLE gateway_uses; DROP TABLE certificate_uses; DROP TABLE house;"
+    "DROP TABLE ocsp_answers;"
     "ALTER TABLE registries DROP COLUMN activity_topic; ALTER TABLE tenants DROP COLUMN disabled;"
     "DROP TABLE grants; DROP TABLE roles;"
     "DROP TABLE policy_attachments; DROP TABLE device_group_members; DROP TABLE device_groups;"

@@ -433,6 +433,17 @@ static const char house_16[] = "CREATE TABLE house("
                                "  etag TEXT NOT NULL) STRICT;"
                                "INSERT INTO house VALUES(1, '', '');";
 
+/* Where a CA's responder is, and what it said: asked again at `due_ms`. */
+static const char ocsp_17[] = "ALTER TABLE anchors ADD COLUMN ocsp_url TEXT NOT NULL DEFAULT '';"
+                              "CREATE TABLE ocsp_answers("
+                              "  anchor INTEGER NOT NULL REFERENCES anchors ON DELETE CASCADE,"
+                              "  serial TEXT NOT NULL,"
+                              "  good_until_ms INTEGER NOT NULL,"
+                              "  due_ms INTEGER NOT NULL,"
+                              "  not_after_ms INTEGER NOT NULL,"
+                              "  PRIMARY KEY(anchor, serial)) STRICT, WITHOUT ROWID;"
+                              "CREATE INDEX ocsp_answers_due ON ocsp_answers(due_ms);";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -446,9 +457,10 @@ static const struct {
     {11, tenants_11},   {12, certificate_uses_12},
     {13, unmarked_13},  {14, service_accounts_14},
     {15, audit_15},     {16, house_16},
+    {17, ocsp_17},
 };
 
-enum { VERSION = 16 }; /* of the last row */
+enum { VERSION = 17 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
