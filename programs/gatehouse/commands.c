@@ -71,9 +71,10 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
-    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url",
-     "register a CA for a registry's devices; shows the code to be proven", run_ca_add, "POST",
-     REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
+    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url ocsp-url",
+     "register a CA for a registry's devices; shows the code to be proven; --crl-url and "
+     "--ocsp-url say where it tells what it has revoked, over http",
+     run_ca_add, "POST", REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
     {"ca", "verify", "TENANT/REGISTRY/CA FILE", 2, "…",
      "prove a CA by a certificate that it signed over the code", run_ca_file, "POST", CA "/verify",
      NULL, "id subject state verified_at"},
@@ -81,6 +82,7 @@ const struct cli_command cli_commands[] = {
      REGISTRY "/cas", "cas", "id subject state builtin not_after crl_next_update"},
     {"ca", "show", "TENANT/REGISTRY/CA", 1, "…", "show a CA", run_call, "GET", CA, NULL,
      "id subject issuer state builtin verification_code fingerprint not_before not_after crl_url "
+     "ocsp_url "
      "crl_next_update crl_read_at created_at verified_at pem"},
     {"ca", "disable", "TENANT/REGISTRY/CA", 1, "…",
      "let nobody in by this CA; its sessions end at once", run_ca_enable, "PATCH", CA, NULL,
@@ -228,15 +230,17 @@ const struct cli_command cli_commands[] = {
      NULL, NULL, "name title permissions etag updated_at"},
     {"role", "delete", "[TENANT/]ROLE", 1, "…", "delete a custom role that nobody has", run_role,
      "DELETE", NULL, NULL, ""},
-    {"binding", "list", "TENANT[/REGISTRY[/DEVICE]]", 1, "… group",
-     "who has which role on a tenant, a --group of it, a registry or a device", run_binding_list,
-     "GET", NULL, "bindings", "role member condition"},
-    {"binding", "add", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3,
+    {"binding", "list", "[TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
+     "who has which role on a tenant, a --group of it, a registry or a device; without a place in "
+     "the whole house",
+     run_binding_list, "GET", NULL, "bindings", "role member condition"},
+    {"binding", "add", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS,
      "… group title from until hours weekdays source",
-     "give user:…, serviceAccount:… or device:… a role there; in UTC --from and --until a time, at "
+     "give user:…, serviceAccount:… or device:… a role there (nowhere: in every tenant); in UTC "
+     "--from and --until a time, at "
      "--hours 06:00-18:00, on --weekdays mon,tue, from --source 10.0.0.0/8 (may be repeated)",
      run_binding_add, "PUT", NULL, "bindings", "role member condition"},
-    {"binding", "remove", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3, "… group",
+    {"binding", "remove", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
      "take a role from a member there, whatever its condition", run_binding_remove, "PUT", NULL,
      "bindings", "role member condition"},
     {"service-account", "create", "TENANT/NAME", 1, "… title",

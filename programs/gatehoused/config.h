@@ -57,8 +57,10 @@ struct config {
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
     long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
     char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
-    char log_level[16];           /* [server] log_level: error, warn, info, debug */
-    enum sandbox_mode sandbox;    /* [server] sandbox, --sandbox */
+    char pki_place[CONFIG_TEXT_MAX]; /* [tls] pki_url: where certificates say that our CAs publish;
+                                        empty: the issuer */
+    char log_level[16];              /* [server] log_level: error, warn, info, debug */
+    enum sandbox_mode sandbox;       /* [server] sandbox, --sandbox */
     /* [audit]: how long rows are kept, 0 for ever; what a checkpoint waits for; syslog */
     long audit_keep_days, audit_checkpoint_rows, audit_checkpoint_s, audit_syslog;
     char audit_folder[PATH_MAX];         /* [audit] folder: DIR/audit */

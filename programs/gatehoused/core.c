@@ -23,6 +23,7 @@
 #include "programs/gatehoused/core_paths.h"
 #include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
+#include "programs/gatehoused/ocsps.h"
 #include "programs/gatehoused/token_service.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
@@ -74,6 +75,7 @@ struct core {
     struct gh_operators *operators;
     struct gh_access *access;
     struct gh_issuing *issuing;
+    struct ocsps *ocsps;
     struct gh_workers *workers;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
@@ -624,7 +626,9 @@ static bool set_issuer(struct core *core)
             addresses[count++] = gh_listener_address(core->listeners[i]);
     token_issuer(core->config, addresses, count, issuer);
     gh_log(GH_LOG_INFO, "core", "access tokens are issued by %s", issuer);
-    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)))
+    const char *place = core->config->pki_place[0] != '\0' ? core->config->pki_place : issuer;
+    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)) &&
+        gh_issuing_set_place(core->issuing, gh_slice_text(place)))
         return true;
     gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuer");
     return false;
@@ -665,10 +669,17 @@ static bool start_loops(struct core *core)
     return true;
 }
 
+static bool open_ocsps(struct core *core)
+{
+    core->ocsps = ocsps_open(core->directory, core->config->crl_private != 0, &core->error);
+    return core->ocsps != NULL;
+}
+
 /* --- closing, from the rim inwards; each part may be missing */
 
 static void close_rim(struct core *core)
 {
+    ocsps_close(core->ocsps);
     for (size_t i = 0; i < core->listeners_count; i++)
         gh_listener_close(core->listeners[i]);
     for (size_t i = 0; i < core->loops_count; i++)
@@ -848,7 +859,7 @@ int core_run(const struct config *config, int keys, int ready)
     confine_paths(config);
     bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
                    open_faces(&core) && open_listeners(&core) && set_issuer(&core) &&
-                   write_listeners(&core) && start_loops(&core) &&
+                   write_listeners(&core) && start_loops(&core) && open_ocsps(&core) &&
                    sandbox_calls(SANDBOX_CORE, config->sandbox, &core.error) == GH_OK;
     if (started) {
         gh_audit_tell(core.audit, "keys.certify", "server/certificate");

@@ -33,7 +33,8 @@ struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_err
         gh_api_close(api);
         return NULL;
     }
-    if (!durability_load(api, error) || !limits_load(api, error)) {
+    if (!tenant_setting_load(api, &durability_setting, error) ||
+        !tenant_setting_load(api, &limits_setting, error)) {
         gh_api_close(api);
         return NULL;
     }
