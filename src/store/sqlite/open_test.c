@@ -328,7 +328,7 @@ static void comes_from_version_1(void)
                         "ALTER TABLE credentials DROP COLUMN valid_from_ms",
                         &error) == GH_OK &&
                 gh_link_run(&store->writer,
-                            "DROP INDEX tokens_of_service_key; "
+                            "DROP TABLE absences; DROP INDEX tokens_of_service_key; "
                             "ALTER TABLE tokens DROP COLUMN service_key; "
                             "DROP TABLE service_keys; DROP TABLE service_accounts",
                             &error) == GH_OK &&

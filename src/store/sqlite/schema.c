@@ -394,6 +394,16 @@ static const char service_accounts_14[] =
     "ALTER TABLE tokens ADD COLUMN service_key INTEGER REFERENCES service_keys ON DELETE CASCADE;"
     "CREATE INDEX tokens_of_service_key ON tokens(service_key) WHERE service_key IS NOT NULL;";
 
+/* Devices that have not been heard of for the time that an alert gives them. */
+static const char absences_15[] =
+    "CREATE TABLE absences("
+    "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  since_ms INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX absences_of_tenant ON absences(tenant, since_ms);"
+    "CREATE INDEX absences_by_time ON absences(since_ms);";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -406,9 +416,10 @@ static const struct {
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
     {13, unmarked_13},  {14, service_accounts_14},
+    {15, absences_15},
 };
 
-enum { VERSION = 14 }; /* of the last row */
+enum { VERSION = 15 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
