@@ -306,6 +306,31 @@ const struct cli_command cli_commands[] = {
     {"token-key", "rotate", "", 0, "… alg",
      "let the next key sign, and publish the one after it (--alg RS256 for the others)",
      run_token_key_rotate, "POST", "/api/v1/token-keys/rotate", "keys", "kid alg state created_at"},
+    {"audit", "list", "", 0, "… after before from to limit tenant actor action object result order",
+     "who did what, newest first; --action and --object by how they begin, --result done, refused, "
+     "failed or begun",
+     run_call, "GET", "/api/v1/audit", "rows",
+     "seq at actor method source action object subject result code"},
+    {"audit", "verify", "", 0, "… checkpoints key proof",
+     "take every hash of the audit trail again and name the first row that is not as it was "
+     "written; "
+     "--checkpoints FILE that were kept elsewhere show what was cut off its end; --proof FILE "
+     "checks "
+     "one row",
+     run_audit_verify, NULL, NULL, NULL, NULL},
+    {"audit", "export", "", 0, "… from to tenant", "all rows as JSON lines, oldest first",
+     run_audit_export, NULL, NULL, NULL, NULL},
+    {"audit", "prove", "ROW", 1, "…",
+     "print the proof that a row belongs to what was signed, for whoever has the key only",
+     run_audit_prove, NULL, NULL, NULL, NULL},
+    {"audit", "checkpoint", "", 0, "…", "sign what there is now, before a backup", run_call, "POST",
+     "/api/v1/audit/checkpoint", NULL, "signed_seq signed_at exported_seq"},
+    {"audit", "cut", "ROW", 1, "…",
+     "remove the rows up to the newest checkpoint at or before a row; leaves a row that says so",
+     run_audit_cut, "POST", "/api/v1/audit/cut", NULL, "cut"},
+    {"audit", "forget", "NAME", 1, "…",
+     "take a person's name or address out of the trail; the rows and their hashes stay",
+     run_audit_forget, "POST", "/api/v1/audit/forget", NULL, ""},
     {"completion", NULL, "bash", 1, "", "print the completion script of a shell", run_completion,
      NULL, NULL, NULL, NULL},
     {"help", NULL, "", 0, "", "this list", run_help, NULL, NULL, NULL, NULL},

@@ -29,6 +29,8 @@ static const struct number_key numbers[] = {
      "of them from one address (IPv6: one /64); loopback is not counted"},
     {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 10000,
      16, 1000000, "handshakes under way at a time on one listener"},
+    {"server", "tls_own_records", "tls-own-records", offsetof(struct config, tls_own_records), 1, 0,
+     1, "0: a TLS 1.3 connection keeps OpenSSL's state, 10 KiB, after its handshake"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",
@@ -121,6 +123,15 @@ static const struct number_key numbers[] = {
      "life of the server's certificate, days; renewed at two thirds"},
     {"oauth", "key_days", "token-key-days", offsetof(struct config, token_key_days), 30, 1, 3650,
      "how long a key signs access tokens, days; the next one is published before"},
+    {"audit", "keep_days", "audit-keep-days", offsetof(struct config, audit_keep_days), 0, 0, 36500,
+     "how long rows of the audit trail are kept, days; 0 is for ever"},
+    {"audit", "checkpoint_rows", "audit-checkpoint-rows",
+     offsetof(struct config, audit_checkpoint_rows), 1000, 1, 1000000,
+     "rows after which a checkpoint of the audit trail is signed"},
+    {"audit", "checkpoint_s", "audit-checkpoint-s", offsetof(struct config, audit_checkpoint_s), 60,
+     1, 86400, "seconds after which one is signed, when there are new rows"},
+    {"audit", "syslog", "audit-syslog", offsetof(struct config, audit_syslog), 0, 0, 1,
+     "1: checkpoints go to syslog too"},
     {"tls", "crl_fetch_s", "crl-fetch-s", offsetof(struct config, crl_fetch_s), 3600, 1, 86400,
      "between two readings of the revocation lists of CAs, seconds"},
     {"tls", "crl_private", "crl-private", offsetof(struct config, crl_private), 0, 0, 1,
@@ -214,8 +225,15 @@ static int read_line(void *context, const char *section, const char *name, const
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
         return read_level(config, value);
+    if (strcmp(section, "server") == 0 && strcmp(name, "sandbox") == 0)
+        return sandbox_mode_read(value, &config->sandbox);
     if (strcmp(section, "oauth") == 0 && strcmp(name, "issuer") == 0)
         return read_issuer(config, value);
+    if (strcmp(section, "audit") == 0 && strcmp(name, "folder") == 0)
+        return copy_text(config->audit_folder, sizeof config->audit_folder, value);
+    if (strcmp(section, "audit") == 0 && strcmp(name, "webhook") == 0)
+        return strncmp(value, "https://", 8) == 0 &&
+               copy_text(config->audit_webhook, sizeof config->audit_webhook, value);
     return 0;
 }
 
@@ -225,6 +243,7 @@ enum {
     OPTION_PLAIN,
     OPTION_LEVEL,
     OPTION_ISSUER,
+    OPTION_SANDBOX,
     OPTION_LIST,
     OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
 };
@@ -242,14 +261,15 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[5 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
+    struct option options[6 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
         {"log-level", required_argument, NULL, OPTION_LEVEL},
         {"token-issuer", required_argument, NULL, OPTION_ISSUER},
+        {"sandbox", required_argument, NULL, OPTION_SANDBOX},
     };
-    size_t count = 5;
+    size_t count = 6;
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         options[count++] =
             (struct option){numbers[i].option, required_argument, NULL, OPTION_NUMBER + (int)i};
@@ -275,6 +295,8 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = read_level(config, optarg);
         else if (option == OPTION_ISSUER)
             good = read_issuer(config, optarg);
+        else if (option == OPTION_SANDBOX)
+            good = sandbox_mode_read(optarg, &config->sandbox);
         else if (option < OPTION_NUMBER)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
         else
@@ -310,6 +332,10 @@ enum gh_error_code config_load(int argc, char **argv, struct config *out, struct
         return gh_error_set(error, GH_ERROR_CONFIG, "%s: cannot be read", out->file);
     if (read_options(argc, argv, false, out, error) != GH_OK)
         return error->code;
+    if (out->audit_folder[0] == '\0' &&
+        (size_t)snprintf(out->audit_folder, sizeof out->audit_folder, "%s/audit", out->data) >=
+            sizeof out->audit_folder)
+        return gh_error_set(error, GH_ERROR_USAGE, "the path of the data folder is too long");
     if (sockets_take(out, error) != GH_OK)
         return error->code;
     if (out->listen_count == 0 && out->sockets_count == 0) {
@@ -348,7 +374,9 @@ void config_help(void)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
          "[tls] name,\n"
-         "leaf_days, crl_fetch_s, …; [log] bytes_max, age_days; [oauth] issuer, key_days. Exit "
+         "leaf_days, crl_fetch_s, …; [log] bytes_max, age_days; [oauth] issuer, key_days; [audit] "
+         "folder,\n"
+         "webhook, keep_days, …. Exit "
          "codes: "
          "0 ended when asked, 1 failed, 2 usage.");
 }

@@ -8,6 +8,7 @@
 #ifndef GH_DIALECT_GOOGLE_REST_INTERNAL_H
 #define GH_DIALECT_GOOGLE_REST_INTERNAL_H
 
+#include "audit/audit.h"
 #include "base/arena.h"
 #include "dialect/google/google.h"
 #include "dialect/google/message_internal.h"
@@ -29,8 +30,17 @@ struct google_call;
 struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
 
+/* The row that a call leaves in the audit trail. Every route but those of GET leaves one, in the
+ * transaction of its change, unless it says otherwise. */
+enum google_audit {
+    GOOGLE_AUDIT_CHANGE,
+    GOOGLE_AUDIT_NOT,   /* it changes nothing, or moves messages, which have a log of their own */
+    GOOGLE_AUDIT_AHEAD, /* before it begins: what it does is not in the database */
+};
+
 struct google_route {
     const char *method, *pattern;
+    enum google_audit audit;
     const char *group_pattern;     /* the same below groups/{g}, or NULL */
     enum gh_permission permission; /* GH_PERMISSION_COUNT: the handler decides */
     google_handler *handler;
@@ -59,6 +69,10 @@ struct google_call {
     /* NULL, or has `fn` called exactly once when nobody waits for the answer any more, or it was
      * sent. */
     void (*on_gone)(struct google_call *call, void (*fn)(void *context), void *context);
+
+    struct gh_slice face; /* for the audit trail: "google", "grpc" */
+    struct gh_audit_deed deed;
+    char action[GH_AUDIT_ACTION_MAX];
 
     int64_t now_ms;
     const struct google_route *route;

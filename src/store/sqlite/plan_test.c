@@ -1,6 +1,7 @@
 /* How SQLite runs the statements: each one that the calls below have prepared is explained, and a
  * walk over a whole table or a sort in memory is a failure unless it is named here with its reason.
  */
+#include "store/audit.h"
 #include "store/sqlite/sqlite_internal.h"
 #include "tests/check.h"
 #include <stdio.h>
@@ -36,6 +37,10 @@ static const struct {
     {"NOT IN (SELECT anchor, serial FROM certificate_uses", "TEMP B-TREE", "of one device"},
     {"FROM (SELECT anchor, serial", "TEMP B-TREE", "of one device"},
     {"FROM (SELECT anchor, serial", "SCAN c", "of one device"},
+    {"FROM audit r", "SCAN r", "by key, ends at the limit"},
+    {"FROM audit_checkpoints WHERE", "SCAN audit_checkpoints", "by key, ends at the limit"},
+    {"FROM audit ORDER BY seq DESC", "SCAN audit", "backwards by key, one row"},
+    {"DELETE FROM audit_names WHERE last_seq", "SCAN audit_names", "with a cut, once a day"},
     {"", "SCAN CONSTANT ROW", "no table at all"},
 };
 
@@ -276,6 +281,29 @@ static void run_reads(int64_t tenant)
     CHECK("the last one", code == GH_OK);
 }
 
+/* The audit trail: rows, a checkpoint, a cut. */
+static void run_audit(void)
+{
+    struct gh_slice one = GH_SLICE("one");
+    const struct gh_audit_note note = {.action = one, .actor = one};
+    struct gh_audit_filter filter = {.result = -1, .limit = 1};
+    struct gh_audit_checkpoint checkpoint = {.seq = 1}, *checkpoints;
+    struct gh_audit_entry *entries;
+    int64_t first, last;
+    size_t count;
+    enum gh_error_code code = gh_store_audit_append(store, &note, NULL, &error);
+    code = gh_store_audit_list(store, &filter, &arena, &entries, &count, &error);
+    filter.oldest_first = true;
+    code = gh_store_audit_list(store, &filter, &arena, &entries, &count, &error);
+    code = gh_store_audit_ends(store, &first, &last, &error);
+    code = gh_store_audit_checkpoint_put(store, &checkpoint, &error);
+    code = gh_store_audit_checkpoint_list(store, 0, 1, &arena, &checkpoints, &count, &error);
+    code = gh_store_audit_checkpoint_at(store, 1, &arena, &checkpoint, &error);
+    code = gh_store_audit_cut(store, 1, &note, &error);
+    code = gh_store_audit_forget(store, one, &note, &error);
+    CHECK("the last one", code == GH_OK);
+}
+
 int main(void)
 {
     int64_t tenant, registry;
@@ -285,6 +313,7 @@ int main(void)
     run_writes(&tenant, &registry);
     run_device_reads(tenant, registry);
     run_reads(tenant);
+    run_audit();
     size_t explained = explain(&store->writer) + explain(store->readers[0]);
     printf("%zu statements explained\n", explained);
     CHECK("most of them", explained > 90);

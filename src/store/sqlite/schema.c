@@ -394,8 +394,40 @@ static const char service_accounts_14[] =
     "ALTER TABLE tokens ADD COLUMN service_key INTEGER REFERENCES service_keys ON DELETE CASCADE;"
     "CREATE INDEX tokens_of_service_key ON tokens(service_key) WHERE service_key IS NOT NULL;";
 
+static const char audit_15[] =
+    /* Rows are only added, and go only below a checkpoint. */
+    "CREATE TABLE audit("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  tenant TEXT NOT NULL,"
+    "  method TEXT NOT NULL,"
+    "  face TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  object TEXT NOT NULL,"
+    "  actor BLOB NOT NULL,"
+    "  source BLOB NOT NULL,"
+    "  subject BLOB NOT NULL,"
+    "  detail BLOB NOT NULL,"
+    "  result INTEGER NOT NULL,"
+    "  code INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;"
+    /* Who stands behind a pseudonym: not part of the chain, so that it can be forgotten. */
+    "CREATE TABLE audit_names("
+    "  text TEXT PRIMARY KEY NOT NULL,"
+    "  salt BLOB NOT NULL,"
+    "  pseudonym BLOB NOT NULL UNIQUE,"
+    "  last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit_checkpoints("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  root BLOB NOT NULL,"
+    "  frontier BLOB NOT NULL,"
+    "  key_id TEXT NOT NULL,"
+    "  signature BLOB NOT NULL) STRICT;";
+
 /* Devices that have not been heard of for the time that an alert gives them. */
-static const char absences_15[] =
+static const char absences_16[] =
     "CREATE TABLE absences("
     "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
     "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
@@ -416,10 +448,10 @@ static const struct {
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
     {13, unmarked_13},  {14, service_accounts_14},
-    {15, absences_15},
+    {15, audit_15},     {16, absences_16},
 };
 
-enum { VERSION = 15 }; /* of the last row */
+enum { VERSION = 16 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

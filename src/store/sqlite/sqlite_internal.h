@@ -29,7 +29,7 @@ enum {
     GH_STORE_APPLICATION_ID = 0x47484731, /* "GHG1" in the database's header */
     GH_STORE_READERS_MAX = 4,
     GH_STORE_STATEMENTS_MAX =
-        256,                  /* per connection; a power of two above the number of statements */
+        512,                  /* per connection; a power of two above the number of statements */
     GH_STORE_GROUP_MAX = 256, /* writes in one commit */
 };
 
@@ -142,6 +142,12 @@ GH_MUST_USE enum gh_error_code gh_write_end(struct gh_link *link, enum gh_error_
 /* An empty database gets the schema, an older one is brought up to date, a newer one is refused. */
 GH_MUST_USE enum gh_error_code gh_schema_create(struct gh_link *link, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_schema_update(struct gh_link *link, struct gh_error *error);
+
+/* --- audit.c --- */
+struct gh_audit_note;
+/* Inside a write: adds a row at the end of the chain. */
+GH_MUST_USE enum gh_error_code gh_audit_add(struct gh_link *link, const struct gh_audit_note *note,
+                                            int64_t *seq, struct gh_error *error);
 
 /* --- tenant_documents.c --- */
 /* Inside a write. */
