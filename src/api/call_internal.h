@@ -146,6 +146,7 @@ handler api_connection_list, api_device_connections;                /* connectio
 handler api_kick, api_ban, api_unban;                               /* bans.c */
 handler api_durability_get, api_durability_put;                     /* durability.c */
 handler api_limits_get, api_limits_put;                             /* limits.c */
+handler api_alerts_get, api_alerts_put, api_away_list;              /* alerts.c */
 handler api_trace;                                                  /* trace.c */
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
