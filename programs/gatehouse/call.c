@@ -44,6 +44,12 @@ int run_tenant_create(struct cli *cli)
     return cli_call(cli, body);
 }
 
+int run_tenant_enable(struct cli *cli)
+{
+    return cli_call(cli,
+                    json_pack("{s:b}", "disabled", strcmp(cli->command->verb, "disable") == 0));
+}
+
 /* The last part of TENANT/REGISTRY[/DEVICE], as it is. */
 static const char *last_part(const char *name, size_t index)
 {

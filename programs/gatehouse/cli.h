@@ -95,9 +95,11 @@ int cli_call(struct cli *cli, json_t *body);
 /* --- the commands */
 int run_call(struct cli *cli);          /* call.c: method, path, list, columns */
 int run_tenant_create(struct cli *cli); /* call.c */
+int run_tenant_enable(struct cli *cli); /* call.c */
 int run_registry_create(struct cli *cli);
 int run_device_create(struct cli *cli);
 int run_device_import(struct cli *cli); /* import.c */
+int run_import_google(struct cli *cli); /* import_google.c */
 int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
@@ -126,6 +128,8 @@ int run_keys_status(struct cli *cli); /* keys.c */
 int run_keys_rotate(struct cli *cli);
 int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);
+int run_service_account_create(struct cli *cli); /* service.c */
+int run_service_key_create(struct cli *cli);
 int run_ca_add(struct cli *cli); /* ca.c */
 int run_ca_file(struct cli *cli);
 int run_ca_enable(struct cli *cli); /* enable and disable */

@@ -6,6 +6,7 @@
 #define CA REGISTRY "/cas/{2}"
 #define POLICY TENANT "/policies/{1}"
 #define GROUP TENANT "/groups/{1}"
+#define ACCOUNT TENANT "/service-accounts/{1}"
 
 const struct cli_command cli_commands[] = {
     {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
@@ -36,9 +37,9 @@ const struct cli_command cli_commands[] = {
      run_tenant_create, "POST", "/api/v1/tenants", NULL,
      "name google_project azure_hub aws_account created_at"},
     {"tenant", "list", "", 0, "…", "list the tenants", run_call, "GET", "/api/v1/tenants",
-     "tenants", "name google_project azure_hub aws_account created_at"},
+     "tenants", "name google_project azure_hub aws_account disabled created_at"},
     {"tenant", "show", "TENANT", 1, "…", "show a tenant", run_call, "GET", TENANT, NULL,
-     "name google_project azure_hub aws_account durability.relaxed created_at"},
+     "name google_project azure_hub aws_account disabled durability.relaxed created_at"},
     {"tenant", "limits", "TENANT", 1, "… connections messages-per-second default!",
      "show a tenant's ceilings, or give it its own; 0 is no limit, --default the server's again",
      run_tenant_limits, NULL, TENANT "/limits", NULL,
@@ -48,6 +49,11 @@ const struct cli_command cli_commands[] = {
      run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
     {"tenant", "ca", "TENANT", 1, "…", "the tenant's own CA for devices", run_call, "GET",
      TENANT "/ca", NULL, "id subject state not_before not_after pem"},
+    {"tenant", "disable", "TENANT", 1, "…",
+     "let nobody of a tenant in, devices, operators and programs; sessions end at once",
+     run_tenant_enable, "PATCH", TENANT, NULL, "name disabled"},
+    {"tenant", "enable", "TENANT", 1, "…", "let a tenant in again", run_tenant_enable, "PATCH",
+     TENANT, NULL, "name disabled"},
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 
@@ -106,6 +112,10 @@ const struct cli_command cli_commands[] = {
      run_device_create, "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
+    {"import", "google", "FILE|FOLDER…", CLI_ANY_ARGUMENTS, "… project registry apply! list!",
+     "bring exports of Google IoT Core over: shows a plan, --apply does it; --project puts them "
+     "under another one, --registry is that of devices that do not say theirs, --list shows all",
+     run_import_google, NULL, NULL, NULL, NULL},
     {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",
      "list the devices of a registry", run_call, "GET", REGISTRY "/devices", "devices",
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
@@ -229,6 +239,32 @@ const struct cli_command cli_commands[] = {
     {"binding", "remove", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3, "… group",
      "take a role from a member there, whatever its condition", run_binding_remove, "PUT", NULL,
      "bindings", "role member condition"},
+    {"service-account", "create", "TENANT/NAME", 1, "… title",
+     "add a program that signs in with a key file; a NAME or an e-mail address",
+     run_service_account_create, "POST", TENANT "/service-accounts", NULL, "email member"},
+    {"service-account", "list", "TENANT", 1, "…", "list the service accounts of a tenant", run_call,
+     "GET", TENANT "/service-accounts", "service_accounts", "email title disabled created_at"},
+    {"service-account", "disable", "TENANT/NAME", 1, "…",
+     "let a service account in no more, whatever its key", run_credential, "PATCH", ACCOUNT, NULL,
+     "email disabled"},
+    {"service-account", "enable", "TENANT/NAME", 1, "…", "let a service account in again",
+     run_credential, "PATCH", ACCOUNT, NULL, "email disabled"},
+    {"service-account", "delete", "TENANT/NAME", 1, "…",
+     "delete a service account with its keys; its bindings stay and give nobody anything", run_call,
+     "DELETE", ACCOUNT, NULL, ""},
+    {"service-account", "keys", "TENANT/NAME", 1, "…", "the keys of a service account", run_call,
+     "GET", ACCOUNT "/keys", "keys", "id state expires_at last_used_at created_at"},
+    {"service-key", "create", "TENANT/NAME", 1, "… out public-key id expires universe",
+     "make a key file for Google's client libraries, shown once (--out FILE); or let an existing "
+     "file work: --public-key FILE, and --id is its private_key_id",
+     run_service_key_create, "POST", ACCOUNT "/keys", NULL, "id state expires_at"},
+    {"service-key", "disable", "TENANT/NAME KEY", 2, "…",
+     "let nobody in by this key; tokens that were given for it end too", run_credential, "PATCH",
+     ACCOUNT "/keys/{+}", NULL, "id state"},
+    {"service-key", "enable", "TENANT/NAME KEY", 2, "…", "let this key in again", run_credential,
+     "PATCH", ACCOUNT "/keys/{+}", NULL, "id state"},
+    {"service-key", "delete", "TENANT/NAME KEY", 2, "…", "take a key away", run_call, "DELETE",
+     ACCOUNT "/keys/{+}", NULL, ""},
     {"access", "explain", "MEMBER|ROLE PERMISSION TENANT[/REGISTRY[/DEVICE]]", 3,
      "… group at address",
      "whether user:…, serviceAccount:… or a role may do that there, --at a time and from an "

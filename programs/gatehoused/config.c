@@ -29,6 +29,8 @@ static const struct number_key numbers[] = {
      "of them from one address (IPv6: one /64); loopback is not counted"},
     {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 10000,
      16, 1000000, "handshakes under way at a time on one listener"},
+    {"server", "tls_own_records", "tls-own-records", offsetof(struct config, tls_own_records), 1, 0,
+     1, "0: a TLS 1.3 connection keeps OpenSSL's state, 10 KiB, after its handshake"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",
@@ -203,6 +205,8 @@ static int read_line(void *context, const char *section, const char *name, const
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
         return read_level(config, value);
+    if (strcmp(section, "server") == 0 && strcmp(name, "sandbox") == 0)
+        return sandbox_mode_read(value, &config->sandbox);
     if (strcmp(section, "oauth") == 0 && strcmp(name, "issuer") == 0)
         return read_issuer(config, value);
     if (strcmp(section, "audit") == 0 && strcmp(name, "folder") == 0)
@@ -219,6 +223,7 @@ enum {
     OPTION_PLAIN,
     OPTION_LEVEL,
     OPTION_ISSUER,
+    OPTION_SANDBOX,
     OPTION_LIST,
     OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
 };
@@ -236,14 +241,15 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[5 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
+    struct option options[6 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
         {"log-level", required_argument, NULL, OPTION_LEVEL},
         {"token-issuer", required_argument, NULL, OPTION_ISSUER},
+        {"sandbox", required_argument, NULL, OPTION_SANDBOX},
     };
-    size_t count = 5;
+    size_t count = 6;
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         options[count++] =
             (struct option){numbers[i].option, required_argument, NULL, OPTION_NUMBER + (int)i};
@@ -269,6 +275,8 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = read_level(config, optarg);
         else if (option == OPTION_ISSUER)
             good = read_issuer(config, optarg);
+        else if (option == OPTION_SANDBOX)
+            good = sandbox_mode_read(optarg, &config->sandbox);
         else if (option < OPTION_NUMBER)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
         else

@@ -20,6 +20,7 @@
 #include "observe/telemetry.h"
 #include "observe/trace.h"
 #include "observe/trail.h"
+#include "programs/gatehoused/core_paths.h"
 #include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
 #include "programs/gatehoused/token_service.h"
@@ -126,6 +127,13 @@ static void policies_changed(void *context, int64_t tenant, int64_t registry, ui
         gh_front_policies_changed(core->front, tenant, registry, device);
 }
 
+static void tenant_disabled(void *context, int64_t tenant)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_tenant_disabled(core->front, tenant);
+}
+
 static void credentials_refused(void *context, int64_t tenant, int64_t registry,
                                 bool (*refused)(void *asked, struct gh_slice credential),
                                 void *asked)
@@ -137,6 +145,7 @@ static void credentials_refused(void *context, int64_t tenant, int64_t registry,
 
 static const struct gh_directory_watch watch = {.device_changed = device_changed,
                                                 .registry_changed = registry_changed,
+                                                .tenant_disabled = tenant_disabled,
                                                 .credentials_refused = credentials_refused,
                                                 .policies_changed = policies_changed};
 
@@ -194,6 +203,8 @@ static bool open_memory(struct core *core)
         return false;
     gh_directory_use_passwords(core->directory, core->passwords);
     gh_directory_use_sealing(core->directory, core->sealing);
+    if (gh_directory_mark_symmetric(core->directory, &core->error) != GH_OK)
+        return false;
     struct gh_pubsub_options pubsub = {
         .folder = core->config->data,
         .store = core->store,
@@ -523,6 +534,7 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
 {
     return (struct gh_listener_config){.loops = core->loops,
                                        .loops_count = core->loops_count,
+                                       .keeps_openssl = core->config->tls_own_records == 0,
                                        .protocols = protocols,
                                        .protocols_count = count,
                                        .proxy_from = core->proxy_from,
@@ -795,6 +807,19 @@ static void say_ready(struct core *core, int ready)
     (void)!write(ready, "r", 1);
 }
 
+/* The paths at once, as what starts a thread comes after; the calls once all that a start needs is
+ * done. */
+static void confine_paths(const struct config *config)
+{
+    int landlock = config->sandbox == SANDBOX_ON ? core_paths(config) : 0;
+    if (landlock > 0)
+        gh_log(GH_LOG_INFO, "core", "confined to its paths (Landlock ABI %d)", landlock);
+    else
+        gh_log(GH_LOG_WARN, "core", "not confined to its paths: %s",
+               config->sandbox == SANDBOX_ON ? "this kernel has no Landlock"
+                                             : "the configuration's sandbox is not \"on\"");
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -812,7 +837,6 @@ int core_run(const struct config *config, int keys, int ready)
     core.config = config;
     keys_line_init(&core.keys, keys);
     prctl(PR_SET_NAME, "gatehoused:core");
-    prctl(PR_SET_DUMPABLE, 0);
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
     raise_file_limit();
     signal(SIGXFSZ,
@@ -821,9 +845,11 @@ int core_run(const struct config *config, int keys, int ready)
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
+    confine_paths(config);
     bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
                    open_faces(&core) && open_listeners(&core) && set_issuer(&core) &&
-                   write_listeners(&core) && start_loops(&core);
+                   write_listeners(&core) && start_loops(&core) &&
+                   sandbox_calls(SANDBOX_CORE, config->sandbox, &core.error) == GH_OK;
     if (started) {
         gh_audit_tell(core.audit, "keys.certify", "server/certificate");
         say_ready(&core, ready);

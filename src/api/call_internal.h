@@ -25,6 +25,7 @@ struct gh_api {
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
     struct trace_streams *trace_streams;
+    struct standing *standing;
     pthread_mutex_t settings_lock; /* one change of a tenant's settings at a time */
     int64_t started_ms;
 };
@@ -36,6 +37,7 @@ struct call {
     struct gh_job job;
     struct gh_api *api;
     bool local;
+    bool looks; /* it goes on by itself: its session does not count as seen */
     struct gh_exchange *exchange;
     const struct gh_http_request *request;
     const struct route *route;
@@ -117,11 +119,12 @@ handler api_sign_in, api_sign_out, api_session; /* operators.c */
 handler api_operator_password;                  /* operators.c */
 handler api_token_create;                       /* operators.c */
 handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
-    api_oauth_metadata;                                                        /* oauth.c */
-handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */
-handler api_keys_rotate, api_tenant_keys_rotate;                               /* keys.c */
-handler api_status, api_metrics, api_health;                                   /* status.c */
-handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */
+    api_oauth_metadata;                                            /* oauth.c */
+handler api_token_key_list, api_token_key_rotate, api_device_self; /* token_keys.c */
+handler api_keys_rotate, api_tenant_keys_rotate;                   /* keys.c */
+handler api_status, api_metrics, api_health;                       /* status.c */
+handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_update,
+    api_tenant_delete; /* tenants.c */
 handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
     api_registry_delete; /* registries.c */
 handler api_device_list, api_device_create, api_device_get, api_device_update, api_device_delete,
@@ -147,6 +150,9 @@ handler api_trace;                                                  /* trace.c *
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
 handler api_bindings_get, api_bindings_put;                         /* bindings.c */
+handler api_service_account_list, api_service_account_create, api_service_account_get,
+    api_service_account_update, api_service_account_delete, api_service_key_list,
+    api_service_key_create, api_service_key_update, api_service_key_delete; /* service_accounts.c */
 handler api_audit_list, api_audit_verify, api_audit_checkpoints, api_audit_prove,
     api_audit_checkpoint, api_audit_cut, api_audit_forget; /* audit.c */
 handler api_stream;                                        /* stream.c */
@@ -163,6 +169,9 @@ void call_answer(struct call *call, enum gh_error_code code);
 GH_MUST_USE bool call_settle(struct call *call, enum gh_error_code code);
 /* Who is calling, into call->caller; sets call->error. */
 enum gh_error_code call_authenticate(struct call *call);
+/* Who is calling, and that it may: as before a handler runs, and again for calls that last. Of a
+ * list: the permission of its route, in the caller's own tenant or in all. Sets call->error. */
+enum gh_error_code call_judge(struct call *call);
 /* The peer's address without its port. */
 struct gh_slice call_source(const struct call *call);
 /* The value of the session cookie; empty when there is none. */

@@ -179,6 +179,9 @@ static bool prove_by_token(struct call *call, struct enrolment *e)
     if (find_device(call, e) != GH_OK) {
         reason = e->tenant.number == 0 ? GH_IDENTITY_UNKNOWN_TENANT : GH_IDENTITY_UNKNOWN_DEVICE;
         snprintf(detail, sizeof detail, "%.200s", call->error.text);
+    } else if (e->tenant.disabled) {
+        reason = GH_IDENTITY_TENANT_DISABLED;
+        snprintf(detail, sizeof detail, "the tenant is disabled");
     } else if (!e->device.blocked) {
         reason = gh_issuing_redeem(call->api->services.issuing, e->device.number, password, detail);
     }

@@ -12,7 +12,8 @@
 static struct gh_oauth_services services_of(const struct call *call)
 {
     return (struct gh_oauth_services){.directory = call->api->services.directory,
-                                      .access = call->api->services.access};
+                                      .access = call->api->services.access,
+                                      .store = call->api->services.store};
 }
 
 static struct gh_oauth_request request_of(const struct call *call)
@@ -110,9 +111,11 @@ enum gh_error_code api_oauth_token(struct call *call)
     note(call, &outcome);
     if (error != GH_OAUTH_OK)
         return answer_error(call, error, outcome.retry_after_s);
-    json_t *value = json_pack("{s:o, s:s, s:I, s:o}", "access_token", json_slice(outcome.token),
-                              "token_type", "Bearer", "expires_in",
-                              (json_int_t)outcome.expires_in_s, "scope", json_slice(outcome.scope));
+    json_t *value =
+        json_pack("{s:o, s:s, s:I}", "access_token", json_slice(outcome.token), "token_type",
+                  "Bearer", "expires_in", (json_int_t)outcome.expires_in_s);
+    if (value != NULL && outcome.scope.size > 0)
+        json_object_set_new(value, "scope", json_slice(outcome.scope));
     if (value != NULL && outcome.exchanged)
         json_object_set_new(value, "issued_token_type",
                             json_string("urn:ietf:params:oauth:token-type:access_token"));
@@ -269,9 +272,10 @@ enum gh_error_code api_oauth_metadata(struct call *call)
     static const char *const by_client[] = {"token_endpoint", "introspection_endpoint",
                                             "revocation_endpoint"};
     struct gh_slice issuer = gh_access_issuer(call->api->services.access);
-    json_t *value = json_pack("{s:o, s:[s, s], s:[], s:[s, s], s:[s, s]}", "issuer",
+    json_t *value = json_pack("{s:o, s:[s, s, s], s:[], s:[s, s], s:[s, s]}", "issuer",
                               json_slice(issuer), "grant_types_supported", "client_credentials",
                               "urn:ietf:params:oauth:grant-type:token-exchange",
+                              "urn:ietf:params:oauth:grant-type:jwt-bearer",
                               "response_types_supported", "scopes_supported", "mqtt", "api",
                               "token_signing_alg_values_supported", "ES256", "RS256");
     if (value == NULL)

@@ -31,6 +31,7 @@ struct route {
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define GROUPS "/api/v1/tenants/{t}/groups"
 #define ROLES "/api/v1/tenants/{t}/roles"
+#define ACCOUNTS "/api/v1/tenants/{t}/service-accounts"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
@@ -47,6 +48,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE),
      TENANT | AHEAD},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN | LAST},
+    {"POST", "/token", api_oauth_token, 0, OPEN | LAST},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN | READS},
     {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN | LAST},
     {"GET", "/oauth2/jwks", api_oauth_keys, 0, OPEN},
@@ -57,6 +59,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants", api_tenant_list, P(TENANTS_GET), LIST},
     {"POST", "/api/v1/tenants", api_tenant_create, P(TENANTS_CREATE), BODY},
     {"GET", "/api/v1/tenants/{t}", api_tenant_get, P(TENANTS_GET), TENANT},
+    {"PATCH", "/api/v1/tenants/{t}", api_tenant_update, P(TENANTS_DISABLE), TENANT | BODY},
     {"DELETE", "/api/v1/tenants/{t}", api_tenant_delete, P(TENANTS_DELETE), TENANT},
     {"GET", "/api/v1/tenants/{t}/registries", api_registry_list, P(REGISTRIES_LIST), TENANT},
     {"POST", "/api/v1/tenants/{t}/registries", api_registry_create, P(REGISTRIES_CREATE),
@@ -141,6 +144,16 @@ static const struct route routes[] = {
     {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
     {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY},
     {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
+    {"GET", ACCOUNTS, api_service_account_list, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"POST", ACCOUNTS, api_service_account_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"GET", ACCOUNTS "/{a}", api_service_account_get, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"PATCH", ACCOUNTS "/{a}", api_service_account_update, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"DELETE", ACCOUNTS "/{a}", api_service_account_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
+    {"GET", ACCOUNTS "/{a}/keys", api_service_key_list, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"POST", ACCOUNTS "/{a}/keys", api_service_key_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"PATCH", ACCOUNTS "/{a}/keys/{k}", api_service_key_update, P(SERVICE_ACCOUNTS_SET),
+     TENANT | BODY},
+    {"DELETE", ACCOUNTS "/{a}/keys/{k}", api_service_key_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
     {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
     {"GET", REGISTRY "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
@@ -215,25 +228,13 @@ static bool is_forged(const struct call *call)
     return !reads && gh_http_header_get(call->request, "x-gatehouse").size == 0;
 }
 
-/* A device's token that was refused: the exact reason, for the operator. */
+/* A device's or service account's token that was refused: the exact reason, for the operator. */
 static void note_refusal(const struct call *call, const struct gh_identity_verdict *verdict)
 {
-    const struct gh_device *device = verdict->device;
-    if (verdict->reason == GH_IDENTITY_ACCEPTED)
-        return;
     struct gh_trail_entry entry = {.at_ms = call->now_ms,
-                                   .kind = GH_TRAIL_REFUSAL,
-                                   .reason =
-                                       gh_slice_text(gh_identity_reason_name(verdict->reason)),
-                                   .detail = gh_slice_text(verdict->detail),
                                    .address = gh_slice_text(call->request->peer)};
-    if (device != NULL) {
-        entry.device = device->number;
-        entry.tenant = device->tenant_name;
-        entry.registry = device->registry_name;
-        entry.device_id = device->id;
-    }
-    gh_trail_note(call->api->services.trail, &entry);
+    if (gh_bearer_refusal(verdict, &entry))
+        gh_trail_note(call->api->services.trail, &entry);
 }
 
 static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice token)
@@ -254,7 +255,7 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
     return code;
 }
 
-enum gh_error_code call_authenticate(struct call *call)
+static enum gh_error_code find_caller(struct call *call)
 {
     const struct gh_api_services *services = &call->api->services;
     struct gh_slice bearer = bearer_of(call->request), cookie = call_session_cookie(call->request);
@@ -269,8 +270,22 @@ enum gh_error_code call_authenticate(struct call *call)
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
     if (is_forged(call))
         return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
-    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena,
-                                &call->caller, &call->error);
+    return (call->looks ? gh_operators_look : gh_operators_session)(
+        services->operators, cookie, call->now_ms, call->arena, &call->caller, &call->error);
+}
+
+/* Who belongs to a tenant is let in as long as it is enabled. */
+enum gh_error_code call_authenticate(struct call *call)
+{
+    struct gh_tenant own;
+    enum gh_error_code code = find_caller(call);
+    if (code != GH_OK || call->caller.tenant == 0)
+        return code;
+    code = gh_directory_tenant_get(call->api->services.directory, call->caller.tenant, call->arena,
+                                   &own, &call->error);
+    return code == GH_OK && own.disabled
+               ? call_fail(call, GH_ERROR_DENIED, "the tenant %.*s is disabled", GH_PRINT(own.name))
+               : code;
 }
 
 /* Whether the path is `place` or something below it. */
@@ -317,6 +332,19 @@ static enum gh_error_code authorize(struct call *call)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
     return found ? GH_OK
                  : call_fail(call, GH_ERROR_NOT_FOUND, "tenant %.*s", GH_PRINT(call->captures[0]));
+}
+
+enum gh_error_code call_judge(struct call *call)
+{
+    enum gh_error_code code = call_authenticate(call);
+    if (code == GH_OK)
+        code = authorize(call);
+    if (code != GH_OK || !(call->route->flags & LIST))
+        return code;
+    return call_may(call, call->route->permission, call->caller.tenant)
+               ? GH_OK
+               : call_fail(call, GH_ERROR_DENIED, "%s",
+                           gh_permission_name(call->route->permission));
 }
 
 static enum gh_error_code read_body(struct call *call)
@@ -503,7 +531,8 @@ void gh_api_http(void *context, struct gh_exchange *exchange)
                                               GH_SLICE_INIT("/.well-known/"),
                                               GH_SLICE_INIT("/pki/")};
     bool is_api = gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
-                  gh_slice_equal(request->path, GH_SLICE("/metrics"));
+                  gh_slice_equal(request->path, GH_SLICE("/metrics")) ||
+                  gh_slice_equal(request->path, GH_SLICE("/token"));
     for (size_t i = 0; i < GH_COUNT(folders); i++)
         is_api = is_api || gh_slice_starts(request->path, folders[i]);
     if (is_api && !gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json")))

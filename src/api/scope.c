@@ -22,6 +22,7 @@ enum gh_error_code call_scope(struct call *call, const struct gh_tenant *tenant,
                               struct gh_policy_scope *out)
 {
     *out = (struct gh_policy_scope){.tenant = tenant->number,
+                                    .tenant_disabled = tenant->disabled,
                                     .tenant_policy = tenant->policy,
                                     .now_ms = call->now_ms,
                                     .address = call_source(call)};
@@ -100,7 +101,8 @@ static enum gh_error_code add_path(struct call *call)
 
 enum gh_error_code call_scope_of_path(struct call *call)
 {
-    call->scope = (struct gh_policy_scope){.tenant = call->tenant.number};
+    call->scope = (struct gh_policy_scope){.tenant = call->tenant.number,
+                                           .tenant_disabled = call->tenant.disabled};
     if (has_own_role(call))
         return GH_OK;
     enum gh_error_code code = call_scope(call, &call->tenant, &call->scope);

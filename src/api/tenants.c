@@ -5,10 +5,10 @@
 
 static json_t *tenant_to_json(const struct gh_tenant *tenant)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", json_slice(tenant->name),
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "name", json_slice(tenant->name),
                      "google_project", json_slice(tenant->google_project), "azure_hub",
                      json_slice(tenant->azure_hub), "aws_account", json_slice(tenant->aws_account),
-                     "created_at", json_time(tenant->created_at_ms));
+                     "disabled", tenant->disabled, "created_at", json_time(tenant->created_at_ms));
 }
 
 enum gh_error_code api_tenant_list(struct call *call)
@@ -65,6 +65,27 @@ void tenant_note(struct call *call, const char *what)
                                            .reason = gh_slice_text(what),
                                            .detail = call->caller.name,
                                            .address = gh_slice_text(call->request->peer)});
+}
+
+/* {"disabled": true or false} */
+enum gh_error_code api_tenant_update(struct call *call)
+{
+    static const char *const keys[] = {"disabled"};
+    if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
+        !gh_json_get_bool(call->body, "disabled", GH_JSON_REQUIRED, &call->tenant.disabled,
+                          &call->error))
+        return call->error.code;
+    call->scope.tenant_disabled = true; /* who could not enable it again does not disable it */
+    if (!gh_policy_may(&call->caller, GH_PERMISSION_TENANTS_DISABLE, &call->scope, NULL))
+        return call_fail(call, GH_ERROR_DENIED, "%s in all tenants",
+                         gh_permission_name(GH_PERMISSION_TENANTS_DISABLE));
+    enum gh_error_code code = gh_directory_tenant_disable(
+        call->api->services.directory, call->tenant.number, call->tenant.disabled, &call->error);
+    if (code != GH_OK)
+        return code;
+    tenant_note(call, call->tenant.disabled ? "TENANT_DISABLED" : "TENANT_ENABLED");
+    call->answer = tenant_to_json(&call->tenant);
+    return GH_OK;
 }
 
 enum gh_error_code api_tenant_delete(struct call *call)

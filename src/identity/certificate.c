@@ -87,6 +87,8 @@ static enum gh_identity_reason accept(struct shown *s, struct gh_slice credentia
                                       const char *how)
 {
     int64_t to_s = gh_certificate_not_after_s(s->chain[0]);
+    s->out->not_before_s = gh_certificate_not_before_s(s->chain[0]);
+    s->out->not_after_s = to_s;
     if (until_ms != 0 && until_ms / 1000 < to_s)
         to_s = until_ms / 1000;
     s->out->principal.credential_id = credential;

@@ -222,8 +222,9 @@ enum gh_error_code gh_issuing_issue(struct gh_issuing *issuing, const struct gh_
     int64_t now_ms = gh_time_utc_ms(), now_s = now_ms / 1000;
     if (days < 0 || days > GH_ISSUING_DAYS_MAX)
         return gh_error_set(error, GH_ERROR_RANGE, "days: 1 to %d", GH_ISSUING_DAYS_MAX);
-    if (device->blocked)
-        return gh_error_set(error, GH_ERROR_PRECONDITION, "the device is blocked");
+    if (device->blocked || device->tenant_disabled)
+        return gh_error_set(error, GH_ERROR_PRECONDITION, "the %s",
+                            device->blocked ? "device is blocked" : "tenant is disabled");
     enum gh_error_code code = gh_issuing_ca(issuing, tenant, true, arena, &ca, error);
     if (code == GH_OK && ca.state != GH_ANCHOR_ACTIVE)
         code = gh_error_set(error, GH_ERROR_PRECONDITION, "the issuing CA is disabled");

@@ -202,6 +202,10 @@ bool gh_policy_may(const struct gh_caller *caller, enum gh_permission permission
         snprintf(why, GH_POLICY_WHY_MAX, "the caller belongs to another tenant");
         return false;
     }
+    if (scope->tenant_disabled && (caller->tenant != 0 || caller->role.size == 0)) {
+        snprintf(why, GH_POLICY_WHY_MAX, "the tenant is disabled");
+        return false;
+    }
     if (caller->role.size != 0)
         return by_role(caller, permission, scope, why);
     if (caller->member.size != 0)

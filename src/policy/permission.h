@@ -69,6 +69,7 @@ struct gh_policy_grant {
 /* Where, when and from where something is to be done. */
 struct gh_policy_scope {
     int64_t tenant;                  /* 0: the server as a whole, for callers of all tenants only */
+    bool tenant_disabled;            /* then only callers with a role in all tenants may anything */
     struct gh_slice tenant_policy;   /* the bindings' JSON (policy/binding.h), or empty */
     struct gh_slice registry_policy; /* empty when the question is not about one registry */
     const struct gh_policy_grant *grants; /* when it is about one group or device */

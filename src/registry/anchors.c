@@ -21,16 +21,34 @@ void gh_anchor_credential_print(int64_t anchor, struct gh_slice serial,
                    GH_PRINT(gh_slice_sub(serial, 0, GH_SERIAL_HEX_MAX - 1)));
 }
 
-bool gh_anchor_credential_read(struct gh_slice credential, int64_t anchor, struct gh_slice *serial)
+bool gh_anchor_credential_split(struct gh_slice credential, int64_t *anchor,
+                                struct gh_slice *serial)
 {
     uint64_t number;
     if (!gh_slice_starts(credential, prefix))
         return false;
     struct gh_slice rest = gh_slice_sub(credential, prefix.size, credential.size);
-    if (!gh_slice_to_u64(gh_slice_split(&rest, '-'), &number))
+    if (!gh_slice_to_u64(gh_slice_split(&rest, '-'), &number) || number > INT64_MAX)
         return false;
+    *anchor = (int64_t)number;
     *serial = rest;
-    return anchor == 0 || number == (uint64_t)anchor;
+    return true;
+}
+
+bool gh_anchor_credential_read(struct gh_slice credential, int64_t anchor, struct gh_slice *serial)
+{
+    int64_t number;
+    return gh_anchor_credential_split(credential, &number, serial) &&
+           (anchor == 0 || number == anchor);
+}
+
+enum gh_error_code gh_directory_certificate_uses(struct gh_directory *directory, uint64_t device,
+                                                 int64_t now_ms, struct gh_arena *arena,
+                                                 struct gh_certificate_use **out, size_t *count,
+                                                 struct gh_error *error)
+{
+    return gh_store_certificate_use_list(directory->store, device, now_ms, arena, out, count,
+                                         error);
 }
 
 /* --- who is told --- */

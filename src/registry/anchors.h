@@ -74,11 +74,22 @@ GH_MUST_USE enum gh_error_code gh_directory_revocation_list(struct gh_directory 
                                                             struct gh_revocation **out,
                                                             size_t *count, struct gh_error *error);
 
+/* The certificates by CAs that proved a device or were issued to it; see
+ * gh_store_certificate_use_list. What was used is there within about a second. */
+GH_MUST_USE enum gh_error_code gh_directory_certificate_uses(struct gh_directory *directory,
+                                                             uint64_t device, int64_t now_ms,
+                                                             struct gh_arena *arena,
+                                                             struct gh_certificate_use **out,
+                                                             size_t *count, struct gh_error *error);
+
 /* The credential id of a session that an anchor carries: "ca-7-1a2b3c…", with the serial number of
  * the certificate that the anchor signed. */
 enum { GH_ANCHOR_CREDENTIAL_MAX = 72 };
 void gh_anchor_credential_print(int64_t anchor, struct gh_slice serial,
                                 char out[GH_ANCHOR_CREDENTIAL_MAX]);
+/* Whether it is such an id; `*serial` borrows from it. */
+bool gh_anchor_credential_split(struct gh_slice credential, int64_t *anchor,
+                                struct gh_slice *serial);
 /* Whether it is such an id, of this anchor (0: any); `*serial` borrows from it. */
 bool gh_anchor_credential_read(struct gh_slice credential, int64_t anchor, struct gh_slice *serial);
 #endif

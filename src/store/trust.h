@@ -116,6 +116,26 @@ GH_MUST_USE enum gh_error_code gh_store_issued_get(struct gh_store *store, int64
                                                    struct gh_slice serial, struct gh_arena *arena,
                                                    struct gh_issued *out, struct gh_error *error);
 
+/* A certificate by a CA that proved a device, or was issued to it. */
+struct gh_certificate_use {
+    int64_t anchor;
+    struct gh_slice anchor_id, serial;
+    enum gh_anchor_state anchor_state;
+    int64_t not_before_ms, not_after_ms;
+    int64_t first_ms; /* when it was issued here, or first used */
+    int64_t last_used_ms;
+    int64_t revoked_at_ms; /* 0: it was not revoked */
+};
+enum { GH_CERTIFICATE_USES_MAX = 8 }; /* remembered of a device */
+
+/* Those that it used, the last first, then those that it has not used yet and that have not
+ * expired. */
+GH_MUST_USE enum gh_error_code gh_store_certificate_use_list(struct gh_store *store,
+                                                             uint64_t device, int64_t now_ms,
+                                                             struct gh_arena *arena,
+                                                             struct gh_certificate_use **out,
+                                                             size_t *count, struct gh_error *error);
+
 /* A token with which a device may enrol once. */
 struct gh_enrolment {
     struct gh_slice id;   /* read only: the first digits of its hash, unique in its device */

@@ -1,6 +1,7 @@
 // Devices that sign in by X.509: registered certificates, CAs of a registry, revocation.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect as connectTls } from 'node:tls';
@@ -177,6 +178,32 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
   await (await connect('rev-3', leaves['rev-3'])).endAsync();
   await server.cli('ca', 'remove', `acme/plant/${id}`);
   await refused('rev-3', leaves['rev-3'], 'CERTIFICATE_UNKNOWN');
+});
+
+test('a certificate by a CA is listed with its state, validity and last use', async () => {
+  const ca = pki.ca('List root'), id = await addCa(ca);
+  await server.cli('device', 'create', 'acme/plant/lamp');
+  const list = async () => (await api('GET', '/devices/lamp/credentials')).body.credentials;
+  const listed = (count) => eventually(async () => { const all = await list(); return all.length === count && all; }, 5000, `${count} certificates`);
+  assert.deepEqual(await list(), []);
+  const before = pki.leaf('lamp', ca), renewed = pki.leaf('lamp', ca), begun = Date.now();
+  await (await connect('lamp', before)).endAsync();
+  const [first] = await listed(1); // written once a second
+  const { validFrom, validTo } = new X509Certificate(before.cert);
+  assert.deepEqual([first.form, first.state, first.ca], ['certificate_by_ca', 'enabled', id]);
+  assert.deepEqual([first.valid_from, first.expires_at].map(Date.parse), [validFrom, validTo].map(Date.parse));
+  assert.equal(BigInt(`0x${first.serial}`), BigInt(`0x${before.serial}`));
+  assert.ok(Date.parse(first.last_used_at) >= begun - 1000);
+  await (await connect('lamp', renewed)).endAsync();
+  assert.deepEqual((await listed(2)).map(({ serial }) => BigInt(`0x${serial}`)), [renewed, before].map(({ serial }) => BigInt(`0x${serial}`)));
+  await server.cli('certificate', 'revoke', `acme/plant/${id}`, before.serial);
+  assert.deepEqual((await list()).map(({ state }) => state), ['enabled', 'revoked']);
+  await server.cli('ca', 'disable', `acme/plant/${id}`);
+  assert.deepEqual((await list()).map(({ state }) => state), ['ca_disabled', 'revoked']);
+  const change = await api('PATCH', `/devices/lamp/credentials/${first.id}`, { disabled: true });
+  assert.match(change.body.error.message, /revoked under its CA/);
+  await server.cli('ca', 'remove', `acme/plant/${id}`);
+  assert.deepEqual(await list(), []);
 });
 
 test('the list of a CA is fetched from where it lies', async () => {

@@ -117,7 +117,7 @@ test('the tables were read', () => {
 
 test('nothing but the listed few answers without authentication', async () => {
   // What is public (keys, metadata, certificates, revocation), and what takes its own proof: sign-in, tokens, enrolment.
-  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /metrics', 'POST /oauth2/token', 'POST /oauth2/introspect',
+  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /metrics', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect',
     'POST /oauth2/revoke', 'GET /oauth2/jwks', 'GET /.well-known/oauth-authorization-server', 'GET /.well-known/openid-configuration',
     ...['', '{t}/'].flatMap((t) => ['GET ', 'GET ', 'POST ', 'POST '].map((method, i) =>
       `${method}/.well-known/est/${t}${['cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll'][i]}`)),
@@ -165,7 +165,7 @@ test('the native API: lists hold what their reader may read', async () => {
   });
 });
 
-test('Google\'s API: own tenant, foreign tenant', async () => {
+test('checklist 15: Google\'s API: own tenant, foreign tenant', async () => {
   const cases = [];
   for (const role of own)
     for (const { method, path, permission } of google.filter((route) => route.permission !== 'ANYWHERE')) {
@@ -179,7 +179,7 @@ test('Google\'s API: own tenant, foreign tenant', async () => {
   await matrix(cases, 'google, own roles');
 });
 
-test('Google\'s API: roles by binding, on one registry', async () => {
+test('checklist 15: Google\'s API: roles by binding, on one registry', async () => {
   const bound = roles.filter((name) => !own.includes(name));
   const registry = '/v1/projects/acme-project/locations/europe-west1/registries/acme-plant';
   const bindings = bound.map((role) => ({ role, members: [`serviceAccount:${role.replaceAll(/[/.]/g, '-')}`] }));

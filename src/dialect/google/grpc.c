@@ -151,6 +151,8 @@ static void begin_unary(const struct gh_google_services *services, struct gh_rpc
     visit->call = (struct google_call){.services = services,
                                        .arena = gh_rpc_arena(rpc),
                                        .peer = gh_rpc_head_of(rpc)->peer,
+                                       .chain = gh_rpc_head_of(rpc)->certificates,
+                                       .chain_count = gh_rpc_head_of(rpc)->certificates_count,
                                        .face = GH_SLICE("grpc"),
                                        .finish = finish,
                                        .on_gone = on_gone};

@@ -56,6 +56,7 @@ static enum gh_error_code fill_scope(struct google_call *call)
     struct gh_custom_role *roles;
     enum gh_role role;
     call->scope = (struct gh_policy_scope){.tenant = call->tenant_found ? call->tenant.number : 0,
+                                           .tenant_disabled = call->tenant.disabled,
                                            .tenant_policy = call->tenant.policy,
                                            .registry_policy = call->registry.policy,
                                            .now_ms = call->now_ms,
@@ -173,6 +174,24 @@ void google_note(struct google_call *call, const struct gh_device *device, const
                   });
 }
 
+static enum gh_error_code known(struct google_call *call)
+{
+    if (call->caller.kind != GH_CALLER_NOBODY)
+        return GH_OK;
+    gh_metric_add(call->services->metrics, GH_METRIC_api_unauthenticated_total, 1);
+    return google_fail(call, GH_ERROR_UNAUTHENTICATED, "no valid token");
+}
+
+enum gh_error_code google_call_judge(struct google_call *call)
+{
+    call->now_ms = call->services->utc_ms();
+    enum gh_error_code code =
+        call->token.size > 0 ? google_call_authenticate(call, call->token) : GH_OK;
+    if (code == GH_OK)
+        code = known(call);
+    return code == GH_OK ? authorise(call) : code;
+}
+
 /* ---- the row in the audit trail ---- */
 
 static bool is_audited(const struct google_route *route)
@@ -213,10 +232,9 @@ static enum gh_error_code prepare(struct google_call *call)
     enum gh_error_code code = google_route_find(call);
     if (code == GH_OK && is_audited(call->route))
         deed_open(call);
-    if (call->caller.kind == GH_CALLER_NOBODY) {
-        gh_metric_add(call->services->metrics, GH_METRIC_api_unauthenticated_total, 1);
-        return google_fail(call, GH_ERROR_UNAUTHENTICATED, "no valid token");
-    }
+    enum gh_error_code unknown = known(call);
+    if (unknown != GH_OK)
+        return unknown;
     if (code == GH_OK)
         code = authorise(call);
     if (code == GH_OK)

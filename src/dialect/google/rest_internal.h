@@ -59,9 +59,8 @@ struct google_call {
     void (*waiting)(struct google_call *call);
     const char *peer;
     struct gh_caller caller;      /* NOBODY: no proof, or a wrong one */
-    struct gh_slice token;        /* of a device, at the HTTP bridge */
-    const struct gh_slice *chain; /* what the peer showed over TLS; none over gRPC: a token that is
-                                     bound to a certificate is refused there */
+    struct gh_slice token;        /* that it came with; at the HTTP bridge a device's */
+    const struct gh_slice *chain; /* what the peer showed over TLS */
     size_t chain_count;
     void (*finish)(
         struct google_call *call); /* the answer is there; called once, from any thread */
@@ -95,6 +94,9 @@ struct google_call {
 /* Sets the caller: NOBODY without a token or with a wrong one. Fails when the store does. */
 GH_MUST_USE enum gh_error_code google_call_authenticate(struct google_call *call,
                                                         struct gh_slice token);
+/* Who is calling, and that it may where the path points: before a handler runs, and again while it
+ * waits, so that a token that is revoked or a right that goes ends the waiting. */
+GH_MUST_USE enum gh_error_code google_call_judge(struct google_call *call);
 /* From "Bearer X", or the API key of clients that were given one; empty when neither is there. */
 struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key);
 const struct gh_google_services *google_services_of(const struct gh_google *google);
@@ -194,7 +196,8 @@ void google_bridge_run(struct google_call *call);
 
 /* ---- messages of the device manager ---- */
 
-extern const struct google_message google_registry_message, google_device_message;
+extern const struct google_message google_registry_message, google_device_message,
+    google_import_message;
 extern const struct google_enum google_gateway_types, google_log_levels;
 
 /* Settings of a registry from a message that was read; slices borrow from it. */
@@ -203,6 +206,8 @@ GH_MUST_USE enum gh_error_code google_registry_read(struct google_call *call, js
 json_t *google_registry_write(struct google_call *call, const struct gh_registry *registry);
 GH_MUST_USE enum gh_error_code google_device_read(struct google_call *call, json_t *message,
                                                   struct gh_device *out);
+/* Its state, which only an import may bring. */
+void google_device_read_state(json_t *message, struct gh_device *out);
 json_t *google_device_write(struct google_call *call, const struct gh_device *device);
 json_t *google_config_write(struct google_call *call, const struct gh_config *config);
 json_t *google_state_write(struct google_call *call, const struct gh_state *state);
@@ -216,6 +221,7 @@ google_handler google_registry_create, google_registry_get, google_registry_upda
     google_registry_delete, google_registry_list; /* rest_registry.c */
 google_handler google_device_create, google_device_get, google_device_update, google_device_delete,
     google_device_list, google_gateway_bind, google_gateway_unbind;         /* rest_device.c */
+google_handler google_device_import;                                        /* rest_import.c */
 google_handler google_config_modify, google_config_versions, google_states; /* rest_document.c */
 void google_command_send(struct google_call *call);
 google_handler google_policy_get, google_policy_set, google_policy_test; /* rest_policy.c */

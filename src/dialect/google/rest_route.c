@@ -78,6 +78,12 @@ static const struct google_route routes[] = {
      .permission = GH_PERMISSION_DEVICES_CREATE,
      .handler = google_device_create,
      .body = &google_device_message},
+    /* Gatehouse's own. */
+    {.method = "POST",
+     .pattern = REGISTRY "/devices:import",
+     .permission = GH_PERMISSION_DEVICES_CREATE,
+     .handler = google_device_import,
+     .body = &google_import_message},
     {.method = "GET",
      .pattern = REGISTRY "/devices",
      .group_pattern = GROUP "/devices",

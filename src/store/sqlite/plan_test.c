@@ -34,6 +34,9 @@ static const struct {
     {"FROM roles WHERE coalesce(tenant, 0) IN", "TEMP B-TREE", "they are few"},
     {"instr(policy", "SCAN", "before a role is deleted every policy is looked at"},
     {"FROM device_group_members m JOIN grants", "TEMP B-TREE", "those of one device"},
+    {"NOT IN (SELECT anchor, serial FROM certificate_uses", "TEMP B-TREE", "of one device"},
+    {"FROM (SELECT anchor, serial", "TEMP B-TREE", "of one device"},
+    {"FROM (SELECT anchor, serial", "SCAN c", "of one device"},
     {"FROM audit r", "SCAN r", "by key, ends at the limit"},
     {"FROM audit_checkpoints WHERE", "SCAN audit_checkpoints", "by key, ends at the limit"},
     {"FROM audit ORDER BY seq DESC", "SCAN audit", "backwards by key, one row"},
@@ -107,7 +110,7 @@ static void run_writes(int64_t *tenant_out, int64_t *registry_out)
     code = gh_store_devices_create(store, devices, 2, &failed, &taken, &error);
     REQUIRE("devices", code == GH_OK);
     code = gh_store_device_update(store, 2, 31, &devices[1], &error);
-    code = gh_store_gateway_bind(store, 1, 2, &error);
+    code = gh_store_gateway_bind(store, 1, 2, &(struct gh_gateway_limits){0}, &error);
     code = gh_store_gateway_unbind(store, 1, 2, &error);
     int64_t version;
     for (int i = 0; i < 12; i++) {
