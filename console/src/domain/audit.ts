@@ -64,9 +64,12 @@ export function stateOf(verdict: AuditVerdict): State {
   return {
     tone: open > 2000 ? 'warn' : 'good',
     title: 'The trail holds',
-    text: `Rows ${verdict.first} to ${verdict.last} are as they were written. ${verdict.checkpoints} signed checkpoints vouch for all up to row ${verdict.signed_seq}${open > 0 ? `; the ${open} newest wait for the next one` : ''}.`,
+    text: `Rows ${verdict.first} to ${verdict.last} are as they were written. ${vouched(verdict)}${open > 0 ? `; the ${open} newest wait for the next checkpoint` : ''}.`,
     advice: 'That nothing was cut off the end is shown by checkpoints that are kept elsewhere: gatehouse audit verify --checkpoints FILE.',
   };
 }
+
+const vouched = ({ checkpoints, signed_seq }: AuditVerdict): string =>
+  checkpoints === 0 ? 'Nothing has been signed yet' : `${checkpoints === 1 ? 'One signed checkpoint vouches' : `${checkpoints} signed checkpoints vouch`} for all up to row ${signed_seq}`;
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
