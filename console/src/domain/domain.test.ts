@@ -71,6 +71,7 @@ test('an entry about a token is a sentence', () => {
 
 test('only who may is offered a button', () => {
   assert.ok(may('operator', 'ban') && may('device-controller', 'kick'));
+  assert.ok(may('auditor', 'audit') && !may('operator', 'audit'));
   assert.ok(!may('device-controller', 'ban') && !may('viewer', 'kick') && !may(undefined, 'kick'));
 });
 
