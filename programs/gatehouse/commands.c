@@ -40,10 +40,20 @@ const struct cli_command cli_commands[] = {
      "tenants", "name google_project azure_hub aws_account disabled created_at"},
     {"tenant", "show", "TENANT", 1, "…", "show a tenant", run_call, "GET", TENANT, NULL,
      "name google_project azure_hub aws_account disabled durability.relaxed created_at"},
-    {"tenant", "limits", "TENANT", 1, "… connections messages-per-second default!",
-     "show a tenant's ceilings, or give it its own; 0 is no limit, --default the server's again",
+    {"tenant", "limits", "TENANT", 1, "… connections messages-per-second rate no-compat! default!",
+     "show a tenant's ceilings, or give it its own; 0 is no limit, --default the server's again; "
+     "--rate states_per_second=N, repeatable, of Google's dialect, --no-compat none but these",
      run_tenant_limits, NULL, TENANT "/limits", NULL,
-     "connections_max messages_per_second connections own"},
+     "connections_max messages_per_second rates connections own"},
+    {"alert", "show", "TENANT", 1, "…",
+     "after which time whose silence is told, and on which topic", run_call, "GET",
+     TENANT "/alerts", NULL, "topic rules"},
+    {"alert", "set", "TENANT", 1, "… topic offline none!",
+     "tell when a device has not been heard of for a time, and when it is back: --offline 1h, or "
+     "[REGISTRY[/DEVICE]|group:NAME]=10m, repeatable; the nearest counts; --topic is published to",
+     run_alert_set, "PUT", TENANT "/alerts", NULL, "topic rules"},
+    {"alert", "list", "TENANT", 1, "… limit", "the devices that are away for too long", run_call,
+     "GET", TENANT "/away", "away", "registry device last_seen_at"},
     {"tenant", "relax", "TENANT FILTER…", CLI_ANY_ARGUMENTS, "… none!",
      "acknowledge messages on these topics before they are safe; --none: on no topic, the default",
      run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
@@ -71,9 +81,10 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
-    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url",
-     "register a CA for a registry's devices; shows the code to be proven", run_ca_add, "POST",
-     REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
+    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url ocsp-url",
+     "register a CA for a registry's devices; shows the code to be proven; --crl-url and "
+     "--ocsp-url say where it tells what it has revoked, over http",
+     run_ca_add, "POST", REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
     {"ca", "verify", "TENANT/REGISTRY/CA FILE", 2, "…",
      "prove a CA by a certificate that it signed over the code", run_ca_file, "POST", CA "/verify",
      NULL, "id subject state verified_at"},
@@ -81,6 +92,7 @@ const struct cli_command cli_commands[] = {
      REGISTRY "/cas", "cas", "id subject state builtin not_after crl_next_update"},
     {"ca", "show", "TENANT/REGISTRY/CA", 1, "…", "show a CA", run_call, "GET", CA, NULL,
      "id subject issuer state builtin verification_code fingerprint not_before not_after crl_url "
+     "ocsp_url "
      "crl_next_update crl_read_at created_at verified_at pem"},
     {"ca", "disable", "TENANT/REGISTRY/CA", 1, "…",
      "let nobody in by this CA; its sessions end at once", run_ca_enable, "PATCH", CA, NULL,
@@ -228,15 +240,17 @@ const struct cli_command cli_commands[] = {
      NULL, NULL, "name title permissions etag updated_at"},
     {"role", "delete", "[TENANT/]ROLE", 1, "…", "delete a custom role that nobody has", run_role,
      "DELETE", NULL, NULL, ""},
-    {"binding", "list", "TENANT[/REGISTRY[/DEVICE]]", 1, "… group",
-     "who has which role on a tenant, a --group of it, a registry or a device", run_binding_list,
-     "GET", NULL, "bindings", "role member condition"},
-    {"binding", "add", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3,
+    {"binding", "list", "[TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
+     "who has which role on a tenant, a --group of it, a registry or a device; without a place in "
+     "the whole house",
+     run_binding_list, "GET", NULL, "bindings", "role member condition"},
+    {"binding", "add", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS,
      "… group title from until hours weekdays source",
-     "give user:…, serviceAccount:… or device:… a role there; in UTC --from and --until a time, at "
+     "give user:…, serviceAccount:… or device:… a role there (nowhere: in every tenant); in UTC "
+     "--from and --until a time, at "
      "--hours 06:00-18:00, on --weekdays mon,tue, from --source 10.0.0.0/8 (may be repeated)",
      run_binding_add, "PUT", NULL, "bindings", "role member condition"},
-    {"binding", "remove", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3, "… group",
+    {"binding", "remove", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
      "take a role from a member there, whatever its condition", run_binding_remove, "PUT", NULL,
      "bindings", "role member condition"},
     {"service-account", "create", "TENANT/NAME", 1, "… title",

@@ -69,6 +69,7 @@ static const struct {
     {"rt_sigaction", P | K | C},
     {"rt_sigprocmask", P | K | C},
     {"rt_sigreturn", P | K | C},
+    {"rt_sigpending", P | C}, /* the HTTP client leaves no SIGPIPE behind */
     {"rt_sigtimedwait", P | C},
     {"rt_sigpending", P | C}, /* libcurl keeps SIGPIPE from the process */
     {"sigaltstack", P | K | C},

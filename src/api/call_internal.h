@@ -31,7 +31,7 @@ struct gh_api {
 };
 
 /* What a path is about: the last of these that it names. */
-enum call_level { CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
+enum call_level { CALL_HOUSE, CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
 
 struct call {
     struct gh_job job;
@@ -138,7 +138,7 @@ handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_c
     api_ca_crl, api_ca_revoke, api_ca_revocations;                                 /* anchors.c */
 handler api_certificate_issue, api_certificate_list, api_enrolment, api_tenant_ca; /* issuing.c */
 handler api_est_cacerts, api_est_csrattrs, api_est_enroll, api_est_reenroll, api_pki_crl,
-    api_pki_ca, api_pki_ocsp, api_pki_ocsp_get;                            /* est.c */
+    api_pki_ca, api_pki_ca_der, api_pki_ocsp, api_pki_ocsp_get;            /* est.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
@@ -146,6 +146,7 @@ handler api_connection_list, api_device_connections;                /* connectio
 handler api_kick, api_ban, api_unban;                               /* bans.c */
 handler api_durability_get, api_durability_put;                     /* durability.c */
 handler api_limits_get, api_limits_put;                             /* limits.c */
+handler api_alerts_get, api_alerts_put, api_away_list;              /* alerts.c */
 handler api_trace;                                                  /* trace.c */
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
@@ -185,4 +186,6 @@ json_t *call_last_refusal(struct call *call, uint64_t device);
  * `more` (empty: nothing). */
 void call_note(struct call *call, const char *what, struct gh_slice registry,
                const struct gh_device *device, struct gh_slice more);
+/* The same about the call's tenant as a whole. */
+void call_tenant_note(struct call *call, const char *what);
 #endif

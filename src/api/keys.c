@@ -1,7 +1,6 @@
 /* The keys at rest, changed while everybody goes on: the key-encryption key, and the data key of a
  * tenant (registry/sealing.h). */
 #include "api/call_internal.h"
-#include "api/tenant_settings_internal.h"
 #include "observe/trail.h"
 #include "registry/sealing.h"
 
@@ -50,7 +49,7 @@ enum gh_error_code api_tenant_keys_rotate(struct call *call)
     gh_arena_deinit(&arena);
     if (code != GH_OK)
         return code;
-    tenant_note(call, "DATA_KEY_ROTATED");
+    call_tenant_note(call, "DATA_KEY_ROTATED");
     call->answer = json_pack("{s:o, s:I}", "tenant", json_slice(call->tenant.name), "secrets",
                              (json_int_t)count);
     return GH_OK;

@@ -88,6 +88,7 @@ static const struct route routes[] = {
     {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN | LAST},
     {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN | LAST},
     {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
+    {"GET", "/pki/{t}/ca.cer", api_pki_ca_der, 0, OPEN},
     {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
     {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN | READS},
     {"GET", "/pki/{t}/ocsp/{o}", api_pki_ocsp_get, 0, OPEN},
@@ -118,6 +119,9 @@ static const struct route routes[] = {
     {"PUT", "/api/v1/tenants/{t}/durability", api_durability_put, P(TENANTS_UPDATE), TENANT | BODY},
     {"GET", "/api/v1/tenants/{t}/limits", api_limits_get, P(TENANTS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/limits", api_limits_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/alerts", api_alerts_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/alerts", api_alerts_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/away", api_away_list, P(DEVICES_LIST), TENANT},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
     {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY | READS},
@@ -127,8 +131,8 @@ static const struct route routes[] = {
     {"PUT", POLICIES "/{p}", api_policy_put, P(POLICIES_PUT), TENANT | BODY},
     {"DELETE", POLICIES "/{p}", api_policy_delete, P(POLICIES_DELETE), TENANT},
     {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY | READS},
-    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY},
-    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
+    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
     {"POST", "/api/v1/tenants/{t}/access/explain", api_access_explain, P(REGISTRIES_GET_IAM_POLICY),
      TENANT | BODY | READS},
     {"GET", GROUPS, api_group_list, P(POLICIES_LIST), TENANT},
@@ -145,6 +149,8 @@ static const struct route routes[] = {
     {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
     {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY},
     {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
+    {"GET", "/api/v1/bindings", api_bindings_get, P(BINDINGS_GET), 0},
+    {"PUT", "/api/v1/bindings", api_bindings_put, P(BINDINGS_SET), BODY},
     {"GET", ACCOUNTS, api_service_account_list, P(SERVICE_ACCOUNTS_GET), TENANT},
     {"POST", ACCOUNTS, api_service_account_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
     {"GET", ACCOUNTS "/{a}", api_service_account_get, P(SERVICE_ACCOUNTS_GET), TENANT},
@@ -302,7 +308,10 @@ static enum call_level level_of(const char *pattern)
     static const struct {
         const char *place;
         enum call_level level;
-    } places[] = {{DEVICE, CALL_DEVICE}, {REGISTRY, CALL_REGISTRY}, {GROUPS "/{g}", CALL_GROUP}};
+    } places[] = {{"/api/v1/bindings", CALL_HOUSE},
+                  {DEVICE, CALL_DEVICE},
+                  {REGISTRY, CALL_REGISTRY},
+                  {GROUPS "/{g}", CALL_GROUP}};
     for (size_t i = 0; i < GH_COUNT(places); i++)
         if (is_below(pattern, places[i].place))
             return places[i].level;
@@ -322,7 +331,7 @@ static enum gh_error_code authorize(struct call *call)
             return code;
         found = code == GH_OK;
     }
-    if (route->flags & LIST)
+    if ((route->flags & LIST) && found)
         return GH_OK;
     if (!found && call->caller.tenant != 0)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));

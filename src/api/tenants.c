@@ -1,7 +1,6 @@
 #include "api/call_internal.h"
 #include "api/tenant_names_internal.h"
 #include "api/tenant_settings_internal.h"
-#include "observe/trail.h"
 
 static json_t *tenant_to_json(const struct gh_tenant *tenant)
 {
@@ -56,17 +55,6 @@ enum gh_error_code api_tenant_get(struct call *call)
     return GH_OK;
 }
 
-void tenant_note(struct call *call, const char *what)
-{
-    gh_trail_note(call->api->services.trail,
-                  &(struct gh_trail_entry){.at_ms = call->now_ms,
-                                           .tenant = call->tenant.name,
-                                           .kind = GH_TRAIL_OPERATOR,
-                                           .reason = gh_slice_text(what),
-                                           .detail = call->caller.name,
-                                           .address = gh_slice_text(call->request->peer)});
-}
-
 /* {"disabled": true or false} */
 enum gh_error_code api_tenant_update(struct call *call)
 {
@@ -83,7 +71,7 @@ enum gh_error_code api_tenant_update(struct call *call)
         call->api->services.directory, call->tenant.number, call->tenant.disabled, &call->error);
     if (code != GH_OK)
         return code;
-    tenant_note(call, call->tenant.disabled ? "TENANT_DISABLED" : "TENANT_ENABLED");
+    call_tenant_note(call, call->tenant.disabled ? "TENANT_DISABLED" : "TENANT_ENABLED");
     call->answer = tenant_to_json(&call->tenant);
     return GH_OK;
 }

@@ -57,7 +57,8 @@ enum gh_identity_reason {
     GH_IDENTITY_CERTIFICATE_NOT_YET_VALID,
     GH_IDENTITY_CERTIFICATE_NAME, /* it is another device's */
     GH_IDENTITY_CERTIFICATE_REVOKED,
-    GH_IDENTITY_REVOCATION_UNKNOWN, /* the CA's revocation list has run out */
+    GH_IDENTITY_REVOCATION_UNKNOWN, /* the CA's revocation list has run out, or its responder has
+                                     * not said that the certificate is good */
     GH_IDENTITY_CA_NOT_VERIFIED,
     GH_IDENTITY_CA_DISABLED,
     GH_IDENTITY_GATEWAY,         /* the gateway may speak for nobody, or the device is itself one */

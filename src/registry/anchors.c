@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOCK_SKEW_S = 300, CRL_URL_BYTES_MAX = 2048, REASON_MAX = 10 };
+enum { CLOCK_SKEW_S = 300, URL_BYTES_MAX = 2048, REASON_MAX = 10 };
 
 /* --- the id that a session carries --- */
 
@@ -101,23 +101,30 @@ static bool code_make(struct gh_arena *arena, struct gh_slice *out)
     return text != NULL;
 }
 
+static bool is_place(struct gh_slice url)
+{
+    return url.size == 0 ||
+           (url.size <= URL_BYTES_MAX && gh_slice_starts(url, GH_SLICE("http://")));
+}
+
 enum gh_error_code gh_directory_anchor_add(struct gh_directory *directory,
                                            const struct gh_registry *registry, struct gh_slice pem,
-                                           struct gh_slice crl_url, struct gh_arena *arena,
-                                           struct gh_anchor *out, struct gh_error *error)
+                                           const struct gh_anchor_places *places,
+                                           struct gh_arena *arena, struct gh_anchor *out,
+                                           struct gh_error *error)
 {
     char fingerprint[GH_SHA256_HEX_MAX];
     int64_t now_ms = gh_time_utc_ms();
     *out = (struct gh_anchor){.tenant = registry->tenant,
                               .registry = registry->number,
                               .pem = pem,
-                              .crl_url = crl_url,
+                              .crl_url = places->crl_url,
+                              .ocsp_url = places->ocsp_url,
                               .created_at_ms = now_ms};
-    if (crl_url.size > CRL_URL_BYTES_MAX ||
-        (crl_url.size > 0 && !gh_slice_starts(crl_url, GH_SLICE("http://"))))
+    if (!is_place(places->crl_url) || !is_place(places->ocsp_url))
         return gh_error_set(error, GH_ERROR_INVALID,
-                            "crl_url: http://… of at most %d bytes (the list is signed itself)",
-                            CRL_URL_BYTES_MAX);
+                            "%s: http://… of at most %d bytes (what comes is signed itself)",
+                            is_place(places->crl_url) ? "ocsp_url" : "crl_url", URL_BYTES_MAX);
     struct gh_certificate *certificate = gh_certificate_open(pem, error);
     if (certificate == NULL)
         return GH_ERROR_INVALID;

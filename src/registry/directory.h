@@ -118,6 +118,18 @@ gh_directory_tenant_policy_set(struct gh_directory *directory, int64_t number,
                                struct gh_arena *arena, struct gh_slice *etag,
                                struct gh_error *error);
 
+/* The bindings that hold in every tenant. */
+GH_MUST_USE enum gh_error_code gh_directory_house_policy_get(struct gh_directory *directory,
+                                                             struct gh_arena *arena,
+                                                             struct gh_slice *policy,
+                                                             struct gh_slice *etag,
+                                                             struct gh_error *error);
+/* As gh_directory_tenant_policy_set. */
+GH_MUST_USE enum gh_error_code
+gh_directory_house_policy_set(struct gh_directory *directory, struct gh_slice policy,
+                              struct gh_slice etag_before, struct gh_arena *arena,
+                              struct gh_slice *etag, struct gh_error *error);
+
 /* --- registries ----------------------------------------------------------------------------------
  */
 

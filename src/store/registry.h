@@ -37,6 +37,15 @@ GH_MUST_USE enum gh_error_code gh_store_tenant_policy_set(struct gh_store *store
                                                           struct gh_slice etag_before,
                                                           struct gh_error *error);
 
+/* The bindings that hold in every tenant. */
+GH_MUST_USE enum gh_error_code
+gh_store_house_policy_get(struct gh_store *store, struct gh_arena *arena, struct gh_slice *policy,
+                          struct gh_slice *etag, struct gh_error *error);
+/* As gh_store_tenant_policy_set. */
+GH_MUST_USE enum gh_error_code
+gh_store_house_policy_set(struct gh_store *store, struct gh_slice policy, struct gh_slice etag,
+                          struct gh_slice etag_before, struct gh_error *error);
+
 /* --- registries --- */
 GH_MUST_USE enum gh_error_code
 gh_store_registry_create(struct gh_store *store, struct gh_registry *row, struct gh_error *error);

@@ -54,6 +54,7 @@ static enum gh_error_code scope_device(struct google_call *call)
 static enum gh_error_code fill_scope(struct google_call *call)
 {
     struct gh_custom_role *roles;
+    struct gh_slice etag;
     enum gh_role role;
     call->scope = (struct gh_policy_scope){.tenant = call->tenant_found ? call->tenant.number : 0,
                                            .tenant_disabled = call->tenant.disabled,
@@ -67,6 +68,9 @@ static enum gh_error_code fill_scope(struct google_call *call)
         gh_directory_role_list(call->services->directory, call->scope.tenant, call->arena, &roles,
                                &call->scope.roles.count, &call->error);
     call->scope.roles.items = roles;
+    if (code == GH_OK)
+        code = gh_directory_house_policy_get(call->services->directory, call->arena,
+                                             &call->scope.house_policy, &etag, &call->error);
     return code == GH_OK && call->registry_found && call->target.size > 0 ? scope_device(call)
                                                                           : code;
 }
@@ -237,6 +241,8 @@ static enum gh_error_code prepare(struct google_call *call)
         return unknown;
     if (code == GH_OK)
         code = authorise(call);
+    if (code == GH_OK)
+        code = google_rate_check_route(call);
     if (code == GH_OK)
         code = google_parameters_check(call);
     if (code == GH_OK)

@@ -294,14 +294,15 @@ static void is_set_up_safely(void)
 /* A folder that version 1 left: what version 2 added is not there yet. */
 /* What the migrations made since, dropped: whoever references before what is referenced. */
 static const char back_to_version_1[] =
-    "DROP TABLE audit; DROP TABLE audit_names; DROP TABLE audit_checkpoints;"
+    "DROP TABLE absences; DROP TABLE audit; DROP TABLE audit_names; DROP TABLE audit_checkpoints;"
     "DROP INDEX tokens_of_service_key; ALTER TABLE tokens DROP COLUMN service_key;"
     "DROP TABLE service_keys; DROP TABLE service_accounts;"
     "DROP TABLE credential_uses; DROP INDEX credentials_by_mark; DROP INDEX credentials_unmarked;"
     "DROP INDEX credentials_by_fingerprint;"
     "ALTER TABLE credentials DROP COLUMN mark; ALTER TABLE credentials DROP COLUMN disabled;"
     "ALTER TABLE credentials DROP COLUMN valid_from_ms;"
-    "DROP TABLE gateway_uses; DROP TABLE certificate_uses;"
+    "DROP TABLE gateway_uses; DROP TABLE certificate_uses; DROP TABLE house;"
+    "DROP TABLE ocsp_answers;"
     "ALTER TABLE registries DROP COLUMN activity_topic; ALTER TABLE tenants DROP COLUMN disabled;"
     "DROP TABLE grants; DROP TABLE roles;"
     "DROP TABLE policy_attachments; DROP TABLE device_group_members; DROP TABLE device_groups;"

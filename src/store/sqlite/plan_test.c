@@ -3,6 +3,7 @@
  */
 #include "store/audit.h"
 #include "store/sqlite/sqlite_internal.h"
+#include "store/trust.h"
 #include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
@@ -304,6 +305,31 @@ static void run_audit(void)
     CHECK("the last one", code == GH_OK);
 }
 
+/* Uses and marks of credentials, what responders said, and the house's bindings. */
+static void run_trust(void)
+{
+    const struct gh_slice one = GH_SLICE("1"), policy = GH_SLICE("{\"bindings\":[]}");
+    const struct gh_credential_use uses[] = {{.device = 2, .credential = one, .at_ms = 1},
+                                             {.device = 2, .anchor = 1, .serial = one}};
+    const struct gh_credential_mark mark = {.device = 2, .credential = one, .mark = one};
+    struct gh_ocsp_row answer = {.anchor = 1, .serial = one}, *answers;
+    struct gh_certificate_use *certificates;
+    struct gh_credential_mark *marks;
+    struct gh_slice etag, stored;
+    size_t count;
+    enum gh_error_code code = gh_store_credential_uses_put(store, uses, 2, &error);
+    code = gh_store_credential_marks_put(store, &mark, 1, &error);
+    code = gh_store_credential_unmarked(store, &mark, 1, &arena, &marks, &count, &error);
+    code = gh_store_certificate_use_list(store, 2, 1, &arena, &certificates, &count, &error);
+    code = gh_store_ocsp_put(store, &answer, &error);
+    code = gh_store_ocsp_find(store, 1, one, &answer, &error);
+    code = gh_store_ocsp_due(store, 1, 1, &arena, &answers, &count, &error);
+    code = gh_store_ocsp_delete(store, 1, one, &error);
+    code = gh_store_house_policy_set(store, policy, one, (struct gh_slice){0}, &error);
+    code = gh_store_house_policy_get(store, &arena, &stored, &etag, &error);
+    (void)code;
+}
+
 int main(void)
 {
     int64_t tenant, registry;
@@ -314,6 +340,7 @@ int main(void)
     run_device_reads(tenant, registry);
     run_reads(tenant);
     run_audit();
+    run_trust();
     size_t explained = explain(&store->writer) + explain(store->readers[0]);
     printf("%zu statements explained\n", explained);
     CHECK("most of them", explained > 90);

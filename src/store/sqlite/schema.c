@@ -426,6 +426,34 @@ static const char audit_15[] =
     "  key_id TEXT NOT NULL,"
     "  signature BLOB NOT NULL) STRICT;";
 
+/* The bindings that hold in every tenant: one row. */
+static const char house_16[] = "CREATE TABLE house("
+                               "  one INTEGER PRIMARY KEY CHECK(one = 1),"
+                               "  policy TEXT NOT NULL,"
+                               "  etag TEXT NOT NULL) STRICT;"
+                               "INSERT INTO house VALUES(1, '', '');";
+
+/* Where a CA's responder is, and what it said: asked again at `due_ms`. */
+static const char ocsp_17[] = "ALTER TABLE anchors ADD COLUMN ocsp_url TEXT NOT NULL DEFAULT '';"
+                              "CREATE TABLE ocsp_answers("
+                              "  anchor INTEGER NOT NULL REFERENCES anchors ON DELETE CASCADE,"
+                              "  serial TEXT NOT NULL,"
+                              "  good_until_ms INTEGER NOT NULL,"
+                              "  due_ms INTEGER NOT NULL,"
+                              "  not_after_ms INTEGER NOT NULL,"
+                              "  PRIMARY KEY(anchor, serial)) STRICT, WITHOUT ROWID;"
+                              "CREATE INDEX ocsp_answers_due ON ocsp_answers(due_ms);";
+
+/* Devices that have not been heard of for the time that an alert gives them. */
+static const char absences_18[] =
+    "CREATE TABLE absences("
+    "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  since_ms INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX absences_of_tenant ON absences(tenant, since_ms);"
+    "CREATE INDEX absences_by_time ON absences(since_ms);";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -438,10 +466,11 @@ static const struct {
     {9, credentials_9}, {10, gateways_10},
     {11, tenants_11},   {12, certificate_uses_12},
     {13, unmarked_13},  {14, service_accounts_14},
-    {15, audit_15},
+    {15, audit_15},     {16, house_16},
+    {17, ocsp_17},      {18, absences_18},
 };
 
-enum { VERSION = 15 }; /* of the last row */
+enum { VERSION = 18 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

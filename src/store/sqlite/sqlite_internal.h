@@ -107,6 +107,10 @@ struct gh_slice gh_sql_borrow(struct gh_sql *q);
 void gh_sql_skip(struct gh_sql *q, int columns);
 /* GH_OK when all steps went well. A broken UNIQUE gives EXISTS, a broken reference PRECONDITION. */
 GH_MUST_USE enum gh_error_code gh_sql_close(struct gh_sql *q, struct gh_error *error);
+/* In a transaction that writes a policy of `tenant` (0: the house): CONFLICT when it names a custom
+ * role that is not there, so that none is deleted in the moment in which it is bound. */
+GH_MUST_USE enum gh_error_code gh_roles_check(struct gh_link *link, int64_t tenant,
+                                              struct gh_slice policy, struct gh_error *error);
 /* Runs a statement that yields no rows to its end and closes it; `*changed` (may be NULL) is how
  * many rows it changed. */
 GH_MUST_USE enum gh_error_code gh_sql_run(struct gh_sql *q, int64_t *changed,

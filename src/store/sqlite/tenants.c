@@ -197,6 +197,9 @@ static enum gh_error_code policy_set(struct gh_link *link, int64_t number, struc
         return gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
     if (!same)
         return gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed in between");
+    code = gh_roles_check(link, number, policy, error);
+    if (code != GH_OK)
+        return code;
     q = gh_sql_open(link, sql[TENANT_POLICY_SET]);
     gh_sql_put_int(&q, number);
     gh_sql_put_text(&q, policy);
