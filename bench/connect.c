@@ -242,8 +242,16 @@ static void report_power_cut(void *state, struct gh_buffer *out)
     free(run);
 }
 
-const struct mode connect_mode = {
-    .name = "connect", .start = start_connect, .report = report_connect};
-const struct mode idle_mode = {.name = "idle", .start = start_idle, .report = report_idle};
-const struct mode power_cut_mode = {
-    .name = "power-cut", .start = start_power_cut, .report = report_power_cut};
+const struct mode connect_mode = {.name = "connect",
+                                  .help =
+                                      "sign-ins, as fast as --concurrency gives: a storm of them",
+                                  .start = start_connect,
+                                  .report = report_connect};
+const struct mode idle_mode = {.name = "idle",
+                               .help = "connections that say nothing: what one costs in memory",
+                               .start = start_idle,
+                               .report = report_idle};
+const struct mode power_cut_mode = {.name = "power-cut",
+                                    .help = "all connections are cut at once and come back",
+                                    .start = start_power_cut,
+                                    .report = report_power_cut};

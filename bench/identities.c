@@ -94,8 +94,11 @@ static void report(void *state, struct gh_buffer *out)
     free(certificates);
 }
 
-const struct mode certificates_mode = {
-    .name = "certificates", .offline = true, .start = start, .report = report};
+const struct mode certificates_mode = {.name = "certificates",
+                                       .help = "no load: makes a CA and the clients' certificates",
+                                       .offline = true,
+                                       .start = start,
+                                       .report = report};
 
 /* --- reading */
 

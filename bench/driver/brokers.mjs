@@ -6,7 +6,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { assertNoReport } from '../../tests/lib/sanitizer.mjs';
 import { bin, Server } from '../../tests/lib/server.mjs';
-import { family, placed } from './machine.mjs';
+import { family, placed, swarm } from './machine.mjs';
 
 const project = 'bench', registry = 'fleet', location = 'europe-west1';
 export const subscription = `/v1/projects/${project}/subscriptions/pull`;
@@ -51,7 +51,7 @@ export class Gatehouse {
     await put('POST', `locations/${location}/registries`, { id: registry, eventNotificationConfigs: [{ pubsubTopicName: topic }] });
     side.clients = join(folder, 'devices.tsv');
     const lines = join(folder, 'devices.jsonl');
-    execFileSync(join(bin, 'gatehouse-bench-load'), ['devices', '--count', String(devices), '--project', project,
+    execFileSync(swarm, ['bench', 'devices', '--count', String(devices), '--project', project,
       '--registry', registry, '--location', location, '--import', lines, '--clients', side.clients]);
     await server.cli('device', 'import', lines);
     await server.stop();

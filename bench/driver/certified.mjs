@@ -1,13 +1,13 @@
 // Devices that show certificates: a CA and a key and certificate for each, and the CA with a registry of Gatehouse's.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { bin } from '../../tests/lib/server.mjs';
+import { swarm } from './machine.mjs';
 
 // Named dev0, dev1, …; `deviceCa` is what a rival is to trust, `identities` what the load reads.
 export function makeIdentities(folder, count) {
   const path = (name) => join(folder, name);
   const made = { deviceCa: path('devices.crt'), deviceCaKey: path('devices.key'), identities: path('identities.pem') };
-  execFileSync(join(bin, 'gatehouse-bench-load'), ['certificates', '--count', String(count), '--id', 'dev{n}', '--identities', made.identities,
+  execFileSync(swarm, ['bench', 'certificates', '--count', String(count), '--id', 'dev{n}', '--identities', made.identities,
     '--ca', made.deviceCa, '--ca-key', made.deviceCaKey]);
   return made;
 }

@@ -7,10 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin } from '../../tests/lib/server.mjs';
 import { FlashMQ, Mosquitto, NanoMQ } from './brokers.mjs';
 import { connectionsOf, connectionWorks } from './connections.mjs';
-import { describe, openFilesMax, placed, placement } from './machine.mjs';
+import { describe, openFilesMax, placed, placement, swarm } from './machine.mjs';
 import { NativeGatehouse } from './native.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
@@ -52,7 +51,7 @@ const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '2
 function run(side, name) {
   const { load, transport = 'plain' } = works[name];
   const mutual = transport === 'mutual';
-  const [program, args] = placed(places.load, join(bin, 'gatehouse-bench-load'), [load[0], '--settle-ms', '150', ...load.slice(1), ...(mutual ? side.mutualIdentity : side.identity),
+  const [program, args] = placed(places.load, swarm, ['bench', load[0], '--settle-ms', '150', ...load.slice(1), ...(mutual ? side.mutualIdentity : side.identity),
     '--server', side[transport], ...(transport !== 'plain' ? ['--ca', side.ca] : []), ...(mutual ? ['--identities', side.identities] : []),
     '--pids', side.pids.join(','), '--run-ms', options.quick ? '200' : options['run-ms']]);
   const profiler = options.profile && side instanceof NativeGatehouse ? profile(side, name) : null;

@@ -7,15 +7,15 @@ import https from 'node:https';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin, deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
+import { deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
 import { Gatehouse, Mosquitto } from './brokers.mjs';
 import { makeIdentities, trustIdentities } from './certified.mjs';
-import { busySeconds, describe, memory, placed, placement } from './machine.mjs';
+import { busySeconds, describe, memory, placed, placement, swarm } from './machine.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals: [what = 'all'] } = parseArgs({ allowPositionals: true, options: {
   rounds: { ...text, default: '3' }, count: { ...text, default: '3000' }, devices: { ...text, default: '1000' },
-  sessions: { ...text, default: '10000' }, folder: { ...text, default: os.tmpdir() }, fifo: flag, check: flag,
+  sessions: { ...text, default: '10000' }, folder: { ...text, default: os.tmpdir() }, fifo: flag, check: flag, 'one-core': flag,
 } });
 const size = Object.fromEntries(['rounds', 'count', 'devices', 'sessions'].map((name) => [name, Number(options[name])]));
 const tenant = 'bench', registry = 'fleet';
@@ -27,7 +27,7 @@ const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 const loader = (args, prefix = []) => {
-  const [program, all] = placed(prefix, join(bin, 'gatehouse-bench-load'), args);
+  const [program, all] = placed(prefix, swarm, ['bench', ...args]);
   return spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
 };
 const reportOf = (child) => new Promise((done) => {
@@ -136,15 +136,15 @@ function patch(side, agent, path, body) {
 
 async function revoke(folder) {
   const side = await Side.prepare(join(folder, 'revoke'), size.sessions, { others: false });
-  // As it is run: on all cores, a loop for each, beside the devices.
-  Object.assign(side, { prefix: [], loops: os.cpus().length });
+  // As it is run: on all cores, a loop for each, beside the devices; or on one, which the devices leave alone.
+  if (!options['one-core']) Object.assign(side, { prefix: [], loops: os.cpus().length });
   const rounds = [];
   for (let round = 0; round < size.rounds; round++) {
     await side.start();
     try {
       const agent = new https.Agent({ keepAlive: true }), path = `/api/v1/tenants/${tenant}/registries/${registry}/cas/${side.caId}`;
       const load = loader(['hold', '--count', String(size.sessions), '--concurrency', '64', '--server', side.tls, '--ca', side.ca, '--clients', side.mtls,
-        '--identities', side.identities, '--pids', side.pids.join(',')]);
+        '--identities', side.identities, '--pids', side.pids.join(',')], options['one-core'] ? places.load : []);
       const report = reportOf(load);
       await Promise.race([report, new Promise((held) => { load.stdout.on('data', (chunk) => { if (String(chunk).includes('held')) held(); }); })]);
       const held = memory(side.pids);

@@ -28,6 +28,7 @@ enum gh_error_code api_sign_in(struct call *call)
         return call->error.code;
     enum gh_error_code code = gh_operators_sign_in(
         call->api->services.operators, &sign_in, call->now_ms, call->arena, &outcome, &call->error);
+    call_deed_sign_in(call, sign_in.name, code == GH_OK);
     if (code == GH_OK) {
         snprintf(call->cookie, sizeof call->cookie,
                  "__Host-gatehouse=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d",
@@ -63,13 +64,16 @@ enum gh_error_code api_sign_out(struct call *call)
 enum gh_error_code api_operator_password(struct call *call)
 {
     char password[GH_PASSWORD_MADE_MAX];
-    const struct gh_policy_scope server = {0};
-    if (call_covers(call, administrator, &server) != GH_OK)
-        return call->error.code;
+    const struct gh_tenant none = {0};
+    struct gh_policy_scope server;
+    enum gh_error_code code = call_scope(call, &none, &server);
+    if (code == GH_OK)
+        code = call_covers(call, administrator, &server);
+    if (code != GH_OK)
+        return code;
     gh_password_make(password);
-    enum gh_error_code code =
-        gh_operators_set_password(call->api->services.operators, call->captures[0],
-                                  gh_slice_text(password), call->now_ms, &call->error);
+    code = gh_operators_set_password(call->api->services.operators, call->captures[0],
+                                     gh_slice_text(password), call->now_ms, &call->error);
     if (code == GH_OK)
         call->answer =
             json_pack("{s:o, s:s}", "name", json_slice(call->captures[0]), "password", password);

@@ -21,10 +21,10 @@ static bool refuse(struct gh_error *error, const char *why)
     return false;
 }
 
-static bool to_unix(const ASN1_TIME *from, int64_t *out)
+bool gh_time_read(const ASN1_TIME *from, int64_t *out)
 {
     struct tm parts;
-    if (ASN1_TIME_to_tm(from, &parts) != 1)
+    if (from == NULL || ASN1_TIME_to_tm(from, &parts) != 1)
         return false;
     *out = timegm(&parts);
     return true;
@@ -35,8 +35,8 @@ static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
 {
     int64_t from, to;
     struct gh_certificate *certificate = NULL;
-    if (native == NULL || !to_unix(X509_get0_notBefore(native), &from) ||
-        !to_unix(X509_get0_notAfter(native), &to)) {
+    if (native == NULL || !gh_time_read(X509_get0_notBefore(native), &from) ||
+        !gh_time_read(X509_get0_notAfter(native), &to)) {
         (void)refuse(error, "the certificate is damaged");
     } else if ((certificate = calloc(1, sizeof *certificate)) == NULL) {
         (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for a certificate");
@@ -240,6 +240,15 @@ bool gh_certificate_signed_by(const struct gh_certificate *certificate,
               strength >= SIGNATURE_STRENGTH_MIN && X509_verify(certificate->native, key) == 1;
     ERR_clear_error();
     return is;
+}
+
+bool gh_certificate_print_der(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(certificate->native, &der);
+    bool done = size > 0 && gh_buffer_put(out, gh_slice(der, (size_t)size));
+    OPENSSL_free(der);
+    return done;
 }
 
 bool gh_certificate_equal(const struct gh_certificate *a, const struct gh_certificate *b)

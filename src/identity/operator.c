@@ -283,28 +283,56 @@ enum gh_error_code gh_operators_sign_in(struct gh_operators *operators,
     return begin_session(operators, &row, now_ms, out, error);
 }
 
+/* The session of a cookie; `digest` is its hash. */
+static enum gh_error_code find_session(struct gh_operators *operators, struct gh_slice cookie,
+                                       int64_t now_ms, struct gh_arena *arena,
+                                       uint8_t digest[GH_SHA256_BYTES], struct gh_sign_in_row *row,
+                                       struct gh_error *error)
+{
+    struct gh_slice hash = gh_slice(digest, GH_SHA256_BYTES);
+    enum gh_error_code found = GH_ERROR_NOT_FOUND;
+
+    if (cookie.size == GH_OPERATOR_COOKIE_MAX - 1) {
+        gh_sha256(cookie, digest);
+        found = gh_store_sign_in_find(operators->store, hash, arena, row, error);
+    }
+    if (found != GH_OK && found != GH_ERROR_NOT_FOUND)
+        return found;
+    if (found == GH_ERROR_NOT_FOUND || !gh_secret_equal(row->hash, hash) ||
+        row->operator_disabled || row->expires_at_ms <= now_ms ||
+        row->seen_at_ms + INT64_C(1000) * GH_OPERATOR_IDLE_S <= now_ms)
+        return gh_error_set(error, GH_ERROR_UNAUTHENTICATED, "the session has ended");
+    return GH_OK;
+}
+
+enum gh_error_code gh_operators_look(struct gh_operators *operators, struct gh_slice cookie,
+                                     int64_t now_ms, struct gh_arena *arena, struct gh_caller *out,
+                                     struct gh_error *error)
+{
+    uint8_t digest[GH_SHA256_BYTES];
+    struct gh_sign_in_row row;
+
+    *out = (struct gh_caller){.kind = GH_CALLER_NOBODY};
+    enum gh_error_code found = find_session(operators, cookie, now_ms, arena, digest, &row, error);
+    if (found == GH_OK)
+        fill_caller(out, &row);
+    return found;
+}
+
 enum gh_error_code gh_operators_session(struct gh_operators *operators, struct gh_slice cookie,
                                         int64_t now_ms, struct gh_arena *arena,
                                         struct gh_caller *out, struct gh_error *error)
 {
-    uint8_t digest[GH_SHA256_BYTES] = {0};
-    struct gh_slice hash = gh_slice(digest, sizeof digest);
-    struct gh_sign_in_row row = {0};
-    enum gh_error_code found = GH_ERROR_NOT_FOUND;
+    uint8_t digest[GH_SHA256_BYTES];
+    struct gh_sign_in_row row;
 
     *out = (struct gh_caller){.kind = GH_CALLER_NOBODY};
-    if (cookie.size == GH_OPERATOR_COOKIE_MAX - 1) {
-        gh_sha256(cookie, digest);
-        found = gh_store_sign_in_find(operators->store, hash, arena, &row, error);
-    }
-    if (found != GH_OK && found != GH_ERROR_NOT_FOUND)
+    enum gh_error_code found = find_session(operators, cookie, now_ms, arena, digest, &row, error);
+    if (found != GH_OK)
         return found;
-    if (found == GH_ERROR_NOT_FOUND || !gh_secret_equal(row.hash, hash) || row.operator_disabled ||
-        row.expires_at_ms <= now_ms ||
-        row.seen_at_ms + INT64_C(1000) * GH_OPERATOR_IDLE_S <= now_ms)
-        return gh_error_set(error, GH_ERROR_UNAUTHENTICATED, "the session has ended");
     if (now_ms - row.seen_at_ms >= SEEN_STEP_MS) {
-        enum gh_error_code seen = gh_store_sign_in_seen(operators->store, hash, now_ms, error);
+        enum gh_error_code seen =
+            gh_store_sign_in_seen(operators->store, gh_slice(digest, sizeof digest), now_ms, error);
         if (seen != GH_OK && seen != GH_ERROR_NOT_FOUND)
             return seen;
     }

@@ -66,6 +66,11 @@ GH_MUST_USE enum gh_error_code gh_operators_session(struct gh_operators *operato
                                                     struct gh_slice cookie, int64_t now_ms,
                                                     struct gh_arena *arena, struct gh_caller *out,
                                                     struct gh_error *error);
+/* The same, and it does not count as seen: for what goes on by itself. */
+GH_MUST_USE enum gh_error_code gh_operators_look(struct gh_operators *operators,
+                                                 struct gh_slice cookie, int64_t now_ms,
+                                                 struct gh_arena *arena, struct gh_caller *out,
+                                                 struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_operators_sign_out(struct gh_operators *operators,
                                                      struct gh_slice cookie,
                                                      struct gh_error *error);

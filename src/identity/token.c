@@ -37,7 +37,8 @@ enum gh_error_code gh_token_mint(struct gh_store *store, const struct gh_token_g
                                .member = grant->member,
                                .tenant = grant->tenant,
                                .created_at_ms = now_ms,
-                               .expires_at_ms = now_ms + grant->ttl_s * 1000};
+                               .expires_at_ms = now_ms + grant->ttl_s * 1000,
+                               .service_key = grant->service_key};
     enum gh_error_code result = gh_store_token_create(store, &row, error);
     if (result != GH_OK)
         gh_secret_wipe(out, GH_TOKEN_TEXT_MAX);

@@ -20,6 +20,7 @@ struct gh_token_grant {
     struct gh_slice member; /* IAM member, or empty */
     int64_t tenant;         /* 0: all */
     int64_t ttl_s;          /* 1 … GH_TOKEN_TTL_S_MAX */
+    int64_t service_key;    /* the key of a service account with which it ends; 0: none */
 };
 /* The token's text is shown once and is a secret; wipe it after use. */
 GH_MUST_USE enum gh_error_code gh_token_mint(struct gh_store *store,

@@ -24,7 +24,8 @@ enum {
 
 #define OPERATOR                                                                                   \
     "SELECT number, name, password_hash, role, tenant, disabled, created_at_ms FROM operators "
-#define TOKEN "SELECT hash, role, member, tenant, created_at_ms, expires_at_ms FROM tokens "
+#define TOKEN                                                                                      \
+    "SELECT hash, role, member, tenant, created_at_ms, expires_at_ms, service_key FROM tokens "
 
 static const char *const sql[] = {
     [OPERATOR_CREATE] =
@@ -47,9 +48,12 @@ static const char *const sql[] = {
     [SIGN_IN_SEEN] = "UPDATE sign_ins SET seen_at_ms = max(seen_at_ms, ?2) WHERE hash = ?1",
     [SIGN_IN_DELETE] = "DELETE FROM sign_ins WHERE hash = ?1",
     [SIGN_IN_EXPIRE] = "DELETE FROM sign_ins WHERE expires_at_ms <= ?1 OR seen_at_ms < ?2",
-    [TOKEN_CREATE] = "INSERT INTO tokens(hash, role, member, tenant, created_at_ms, expires_at_ms) "
-                     "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    [TOKEN_FIND] = TOKEN "WHERE hash = ?1",
+    [TOKEN_CREATE] = "INSERT INTO tokens(hash, role, member, tenant, created_at_ms, expires_at_ms, "
+                     "service_key) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [TOKEN_FIND] =
+        TOKEN "WHERE hash = ?1 AND (service_key IS NULL OR EXISTS(SELECT 1 FROM service_keys k "
+              "JOIN service_accounts a ON a.number = k.account "
+              "WHERE k.number = service_key AND NOT k.disabled AND NOT a.disabled))",
     [TOKEN_LIST] = TOKEN "ORDER BY created_at_ms, hash",
     [TOKEN_DELETE] = "DELETE FROM tokens WHERE hash = ?1",
     [TOKEN_EXPIRE] = "DELETE FROM tokens WHERE expires_at_ms <= ?1",
@@ -284,9 +288,11 @@ enum gh_error_code gh_store_token_create(struct gh_store *store, const struct gh
     gh_sql_put_reference(&q, row->tenant);
     gh_sql_put_int(&q, row->created_at_ms);
     gh_sql_put_int(&q, row->expires_at_ms);
+    gh_sql_put_reference(&q, row->service_key);
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_PRECONDITION)
-        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such %s",
+                            row->service_key != 0 ? "key" : "tenant");
     return gh_write_end(link, code, error);
 }
 
@@ -298,6 +304,7 @@ static void token_read(struct gh_sql *q, struct gh_arena *arena, struct gh_token
     row->tenant = gh_sql_int(q);
     row->created_at_ms = gh_sql_int(q);
     row->expires_at_ms = gh_sql_int(q);
+    row->service_key = gh_sql_int(q);
 }
 
 enum gh_error_code gh_store_token_find(struct gh_store *store, struct gh_slice hash,
