@@ -166,6 +166,8 @@ static bool copy_shown(struct gh_tls *tls)
         int size = i2d_X509(i == 0 ? leaf : sk_X509_value(others, i - 1), &to);
         tls->shown->chain[i] = gh_slice(from, (size_t)size);
     }
+    if (count > 0) /* it is judged next */
+        gh_x509_remember(tls->shown->chain[0], leaf);
     return true;
 }
 
