@@ -99,6 +99,7 @@ int run_tenant_enable(struct cli *cli); /* call.c */
 int run_registry_create(struct cli *cli);
 int run_device_create(struct cli *cli);
 int run_device_import(struct cli *cli); /* import.c */
+int run_import_google(struct cli *cli); /* import_google.c */
 int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
@@ -137,8 +138,22 @@ int run_certificate_revoke(struct cli *cli);
 int run_certificate_issue(struct cli *cli);
 int run_device_enrol(struct cli *cli);
 int run_credential(struct cli *cli);
+int run_audit_verify(struct cli *cli); /* audit.c */
+int run_audit_export(struct cli *cli);
+int run_audit_prove(struct cli *cli);
+int run_audit_cut(struct cli *cli);
+int run_audit_forget(struct cli *cli);
 int run_completion(struct cli *cli); /* completion.c */
 int run_help(struct cli *cli);       /* main.c */
+
+/* --- keys.c */
+/* Whether a server has the data folder. */
+bool cli_is_served(struct cli *cli);
+
+/* --- audit.c */
+struct gh_store;
+/* What was done to a data folder that nobody serves leaves a row in its audit trail. */
+bool cli_audit(struct cli *cli, struct gh_store *store, const char *action, const char *object);
 
 /* --- init.c */
 /* Makes the data folder: CA, configuration, database, first operator. The password goes to

@@ -114,10 +114,14 @@ bool client_call(struct client *client, const char *method, const char *path, co
     gh_buffer_init(&out, ANSWER_MAX);
     if (body != NULL)
         gh_json_write(body, &out);
-    enum gh_error_code code = gh_http_client_call(
-        client->http, method, gh_arena_print(&cli->arena, "%s%s", client->base, path), headers,
-        gh_buffer_slice(&out), &in, &status, &cli->error);
+    char *url = NULL; /* not the arena's: a command may make a hundred thousand calls */
+    enum gh_error_code code =
+        asprintf(&url, "%s%s", client->base, path) > 0
+            ? gh_http_client_call(client->http, method, url, headers, gh_buffer_slice(&out), &in,
+                                  &status, &cli->error)
+            : gh_error_set(&cli->error, GH_ERROR_MEMORY, "no memory for the call");
     json_t *value = NULL;
+    free(url);
     if (code == GH_OK)
         value = gh_json_read(gh_buffer_slice(&in), NULL);
     gh_buffer_deinit(&in);

@@ -114,6 +114,10 @@ const struct cli_command cli_commands[] = {
      run_device_create, "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
+    {"import", "google", "FILE|FOLDER…", CLI_ANY_ARGUMENTS, "… project registry apply! list!",
+     "bring exports of Google IoT Core over: shows a plan, --apply does it; --project puts them "
+     "under another one, --registry is that of devices that do not say theirs, --list shows all",
+     run_import_google, NULL, NULL, NULL, NULL},
     {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",
      "list the devices of a registry", run_call, "GET", REGISTRY "/devices", "devices",
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
@@ -296,6 +300,31 @@ const struct cli_command cli_commands[] = {
     {"token-key", "rotate", "", 0, "… alg",
      "let the next key sign, and publish the one after it (--alg RS256 for the others)",
      run_token_key_rotate, "POST", "/api/v1/token-keys/rotate", "keys", "kid alg state created_at"},
+    {"audit", "list", "", 0, "… after before from to limit tenant actor action object result order",
+     "who did what, newest first; --action and --object by how they begin, --result done, refused, "
+     "failed or begun",
+     run_call, "GET", "/api/v1/audit", "rows",
+     "seq at actor method source action object subject result code"},
+    {"audit", "verify", "", 0, "… checkpoints key proof",
+     "take every hash of the audit trail again and name the first row that is not as it was "
+     "written; "
+     "--checkpoints FILE that were kept elsewhere show what was cut off its end; --proof FILE "
+     "checks "
+     "one row",
+     run_audit_verify, NULL, NULL, NULL, NULL},
+    {"audit", "export", "", 0, "… from to tenant", "all rows as JSON lines, oldest first",
+     run_audit_export, NULL, NULL, NULL, NULL},
+    {"audit", "prove", "ROW", 1, "…",
+     "print the proof that a row belongs to what was signed, for whoever has the key only",
+     run_audit_prove, NULL, NULL, NULL, NULL},
+    {"audit", "checkpoint", "", 0, "…", "sign what there is now, before a backup", run_call, "POST",
+     "/api/v1/audit/checkpoint", NULL, "signed_seq signed_at exported_seq"},
+    {"audit", "cut", "ROW", 1, "…",
+     "remove the rows up to the newest checkpoint at or before a row; leaves a row that says so",
+     run_audit_cut, "POST", "/api/v1/audit/cut", NULL, "cut"},
+    {"audit", "forget", "NAME", 1, "…",
+     "take a person's name or address out of the trail; the rows and their hashes stay",
+     run_audit_forget, "POST", "/api/v1/audit/forget", NULL, ""},
     {"completion", NULL, "bash", 1, "", "print the completion script of a shell", run_completion,
      NULL, NULL, NULL, NULL},
     {"help", NULL, "", 0, "", "this list", run_help, NULL, NULL, NULL, NULL},

@@ -145,7 +145,8 @@ static bool make_operator(struct cli *cli, const char *data, const char *name, c
     bool made =
         operators != NULL &&
         gh_operators_create(operators, gh_slice_text(name), gh_slice_text(password),
-                            GH_SLICE("administrator"), gh_time_utc_ms(), &cli->error) == GH_OK;
+                            GH_SLICE("administrator"), gh_time_utc_ms(), &cli->error) == GH_OK &&
+        cli_audit(cli, store, "house.create", "operators/{o}");
     if (operators != NULL)
         gh_operators_close(operators);
     if (store != NULL)

@@ -29,6 +29,8 @@ static const struct number_key numbers[] = {
      "of them from one address (IPv6: one /64); loopback is not counted"},
     {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 10000,
      16, 1000000, "handshakes under way at a time on one listener"},
+    {"server", "tls_own_records", "tls-own-records", offsetof(struct config, tls_own_records), 1, 0,
+     1, "0: a TLS 1.3 connection keeps OpenSSL's state, 10 KiB, after its handshake"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",
@@ -101,6 +103,15 @@ static const struct number_key numbers[] = {
      "life of the server's certificate, days; renewed at two thirds"},
     {"oauth", "key_days", "token-key-days", offsetof(struct config, token_key_days), 30, 1, 3650,
      "how long a key signs access tokens, days; the next one is published before"},
+    {"audit", "keep_days", "audit-keep-days", offsetof(struct config, audit_keep_days), 0, 0, 36500,
+     "how long rows of the audit trail are kept, days; 0 is for ever"},
+    {"audit", "checkpoint_rows", "audit-checkpoint-rows",
+     offsetof(struct config, audit_checkpoint_rows), 1000, 1, 1000000,
+     "rows after which a checkpoint of the audit trail is signed"},
+    {"audit", "checkpoint_s", "audit-checkpoint-s", offsetof(struct config, audit_checkpoint_s), 60,
+     1, 86400, "seconds after which one is signed, when there are new rows"},
+    {"audit", "syslog", "audit-syslog", offsetof(struct config, audit_syslog), 0, 0, 1,
+     "1: checkpoints go to syslog too"},
     {"tls", "crl_fetch_s", "crl-fetch-s", offsetof(struct config, crl_fetch_s), 3600, 1, 86400,
      "between two readings of the revocation lists of CAs, seconds"},
     {"tls", "crl_private", "crl-private", offsetof(struct config, crl_private), 0, 0, 1,
@@ -210,6 +221,11 @@ static int read_line(void *context, const char *section, const char *name, const
         return read_issuer(config, value);
     if (strcmp(section, "tls") == 0 && strcmp(name, "pki_url") == 0)
         return read_pki_place(config, value);
+    if (strcmp(section, "audit") == 0 && strcmp(name, "folder") == 0)
+        return copy_text(config->audit_folder, sizeof config->audit_folder, value);
+    if (strcmp(section, "audit") == 0 && strcmp(name, "webhook") == 0)
+        return strncmp(value, "https://", 8) == 0 &&
+               copy_text(config->audit_webhook, sizeof config->audit_webhook, value);
     return 0;
 }
 
@@ -312,6 +328,10 @@ enum gh_error_code config_load(int argc, char **argv, struct config *out, struct
         return gh_error_set(error, GH_ERROR_CONFIG, "%s: cannot be read", out->file);
     if (read_options(argc, argv, false, out, error) != GH_OK)
         return error->code;
+    if (out->audit_folder[0] == '\0' &&
+        (size_t)snprintf(out->audit_folder, sizeof out->audit_folder, "%s/audit", out->data) >=
+            sizeof out->audit_folder)
+        return gh_error_set(error, GH_ERROR_USAGE, "the path of the data folder is too long");
     if (sockets_take(out, error) != GH_OK)
         return error->code;
     if (out->listen_count == 0 && out->sockets_count == 0) {
@@ -354,7 +374,9 @@ void config_help(void)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
          "[tls] name,\n"
-         "leaf_days, pki_url, …; [log] bytes_max, age_days; [oauth] issuer, key_days. Exit "
+         "leaf_days, pki_url, …; [log] bytes_max, age_days; [oauth] issuer, key_days; [audit] "
+         "folder,\n"
+         "webhook, keep_days, …. Exit "
          "codes: "
          "0 ended when asked, 1 failed, 2 usage.");
 }

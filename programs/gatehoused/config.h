@@ -39,6 +39,7 @@ struct config {
     long connections_max;         /* [server] connections_max, of all listeners */
     long address_connections_max; /* [server] address_connections_max, of one peer address */
     long handshakes_max;          /* [server] handshakes_max, under way at a time */
+    long tls_own_records;         /* [server] tls_own_records; 0: OpenSSL keeps connections */
     long metrics_open;            /* [server] metrics_open: /metrics without a token */
     long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
     /* [device] and [tenant]: the ceilings of docs/operate/limits.md, in its order */
@@ -60,6 +61,10 @@ struct config {
                                         empty: the issuer */
     char log_level[16];              /* [server] log_level: error, warn, info, debug */
     enum sandbox_mode sandbox;       /* [server] sandbox, --sandbox */
+    /* [audit]: how long rows are kept, 0 for ever; what a checkpoint waits for; syslog */
+    long audit_keep_days, audit_checkpoint_rows, audit_checkpoint_s, audit_syslog;
+    char audit_folder[PATH_MAX];         /* [audit] folder: DIR/audit */
+    char audit_webhook[CONFIG_TEXT_MAX]; /* [audit] webhook: https://…; empty: none */
     long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
     long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };

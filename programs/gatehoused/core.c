@@ -1,5 +1,6 @@
 #include "programs/gatehoused/core.h"
 #include "api/api.h"
+#include "audit/audit.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
@@ -70,6 +71,7 @@ struct core {
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
+    struct gh_audit *audit;
     struct gh_operators *operators;
     struct gh_access *access;
     struct gh_issuing *issuing;
@@ -165,6 +167,31 @@ static bool open_passwords(struct core *core)
     return core->passwords != NULL;
 }
 
+/* Its signer is the keys process, which alone has the key. */
+static bool open_audit(struct core *core)
+{
+    struct gh_buffer keys;
+    struct gh_audit_options options = {
+        .store = core->store,
+        .signer = keys_audit_signer(&core->keys),
+        .folder = core->config->audit_folder,
+        .webhook = core->config->audit_webhook,
+        .syslog = core->config->audit_syslog != 0,
+        .rows_of_checkpoint = (int)core->config->audit_checkpoint_rows,
+        .seconds_of_checkpoint = (int)core->config->audit_checkpoint_s,
+        .keep_days = (int)core->config->audit_keep_days,
+        .metrics = &core->metrics,
+        .utc_ms = gh_time_utc_ms};
+    gh_buffer_init(&keys, PEM_MAX);
+    if (keys_audit_key(&core->keys, &keys, &options.public_key_pem, &options.detail_key,
+                       &core->error) == GH_OK)
+        core->audit = gh_audit_open(&options, &core->error);
+    if (keys.data != NULL)
+        gh_secret_wipe(keys.data, keys.capacity);
+    gh_buffer_deinit(&keys);
+    return core->audit != NULL;
+}
+
 static bool open_memory(struct core *core)
 {
     core->store = gh_store_open(core->config->data, GH_STORE_EXISTING, &core->error);
@@ -195,7 +222,7 @@ static bool open_memory(struct core *core)
     if (core->telemetry == NULL)
         return false;
     core->trail = gh_trail_open(core->store, &core->metrics, &core->error);
-    return core->trail != NULL;
+    return core->trail != NULL && open_audit(core);
 }
 
 static bool open_threads(struct core *core)
@@ -278,6 +305,7 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .bound_max = (size_t)core->config->google_bound_max,
                                         .gateways_max = (size_t)core->config->google_gateways_max,
                                         .trail = core->trail,
+                                        .audit = core->audit,
                                         .metrics = &core->metrics,
                                         .config_interval_ms =
                                             core->config->google_config_interval_ms == 0
@@ -379,6 +407,7 @@ static bool open_faces(struct core *core)
                                   .pubsub = core->pubsub,
                                   .telemetry = core->telemetry,
                                   .trail = core->trail,
+                                  .audit = core->audit,
                                   .sessions = core->sessions,
                                   .broker = core->broker,
                                   .traces = core->traces,
@@ -507,6 +536,7 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
 {
     return (struct gh_listener_config){.loops = core->loops,
                                        .loops_count = core->loops_count,
+                                       .keeps_openssl = core->config->tls_own_records == 0,
                                        .protocols = protocols,
                                        .protocols_count = count,
                                        .proxy_from = core->proxy_from,
@@ -696,6 +726,7 @@ static void core_close(struct core *core)
     gh_rates_close(core->rates);
     gh_access_close(core->access);
     gh_sessions_close(core->sessions);
+    gh_audit_close(core->audit);
     if (core->trail != NULL)
         gh_trail_close(core->trail);
     if (core->directory != NULL)
@@ -723,6 +754,7 @@ static bool renew_tls(struct core *core)
     gh_tls_context_unref(core->tls);
     core->tls = tls;
     gh_log(GH_LOG_INFO, "core", "the server's certificate was renewed");
+    gh_audit_tell(core->audit, "keys.certify", "server/certificate");
     return true;
 }
 
@@ -818,6 +850,8 @@ int core_run(const struct config *config, int keys, int ready)
     prctl(PR_SET_NAME, "gatehoused:core");
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
     raise_file_limit();
+    signal(SIGXFSZ,
+           SIG_IGN); /* a limit of the size of files is a write that fails, as a full disk */
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
@@ -828,6 +862,7 @@ int core_run(const struct config *config, int keys, int ready)
                    write_listeners(&core) && start_loops(&core) && open_ocsps(&core) &&
                    sandbox_calls(SANDBOX_CORE, config->sandbox, &core.error) == GH_OK;
     if (started) {
+        gh_audit_tell(core.audit, "keys.certify", "server/certificate");
         say_ready(&core, ready);
         serve(&core, &stop);
         sd_notify(0, "STOPPING=1");

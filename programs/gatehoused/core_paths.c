@@ -22,6 +22,7 @@ static const struct {
     {"registry.db-wal", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"registry.db-shm", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"ca.crt", SANDBOX_READ, FOUND},
+    {"audit", ALL, FOLDER_MADE},
     {"log", ALL, FOLDER_MADE},
     {"sessions", ALL, FOLDER_MADE},
 };

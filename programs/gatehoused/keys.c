@@ -30,6 +30,8 @@ static const struct {
     [KEYS_KEK_RENEW] = {"a new key-encryption key", keys_handle_kek_renew},
     [KEYS_DATA_KEY_REWRAP] = {"seal a data key anew", keys_handle_data_key_rewrap},
     [KEYS_KEK_SETTLE] = {"the old key-encryption key goes", keys_handle_kek_settle},
+    [KEYS_AUDIT_KEY] = {"key of the audit trail", keys_handle_audit_key},
+    [KEYS_AUDIT_SIGN] = {"sign a checkpoint", keys_handle_audit_sign},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -40,6 +42,7 @@ static const struct {
     {keys_ring_open, keys_ring_close},
     {keys_authority_open, keys_authority_close},
     {keys_tokens_open, keys_tokens_close},
+    {keys_audit_open, keys_audit_close},
 };
 
 enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,
@@ -102,6 +105,15 @@ static bool answer(int socket, struct keys *keys, struct gh_slice request)
     return sent;
 }
 
+/* What the functions called before have left on the stack: OpenSSL's and our own. Not inlined, so
+ * that its block lies where theirs were. */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+    enum { AS_DEEP_AS_ANY = 128 * 1024 };
+    uint8_t below[AS_DEEP_AS_ANY];
+    gh_secret_wipe(below, sizeof below);
+}
+
 static bool open_parts(struct keys *keys, struct gh_error *error)
 {
     for (size_t i = 0; i < GH_COUNT(parts); i++)
@@ -135,6 +147,7 @@ int keys_run(const struct config *config, int socket)
     bool opened = open_parts(&keys, &error) && confine(&keys, &error);
     if (!opened)
         gh_log(GH_LOG_ERROR, "keys", "%s", gh_error_line(&error, line));
+    wipe_stack();
     while (opened) {
         ssize_t got = recv(socket, request, sizeof request, 0);
         if (got < 0 && errno == EINTR)
@@ -142,6 +155,7 @@ int keys_run(const struct config *config, int socket)
         if (got <= 0 || !answer(socket, &keys, gh_slice(request, (size_t)got)))
             break;
         gh_secret_wipe(request, (size_t)got);
+        wipe_stack();
     }
     for (size_t i = GH_COUNT(parts); i > 0; i--)
         parts[i - 1].close(&keys);

@@ -27,7 +27,6 @@ static const struct {
     {"futex", P | K | C},
     {"sched_yield", P | K | C},
     {"sched_getaffinity", P | C},
-    {"sched_setaffinity", P},
     {"sched_getparam", P | C},
     {"sched_getscheduler", P | C},
     {"getpriority", P | C},
@@ -72,6 +71,7 @@ static const struct {
     {"rt_sigreturn", P | K | C},
     {"rt_sigpending", P | C}, /* the HTTP client leaves no SIGPIPE behind */
     {"rt_sigtimedwait", P | C},
+    {"rt_sigpending", P | C}, /* libcurl keeps SIGPIPE from the process */
     {"sigaltstack", P | K | C},
     {"tgkill", P | K | C}, /* a failed assertion ends the process by a signal to itself */
     {"kill", P},

@@ -18,6 +18,7 @@
 
 struct gh_access;
 struct gh_api;
+struct gh_audit;
 struct gh_broker;
 struct gh_directory;
 struct gh_exchange;
@@ -49,6 +50,7 @@ struct gh_api_services {
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
+    struct gh_audit *audit; /* NULL: calls leave no rows, for tests of single rooms */
     struct gh_sessions *sessions;
     struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_traces *traces;

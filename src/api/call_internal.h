@@ -6,6 +6,7 @@
 #define GH_API_CALL_INTERNAL_H
 
 #include "api/api.h"
+#include "api/auditing_internal.h"
 #include "api/stream_internal.h"
 #include "io/http_server.h"
 #include "io/worker.h"
@@ -57,6 +58,8 @@ struct call {
     void (*later)(struct call *call); /* when set: run last, and answers in its own time */
     char cookie[CALL_COOKIE_MAX];     /* Set-Cookie, when not empty */
     int64_t retry_after_s;
+    struct gh_audit_deed deed; /* of routes that leave a row in the audit trail */
+    char action[GH_AUDIT_ACTION_MAX];
     struct gh_error error;
 };
 
@@ -150,7 +153,9 @@ handler api_bindings_get, api_bindings_put;                         /* bindings.
 handler api_service_account_list, api_service_account_create, api_service_account_get,
     api_service_account_update, api_service_account_delete, api_service_key_list,
     api_service_key_create, api_service_key_update, api_service_key_delete; /* service_accounts.c */
-handler api_stream;                                                         /* stream.c */
+handler api_audit_list, api_audit_verify, api_audit_checkpoints, api_audit_prove,
+    api_audit_checkpoint, api_audit_cut, api_audit_forget; /* audit.c */
+handler api_stream;                                        /* stream.c */
 
 handler api_credential_list, api_credential_update, api_credential_delete; /* credentials.c */
 
@@ -159,6 +164,9 @@ json_t *credential_to_json(const struct call *call, const struct gh_credential *
 /* The device as the API shows it; new reference, NULL without memory. */
 /* Answers the exchange, once, unless the handler took that upon itself. */
 void call_answer(struct call *call, enum gh_error_code code);
+/* Before a handler answers its exchange itself: the call's row is written, with what became of it.
+ * False when it could not be; then the handler returns what call->error says. */
+GH_MUST_USE bool call_settle(struct call *call, enum gh_error_code code);
 /* Who is calling, into call->caller; sets call->error. */
 enum gh_error_code call_authenticate(struct call *call);
 /* Who is calling, and that it may: as before a handler runs, and again for calls that last. Of a

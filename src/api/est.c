@@ -28,6 +28,8 @@ struct enrolment {
 static enum gh_error_code answer_raw(struct call *call, int status, const char *type,
                                      struct gh_slice body, const struct gh_http_header *header)
 {
+    if (!call_settle(call, status < 400 ? GH_OK : GH_ERROR_UNAUTHENTICATED))
+        return call->error.code;
     gh_exchange_answer(call->exchange, &(struct gh_http_answer){.status = status,
                                                                 .content_type = type,
                                                                 .body = body,
@@ -264,7 +266,10 @@ static enum gh_error_code enrol(struct call *call, struct enrolment *e)
 {
     struct gh_slice key = {0};
     struct gh_issued issued;
+    call_deed_device(call, e->tenant_name, e->registry_name, e->device_id);
     enum gh_error_code code = read_request(call, e, &key);
+    if (code == GH_OK)
+        code = gh_audit_begin(&call->deed, GH_AUDIT_RIDE, &call->error);
     if (code == GH_OK)
         code = gh_issuing_issue(call->api->services.issuing, &e->tenant, &e->device, key, 0,
                                 call->arena, &issued, &call->error);

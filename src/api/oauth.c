@@ -34,6 +34,14 @@ static enum gh_error_code answer(struct call *call, int status, json_t *value,
 {
     struct gh_buffer body;
     gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
+    if (!call_settle(call, status < 400    ? GH_OK
+                           : status == 401 ? GH_ERROR_UNAUTHENTICATED
+                                           : GH_ERROR_INVALID)) {
+        json_decref(value);
+        value = json_pack("{s:s, s:s}", "error", "temporarily_unavailable", "error_description",
+                          gh_error_info(GH_ERROR_AUDIT)->meaning);
+        status = gh_error_info(GH_ERROR_AUDIT)->http_status;
+    }
     if (!gh_json_write(value, &body))
         status = 500;
     gh_exchange_answer(call->exchange, &(struct gh_http_answer){.status = status,
@@ -48,10 +56,12 @@ static enum gh_error_code answer(struct call *call, int status, json_t *value,
     return GH_OK;
 }
 
-static void note(const struct call *call, const struct gh_oauth_outcome *outcome)
+static void note(struct call *call, const struct gh_oauth_outcome *outcome)
 {
     const struct gh_device *device = outcome->verdict.device;
     bool good = outcome->error == GH_OAUTH_OK;
+    if (good) /* one that was refused is named in the device's log, as whom it said to be */
+        call_deed_device(call, outcome->tenant, outcome->registry, outcome->device);
     gh_metric_add(call->api->services.metrics,
                   good ? GH_METRIC_tokens_issued_total : GH_METRIC_tokens_refused_total, 1);
     if (!good)
@@ -127,12 +137,15 @@ static bool find_asker(struct call *call, struct gh_slice *token, uint64_t *owne
         error = gh_oauth_form(&request, call->arena, token, &outcome);
         if (call_authenticate(call) != GH_OK || call->caller.kind == GH_CALLER_DEVICE)
             error = GH_OAUTH_INVALID_CLIENT;
+        call_deed_caller(call);
     } else {
         error = gh_oauth_client(&services, &request, call->arena, token, &outcome);
         if (error == GH_OAUTH_OK)
             *owner = outcome.verdict.principal.device;
         else
             note(call, &outcome);
+        if (error == GH_OAUTH_OK)
+            call_deed_device(call, outcome.tenant, outcome.registry, outcome.device);
     }
     if (error != GH_OAUTH_OK)
         answer_error(call, error, outcome.retry_after_s);

@@ -28,6 +28,7 @@ enum gh_error_code api_sign_in(struct call *call)
         return call->error.code;
     enum gh_error_code code = gh_operators_sign_in(
         call->api->services.operators, &sign_in, call->now_ms, call->arena, &outcome, &call->error);
+    call_deed_sign_in(call, sign_in.name, code == GH_OK);
     if (code == GH_OK) {
         snprintf(call->cookie, sizeof call->cookie,
                  "__Host-gatehouse=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d",

@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN = 1, BODY = 2, TENANT = 4, LIST = 8 };
+/* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a tenant; LIST: the
+ * handler asks for permission per item, or where the body says.
+ *
+ * Every route but those of GET leaves a row in the audit trail. READS: not this one, it changes
+ * nothing. AHEAD: the row is written before it begins, as what it does is not in the database; of
+ * GET too (listening in). LAST: who calls is known only at the end. */
+enum { OPEN = 1, BODY = 2, TENANT = 4, LIST = 8, READS = 16, AHEAD = 32, LAST = 64 };
 
 struct route {
     const char *method, *pattern;
     handler *run;
     enum gh_permission permission;
-    unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a
-                     * tenant; LIST: the handler asks for permission per item, or where the body
-                     * says */
+    unsigned flags;
 };
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
@@ -33,19 +37,20 @@ struct route {
 static const struct route routes[] = {
     {"GET", "/healthz", api_health, 0, OPEN},
     {"GET", "/metrics", api_metrics, P(METRICS_READ), OPEN},
-    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY},
+    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY | LAST},
     {"GET", "/api/v1/session", api_session, 0, LIST},
     {"DELETE", "/api/v1/session", api_sign_out, 0, LIST},
     {"POST", "/api/v1/operators/{o}/password", api_operator_password, P(OPERATORS_UPDATE), 0},
     {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
-    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY},
-    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), 0},
-    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE), TENANT},
-    {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
-    {"POST", "/token", api_oauth_token, 0, OPEN},
-    {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
-    {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
+    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY | AHEAD},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), AHEAD},
+    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE),
+     TENANT | AHEAD},
+    {"POST", "/oauth2/token", api_oauth_token, 0, OPEN | LAST},
+    {"POST", "/token", api_oauth_token, 0, OPEN | LAST},
+    {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN | READS},
+    {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN | LAST},
     {"GET", "/oauth2/jwks", api_oauth_keys, 0, OPEN},
     {"GET", "/.well-known/oauth-authorization-server", api_oauth_metadata, 0, OPEN},
     {"GET", "/.well-known/openid-configuration", api_oauth_metadata, 0, OPEN},
@@ -75,16 +80,16 @@ static const struct route routes[] = {
     /* For devices; who they are is their token's or their certificate's to say. */
     {"GET", EST "cacerts", api_est_cacerts, 0, OPEN},
     {"GET", EST "csrattrs", api_est_csrattrs, 0, OPEN},
-    {"POST", EST "simpleenroll", api_est_enroll, 0, OPEN},
-    {"POST", EST "simplereenroll", api_est_reenroll, 0, OPEN},
+    {"POST", EST "simpleenroll", api_est_enroll, 0, OPEN | LAST},
+    {"POST", EST "simplereenroll", api_est_reenroll, 0, OPEN | LAST},
     {"GET", EST "{t}/cacerts", api_est_cacerts, 0, OPEN},
     {"GET", EST "{t}/csrattrs", api_est_csrattrs, 0, OPEN},
-    {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN},
-    {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN},
+    {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN | LAST},
+    {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN | LAST},
     {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
     {"GET", "/pki/{t}/ca.cer", api_pki_ca_der, 0, OPEN},
     {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
-    {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN},
+    {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN | READS},
     {"GET", "/pki/{t}/ocsp/{o}", api_pki_ocsp_get, 0, OPEN},
     {"GET", CAS, api_ca_list, P(REGISTRIES_GET), TENANT},
     {"POST", CAS, api_ca_add, P(REGISTRIES_UPDATE), TENANT | BODY},
@@ -101,13 +106,13 @@ static const struct route routes[] = {
     {"GET", DEVICE "/configs", api_config_list, P(DEVICES_GET), TENANT},
     {"POST", DEVICE "/config", api_config_set, P(DEVICES_UPDATE_CONFIG), TENANT | BODY},
     {"GET", DEVICE "/states", api_state_list, P(DEVICES_GET), TENANT},
-    {"POST", DEVICE "/commands", api_command_send, P(DEVICES_SEND_COMMAND), TENANT | BODY},
+    {"POST", DEVICE "/commands", api_command_send, P(DEVICES_SEND_COMMAND), TENANT | BODY | AHEAD},
     {"GET", DEVICE "/log", api_device_log, P(TRAIL_READ), TENANT},
     {"GET", DEVICE "/telemetry", api_telemetry, P(TELEMETRY_READ), TENANT},
-    {"POST", DEVICE "/kick", api_kick, P(DEVICES_KICK), TENANT},
+    {"POST", DEVICE "/kick", api_kick, P(DEVICES_KICK), TENANT | AHEAD},
     {"POST", DEVICE "/ban", api_ban, P(DEVICES_BAN), TENANT | BODY},
     {"DELETE", DEVICE "/ban", api_unban, P(DEVICES_BAN), TENANT},
-    {"GET", DEVICE "/trace", api_trace, P(DEVICES_TRACE), TENANT},
+    {"GET", DEVICE "/trace", api_trace, P(DEVICES_TRACE), TENANT | AHEAD},
     {"GET", DEVICE "/connections", api_device_connections, P(DEVICES_GET), TENANT},
     {"GET", "/api/v1/tenants/{t}/durability", api_durability_get, P(TENANTS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/durability", api_durability_put, P(TENANTS_UPDATE), TENANT | BODY},
@@ -115,17 +120,17 @@ static const struct route routes[] = {
     {"PUT", "/api/v1/tenants/{t}/limits", api_limits_put, P(TENANTS_UPDATE), TENANT | BODY},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
-    {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY},
-    {"POST", DEVICE "/check", api_device_check, P(POLICIES_GET), TENANT | BODY},
+    {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY | READS},
+    {"POST", DEVICE "/check", api_device_check, P(POLICIES_GET), TENANT | BODY | READS},
     {"GET", POLICIES, api_policy_list, P(POLICIES_LIST), TENANT},
     {"GET", POLICIES "/{p}", api_policy_get, P(POLICIES_GET), TENANT},
     {"PUT", POLICIES "/{p}", api_policy_put, P(POLICIES_PUT), TENANT | BODY},
     {"DELETE", POLICIES "/{p}", api_policy_delete, P(POLICIES_DELETE), TENANT},
-    {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY},
+    {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY | READS},
     {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
     {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
     {"POST", "/api/v1/tenants/{t}/access/explain", api_access_explain, P(REGISTRIES_GET_IAM_POLICY),
-     TENANT | BODY},
+     TENANT | BODY | READS},
     {"GET", GROUPS, api_group_list, P(POLICIES_LIST), TENANT},
     {"GET", GROUPS "/{g}", api_group_get, P(POLICIES_GET), TENANT},
     {"PUT", GROUPS "/{g}", api_group_create, P(POLICIES_PUT), TENANT},
@@ -167,7 +172,15 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants/{t}/zones/{z}", api_zone_get, P(ZONES_READ), TENANT},
     {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY},
     {"DELETE", "/api/v1/tenants/{t}/zones/{z}", api_zone_delete, P(ZONES_WRITE), TENANT},
-    {"GET", "/api/v1/stream", api_stream, P(TELEMETRY_READ), LIST},
+    {"GET", "/api/v1/audit", api_audit_list, P(AUDIT_READ), 0},
+    {"GET", "/api/v1/tenants/{t}/audit", api_audit_list, P(AUDIT_READ), TENANT},
+    {"GET", "/api/v1/audit/verify", api_audit_verify, P(AUDIT_READ), 0},
+    {"GET", "/api/v1/audit/checkpoints", api_audit_checkpoints, P(AUDIT_READ), 0},
+    {"GET", "/api/v1/audit/rows/{s}/proof", api_audit_prove, P(AUDIT_READ), 0},
+    {"POST", "/api/v1/audit/checkpoint", api_audit_checkpoint, P(AUDIT_READ), LAST},
+    {"POST", "/api/v1/audit/cut", api_audit_cut, P(AUDIT_CUT), BODY | LAST},
+    {"POST", "/api/v1/audit/forget", api_audit_forget, P(AUDIT_CUT), BODY | LAST},
+    {"GET", "/api/v1/stream", api_stream, P(TELEMETRY_READ), LIST | AHEAD},
 };
 
 /* Finds the route; `*path_known` tells 405 from 404. */
@@ -416,14 +429,50 @@ void call_answer(struct call *call, enum gh_error_code code)
     json_decref(value);
 }
 
-static enum gh_error_code serve(struct call *call)
+/* --- the row that a call leaves in the audit trail --- */
+
+static bool is_audited(const struct route *route)
+{
+    return (route->flags & AHEAD) != 0 ||
+           (strcmp(route->method, "GET") != 0 && (route->flags & READS) == 0);
+}
+
+static enum gh_audit_mode audit_mode(const struct route *route)
+{
+    return (route->flags & AHEAD) != 0  ? GH_AUDIT_AHEAD
+           : (route->flags & LAST) != 0 ? GH_AUDIT_LAST
+                                        : GH_AUDIT_RIDE;
+}
+
+bool call_settle(struct call *call, enum gh_error_code code)
+{
+    return gh_audit_end(&call->deed, code, &call->error) == code;
+}
+
+/* --- serving --- */
+
+static enum gh_error_code admit(struct call *call)
 {
     enum gh_error_code code = GH_OK;
     if (!(call->route->flags & OPEN) && (code = call_authenticate(call)) == GH_OK)
         code = authorize(call);
+    return code == GH_OK ? read_body(call) : code;
+}
+
+static enum gh_error_code serve(struct call *call)
+{
+    const struct route *route = call->route;
+    bool audited = is_audited(route);
+    if (audited)
+        call_deed_open(call, route->method, route->pattern);
+    enum gh_error_code code = admit(call);
+    if (audited && !(route->flags & OPEN))
+        call_deed_caller(call);
+    if (code == GH_OK && audited)
+        code = gh_audit_begin(&call->deed, audit_mode(route), &call->error);
     if (code == GH_OK)
-        code = read_body(call);
-    return code == GH_OK ? call->route->run(call) : code;
+        code = route->run(call);
+    return audited ? gh_audit_end(&call->deed, code, &call->error) : code;
 }
 
 static void run_call(struct gh_job *job)

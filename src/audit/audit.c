@@ -191,9 +191,16 @@ enum gh_error_code gh_audit_begin(struct gh_audit_deed *deed, enum gh_audit_mode
         return code;
     }
     deed->note.result = GH_AUDIT_DONE;
-    deed->riding = true;
-    gh_store_audit_ride(deed->audit->store, &deed->note);
+    deed->riding = mode == GH_AUDIT_RIDE;
+    if (deed->riding)
+        gh_store_audit_ride(deed->audit->store, &deed->note);
     return GH_OK;
+}
+
+void gh_audit_told(struct gh_audit_deed *deed)
+{
+    assert(!deed->riding);
+    deed->ended = true;
 }
 
 static enum gh_audit_result result_of(enum gh_error_code code)
@@ -247,7 +254,7 @@ enum gh_error_code gh_audit_end(struct gh_audit_deed *deed, enum gh_error_code c
     }
     deed->note.result = result_of(code);
     deed->note.code = (int)code;
-    if (deed->note.result == GH_AUDIT_REFUSED && deed->note.actor.size == 0 &&
+    if (deed->note.result != GH_AUDIT_DONE && deed->note.actor.size == 0 &&
         !take_stranger(audit, deed->note.at_ms))
         return code;
     struct gh_error why = {0};

@@ -3,11 +3,14 @@
  * trail of what happened to devices (observe/trail.h). docs/operate/audit.md is for operators,
  * docs/decisions/0012-audit-encoding.md has the bytes.
  *
- * A deed is told in one of two ways. RIDE: its row is part of the first transaction in which the
+ * A deed is told in one of three ways. RIDE: its row is part of the first transaction in which the
  * deed changes the database, so that neither stands without the other and both cost one commit; a
  * deed that changes nothing there has its row written, durably, before it is answered. One that
  * failed after it had changed something leaves a second row that says so. AHEAD: the row is durable
  * before the deed begins, with the result "begun": for effects that are not in the database.
+ *
+ * LAST: nothing rides, the row is written before the answer; for deeds whose caller becomes known
+ * on the way, such as signing in.
  *
  * A trail that cannot be written refuses every deed with AUDIT (503), and takes them again by
  * itself once it can. Devices do not notice: nothing that they do goes through here.
@@ -28,8 +31,9 @@ enum {
     GH_AUDIT_SIGNATURE_BYTES = 64,
     GH_AUDIT_ROWS_OF_CHECKPOINT = 1000,
     GH_AUDIT_SECONDS_OF_CHECKPOINT = 60,
-    /* Rows of refused callers that nobody knows, in a minute; what is over is counted, and a row
-     * tells how many (action "audit.overflow"): a stranger must not be able to fill the disk. */
+    /* Rows of deeds that nobody known has asked for and that were not done, in a minute; what is
+     * over is counted, and a row tells how many (action "audit.overflow"): a stranger must not be
+     * able to fill the disk. */
     GH_AUDIT_STRANGERS_PER_MINUTE = 600,
 };
 
@@ -62,7 +66,7 @@ void gh_audit_close(struct gh_audit *audit);
 
 /* --- deeds --- */
 
-enum gh_audit_mode { GH_AUDIT_RIDE, GH_AUDIT_AHEAD };
+enum gh_audit_mode { GH_AUDIT_RIDE, GH_AUDIT_AHEAD, GH_AUDIT_LAST };
 
 struct gh_audit_deed {
     struct gh_audit *audit; /* NULL: nothing is written, for tests of single rooms */
@@ -77,13 +81,16 @@ struct gh_audit_deed {
 void gh_audit_deed_init(struct gh_audit_deed *deed, struct gh_audit *audit,
                         const struct gh_audit_note *note, struct gh_slice sent);
 /* Before the deed, on the thread that does it. AUDIT when the trail cannot be written: then nothing
- * may be done. Not for refused callers: their deed only ends. */
+ * may be done. Not for refused callers: their deed only ends. One that began as LAST may go on as
+ * RIDE once its caller is known. */
 GH_MUST_USE enum gh_error_code gh_audit_begin(struct gh_audit_deed *deed, enum gh_audit_mode mode,
                                               struct gh_error *error);
 /* After it, and before it is answered, on the same thread: `code` is what became of it. Returns
  * `code`, or AUDIT (with `error`) when it could not be told. Called again it does nothing. */
 GH_MUST_USE enum gh_error_code gh_audit_end(struct gh_audit_deed *deed, enum gh_error_code code,
                                             struct gh_error *error);
+/* The row was written by whoever did the deed (gh_audit_cut): nothing is added. */
+void gh_audit_told(struct gh_audit_deed *deed);
 /* A row of the server's own: "system" did `action` to `object`. A failure is a line of the log. */
 void gh_audit_tell(struct gh_audit *audit, const char *action, const char *object);
 

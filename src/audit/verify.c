@@ -123,17 +123,17 @@ static void find(struct verifier *verifier, enum gh_audit_fault fault, int64_t f
     static const struct {
         const char *before, *after;
     } words[] = {
-        [GH_AUDIT_CHANGED] = {"row", "is not as it was written"},
-        [GH_AUDIT_MISSING] = {"row", "is missing"},
-        [GH_AUDIT_TRUNCATED] = {"the trail ends before row", "which a checkpoint vouches for"},
-        [GH_AUDIT_REWRITTEN] = {"the rows from", "on do not fit the checkpoint that was signed"},
-        [GH_AUDIT_UNSIGNED] = {"the checkpoint at row", "is not signed by the key of this trail"},
+        [GH_AUDIT_CHANGED] = {"row", " is not as it was written"},
+        [GH_AUDIT_MISSING] = {"row", " is missing"},
+        [GH_AUDIT_TRUNCATED] = {"the trail ends before row", ", which a checkpoint vouches for"},
+        [GH_AUDIT_REWRITTEN] = {"the rows from", " on do not fit the checkpoint that was signed"},
+        [GH_AUDIT_UNSIGNED] = {"the checkpoint at row", " is not signed by the key of this trail"},
     };
     struct gh_audit_verdict *verdict = verifier->verdict;
     verdict->fault = fault;
     verdict->bad_first = first;
     verdict->bad_last = last;
-    snprintf(verdict->text, sizeof verdict->text, "%s %lld %s", words[fault].before,
+    snprintf(verdict->text, sizeof verdict->text, "%s %lld%s", words[fault].before,
              (long long)first, words[fault].after);
 }
 

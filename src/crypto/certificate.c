@@ -1,6 +1,5 @@
 #include "crypto/certificate.h"
 #include "crypto/openssl_internal.h"
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -52,16 +51,6 @@ static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
     return certificate;
 }
 
-static X509 *read_der(const unsigned char *der, size_t size)
-{
-    const unsigned char *at = der;
-    X509 *native = size > LONG_MAX ? NULL : d2i_X509(NULL, &at, (long)size);
-    if (native != NULL && at == der + size)
-        return native;
-    X509_free(native);
-    return NULL;
-}
-
 struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error)
 {
     unsigned char *der;
@@ -69,14 +58,14 @@ struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error 
 
     if (!gh_pem_read(pem, PEM_STRING_X509, NULL, &der, &size, error))
         return NULL;
-    X509 *native = read_der(der, (size_t)size);
+    X509 *native = gh_x509_read(gh_slice(der, (size_t)size));
     OPENSSL_clear_free(der, (size_t)size);
     return wrap(native, error);
 }
 
 struct gh_certificate *gh_certificate_open_der(struct gh_slice der, struct gh_error *error)
 {
-    return wrap(read_der(der.data, der.size), error);
+    return wrap(gh_x509_read(der), error);
 }
 
 struct gh_certificate *gh_certificate_adopt(X509 *native)

@@ -25,6 +25,12 @@ EVP_PKEY *gh_spki_read(struct gh_slice der);
 /* Appends it, a point always uncompressed, so that one key has one fingerprint however it came. */
 GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 
+/* The context in which certificates are read, and in which handshakes read them; NULL is OpenSSL's
+ * own and does as well. */
+OSSL_LIB_CTX *gh_library(void);
+/* The certificate that `der` is, to its last byte; NULL for anything else. */
+X509 *gh_x509_read(struct gh_slice der);
+
 /* The native handle, borrowed. */
 EVP_PKEY *gh_key_native(const struct gh_key *key);
 EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);

@@ -221,6 +221,9 @@ static enum gh_identity_reason find(struct check *check)
         return unavailable(check, &error);
     check->out->principal.tenant = check->account.tenant;
     check->out->principal.tenant_name = check->account.tenant_name;
+    if (check->account.tenant_disabled)
+        return decide(check, GH_IDENTITY_TENANT_DISABLED, "%.*s: the tenant is disabled",
+                      GH_PRINT(email));
     if (check->account.disabled)
         return decide(check, GH_IDENTITY_ACCOUNT_DISABLED, "%.*s is disabled", GH_PRINT(email));
     if (check->keys_count == 0)

@@ -172,6 +172,8 @@ gh_directory_registry_policy_set(struct gh_directory *directory, int64_t number,
 
 /* A key or secret is one device's alone, in the whole fleet (a short password: in its tenant):
  * EXISTS for one that another device has. `shares_keys` lets a key be shared inside its tenant.
+ * `keeps_number`: with the number, config version and state that it has; EXISTS when the number was
+ * ever given.
  *
  * Takes registry (number), id, blocked, log_level, credentials (format, pem, expires_at_ms),
  * attributes, gateway settings and config.data (version 1, may be empty) from `device`; fills

@@ -154,8 +154,9 @@ struct gh_device {
     int log_level;           /* enum gh_device_log */
     struct gh_credential credentials[GH_DEVICE_CREDENTIALS_MAX];
     size_t credentials_count;
-    bool shares_keys; /* to the directory only: a key of it may be that of another device of the
-                       * same tenant, as Google IoT Core let it */
+    bool shares_keys;  /* to the directory only: a key of it may be that of another device of the
+                        * same tenant, as Google IoT Core let it */
+    bool keeps_number; /* to the directory only: a new device has its number from elsewhere */
     struct gh_attribute *attributes; /* in the order of their keys */
     size_t attributes_count;
     bool is_gateway;

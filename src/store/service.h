@@ -10,6 +10,7 @@ struct gh_service_account {
     int64_t number; /* from 1, never reused */
     int64_t tenant;
     struct gh_slice tenant_name; /* read only */
+    bool tenant_disabled;        /* the same */
     struct gh_slice email;       /* its name, unique in the house */
     struct gh_slice title;
     bool disabled;

@@ -50,6 +50,7 @@ struct gh_keyring;
 /* Its secrets. */
 #define GH_KEYRING_CA "ca.key"              /* PKCS#8 PEM of the built-in authority */
 #define GH_KEYRING_PASSWORDS "password.key" /* 32 bytes, of registry/password.h */
+#define GH_KEYRING_AUDIT "audit.key"        /* PKCS#8 PEM, signs checkpoints of the audit trail */
 #define GH_KEYRING_TOKENS "token.keys"      /* those that sign access tokens */
 
 bool gh_keyring_exists(const char *data_folder);

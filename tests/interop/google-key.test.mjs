@@ -132,6 +132,8 @@ test('a key that is disabled or deleted, and an account that is disabled or dele
     [undefined, ['service-key', 'enable', 'site/gone', key.private_key_id]],
     ['ACCOUNT_DISABLED', ['service-account', 'disable', 'site/gone']],
     [undefined, ['service-account', 'enable', 'site/gone']],
+    ['TENANT_DISABLED', ['tenant', 'disable', 'site']],
+    [undefined, ['tenant', 'enable', 'site']],
     ['NO_CREDENTIAL', ['service-key', 'delete', 'site/gone', key.private_key_id]],
     ['UNKNOWN_ACCOUNT', ['service-account', 'delete', 'site/gone']],
   ];

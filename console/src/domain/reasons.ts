@@ -365,6 +365,7 @@ const DEEDS: Record<string, string> = {
   PERMISSION_DENIED: 'was not permitted what it asked',
   // The same deeds at the API of Google's dialect, by the names of its methods.
   'devices.create': 'registered the device',
+  'devices.import': 'brought the device over from elsewhere',
   'devices.update': 'changed its credentials or attributes',
   'devices.delete': 'deleted it',
   'devices.updateConfig': 'changed its configuration',

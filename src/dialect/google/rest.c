@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- permission ---- */
 
@@ -195,17 +196,57 @@ enum gh_error_code google_call_judge(struct google_call *call)
     return code == GH_OK ? authorise(call) : code;
 }
 
+/* ---- the row in the audit trail ---- */
+
+static bool is_audited(const struct google_route *route)
+{
+    return route->audit != GOOGLE_AUDIT_NOT && strcmp(route->method, "GET") != 0;
+}
+
+static void deed_open(struct google_call *call)
+{
+    static const struct gh_slice methods[] = {
+        [GH_CALLER_NOBODY] = GH_SLICE_INIT("none"),
+        [GH_CALLER_TOKEN] = GH_SLICE_INIT("token"),
+        [GH_CALLER_DEVICE] = GH_SLICE_INIT("device"),
+        [GH_CALLER_OPERATOR] = GH_SLICE_INIT("session"),
+        [GH_CALLER_LOCAL] = GH_SLICE_INIT("socket"),
+    };
+    const struct gh_audit_note note = {
+        .method = methods[call->caller.kind],
+        .face = call->face.size > 0 ? call->face : GH_SLICE("google"),
+        .action = gh_slice_text(gh_audit_action(gh_slice_text(call->route->method),
+                                                gh_slice_text(call->route->pattern), call->action)),
+        .object = call->path,
+        .actor = call->caller.name,
+        .source = address_of(call)};
+    gh_audit_deed_init(&call->deed, call->services->audit, &note, call->body);
+}
+
+static enum gh_error_code deed_begin(struct google_call *call)
+{
+    call->deed.note.tenant = call->tenant.name;
+    return gh_audit_begin(&call->deed,
+                          call->route->audit == GOOGLE_AUDIT_AHEAD ? GH_AUDIT_AHEAD : GH_AUDIT_RIDE,
+                          &call->error);
+}
+
 static enum gh_error_code prepare(struct google_call *call)
 {
-    enum gh_error_code code = known(call);
-    if (code == GH_OK)
-        code = google_route_find(call);
+    enum gh_error_code code = google_route_find(call);
+    if (code == GH_OK && is_audited(call->route))
+        deed_open(call);
+    enum gh_error_code unknown = known(call);
+    if (unknown != GH_OK)
+        return unknown;
     if (code == GH_OK)
         code = authorise(call);
     if (code == GH_OK)
         code = google_parameters_check(call);
     if (code == GH_OK)
         code = read_body(call);
+    if (code == GH_OK)
+        code = deed_begin(call);
     return code;
 }
 
@@ -222,6 +263,7 @@ void google_call_run(struct google_call *call)
 
 void google_call_end(struct google_call *call, enum gh_error_code code)
 {
+    code = gh_audit_end(&call->deed, code, &call->error);
     call->code = code;
     if (code == GH_OK && call->write_failed)
         call->code = google_fail(call, GH_ERROR_MEMORY, "the answer");

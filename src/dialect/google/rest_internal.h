@@ -8,6 +8,7 @@
 #ifndef GH_DIALECT_GOOGLE_REST_INTERNAL_H
 #define GH_DIALECT_GOOGLE_REST_INTERNAL_H
 
+#include "audit/audit.h"
 #include "base/arena.h"
 #include "dialect/google/google.h"
 #include "dialect/google/message_internal.h"
@@ -28,8 +29,17 @@ struct google_call;
 struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
 
+/* The row that a call leaves in the audit trail. Every route but those of GET leaves one, in the
+ * transaction of its change, unless it says otherwise. */
+enum google_audit {
+    GOOGLE_AUDIT_CHANGE,
+    GOOGLE_AUDIT_NOT,   /* it changes nothing, or moves messages, which have a log of their own */
+    GOOGLE_AUDIT_AHEAD, /* before it begins: what it does is not in the database */
+};
+
 struct google_route {
     const char *method, *pattern;
+    enum google_audit audit;
     const char *group_pattern;     /* the same below groups/{g}, or NULL */
     enum gh_permission permission; /* GH_PERMISSION_COUNT: the handler decides */
     google_handler *handler;
@@ -58,6 +68,10 @@ struct google_call {
     /* NULL, or has `fn` called exactly once when nobody waits for the answer any more, or it was
      * sent. */
     void (*on_gone)(struct google_call *call, void (*fn)(void *context), void *context);
+
+    struct gh_slice face; /* for the audit trail: "google", "grpc" */
+    struct gh_audit_deed deed;
+    char action[GH_AUDIT_ACTION_MAX];
 
     int64_t now_ms;
     const struct google_route *route;
@@ -182,7 +196,8 @@ void google_bridge_run(struct google_call *call);
 
 /* ---- messages of the device manager ---- */
 
-extern const struct google_message google_registry_message, google_device_message;
+extern const struct google_message google_registry_message, google_device_message,
+    google_import_message;
 extern const struct google_enum google_gateway_types, google_log_levels;
 
 /* Settings of a registry from a message that was read; slices borrow from it. */
@@ -191,6 +206,8 @@ GH_MUST_USE enum gh_error_code google_registry_read(struct google_call *call, js
 json_t *google_registry_write(struct google_call *call, const struct gh_registry *registry);
 GH_MUST_USE enum gh_error_code google_device_read(struct google_call *call, json_t *message,
                                                   struct gh_device *out);
+/* Its state, which only an import may bring. */
+void google_device_read_state(json_t *message, struct gh_device *out);
 json_t *google_device_write(struct google_call *call, const struct gh_device *device);
 json_t *google_config_write(struct google_call *call, const struct gh_config *config);
 json_t *google_state_write(struct google_call *call, const struct gh_state *state);
@@ -204,6 +221,7 @@ google_handler google_registry_create, google_registry_get, google_registry_upda
     google_registry_delete, google_registry_list; /* rest_registry.c */
 google_handler google_device_create, google_device_get, google_device_update, google_device_delete,
     google_device_list, google_gateway_bind, google_gateway_unbind;         /* rest_device.c */
+google_handler google_device_import;                                        /* rest_import.c */
 google_handler google_config_modify, google_config_versions, google_states; /* rest_document.c */
 void google_command_send(struct google_call *call);
 google_handler google_policy_get, google_policy_set, google_policy_test; /* rest_policy.c */

@@ -18,7 +18,8 @@ enum {
 };
 
 #define ACCOUNT                                                                                    \
-    "SELECT a.number, a.tenant, t.name, a.email, a.title, a.disabled, a.created_at_ms "            \
+    "SELECT a.number, a.tenant, t.name, a.email, a.title, a.disabled, a.created_at_ms, "           \
+    "t.disabled "                                                                                  \
     "FROM service_accounts a JOIN tenants t ON t.number = a.tenant "
 
 static const char *const sql[] = {
@@ -49,6 +50,7 @@ static void account_read(struct gh_sql *q, struct gh_arena *arena, struct gh_ser
     row->title = gh_sql_text(q, arena);
     row->disabled = gh_sql_bool(q);
     row->created_at_ms = gh_sql_int(q);
+    row->tenant_disabled = gh_sql_bool(q);
 }
 
 /* LIMIT when `count` of the statement for `owner` has reached `count_max`. */
