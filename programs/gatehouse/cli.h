@@ -66,6 +66,10 @@ void client_authorize(struct client *client, const char *token);
 bool client_call(struct client *client, const char *method, const char *path, const json_t *body,
                  json_t **answer);
 
+/* Of a call with many devices that was refused for one: its index in "devices[N]: …", and the text
+ * behind that alone. False for an error of the whole. */
+bool client_failed_index(struct gh_error *error, size_t count, size_t *index);
+
 /* A stream of events: `take` gets its pieces as they come and says false to end it. False with
  * cli->error set when it was refused or broke. */
 bool client_follow(struct client *client, const char *path,
@@ -88,6 +92,8 @@ const char *cli_path(struct cli *cli);
 
 /* "90s", "15m", "1h", "30d" or seconds; 0 when it is none. */
 long cli_seconds(const char *text);
+/* The option's value under `key`, when it was given. */
+void cli_put_option(struct cli *cli, json_t *body, const char *option, const char *key);
 /* Calls the command's row with `body` (given, may be NULL), prints the answer, returns the exit
  * code. */
 int cli_call(struct cli *cli, json_t *body);
@@ -107,6 +113,7 @@ int run_token(struct cli *cli);
 int run_token_key_rotate(struct cli *cli);
 int run_tenant_relax(struct cli *cli); /* operate.c */
 int run_tenant_limits(struct cli *cli);
+int run_alert_set(struct cli *cli);       /* alert.c */
 int run_connection_show(struct cli *cli); /* operate.c */
 int run_device_ban(struct cli *cli);
 int run_device_trace(struct cli *cli); /* trace.c */

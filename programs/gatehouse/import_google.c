@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -15,6 +16,7 @@ enum {
     LISTED_MAX = 10,           /* lines of a kind, without --list */
     PAGE_SIZE = 100,           /* a config may have 64 KiB */
     TOKEN_TTL_S = 24 * 3600,
+    RATE_TRIES_MAX = 90, /* a second each: a minute's rate is free again by then */
 };
 
 enum kind { TOPICS, REGISTRIES, DEVICES, BINDINGS, KIND_COUNT };
@@ -59,6 +61,28 @@ static char *encoded(const char *text)
     return copy;
 }
 
+/* The server's word for a rate (a full gateway is a limit too, and waiting does not help). */
+static bool is_too_fast(const struct import *import)
+{
+    const struct gh_error *error = &import->cli->error;
+    return error->code == GH_ERROR_LIMIT && strncmp(error->text, "over the rate of", 16) == 0;
+}
+
+/* A call that waits while it is over a rate: of changes in a second, or of all in a minute. */
+static bool call_patiently(struct import *import, const char *method, const char *path,
+                           const json_t *body, json_t **answer)
+{
+    const struct timespec second = {.tv_sec = 1};
+    for (int tries = 0; tries < RATE_TRIES_MAX; tries++) {
+        if (client_call(import->client, method, path, body, answer))
+            return true;
+        if (!is_too_fast(import))
+            return false;
+        nanosleep(&second, NULL);
+    }
+    return false;
+}
+
 /* A call at "/v1/NAME[/devices/ID]SUFFIX". */
 static bool call(struct import *import, const char *method, const char *name, const char *device,
                  const char *suffix, const json_t *body, json_t **answer)
@@ -67,7 +91,7 @@ static bool call(struct import *import, const char *method, const char *name, co
     bool good = first != NULL && second != NULL &&
                 asprintf(&path, "/v1/%s%s%s%s", first, device != NULL ? "/devices/" : "", second,
                          suffix) > 0 &&
-                client_call(import->client, method, path, body, answer);
+                call_patiently(import, method, path, body, answer);
     free(first);
     free(second);
     free(path);
@@ -470,19 +494,6 @@ struct batch {
     size_t bytes;
 };
 
-/* The index in "devices[N]: …", and the text behind it alone. False for an error of the whole. */
-static bool failed_index(struct gh_error *error, size_t count, size_t *index)
-{
-    char *end;
-    if (strncmp(error->text, "devices[", 8) != 0)
-        return false;
-    *index = strtoul(error->text + 8, &end, 10);
-    if (*index >= count || strncmp(end, "]: ", 3) != 0)
-        return false;
-    memmove(error->text, end + 3, strlen(end + 3) + 1);
-    return true;
-}
-
 /* Sends the batch until it is taken, each time without the one that was refused. */
 static bool send(struct import *import, struct batch *batch)
 {
@@ -494,7 +505,7 @@ static bool send(struct import *import, struct batch *batch)
         json_decref(body);
         if (good)
             break;
-        if (!failed_index(&import->cli->error, json_array_size(batch->devices), &wrong)) {
+        if (!client_failed_index(&import->cli->error, json_array_size(batch->devices), &wrong)) {
             report(import, "devices of", batch->registry);
             import->refused += json_array_size(batch->devices) - 1;
             over = is_over(import);

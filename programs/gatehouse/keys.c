@@ -193,8 +193,33 @@ int run_keys_migrate(struct cli *cli)
     return place == NULL ? cli_usage(cli, "--to is missing") : rotate_to(cli, place);
 }
 
+/* The row of the audit trail, before anything is printed. A folder without a database has no trail
+ * any more: then the keys are all that is left to save. */
+static bool tell_export(struct cli *cli)
+{
+    struct folder folder;
+    const char *database = gh_arena_print(&cli->arena, "%s/registry.db", cli_data(cli));
+    if (cli_is_served(cli)) {
+        json_t *body = json_pack("{s:s}", "name", cli->arguments[0]);
+        struct client *client = client_open(cli);
+        bool told =
+            client != NULL && client_call(client, "POST", "/api/v1/keys/export", body, NULL);
+        client_close(client);
+        json_decref(body);
+        return told;
+    }
+    if (access(database, F_OK) != 0)
+        return true;
+    const char *object = gh_arena_print(&cli->arena, "keys/%s", cli->arguments[0]);
+    bool told = folder_open_for(cli, &folder, object);
+    (void)folder_close(cli, &folder, true);
+    return told;
+}
+
 int run_keys_export(struct cli *cli)
 {
+    if (!tell_export(cli))
+        return cli_fail(cli);
     struct gh_keyring *keyring = gh_keyring_open(cli_data(cli), &cli->error);
     if (keyring == NULL)
         return cli_fail(cli);

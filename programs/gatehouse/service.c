@@ -6,20 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void set_option(struct cli *cli, json_t *body, const char *option, const char *member)
-{
-    const char *value = cli_option(cli, option);
-    if (value != NULL)
-        json_object_set_new(body, member, json_string(value));
-}
-
 int run_service_account_create(struct cli *cli)
 {
     const char *name = strchr(cli->arguments[0], '/');
     if (name == NULL)
         return cli_usage(cli, "a service account is TENANT/NAME");
     json_t *body = json_pack("{s:s}", "name", name + 1);
-    set_option(cli, body, "title", "title");
+    cli_put_option(cli, body, "title", "title");
     return cli_call(cli, body);
 }
 
@@ -56,9 +49,9 @@ static bool add_public_key(struct cli *cli, json_t *body)
 int run_service_key_create(struct cli *cli)
 {
     json_t *body = json_object(), *answer = NULL, *file;
-    set_option(cli, body, "id", "id");
-    set_option(cli, body, "expires", "expires_at");
-    set_option(cli, body, "universe", "universe_domain");
+    cli_put_option(cli, body, "id", "id");
+    cli_put_option(cli, body, "expires", "expires_at");
+    cli_put_option(cli, body, "universe", "universe_domain");
     bool good = add_public_key(cli, body);
     struct client *client = good ? client_open(cli) : NULL;
     good = client != NULL && client_call(client, "POST", cli_path(cli), body, &answer);

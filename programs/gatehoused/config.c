@@ -74,6 +74,26 @@ static const struct number_key numbers[] = {
     {"google", "config_interval_ms", "google-config-interval-ms",
      offsetof(struct config, google_config_interval_ms), 1000, 0, 86400000,
      "between two config versions of one device by Google's API; 0 is none"},
+    {"google", "compat", "google-compat", offsetof(struct config, google_compat), 1, 0, 1,
+     "0: none of the rates of Google IoT Core, whatever the other keys say"},
+    {"google", "device_updates_per_second", "google-device-updates-per-second",
+     offsetof(struct config, google_device_updates_per_second), 1, 0, 100000000,
+     "changes of one device by Google's API; 0 is no limit"},
+    {"google", "registry_updates_per_second", "google-registry-updates-per-second",
+     offsetof(struct config, google_registry_updates_per_second), 1, 0, 100000000,
+     "changes of one registry by Google's API; 0 is no limit"},
+    {"google", "reads_per_minute", "google-reads-per-minute",
+     offsetof(struct config, google_reads_per_minute), 30000, 0, 100000000,
+     "calls of Google's API that read, of one tenant; 0 is no limit"},
+    {"google", "changes_per_minute", "google-changes-per-minute",
+     offsetof(struct config, google_changes_per_minute), 3000, 0, 100000000,
+     "calls that make or delete, of one tenant; 0 is no limit"},
+    {"google", "configs_per_minute", "google-configs-per-minute",
+     offsetof(struct config, google_configs_per_minute), 6000, 0, 100000000,
+     "config versions of one tenant's devices; 0 is no limit"},
+    {"google", "requests_per_minute", "google-requests-per-minute",
+     offsetof(struct config, google_requests_per_minute), 60000, 0, 100000000,
+     "connections and HTTP requests of one tenant's devices by Google's dialect; 0 is no limit"},
     {"google", "bound_devices_max", "google-bound-devices-max",
      offsetof(struct config, google_bound_max), 10000, 1, 10000000, "devices bound to one gateway"},
     {"google", "gateways_max", "google-gateways-max", offsetof(struct config, google_gateways_max),
@@ -219,13 +239,13 @@ static int read_line(void *context, const char *section, const char *name, const
         return sandbox_mode_read(value, &config->sandbox);
     if (strcmp(section, "oauth") == 0 && strcmp(name, "issuer") == 0)
         return read_issuer(config, value);
-    if (strcmp(section, "tls") == 0 && strcmp(name, "pki_url") == 0)
-        return read_pki_place(config, value);
     if (strcmp(section, "audit") == 0 && strcmp(name, "folder") == 0)
         return copy_text(config->audit_folder, sizeof config->audit_folder, value);
     if (strcmp(section, "audit") == 0 && strcmp(name, "webhook") == 0)
         return strncmp(value, "https://", 8) == 0 &&
                copy_text(config->audit_webhook, sizeof config->audit_webhook, value);
+    if (strcmp(section, "tls") == 0 && strcmp(name, "pki_url") == 0)
+        return read_pki_place(config, value);
     return 0;
 }
 

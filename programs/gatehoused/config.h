@@ -51,7 +51,11 @@ struct config {
         tenant_retained_messages_max, tenant_retained_bytes_max;
     /* [google]: the limits of IoT Core that are ceilings here, each changeable; 0: none */
     long google_states_per_second, google_http_events_per_minute, google_config_interval_ms,
-        google_bound_max, google_gateways_max, google_attached_max;
+        google_bound_max, google_gateways_max, google_attached_max,
+        google_device_updates_per_second, google_registry_updates_per_second,
+        google_reads_per_minute, google_changes_per_minute, google_configs_per_minute,
+        google_requests_per_minute;
+    long google_compat;           /* 0: none of IoT Core's rates */
     long log_bytes_max;           /* [log] bytes_max */
     long log_age_days;            /* [log] age_days */
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */

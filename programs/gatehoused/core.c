@@ -17,6 +17,7 @@
 #include "io/listener.h"
 #include "io/rpc.h"
 #include "io/worker.h"
+#include "observe/absence.h"
 #include "observe/telemetry.h"
 #include "observe/trace.h"
 #include "observe/trail.h"
@@ -81,6 +82,7 @@ struct core {
     struct gh_traces *traces;
     struct gh_quotas *quotas;
     struct gh_rates *rates;
+    struct gh_absence *absence;
     struct gh_front *front;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google *google;
@@ -302,13 +304,15 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .workers = core->workers,
                                         .rates = core->rates,
                                         .quotas = core->quotas,
+                                        .absence = core->absence,
                                         .bound_max = (size_t)core->config->google_bound_max,
                                         .gateways_max = (size_t)core->config->google_gateways_max,
                                         .trail = core->trail,
                                         .audit = core->audit,
                                         .metrics = &core->metrics,
                                         .config_interval_ms =
-                                            core->config->google_config_interval_ms == 0
+                                            core->config->google_config_interval_ms == 0 ||
+                                                    core->config->google_compat == 0
                                                 ? -1
                                                 : core->config->google_config_interval_ms,
                                         .send_command = send_command,
@@ -359,12 +363,41 @@ static bool open_issuing(struct core *core)
     return core->issuing != NULL;
 }
 
+static bool is_connected(void *context, uint64_t device)
+{
+    return gh_sessions_count_of(context, device) > 0;
+}
+
+static bool open_absence(struct core *core)
+{
+    const struct gh_absence_options options = {.store = core->store,
+                                               .directory = core->directory,
+                                               .pubsub = core->pubsub,
+                                               .trail = core->trail,
+                                               .metrics = &core->metrics,
+                                               .is_connected = is_connected,
+                                               .connected_context = core->sessions,
+                                               .utc_ms = gh_time_utc_ms};
+    core->absence = gh_absence_open(&options, &core->error);
+    return core->absence != NULL;
+}
+
 static struct gh_rates *open_rates(const struct config *config)
 {
+    const long counts[GH_RATE_KIND_COUNT] = {
+        [GH_RATE_STATES] = config->google_states_per_second,
+        [GH_RATE_HTTP_EVENTS] = config->google_http_events_per_minute,
+        [GH_RATE_DEVICE_UPDATES] = config->google_device_updates_per_second,
+        [GH_RATE_REGISTRY_UPDATES] = config->google_registry_updates_per_second,
+        [GH_RATE_READS] = config->google_reads_per_minute,
+        [GH_RATE_CHANGES] = config->google_changes_per_minute,
+        [GH_RATE_CONFIGS] = config->google_configs_per_minute,
+        [GH_RATE_REQUESTS] = config->google_requests_per_minute,
+    };
     struct gh_rate ceilings[GH_RATE_KIND_COUNT];
     memcpy(ceilings, gh_rates_compat, sizeof ceilings);
-    ceilings[GH_RATE_STATES].count = (uint32_t)config->google_states_per_second;
-    ceilings[GH_RATE_HTTP_EVENTS].count = (uint32_t)config->google_http_events_per_minute;
+    for (size_t i = 0; i < GH_RATE_KIND_COUNT; i++)
+        ceilings[i].count = config->google_compat != 0 ? (uint32_t)counts[i] : 0;
     return gh_rates_open(ceilings);
 }
 
@@ -377,7 +410,7 @@ static bool open_faces(struct core *core)
     core->quotas = gh_quotas_open(&quota);
     core->rates = open_rates(core->config);
     core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
-    if (!open_access(core) || !open_issuing(core))
+    if (!open_access(core) || !open_issuing(core) || !open_absence(core))
         return false;
     struct gh_front_services front = {.directory = core->directory,
                                       .access = core->access,
@@ -412,6 +445,8 @@ static bool open_faces(struct core *core)
                                   .broker = core->broker,
                                   .traces = core->traces,
                                   .quotas = core->quotas,
+                                  .rates = core->rates,
+                                  .absence = core->absence,
                                   .issuing = core->issuing,
                                   .workers = core->workers,
                                   .metrics = &core->metrics,
@@ -429,7 +464,7 @@ static bool open_faces(struct core *core)
         return false;
     }
     core->api = gh_api_open(&api, &core->error);
-    return core->api != NULL;
+    return core->api != NULL && gh_absence_start(core->absence, &core->error);
 }
 
 /* Where MQTT is spoken over WebSocket, and by which names (IANA's registry of subprotocols). */
@@ -697,6 +732,7 @@ static void core_close(struct core *core)
     close_rim(core);
     if (core->telemetry != NULL)
         gh_telemetry_close(core->telemetry);
+    gh_absence_close(core->absence); /* it may wait for the log */
     if (core->pubsub != NULL)
         gh_pubsub_close(core->pubsub);
     gh_broker_stop(core->broker);

@@ -43,8 +43,8 @@ static const struct sandbox_path of_system[] = {
 };
 
 struct list {
-    struct sandbox_path of[GH_COUNT(own) + GH_COUNT(of_system) + CONFIG_LISTENERS_MAX + 1];
-    char names[GH_COUNT(own) + CONFIG_LISTENERS_MAX + 1][PATH_MAX];
+    struct sandbox_path of[GH_COUNT(own) + GH_COUNT(of_system) + CONFIG_LISTENERS_MAX + 2];
+    char names[GH_COUNT(own) + CONFIG_LISTENERS_MAX + 2][PATH_MAX];
     size_t count, names_count;
 };
 
@@ -84,6 +84,13 @@ static void add_socket(struct list *list, const char *address)
     snprintf(name_into(list, SANDBOX_CHANGE), PATH_MAX, "%s", dirname(path));
 }
 
+/* Where checkpoints of the audit trail go, which may be another disk. */
+static void add_audit(struct list *list, const char *folder)
+{
+    (void)mkdir(folder, 0700);
+    snprintf(name_into(list, ALL), PATH_MAX, "%s", folder);
+}
+
 int core_paths(const struct config *config)
 {
     static struct list list;
@@ -92,6 +99,7 @@ int core_paths(const struct config *config)
     for (size_t i = 0; i < config->listen_count; i++)
         add_socket(&list, config->listen[i]);
     add_socket(&list, config->listen_plain);
+    add_audit(&list, config->audit_folder);
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);

@@ -26,7 +26,9 @@ struct gh_log;
 struct gh_loop;
 struct gh_operators;
 struct gh_pubsub;
+struct gh_absence;
 struct gh_quotas;
+struct gh_rates;
 struct gh_sessions;
 struct gh_store;
 struct gh_telemetry;
@@ -55,6 +57,8 @@ struct gh_api_services {
     struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_traces *traces;
     struct gh_quotas *quotas;   /* NULL: tenants have no ceilings */
+    struct gh_rates *rates;     /* the same */
+    struct gh_absence *absence; /* NULL: nobody's silence is told */
     struct gh_issuing *issuing; /* NULL: there is no built-in CA */
     struct gh_workers *workers;
     struct gh_metrics *metrics;

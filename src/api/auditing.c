@@ -21,7 +21,8 @@ static struct gh_slice face_of(const struct call *call)
     static const struct {
         struct gh_slice folder, face;
     } faces[] = {{GH_SLICE_INIT("/.well-known/est/"), GH_SLICE_INIT("est")},
-                 {GH_SLICE_INIT("/oauth2/"), GH_SLICE_INIT("oauth")}};
+                 {GH_SLICE_INIT("/oauth2/"), GH_SLICE_INIT("oauth")},
+                 {GH_SLICE_INIT("/token"), GH_SLICE_INIT("oauth")}};
     for (size_t i = 0; i < GH_COUNT(faces); i++)
         if (gh_slice_starts(call->request->path, faces[i].folder))
             return faces[i].face;

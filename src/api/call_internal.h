@@ -121,7 +121,7 @@ handler api_token_create;                       /* operators.c */
 handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
     api_oauth_metadata;                                            /* oauth.c */
 handler api_token_key_list, api_token_key_rotate, api_device_self; /* token_keys.c */
-handler api_keys_rotate, api_tenant_keys_rotate;                   /* keys.c */
+handler api_keys_rotate, api_tenant_keys_rotate, api_keys_export;  /* keys.c */
 handler api_status, api_metrics, api_health;                       /* status.c */
 handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_update,
     api_tenant_delete; /* tenants.c */
@@ -146,6 +146,7 @@ handler api_connection_list, api_device_connections;                /* connectio
 handler api_kick, api_ban, api_unban;                               /* bans.c */
 handler api_durability_get, api_durability_put;                     /* durability.c */
 handler api_limits_get, api_limits_put;                             /* limits.c */
+handler api_alerts_get, api_alerts_put, api_away_list;              /* alerts.c */
 handler api_trace;                                                  /* trace.c */
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */

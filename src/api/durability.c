@@ -47,18 +47,21 @@ static bool tell_broker(const struct gh_api_services *services, int64_t tenant,
     return false;
 }
 
-const struct tenant_setting durability_setting = {
-    .kind = "durability",
-    .name = "relaxed",
-    .bytes_max = BYTES_MAX,
-    .deed = "DURABILITY",
-    .otherwise = "all its topics stay durable",
-    .tell = tell_broker,
-};
+static const struct tenant_setting setting = {.kind = GH_SLICE_INIT("durability"),
+                                              .name = GH_SLICE_INIT("relaxed"),
+                                              .bytes_max = BYTES_MAX,
+                                              .without = "has all its topics durable",
+                                              .deed = "DURABILITY",
+                                              .tell = tell_broker};
+
+bool durability_load(struct gh_api *api, struct gh_error *error)
+{
+    return tenant_setting_load(api, &setting, error);
+}
 
 json_t *durability_to_json(struct call *call, int64_t tenant)
 {
-    json_t *value = tenant_setting_get(call, tenant, &durability_setting);
+    json_t *value = tenant_setting_get(call, &setting, tenant);
     return value != NULL ? value : json_pack("{s:[]}", "relaxed");
 }
 
@@ -74,7 +77,7 @@ enum gh_error_code api_durability_put(struct call *call)
     size_t count;
     if (!read_filters(call->body, filters, &count, &call->error))
         return call->error.code;
-    enum gh_error_code code = tenant_setting_put(call, &durability_setting);
+    enum gh_error_code code = tenant_setting_put(call, &setting);
     if (code == GH_OK)
         call->answer = json_incref(call->body);
     return code;

@@ -54,3 +54,15 @@ enum gh_error_code api_tenant_keys_rotate(struct call *call)
                              (json_int_t)count);
     return GH_OK;
 }
+
+/* {name}: a secret of the keyring leaves the house. The command line reads it out of the file,
+ * which the server does not have to do with; here is where that gets its row in the audit trail. */
+enum gh_error_code api_keys_export(struct call *call)
+{
+    static const char *const keys[] = {"name"};
+    struct gh_slice name;
+    return gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) &&
+                   gh_json_get_text(call->body, "name", GH_JSON_REQUIRED, &name, &call->error)
+               ? GH_OK
+               : call->error.code;
+}

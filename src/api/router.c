@@ -13,8 +13,9 @@
  * handler asks for permission per item, or where the body says.
  *
  * Every route but those of GET leaves a row in the audit trail. READS: not this one, it changes
- * nothing. AHEAD: the row is written before it begins, as what it does is not in the database; of
- * GET too (listening in). LAST: who calls is known only at the end. */
+ * nothing, or is what a control program reports every second. AHEAD: the row is written before it
+ * begins, as what it does is not in the database; of GET too (listening in). LAST: who calls is
+ * known only at the end. */
 enum { OPEN = 1, BODY = 2, TENANT = 4, LIST = 8, READS = 16, AHEAD = 32, LAST = 64 };
 
 struct route {
@@ -118,6 +119,9 @@ static const struct route routes[] = {
     {"PUT", "/api/v1/tenants/{t}/durability", api_durability_put, P(TENANTS_UPDATE), TENANT | BODY},
     {"GET", "/api/v1/tenants/{t}/limits", api_limits_get, P(TENANTS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/limits", api_limits_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/alerts", api_alerts_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/alerts", api_alerts_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/away", api_away_list, P(DEVICES_LIST), TENANT},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
     {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY | READS},
@@ -170,8 +174,9 @@ static const struct route routes[] = {
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},
     {"GET", "/api/v1/tenants/{t}/zones", api_zone_list, P(ZONES_READ), TENANT},
     {"GET", "/api/v1/tenants/{t}/zones/{z}", api_zone_get, P(ZONES_READ), TENANT},
-    {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY},
+    {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY | READS},
     {"DELETE", "/api/v1/tenants/{t}/zones/{z}", api_zone_delete, P(ZONES_WRITE), TENANT},
+    {"POST", "/api/v1/keys/export", api_keys_export, P(KEYS_ROTATE), BODY | AHEAD},
     {"GET", "/api/v1/audit", api_audit_list, P(AUDIT_READ), 0},
     {"GET", "/api/v1/tenants/{t}/audit", api_audit_list, P(AUDIT_READ), TENANT},
     {"GET", "/api/v1/audit/verify", api_audit_verify, P(AUDIT_READ), 0},

@@ -5,30 +5,35 @@
 
 #include "api/call_internal.h"
 
+/* One kind of these. */
 struct tenant_setting {
-    const char *kind, *name; /* of the document */
+    struct gh_slice kind, name; /* of the document */
     size_t bytes_max;
-    const char *deed;      /* in the trail, "LIMITS" */
-    const char *otherwise; /* what holds for a tenant whose document cannot be read, for the log */
-    /* Tells whom it concerns. False with `error` filled when the object is not sound, or there is
-     * no memory. */
-    bool (*tell)(const struct gh_api_services *services, int64_t tenant, const json_t *object,
+    const char *without; /* what holds when the stored one cannot be read: "has no alerts" */
+    const char *deed;    /* of a change, in the trail */
+    /* Checks the value and tells it to the room below. False with `error`. */
+    bool (*tell)(const struct gh_api_services *services, int64_t tenant, const json_t *value,
                  struct gh_error *error);
 };
-
-/* Tells what is stored; a document that cannot be read is logged and passed over. False when the
- * store does not answer. */
+/* Tells what all tenants have set; one that cannot be read is logged and passed over. False when
+ * the store does not answer. */
 GH_MUST_USE bool tenant_setting_load(struct gh_api *api, const struct tenant_setting *setting,
                                      struct gh_error *error);
-/* What the tenant has set; NULL when that is nothing. A new reference. */
-json_t *tenant_setting_get(struct call *call, int64_t tenant, const struct tenant_setting *setting);
-/* Stores the call's body, which was found to be sound, for its tenant, tells it and notes it. */
-GH_MUST_USE enum gh_error_code tenant_setting_put(struct call *call,
-                                                  const struct tenant_setting *setting);
+/* What the tenant has set; NULL when it has not. A new reference. */
+json_t *tenant_setting_get(struct call *call, const struct tenant_setting *setting, int64_t tenant);
+/* Stores and tells the body of the call, which was checked. */
+enum gh_error_code tenant_setting_put(struct call *call, const struct tenant_setting *setting);
 
-extern const struct tenant_setting durability_setting; /* durability.c */
-extern const struct tenant_setting limits_setting;     /* limits.c */
-
+/* Tells the broker what is stored; a document that cannot be read is logged and passed over. False
+ * when the store does not answer. */
+GH_MUST_USE bool durability_load(struct gh_api *api, struct gh_error *error);
+/* The same for the tenants' own ceilings. */
+GH_MUST_USE bool limits_load(struct gh_api *api, struct gh_error *error);
+/* The same for whose silence is told. */
+GH_MUST_USE bool alerts_load(struct gh_api *api, struct gh_error *error);
 /* {"relaxed": […]}; a new reference. */
 json_t *durability_to_json(struct call *call, int64_t tenant);
+
+/* An operator's deed in the trail, about the tenant as a whole. */
+void tenant_note(struct call *call, const char *what);
 #endif

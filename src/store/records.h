@@ -386,6 +386,7 @@ enum gh_trail_kind {
     GH_TRAIL_TOKEN,  /* an access token was given or taken back */
     GH_TRAIL_ATTACH, /* a gateway speaks for the device from now on */
     GH_TRAIL_DETACH, /* and no more */
+    GH_TRAIL_ALERT,  /* it has been away for long, or is back (observe/absence.h) */
     GH_TRAIL_KIND_END
 };
 

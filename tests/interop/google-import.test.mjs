@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
-import { Server, deviceKey, deviceToken } from '../lib/server.mjs';
+import { Server, deviceKey, deviceToken, unhurried } from '../lib/server.mjs';
 
 const project = 'old-project';
 const parent = `projects/${project}/locations/europe-west1/registries`;
@@ -27,7 +27,7 @@ const importing = (...more) => server.tryCli(['import', 'google', folder, ...mor
 const get = async (path) => (await server.call('GET', `/v1/${path}`, { token })).body;
 
 before(async () => {
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: unhurried })).start();
   token = await server.token();
   folder = join(server.folder, 'export');
   mkdirSync(join(folder, 'devices'), { recursive: true });

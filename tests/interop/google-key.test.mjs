@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { after, before, test } from 'node:test';
-import { Server, deviceToken, eventually } from '../lib/server.mjs';
+import { Server, deviceToken, eventually, unhurried } from '../lib/server.mjs';
 
 const client = fileURLToPath(new URL('google-key.client.mjs', import.meta.url));
 const project = 'site-1';
@@ -19,7 +19,7 @@ const scope = 'https://www.googleapis.com/auth/cloud-platform';
 
 let server;
 before(async () => {
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: unhurried })).start();
   await server.cli('tenant', 'create', 'site', '--google-project', project);
   await server.cli('registry', 'create', 'site/halls', '--location', 'europe-west1');
   await server.cli('device', 'create', 'site/halls/lamp');

@@ -6,12 +6,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { after, before, describe, test } from 'node:test';
-import { deviceToken, eventually, Server } from '../lib/server.mjs';
+import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
 import { connect, connectOptions, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
 
 let server, token;
 before(async () => {
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: unhurried })).start();
   token = await makeProject(server);
 });
 after(() => server?.close());

@@ -14,6 +14,9 @@ const run = promisify(execFile);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const bin = process.env.GATEHOUSE_BIN ?? join(root, 'build', 'debug', 'bin');
 
+// Of servers whose test changes one device or registry again and again: without the rate of such changes.
+export const unhurried = ['--google-device-updates-per-second', '0', '--google-registry-updates-per-second', '0'];
+
 export class Server {
   // Makes the data folder; `start` serves it.
   static async create(options = {}) {

@@ -19,6 +19,7 @@ export type Route =
   | { page: 'connections' }
   | { page: 'device'; name: DeviceName; tab: DeviceTab }
   | { page: 'refusals' }
+  | { page: 'audit' }
   | { page: 'system' }
   | { page: 'unknown' };
 
@@ -35,6 +36,7 @@ export function routeOf(path: string): Route {
   }
   if (head === 'connections' && parts.length === 1) return { page: 'connections' };
   if (head === 'refusals' && parts.length === 1) return { page: 'refusals' };
+  if (head === 'audit' && parts.length === 1) return { page: 'audit' };
   if (head === 'system' && parts.length === 1) return { page: 'system' };
   return { page: 'unknown' };
 }
@@ -59,7 +61,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', system: 'System', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', unknown: 'Not found' }[
     route.page
   ];
 }

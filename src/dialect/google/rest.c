@@ -242,6 +242,8 @@ static enum gh_error_code prepare(struct google_call *call)
     if (code == GH_OK)
         code = authorise(call);
     if (code == GH_OK)
+        code = google_rate_check_route(call);
+    if (code == GH_OK)
         code = google_parameters_check(call);
     if (code == GH_OK)
         code = read_body(call);

@@ -125,6 +125,9 @@ enum gh_error_code google_device_update(struct google_call *call)
     if ((fields & GH_DEVICE_CREDENTIALS) &&
         (code = keep_passwords(call, &before, &change)) != GH_OK)
         return code;
+    code = google_rate_check(call, call->tenant.number, before.number, GH_RATE_DEVICE_UPDATES);
+    if (code != GH_OK)
+        return code;
     code = gh_directory_device_update(call->services->directory, before.number, fields, &change,
                                       call->arena, &after, &call->error);
     if (code != GH_OK)

@@ -14,6 +14,7 @@
 #include "dialect/google/message_internal.h"
 #include "policy/permission.h"
 #include "registry/directory.h"
+#include "route/rate.h"
 
 enum {
     GOOGLE_CAPTURES_MAX = 5,
@@ -118,6 +119,15 @@ enum gh_error_code google_fail(struct google_call *call, enum gh_error_code code
 GH_MUST_USE bool google_may(struct google_call *call, enum gh_permission permission);
 /* Writes a change to the trail: what was done, to which device (NULL: none). */
 void google_note(struct google_call *call, const struct gh_device *device, const char *what);
+
+/* ---- rates (rest_rate.c) ---- */
+
+/* LIMIT when one more is over the tenant's rate; otherwise it is counted. `number` as in
+ * route/rate.h. */
+GH_MUST_USE enum gh_error_code google_rate_check(struct google_call *call, int64_t tenant,
+                                                 uint64_t number, enum gh_rate_kind kind);
+/* The same for what the route does, by its permission. */
+GH_MUST_USE enum gh_error_code google_rate_check_route(struct google_call *call);
 
 /* ---- routes and the query (rest_route.c) ---- */
 

@@ -444,6 +444,16 @@ static const char ocsp_17[] = "ALTER TABLE anchors ADD COLUMN ocsp_url TEXT NOT 
                               "  PRIMARY KEY(anchor, serial)) STRICT, WITHOUT ROWID;"
                               "CREATE INDEX ocsp_answers_due ON ocsp_answers(due_ms);";
 
+/* Devices that have not been heard of for the time that an alert gives them. */
+static const char absences_18[] =
+    "CREATE TABLE absences("
+    "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  since_ms INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX absences_of_tenant ON absences(tenant, since_ms);"
+    "CREATE INDEX absences_by_time ON absences(since_ms);";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -457,10 +467,10 @@ static const struct {
     {11, tenants_11},   {12, certificate_uses_12},
     {13, unmarked_13},  {14, service_accounts_14},
     {15, audit_15},     {16, house_16},
-    {17, ocsp_17},
+    {17, ocsp_17},      {18, absences_18},
 };
 
-enum { VERSION = 17 }; /* of the last row */
+enum { VERSION = 18 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
