@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a tenant; LIST: the
- * handler asks for permission per item.
+ * handler asks for permission per item, or where the body says.
  *
  * Every route but those of GET leaves a row in the audit trail. READS: not this one, it changes
  * nothing, or is what a control program reports every second. AHEAD: the row is written before it
