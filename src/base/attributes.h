@@ -11,6 +11,17 @@
 #else
 #define GH_UNINITIALIZED
 #endif
+/* Whether the address sanitizer watches, by the word of either compiler. */
+#ifdef __SANITIZE_ADDRESS__
+#define GH_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GH_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef GH_ADDRESS_SANITIZER
+#define GH_ADDRESS_SANITIZER 0
+#endif
 #ifndef GH_COUNT
 #define GH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #endif

@@ -96,7 +96,9 @@ bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes)
     return true;
 }
 
-static bool put_number(struct gh_buffer *buffer, uint64_t value, size_t size)
+/* Inlined for each size: then it is one store. */
+__attribute__((always_inline)) static inline bool put_number(struct gh_buffer *buffer,
+                                                             uint64_t value, size_t size)
 {
     uint8_t *to = gh_buffer_reserve(buffer, size);
     for (size_t i = 0; to != NULL && i < size; i++)

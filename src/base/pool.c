@@ -2,15 +2,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     STEP_BYTES = 64, /* between two sizes */
     SIZES = 16,
-#ifdef __SANITIZE_ADDRESS__
-    KEPT_BYTES_MAX = 0,
-#else
-    KEPT_BYTES_MAX = 1 << 20, /* of one thread */
-#endif
+    KEPT_BYTES_MAX = GH_ADDRESS_SANITIZER ? 0 : 1 << 20, /* of one thread */
 };
 
 struct block {
@@ -80,6 +77,7 @@ void gh_pool_give(void *given, size_t size)
         free(block);
         return;
     }
+    explicit_bzero(block, size);
     block->next = own.free[list];
     own.free[list] = block;
     own.kept_bytes += bytes;

@@ -1,8 +1,9 @@
 /* Pool: blocks that come and go with every message. Each thread keeps what it has freed, by size,
  * for what it needs next, without a lock and up to a bound; beyond that, and for large blocks, it
  * is malloc and free. A block may be given back on another thread than took it, which keeps it. A
- * thread that ends frees what it kept. Under the address sanitizer nothing is kept, so that a use
- * behind the end is seen. Threads: any. */
+ * thread that ends frees what it kept. What is kept is wiped first: messages may hold secrets.
+ * Under the address sanitizer nothing is kept, so that a use behind the end is seen. Threads: any.
+ */
 #ifndef GH_BASE_POOL_H
 #define GH_BASE_POOL_H
 

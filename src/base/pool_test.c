@@ -14,8 +14,10 @@ static void test_sizes(void)
         REQUIRE("memory", first != NULL && second != NULL && first != second);
         memset(first, 1, size);
         memset(second, 2, size);
-        for (size_t i = 0; i < size; i++)
-            REQUIRE("a block is its own", first[i] == 1 && second[i] == 2);
+        size_t own = 0;
+        while (own < size && first[own] == 1 && second[own] == 2)
+            own++;
+        CHECK("a block is its own", own == size);
         gh_pool_give(first, size);
         gh_pool_give(second, size);
     }
