@@ -848,10 +848,10 @@ static void say_ready(struct core *core, int ready)
 {
     for (size_t i = 0; i < core->listeners_count; i++)
         gh_log(GH_LOG_INFO, "core", "listening on %s", gh_listener_address(core->listeners[i]));
+    (void)!write(ready, "r", 1); /* first: who hears of it may kill us at once */
     puts("ready");
     fflush(stdout);
     sd_notify(0, "READY=1");
-    (void)!write(ready, "r", 1);
 }
 
 /* The paths at once, as what starts a thread comes after; the calls once all that a start needs is

@@ -56,6 +56,6 @@ enum gh_error_code tenant_setting_put(struct call *call, const struct tenant_set
     pthread_mutex_unlock(&call->api->settings_lock);
     gh_buffer_deinit(&text);
     if (code == GH_OK)
-        tenant_note(call, setting->deed);
+        call_tenant_note(call, setting->deed);
     return code;
 }

@@ -33,7 +33,4 @@ GH_MUST_USE bool limits_load(struct gh_api *api, struct gh_error *error);
 GH_MUST_USE bool alerts_load(struct gh_api *api, struct gh_error *error);
 /* {"relaxed": […]}; a new reference. */
 json_t *durability_to_json(struct call *call, int64_t tenant);
-
-/* An operator's deed in the trail, about the tenant as a whole. */
-void tenant_note(struct call *call, const char *what);
 #endif
