@@ -78,13 +78,15 @@ void call_deed_sign_in(struct call *call, struct gh_slice name, bool good)
 {
     struct gh_operator_row row;
     struct gh_error error;
+    struct gh_slice kept; /* the body that the name is from goes before the row is written */
     call->deed.note.method = GH_SLICE("password");
     /* A name that nobody has is often a password in the wrong field: it is not kept. The look-up is
      * made in either case, so that the time does not tell. */
-    bool exists =
-        gh_store_operator_find(call->api->services.store, name, call->arena, &row, &error) == GH_OK;
+    bool exists = gh_store_operator_find(call->api->services.store, name, call->arena, &row,
+                                         &error) == GH_OK &&
+                  gh_arena_copy(call->arena, name, &kept);
     if (exists && good)
-        call->deed.note.actor = name;
+        call->deed.note.actor = kept;
     else if (exists)
-        call->deed.note.subject = name;
+        call->deed.note.subject = kept;
 }

@@ -413,10 +413,13 @@ static void answer_json(struct call *call, int status, const json_t *value)
 
 void call_answer(struct call *call, enum gh_error_code code)
 {
-    const struct gh_error_info *info = gh_error_info(code);
     json_t *value;
+    code = gh_audit_end(&call->deed, code, &call->error);
+    if (code == GH_ERROR_AUDIT)
+        call->cookie[0] = '\0'; /* nobody is signed in without a row */
     if (call->taken)
         return;
+    const struct gh_error_info *info = gh_error_info(code);
     if (code == GH_OK) {
         value = call->answer != NULL ? call->answer : json_object();
         call->answer = NULL;
@@ -477,7 +480,9 @@ static enum gh_error_code serve(struct call *call)
         code = gh_audit_begin(&call->deed, audit_mode(route), &call->error);
     if (code == GH_OK)
         code = route->run(call);
-    return audited ? gh_audit_end(&call->deed, code, &call->error) : code;
+    if (code == GH_OK && call->later != NULL)
+        gh_audit_pause(&call->deed); /* it goes on on another thread */
+    return code;
 }
 
 static void run_call(struct gh_job *job)

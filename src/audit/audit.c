@@ -197,6 +197,28 @@ enum gh_error_code gh_audit_begin(struct gh_audit_deed *deed, enum gh_audit_mode
     return GH_OK;
 }
 
+/* Whether a write took the row along; it waits no more. */
+static void alight(struct gh_audit_deed *deed)
+{
+    if (deed->riding)
+        deed->written = gh_store_audit_alight(deed->audit->store) != 0;
+    deed->riding = false;
+}
+
+void gh_audit_pause(struct gh_audit_deed *deed)
+{
+    deed->paused = deed->riding;
+    alight(deed);
+}
+
+void gh_audit_resume(struct gh_audit_deed *deed)
+{
+    deed->riding = deed->paused && !deed->written;
+    deed->paused = false;
+    if (deed->riding)
+        gh_store_audit_ride(deed->audit->store, &deed->note);
+}
+
 void gh_audit_told(struct gh_audit_deed *deed)
 {
     assert(!deed->riding);
@@ -244,8 +266,7 @@ enum gh_error_code gh_audit_end(struct gh_audit_deed *deed, enum gh_error_code c
     if (audit == NULL || deed->ended)
         return code;
     deed->ended = true;
-    if (deed->riding)
-        deed->written = gh_store_audit_alight(audit->store) != 0;
+    alight(deed);
     if (deed->written) {
         gh_metric_add(audit->metrics, GH_METRIC_audit_rows_total, 1);
         set_writable(audit, true, NULL);

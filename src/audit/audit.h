@@ -73,6 +73,7 @@ struct gh_audit_deed {
     struct gh_audit_note note;
     uint8_t detail[GH_AUDIT_DETAIL_BYTES];
     bool riding, written; /* the row waits for a write; it is there */
+    bool paused;          /* it will wait again */
     bool ended;
 };
 
@@ -85,6 +86,11 @@ void gh_audit_deed_init(struct gh_audit_deed *deed, struct gh_audit *audit,
  * RIDE once its caller is known. */
 GH_MUST_USE enum gh_error_code gh_audit_begin(struct gh_audit_deed *deed, enum gh_audit_mode mode,
                                               struct gh_error *error);
+/* A deed that goes on on another thread: pause on this one, resume on that. In between nothing
+ * rides.
+ */
+void gh_audit_pause(struct gh_audit_deed *deed);
+void gh_audit_resume(struct gh_audit_deed *deed);
 /* After it, and before it is answered, on the same thread: `code` is what became of it. Returns
  * `code`, or AUDIT (with `error`) when it could not be told. Called again it does nothing. */
 GH_MUST_USE enum gh_error_code gh_audit_end(struct gh_audit_deed *deed, enum gh_error_code code,

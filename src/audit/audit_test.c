@@ -147,6 +147,24 @@ static void deeds_leave_rows(void)
     gh_arena_deinit(&arena);
 }
 
+/* A deed whose second half is done elsewhere: it rides there, not here. */
+static void goes_on_elsewhere(void)
+{
+    struct bed bed = {.folder = check_folder()};
+    struct gh_audit_deed deed;
+    bed_open(&bed, GH_STORE_CREATE);
+    gh_audit_deed_init(&deed, bed.audit, &somebody, (struct gh_slice){0});
+    REQUIRE("begun", gh_audit_begin(&deed, GH_AUDIT_RIDE, &error) == GH_OK);
+    gh_audit_pause(&deed);
+    CHECK("somebody else's change", change(bed.store, ONCE) == GH_OK && last_seq(&bed) == 0);
+    gh_audit_resume(&deed);
+    CHECK("its own", change(bed.store, ONCE) == GH_OK && last_seq(&bed) == 1);
+    gh_audit_pause(&deed);
+    gh_audit_resume(&deed);
+    CHECK("told once", gh_audit_end(&deed, GH_OK, &error) == GH_OK && last_seq(&bed) == 1);
+    bed_close(&bed);
+}
+
 /* What a stranger sends is bounded; what somebody known does is not. */
 static void strangers_are_bounded(void)
 {
@@ -535,6 +553,7 @@ int main(void)
     key = gh_key_open(gh_buffer_slice(&pem), &error);
     REQUIRE("its public half", key != NULL);
     deeds_leave_rows();
+    goes_on_elsewhere();
     strangers_are_bounded();
     make_trails();
     bent();
