@@ -24,6 +24,7 @@ const OPEN = {
   'GET /.well-known/est/csrattrs': 'what a request has to have',
   'GET /.well-known/est/{tenant}/csrattrs': 'what a request has to have',
   'GET /pki/{tenant}/ca.crt': 'a certificate',
+  'GET /pki/{tenant}/ca.cer': 'a certificate',
   'GET /pki/{tenant}/ca.crl': 'a revocation list',
   'POST /pki/{tenant}/ocsp': 'the status of a certificate',
   'GET /pki/{tenant}/ocsp/{request}': 'the status of a certificate',
