@@ -102,6 +102,8 @@ int core_paths(const struct config *config)
         add_socket(&list, config->listen[i]);
     add_socket(&list, config->listen_plain);
     (void)add_named(&list, SANDBOX_READ, config->push_ca[0], "");
+    for (size_t i = 0; i < config->push_ca_count; i++)
+        (void)add_named(&list, SANDBOX_READ, config->push_ca[i], "");
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);
