@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES = 1000000, SLOWER = 1000, TOKEN_BYTES = 32, TAG_BYTES = 64 };
+enum { SAMPLES = 1000000, SLOWER = 1000, TOKEN_BYTES = 32, TAG_BYTES = 64, PAGE = 4096 };
 static const struct gh_password_cost small_cost = {.memory_kib = 1024, .passes = 1, .lanes = 1};
 
+/* A page apart, so that each lies in its page where the others lie in theirs: the time of a load
+ * depends on the low bits of its address, which would be taken for a difference of the inputs. */
 struct inputs {
-    uint8_t own[TAG_BYTES], shown[4][TAG_BYTES];
+    uint8_t own[PAGE], shown[4][PAGE];
     struct gh_device_passwords *passwords;
     char stored[GH_SECRET_STORED_MAX], phc[GH_PASSWORD_PHC_MAX];
 };
