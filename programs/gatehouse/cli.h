@@ -134,6 +134,10 @@ int run_certificate_revoke(struct cli *cli);
 int run_certificate_issue(struct cli *cli);
 int run_device_enrol(struct cli *cli);
 int run_credential(struct cli *cli);
+int run_operator_create(struct cli *cli); /* people.c */
+int run_operator_update(struct cli *cli); /* change, disable and enable */
+int run_operator_token(struct cli *cli);
+int run_sign_in(struct cli *cli);    /* show and demand */
 int run_completion(struct cli *cli); /* completion.c */
 int run_help(struct cli *cli);       /* main.c */
 

@@ -149,6 +149,24 @@ static const struct list_key lists[] = {
      CONFIG_NAMES_MAX, NULL},
 };
 
+/* A key with one text. */
+struct text_key {
+    const char *section, *name, *option;
+    size_t offset; /* CONFIG_TEXT_MAX bytes */
+    const char *help;
+};
+
+static const struct text_key texts[] = {
+    {"operators", "breached_passwords", "breached-passwords",
+     offsetof(struct config, breached_passwords),
+     "file of known passwords that nobody may choose: one a line, or SHA-1 in hex"},
+};
+
+static bool read_text(struct config *config, const struct text_key *key, const char *text)
+{
+    return copy_text((char *)config + key->offset, CONFIG_TEXT_MAX, text);
+}
+
 static size_t *count_at(struct config *config, const struct list_key *key)
 {
     return (size_t *)(void *)((char *)config + key->count_offset);
@@ -190,6 +208,9 @@ static int read_line(void *context, const char *section, const char *name, const
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (strcmp(section, lists[i].section) == 0 && strcmp(name, lists[i].name) == 0)
             return add_text(config, &lists[i], value);
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        if (strcmp(section, texts[i].section) == 0 && strcmp(name, texts[i].name) == 0)
+            return read_text(config, &texts[i], value);
     if (strcmp(section, "server") == 0 && strcmp(name, "listen_plain") == 0)
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
@@ -206,7 +227,8 @@ enum {
     OPTION_LEVEL,
     OPTION_ISSUER,
     OPTION_LIST,
-    OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
+    OPTION_TEXT = OPTION_LIST + (int)GH_COUNT(lists),
+    OPTION_NUMBER = OPTION_TEXT + (int)GH_COUNT(texts),
 };
 
 /* The first of a list on the command line takes the place of all that the file said. */
@@ -222,7 +244,7 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[5 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
+    struct option options[5 + GH_COUNT(lists) + GH_COUNT(texts) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
@@ -237,6 +259,9 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
         if (lists[i].option != NULL)
             options[count++] =
                 (struct option){lists[i].option, required_argument, NULL, OPTION_LIST + (int)i};
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        options[count++] =
+            (struct option){texts[i].option, required_argument, NULL, OPTION_TEXT + (int)i};
     bool good = true, seen[GH_COUNT(lists)] = {false};
     optind = 1;
     opterr = 0;
@@ -255,8 +280,10 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = read_level(config, optarg);
         else if (option == OPTION_ISSUER)
             good = read_issuer(config, optarg);
-        else if (option < OPTION_NUMBER)
+        else if (option < OPTION_TEXT)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
+        else if (option < OPTION_NUMBER)
+            good = read_text(config, &texts[option - OPTION_TEXT], optarg);
         else
             good = read_number(config, &numbers[option - OPTION_NUMBER], optarg);
     }
@@ -324,6 +351,8 @@ void config_help(void)
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (lists[i].help != NULL)
             printf("  --%-25s %s\n", lists[i].option, lists[i].help);
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        printf("  --%-25s %s\n", texts[i].option, texts[i].help);
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "

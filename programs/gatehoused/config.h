@@ -55,7 +55,9 @@ struct config {
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
     long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
     char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
-    char log_level[16];           /* [server] log_level: error, warn, info, debug */
+    char breached_passwords[CONFIG_TEXT_MAX]; /* [operators] breached_passwords: a list; empty: none
+                                               */
+    char log_level[16];                       /* [server] log_level: error, warn, info, debug */
     long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
     long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };

@@ -55,6 +55,7 @@ struct gh_api_services {
     struct gh_quotas *quotas;   /* NULL: tenants have no ceilings */
     struct gh_issuing *issuing; /* NULL: there is no built-in CA */
     struct gh_workers *workers;
+    struct gh_workers *passwords; /* GH_OPERATOR_THREADS of their own, for argon2id */
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */
     int64_t (*utc_ms)(void);

@@ -9,14 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN = 1, BODY = 2, TENANT = 4, LIST = 8 };
+enum {
+    OPEN = 1,
+    BODY = 2,
+    TENANT = 4,
+    LIST = 8,
+    OWN = 16,
+    STAGE = 32,
+    ENROL = 64,
+    PROVEN = 128,
+};
 
 struct route {
     const char *method, *pattern;
     handler *run;
     enum gh_permission permission;
     unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a
-                     * tenant; LIST: the handler asks for permission per item */
+                     * tenant; LIST: the handler asks for permission per item; OWN: for a person who
+                     * is signed in, about his own account, whatever his role; STAGE: also while a
+                     * second factor is missing; ENROL: also while the first one is still to be
+                     * added; PROVEN: a person has shown a proof not long ago */
 };
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
@@ -26,20 +38,54 @@ struct route {
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define GROUPS "/api/v1/tenants/{t}/groups"
 #define ROLES "/api/v1/tenants/{t}/roles"
+#define ACCOUNT "/api/v1/account"
+#define OPERATORS "/api/v1/operators"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
     {"GET", "/healthz", api_health, 0, OPEN},
     {"GET", "/metrics", api_metrics, P(METRICS_READ), OPEN},
     {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY},
-    {"GET", "/api/v1/session", api_session, 0, LIST},
-    {"DELETE", "/api/v1/session", api_sign_out, 0, LIST},
-    {"POST", "/api/v1/operators/{o}/password", api_operator_password, P(OPERATORS_UPDATE), 0},
-    {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
+    {"GET", "/api/v1/session", api_session, 0, LIST | STAGE},
+    {"DELETE", "/api/v1/session", api_sign_out, 0, LIST | STAGE},
+    {"POST", "/api/v1/session/factor", api_session_factor, 0, OWN | STAGE | BODY},
+    {"POST", "/api/v1/session/proof", api_session_prove, 0, OWN | BODY},
+    {"GET", ACCOUNT, api_account, 0, OWN | ENROL},
+    {"POST", ACCOUNT "/password", api_account_password, 0, OWN | PROVEN | BODY},
+    {"POST", ACCOUNT "/totp", api_factor_totp, 0, OWN | ENROL | PROVEN | BODY},
+    {"POST", ACCOUNT "/factors/{f}/confirm", api_factor_confirm, 0, OWN | ENROL | PROVEN | BODY},
+    {"DELETE", ACCOUNT "/factors/{f}", api_factor_delete, 0, OWN | PROVEN},
+    {"POST", ACCOUNT "/recovery-codes", api_factor_recovery, 0, OWN | PROVEN},
+    {"GET", ACCOUNT "/sessions", api_account_sessions, 0, OWN},
+    {"DELETE", ACCOUNT "/sessions", api_account_sessions_end, 0, OWN},
+    {"DELETE", ACCOUNT "/sessions/{s}", api_account_session_end, 0, OWN},
+    {"GET", ACCOUNT "/tokens", api_account_tokens, 0, OWN},
+    {"POST", ACCOUNT "/tokens", api_account_token_create, 0, OWN | PROVEN | BODY},
+    {"DELETE", ACCOUNT "/tokens/{i}", api_account_token_delete, 0, OWN},
+    {"GET", OPERATORS, api_operator_list, P(OPERATORS_LIST), 0},
+    {"POST", OPERATORS, api_operator_create, P(OPERATORS_CREATE), BODY | PROVEN},
+    {"GET", OPERATORS "/{o}", api_operator_get, P(OPERATORS_LIST), 0},
+    {"PATCH", OPERATORS "/{o}", api_operator_update, P(OPERATORS_UPDATE), BODY | PROVEN},
+    {"DELETE", OPERATORS "/{o}", api_operator_delete, P(OPERATORS_DELETE), PROVEN},
+    {"POST", OPERATORS "/{o}/password", api_operator_password, P(OPERATORS_UPDATE), PROVEN},
+    {"DELETE", OPERATORS "/{o}/factors", api_operator_factors, P(OPERATORS_UPDATE), PROVEN},
+    {"DELETE", OPERATORS "/{o}/sessions", api_operator_sessions, P(OPERATORS_UPDATE), 0},
+    {"POST", OPERATORS "/{o}/tokens", api_operator_token_create, P(OPERATORS_UPDATE),
+     BODY | PROVEN},
+    {"GET", "/api/v1/sign-in-policy", api_sign_in_policy_get, P(OPERATORS_LIST), 0},
+    {"PUT", "/api/v1/sign-in-policy", api_sign_in_policy_put, P(OPERATORS_UPDATE), BODY | PROVEN},
+    {"GET", "/api/v1/tenants/{t}/sign-in-policy", api_sign_in_policy_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/sign-in-policy", api_sign_in_policy_put, P(TENANTS_UPDATE),
+     TENANT | BODY | PROVEN},
+    {"GET", "/api/v1/tokens", api_token_list, P(TOKENS_LIST), 0},
+    {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY | PROVEN},
+    {"DELETE", "/api/v1/tokens/{i}", api_token_delete, P(TOKENS_DELETE), 0},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
-    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY},
-    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), 0},
-    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE), TENANT},
+    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE),
+     BODY | PROVEN},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), PROVEN},
+    {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE),
+     TENANT | PROVEN},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
     {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
@@ -129,20 +175,21 @@ static const struct route routes[] = {
     {"POST", GROUPS "/{g}/remove", api_group_remove, P(POLICIES_ATTACH), TENANT | BODY},
     {"GET", "/api/v1/roles", api_role_list, P(ROLES_LIST), 0},
     {"GET", "/api/v1/roles/{n}", api_role_get, P(ROLES_GET), 0},
-    {"PUT", "/api/v1/roles/{n}", api_role_put, P(ROLES_PUT), BODY},
-    {"DELETE", "/api/v1/roles/{n}", api_role_delete, P(ROLES_DELETE), 0},
+    {"PUT", "/api/v1/roles/{n}", api_role_put, P(ROLES_PUT), BODY | PROVEN},
+    {"DELETE", "/api/v1/roles/{n}", api_role_delete, P(ROLES_DELETE), PROVEN},
     {"GET", ROLES, api_role_list, P(ROLES_LIST), TENANT},
     {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
-    {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY},
-    {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
+    {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY | PROVEN},
+    {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT | PROVEN},
     {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET),
+     TENANT | BODY | PROVEN},
     {"GET", REGISTRY "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", REGISTRY "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", REGISTRY "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY | PROVEN},
     {"GET", GROUPS "/{g}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", GROUPS "/{g}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", GROUPS "/{g}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY | PROVEN},
     {"GET", DEVICE "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", DEVICE "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", DEVICE "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY | PROVEN},
     {"GET", "/api/v1/devices", api_fleet, P(DEVICES_LIST), LIST},
     {"GET", "/api/v1/refusals", api_refusals, P(TRAIL_READ), LIST},
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},
@@ -179,26 +226,38 @@ static struct gh_slice bearer_of(const struct gh_http_request *request)
                : (struct gh_slice){0};
 }
 
-struct gh_slice call_session_cookie(const struct gh_http_request *request)
+struct gh_slice call_cookie(const struct gh_http_request *request, const char *name)
 {
     struct gh_slice rest = gh_http_header_get(request, "cookie");
     while (rest.size > 0) {
         struct gh_slice pair = gh_slice_split(&rest, ';');
         while (pair.size > 0 && pair.data[0] == ' ')
             pair = gh_slice_sub(pair, 1, pair.size);
-        if (gh_slice_equal(gh_slice_split(&pair, '='), GH_SLICE("__Host-gatehouse")))
+        if (gh_slice_equal(gh_slice_split(&pair, '='), gh_slice_text(name)))
             return pair;
     }
     return (struct gh_slice){0};
 }
 
-/* A browser sends the cookie by itself; what changes something must also carry a header that no
- * foreign page can add. */
+bool call_is_foreign(const struct call *call)
+{
+    static const struct gh_slice schemes[] = {GH_SLICE_INIT("https://"), GH_SLICE_INIT("http://")};
+    struct gh_slice origin = gh_http_header_get(call->request, "origin");
+    struct gh_slice host = gh_http_header_get(call->request, "host");
+    for (size_t i = 0; i < GH_COUNT(schemes); i++)
+        if (gh_slice_starts(origin, schemes[i]))
+            return !gh_slice_equal_nocase(gh_slice_sub(origin, schemes[i].size, origin.size), host);
+    return origin.size > 0; /* "null", and what is no origin */
+}
+
+/* A browser sends the cookie by itself; what changes something must come from our own pages, and
+ * carry a header that no foreign page can add. */
 static bool is_forged(const struct call *call)
 {
     bool reads = gh_slice_equal(call->request->method, GH_SLICE("GET")) ||
                  gh_slice_equal(call->request->method, GH_SLICE("HEAD"));
-    return !reads && gh_http_header_get(call->request, "x-gatehouse").size == 0;
+    return !reads &&
+           (gh_http_header_get(call->request, "x-gatehouse").size == 0 || call_is_foreign(call));
 }
 
 /* A device's token that was refused: the exact reason, for the operator. */
@@ -243,7 +302,8 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
 enum gh_error_code call_authenticate(struct call *call)
 {
     const struct gh_api_services *services = &call->api->services;
-    struct gh_slice bearer = bearer_of(call->request), cookie = call_session_cookie(call->request);
+    struct gh_slice bearer = bearer_of(call->request),
+                    cookie = call_cookie(call->request, CALL_COOKIE_SESSION);
     if (bearer.size > 0)
         return authenticate_bearer(call, bearer);
     if (call->local) {
@@ -254,9 +314,31 @@ enum gh_error_code call_authenticate(struct call *call)
     if (cookie.size == 0)
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
     if (is_forged(call))
-        return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
-    return gh_operators_session(services->operators, cookie, call->now_ms, call->arena,
-                                &call->caller, &call->error);
+        return call_fail(call, GH_ERROR_DENIED,
+                         "a change by cookie needs the header X-Gatehouse and this origin");
+    enum gh_error_code code = gh_operators_session(services->operators, cookie, call->now_ms,
+                                                   call->arena, &call->session, &call->error);
+    call->caller = call->session.caller;
+    return code;
+}
+
+/* What a session still lacks for this route. */
+static enum gh_error_code check_session(struct call *call)
+{
+    static const unsigned allowed_at[] = {
+        [GH_SIGN_IN_NEEDS_FACTOR] = STAGE, [GH_SIGN_IN_MUST_ENROL] = STAGE | ENROL};
+    const struct gh_sign_in_row *session = &call->session.row;
+    unsigned flags = call->route->flags;
+    bool is_person = session->operator_number != 0;
+    if ((flags & OWN) && !is_person)
+        return call_fail(call, GH_ERROR_DENIED, "only for a person who is signed in");
+    if (is_person && session->stage != GH_SIGN_IN_WHOLE && !(flags & allowed_at[session->stage]))
+        return call_fail(call, GH_ERROR_UNAUTHENTICATED, "the second factor is missing");
+    if (is_person && (flags & PROVEN) &&
+        session->proved_at_ms + INT64_C(1000) * GH_OPERATOR_PROVEN_S <= call->now_ms)
+        return call_fail(call, GH_ERROR_PROOF_NEEDED, "the last proof is older than %d minutes",
+                         GH_OPERATOR_PROVEN_S / 60);
+    return GH_OK;
 }
 
 /* Whether the path is `place` or something below it. */
@@ -283,6 +365,9 @@ static enum gh_error_code authorize(struct call *call)
 {
     const struct route *route = call->route;
     bool found = true;
+    enum gh_error_code lacks = check_session(call);
+    if (lacks != GH_OK)
+        return lacks;
     if (route->flags & TENANT) {
         enum gh_error_code code =
             gh_directory_tenant_find(call->api->services.directory, call->captures[0], call->arena,
@@ -291,7 +376,7 @@ static enum gh_error_code authorize(struct call *call)
             return code;
         found = code == GH_OK;
     }
-    if (route->flags & LIST)
+    if (route->flags & (LIST | OWN))
         return GH_OK;
     if (!found && call->caller.tenant != 0)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
@@ -332,7 +417,7 @@ static json_t *error_to_json(const struct call *call, const struct gh_error_info
 static void answer_json(struct call *call, int status, const json_t *value)
 {
     struct gh_buffer body;
-    struct gh_http_header headers[3];
+    struct gh_http_header headers[2 + CALL_COOKIES_MAX];
     char retry[24];
     size_t count = 0;
     gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
@@ -343,9 +428,10 @@ static void answer_json(struct call *call, int status, const json_t *value)
             GH_SLICE("www-authenticate"),
             call->bearer_failed ? GH_SLICE("Bearer realm=\"gatehouse\", error=\"invalid_token\"")
                                 : GH_SLICE("Bearer realm=\"gatehouse\"")};
-    if (call->cookie[0] != '\0')
-        headers[count++] =
-            (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookie)};
+    for (size_t i = 0; i < CALL_COOKIES_MAX; i++)
+        if (call->cookies[i][0] != '\0')
+            headers[count++] =
+                (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookies[i])};
     if (call->retry_after_s > 0) {
         snprintf(retry, sizeof retry, "%lld", (long long)call->retry_after_s);
         headers[count++] = (struct gh_http_header){GH_SLICE("retry-after"), gh_slice_text(retry)};
@@ -389,6 +475,41 @@ static enum gh_error_code serve(struct call *call)
     if (code == GH_OK)
         code = read_body(call);
     return code == GH_OK ? call->route->run(call) : code;
+}
+
+/* On a thread for passwords. */
+static void run_slowly(struct gh_job *job)
+{
+    struct call *call = (struct call *)job;
+    struct gh_exchange *exchange = call->exchange;
+    enum gh_error_code code = call->slow(call);
+    json_decref(call->body);
+    call_answer(call, code);
+    json_decref(call->answer);
+    gh_exchange_unref(exchange);
+}
+
+static void submit_slowly(struct call *call)
+{
+    call->job.run = run_slowly;
+    if (gh_workers_submit(call->api->services.passwords, &call->job))
+        return;
+    if (call->slow_refused != NULL)
+        call->slow_refused(call);
+    json_decref(call->body);
+    call->retry_after_s = 1;
+    call_answer(call, call_fail(call, GH_ERROR_UNAVAILABLE, "too many passwords at once"));
+    gh_exchange_unref(call->exchange);
+}
+
+enum gh_error_code call_slowly(struct call *call, handler *slow, void (*refused)(struct call *call))
+{
+    call->slow = slow;
+    call->slow_refused = refused;
+    call->later = submit_slowly;
+    json_incref(call->body);
+    gh_exchange_ref(call->exchange);
+    return GH_OK;
 }
 
 static void run_call(struct gh_job *job)

@@ -328,6 +328,23 @@ static void comes_from_version_1(void)
                         &error) == GH_OK &&
                 gh_link_run(&store->writer, "DROP TABLE spent", &error) == GH_OK &&
                 gh_link_run(&store->writer,
+                            "DROP TABLE factors; DROP INDEX operators_by_email; "
+                            "DROP INDEX operators_by_subject; DROP INDEX tokens_of_operator; "
+                            "ALTER TABLE operators DROP COLUMN email; "
+                            "ALTER TABLE operators DROP COLUMN provider; "
+                            "ALTER TABLE operators DROP COLUMN subject; "
+                            "ALTER TABLE sign_ins DROP COLUMN stage; "
+                            "ALTER TABLE sign_ins DROP COLUMN method; "
+                            "ALTER TABLE sign_ins DROP COLUMN proved_at_ms; "
+                            "ALTER TABLE sign_ins DROP COLUMN address; "
+                            "ALTER TABLE sign_ins DROP COLUMN agent; "
+                            "ALTER TABLE sign_ins DROP COLUMN challenge; "
+                            "ALTER TABLE tokens DROP COLUMN operator; "
+                            "ALTER TABLE tokens DROP COLUMN label; "
+                            "ALTER TABLE tokens DROP COLUMN permissions; "
+                            "ALTER TABLE tokens DROP COLUMN used_at_ms",
+                            &error) == GH_OK &&
+                gh_link_run(&store->writer,
                             "DROP TABLE gateway_uses; "
                             "ALTER TABLE registries DROP COLUMN activity_topic",
                             &error) == GH_OK &&
