@@ -101,6 +101,8 @@ static const struct number_key numbers[] = {
      "life of the server's certificate, days; renewed at two thirds"},
     {"oauth", "key_days", "token-key-days", offsetof(struct config, token_key_days), 30, 1, 3650,
      "how long a key signs access tokens, days; the next one is published before"},
+    {"oidc", "by_email", "oidc-by-email", offsetof(struct config, oidc_by_email), 0, 0, 1,
+     "1: an address that the provider has verified names the operator, the first time"},
     {"tls", "crl_fetch_s", "crl-fetch-s", offsetof(struct config, crl_fetch_s), 3600, 1, 86400,
      "between two readings of the revocation lists of CAs, seconds"},
     {"tls", "crl_private", "crl-private", offsetof(struct config, crl_private), 0, 0, 1,
@@ -160,6 +162,16 @@ static const struct text_key texts[] = {
     {"operators", "breached_passwords", "breached-passwords",
      offsetof(struct config, breached_passwords),
      "file of known passwords that nobody may choose: one a line, or SHA-1 in hex"},
+    {"oidc", "issuer", "oidc-issuer", offsetof(struct config, oidc_issuer),
+     "https://…, an OpenID Connect provider by which operators may sign in"},
+    {"oidc", "client_id", "oidc-client-id", offsetof(struct config, oidc_client_id),
+     "what this server is called there"},
+    {"oidc", "client_secret_file", "oidc-client-secret-file",
+     offsetof(struct config, oidc_secret_file), "file whose first line is its secret there"},
+    {"oidc", "ca_file", "oidc-ca-file", offsetof(struct config, oidc_ca_file),
+     "trust anchors of the provider, PEM; the system's when it is not given"},
+    {"oidc", "title", "oidc-title", offsetof(struct config, oidc_title),
+     "what the console's door calls the provider"},
 };
 
 static bool read_text(struct config *config, const struct text_key *key, const char *text)

@@ -11,6 +11,7 @@
 #ifdef GH_DIALECT_NATIVE
 #include "dialect/native/mqtt.h"
 #endif
+#include "identity/oidc.h"
 #include "identity/operator.h"
 #include "io/http_server.h"
 #include "io/listener.h"
@@ -69,6 +70,7 @@ struct core {
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
     struct gh_operators *operators;
+    struct gh_oidc *oidc;
     struct gh_access *access;
     struct gh_issuing *issuing;
     struct gh_workers *workers, *passwords;
@@ -327,6 +329,31 @@ static bool open_issuing(struct core *core)
     return core->issuing != NULL;
 }
 
+/* The outside provider, where there is one. Nothing is asked of it before somebody signs in. */
+static bool open_oidc(struct core *core)
+{
+    const struct config *config = core->config;
+    uint8_t block[CONFIG_TEXT_MAX];
+    struct gh_buffer text = gh_buffer_fixed(block, sizeof block);
+    bool good = true;
+    if (config->oidc_issuer[0] == '\0')
+        return true;
+    if (config->oidc_secret_file[0] != '\0')
+        good = file_read(config->oidc_secret_file, sizeof block, &text, &core->error) == GH_OK;
+    struct gh_slice rest = gh_buffer_slice(&text);
+    struct gh_oidc_options options = {
+        .store = core->store,
+        .issuer = config->oidc_issuer,
+        .client_id = config->oidc_client_id,
+        .secret = gh_slice_split(&rest, '\n'),
+        .ca_path = config->oidc_ca_file[0] != '\0' ? config->oidc_ca_file : NULL,
+        .by_email = config->oidc_by_email != 0};
+    if (good)
+        core->oidc = gh_oidc_open(&options, &core->error);
+    gh_secret_wipe(block, sizeof block);
+    return core->oidc != NULL;
+}
+
 static struct gh_rates *open_rates(const struct config *config)
 {
     struct gh_rate ceilings[GH_RATE_KIND_COUNT];
@@ -344,7 +371,7 @@ static bool open_faces(struct core *core)
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
     core->rates = open_rates(core->config);
-    if (!open_access(core) || !open_issuing(core))
+    if (!open_access(core) || !open_issuing(core) || !open_oidc(core))
         return false;
     struct gh_front_services front = {.directory = core->directory,
                                       .access = core->access,
@@ -370,6 +397,10 @@ static bool open_faces(struct core *core)
     struct gh_api_services api = {.store = core->store,
                                   .directory = core->directory,
                                   .operators = core->operators,
+                                  .oidc = core->oidc,
+                                  .oidc_title = core->config->oidc_title[0] != '\0'
+                                                    ? core->config->oidc_title
+                                                    : core->config->oidc_issuer,
                                   .access = core->access,
                                   .pubsub = core->pubsub,
                                   .telemetry = core->telemetry,
@@ -679,6 +710,7 @@ static void core_close(struct core *core)
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
+    gh_oidc_close(core->oidc);
     gh_issuing_close(core->issuing);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);

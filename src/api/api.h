@@ -23,6 +23,7 @@ struct gh_directory;
 struct gh_exchange;
 struct gh_log;
 struct gh_loop;
+struct gh_oidc;
 struct gh_operators;
 struct gh_pubsub;
 struct gh_quotas;
@@ -45,6 +46,8 @@ struct gh_api_services {
     struct gh_store *store;
     struct gh_directory *directory;
     struct gh_operators *operators;
+    struct gh_oidc *oidc;   /* NULL: no outside provider */
+    const char *oidc_title; /* what the door calls it */
     struct gh_access *access;
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;

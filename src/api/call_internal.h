@@ -116,7 +116,9 @@ GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *
 
 /* Handlers, by the file that has them. */
 handler api_sign_in, api_sign_out, api_session, api_session_factor,
-    api_session_prove; /* session.c */
+    api_session_prove;                                                    /* session.c */
+handler api_session_provider, api_session_oidc, api_session_oidc_back;    /* oidc.c */
+handler api_session_challenge, api_factor_challenge, api_factor_webauthn; /* security_keys.c */
 handler api_account, api_account_password, api_factor_totp, api_factor_confirm, api_factor_delete,
     api_factor_recovery, api_account_sessions, api_account_session_end,
     api_account_sessions_end; /* account.c */

@@ -6,13 +6,11 @@
 
 enum { DAY_S = 24 * 3600 };
 
-#define COOKIE_RULES "Path=/; Secure; HttpOnly; SameSite=Strict"
-
-static void set_cookie(char cookie[CALL_COOKIE_MAX], const char *name, const char *value,
-                       int max_age_s)
+void session_cookie(char cookie[CALL_COOKIE_MAX], const char *name, const char *value,
+                    int max_age_s, const char *same_site)
 {
-    snprintf(cookie, CALL_COOKIE_MAX, "%s=%s; " COOKIE_RULES "; Max-Age=%d", name, value,
-             max_age_s);
+    snprintf(cookie, CALL_COOKIE_MAX, "%s=%s; Path=/; Secure; HttpOnly; SameSite=%s; Max-Age=%d",
+             name, value, same_site, max_age_s);
 }
 
 static const char *stage_name(enum gh_sign_in_stage stage)
@@ -57,10 +55,11 @@ json_t *session_to_json(struct call *call, const struct gh_operator_session *ses
 
 enum gh_error_code session_answer(struct call *call, struct gh_sign_in_outcome *outcome)
 {
-    set_cookie(call->cookies[0], CALL_COOKIE_SESSION, outcome->cookie, GH_OPERATOR_ABSOLUTE_S);
+    session_cookie(call->cookies[0], CALL_COOKIE_SESSION, outcome->cookie, GH_OPERATOR_ABSOLUTE_S,
+                   "Strict");
     if (outcome->browser[0] != '\0')
-        set_cookie(call->cookies[1], CALL_COOKIE_BROWSER, outcome->browser,
-                   GH_BROWSER_DAYS * DAY_S);
+        session_cookie(call->cookies[1], CALL_COOKIE_BROWSER, outcome->browser,
+                       GH_BROWSER_DAYS * DAY_S, "Strict");
     call->answer = session_to_json(call, &outcome->session);
     gh_secret_wipe(outcome->cookie, sizeof outcome->cookie);
     gh_secret_wipe(outcome->browser, sizeof outcome->browser);
@@ -69,7 +68,7 @@ enum gh_error_code session_answer(struct call *call, struct gh_sign_in_outcome *
 
 void session_forget(struct call *call)
 {
-    set_cookie(call->cookies[0], CALL_COOKIE_SESSION, "", 0);
+    session_cookie(call->cookies[0], CALL_COOKIE_SESSION, "", 0, "Strict");
 }
 
 void account_note(struct call *call, const char *what, struct gh_slice about)
@@ -162,13 +161,18 @@ enum gh_error_code api_sign_out(struct call *call)
 /* One of these members says which. */
 static enum gh_error_code read_proof(struct call *call, struct gh_factor_proof *proof)
 {
+    json_t *assertion = NULL;
+    if (gh_json_object(call->body, gh_factor_name(GH_FACTOR_WEBAUTHN), &assertion)) {
+        proof->kind = GH_FACTOR_WEBAUTHN;
+        return security_key_read(call, assertion, &proof->assertion);
+    }
     static const enum gh_factor_kind kinds[] = {GH_FACTOR_TOTP, GH_FACTOR_RECOVERY};
     for (size_t i = 0; i < GH_COUNT(kinds); i++)
         if (gh_json_text(call->body, gh_factor_name(kinds[i]), &proof->code)) {
             proof->kind = kinds[i];
             return GH_OK;
         }
-    return call_fail(call, GH_ERROR_INVALID, "the body needs totp or recovery");
+    return call_fail(call, GH_ERROR_INVALID, "the body needs totp, webauthn or recovery");
 }
 
 /* The proof of the body, and the session that goes on from it as a whole one. */

@@ -228,6 +228,55 @@ enum gh_error_code gh_factor_confirm_totp(struct gh_operators *operators,
     return gh_store_factor_use(operators->store, row->number, step, now_ms, error);
 }
 
+/* --- security keys */
+
+enum gh_error_code gh_factor_challenge(struct gh_operators *operators,
+                                       const struct gh_operator_session *session,
+                                       uint8_t challenge[GH_WEBAUTHN_CHALLENGE_BYTES],
+                                       struct gh_error *error)
+{
+    gh_random(challenge, GH_WEBAUTHN_CHALLENGE_BYTES);
+    return gh_store_sign_in_challenge(operators->store, session->row.hash,
+                                      gh_slice(challenge, GH_WEBAUTHN_CHALLENGE_BYTES), error);
+}
+
+/* The session's challenge, which is good for one answer, right or wrong. */
+static enum gh_error_code take_challenge(struct gh_operators *operators,
+                                         const struct gh_operator_session *session,
+                                         struct gh_webauthn_site *site, struct gh_error *error)
+{
+    site->challenge = session->row.challenge;
+    return gh_store_sign_in_challenge(operators->store, session->row.hash, (struct gh_slice){0},
+                                      error);
+}
+
+enum gh_error_code gh_factor_add_webauthn(struct gh_operators *operators,
+                                          const struct gh_operator_session *session,
+                                          struct gh_slice label, struct gh_webauthn_site site,
+                                          struct gh_slice client_data, struct gh_slice attestation,
+                                          int64_t now_ms, struct gh_arena *arena,
+                                          struct gh_error *error)
+{
+    struct gh_webauthn_credential credential;
+    enum gh_error_code code =
+        make_room(operators, session->row.operator_number, label, arena, error);
+    if (code == GH_OK)
+        code = take_challenge(operators, session, &site, error);
+    if (code == GH_OK)
+        code = gh_webauthn_register(&site, client_data, attestation, &credential, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_factor_row row = {.operator_number = session->row.operator_number,
+                                .kind = GH_FACTOR_WEBAUTHN,
+                                .label = label,
+                                .confirmed = true,
+                                .secret = credential.key,
+                                .credential = credential.id,
+                                .counter = credential.sign_count,
+                                .created_at_ms = now_ms};
+    return gh_store_factor_create(operators->store, &row, error);
+}
+
 /* --- recovery codes */
 
 static void recovery_digest(const struct gh_operators *operators, struct gh_slice letters,
@@ -346,8 +395,31 @@ static enum gh_error_code prove_recovery(const struct proving *proving, struct g
     return GH_ERROR_CONFLICT;
 }
 
+static enum gh_error_code prove_webauthn(const struct proving *proving, struct gh_error *error)
+{
+    struct gh_webauthn_assertion assertion = *proving->proof->assertion;
+    int64_t count = 0;
+    enum gh_error_code code =
+        take_challenge(proving->operators, proving->session, &assertion.site, error);
+    if (code != GH_OK)
+        return code;
+    for (size_t i = 0; i < proving->count; i++) {
+        const struct gh_factor_row *row = &proving->rows[i];
+        if (row->kind != GH_FACTOR_WEBAUTHN ||
+            !gh_slice_equal(row->credential, assertion.credential))
+            continue;
+        /* A counter that does not rise is a copy of the key (§7.2 step 21). */
+        return gh_webauthn_assert(&assertion, row->secret, &count, error) == GH_OK
+                   ? gh_store_factor_use(proving->operators->store, row->number, count,
+                                         proving->now_ms, error)
+                   : GH_ERROR_CONFLICT;
+    }
+    return GH_ERROR_CONFLICT;
+}
+
 static enum gh_error_code (*const provers[])(const struct proving *, struct gh_error *) = {
     [GH_FACTOR_TOTP] = prove_totp,
+    [GH_FACTOR_WEBAUTHN] = prove_webauthn,
     [GH_FACTOR_RECOVERY] = prove_recovery,
 };
 

@@ -10,6 +10,7 @@
 #define GH_IDENTITY_FACTOR_H
 
 #include "identity/operator.h"
+#include "identity/webauthn.h"
 
 enum {
     GH_FACTORS_MAX = 16, /* of an operator, recovery codes aside */
@@ -46,6 +47,18 @@ GH_MUST_USE enum gh_error_code
 gh_factor_confirm_totp(struct gh_operators *operators, const struct gh_operator_session *session,
                        int64_t factor, struct gh_slice code, int64_t now_ms, struct gh_arena *arena,
                        int64_t *retry_after_s, struct gh_error *error);
+/* A challenge for a ceremony of this session, in place of one that was not answered. */
+GH_MUST_USE enum gh_error_code gh_factor_challenge(struct gh_operators *operators,
+                                                   const struct gh_operator_session *session,
+                                                   uint8_t challenge[GH_WEBAUTHN_CHALLENGE_BYTES],
+                                                   struct gh_error *error);
+/* A new security key, that the last challenge asked for; the site's challenge is filled in here.
+ * INVALID with what is wrong; EXISTS when it is somebody's already. */
+GH_MUST_USE enum gh_error_code
+gh_factor_add_webauthn(struct gh_operators *operators, const struct gh_operator_session *session,
+                       struct gh_slice label, struct gh_webauthn_site site,
+                       struct gh_slice client_data, struct gh_slice attestation, int64_t now_ms,
+                       struct gh_arena *arena, struct gh_error *error);
 /* Ten new ones in place of those that are left. */
 GH_MUST_USE enum gh_error_code
 gh_factor_make_recovery(struct gh_operators *operators, int64_t operator_number, int64_t now_ms,
@@ -60,7 +73,7 @@ GH_MUST_USE enum gh_error_code gh_factor_remove(struct gh_operators *operators,
 struct gh_factor_proof {
     enum gh_factor_kind kind;
     struct gh_slice code;                          /* TOTP, RECOVERY */
-    const struct gh_webauthn_assertion *assertion; /* WEBAUTHN */
+    const struct gh_webauthn_assertion *assertion; /* WEBAUTHN; its challenge is filled in here */
 };
 /* GH_OK when it is one of the operator's and counts now; else UNAUTHENTICATED, with one text for
  * every cause; LIMIT with `*retry_after_s`. */
