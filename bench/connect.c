@@ -5,20 +5,28 @@
 
 /* connect: TCP, TLS handshake, CONNECT, CONNACK, DISCONNECT, close, `count` times, `concurrency` at
  * a time, each with the next line of the clients' file. idle: `count` connections that are held
- * while the server's memory is read, then closed, and the memory is read again. Both read CPU time
- * before and settle_ms after. Latencies: from dialling to CONNACK. */
+ * while the server's memory is read, then closed, and the memory is read again. power-cut: idle
+ * ones that are all cut off at once, without a word, and come back, RETURN_AT_ONCE at a time, until
+ * each has been let in; the figures are of the coming back. All read CPU time before and settle_ms
+ * after. Latencies: from dialling to CONNACK. */
 
 #define OWNER(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+enum { RETURN_AT_ONCE = 1000 };
+
+/* Of a fleet's power cut. */
+enum stage { STAGE_NONE, STAGE_BEFORE, STAGE_CUT, STAGE_BACK };
 
 struct connecting {
     struct load *load;
     struct peer *peers;
-    size_t slots, dialled, done, connected, refused, closed;
+    size_t slots, dialled, done, connected, refused, closed, retries;
     bool hold; /* idle */
+    enum stage stage;
     struct gh_timer timer;
     int64_t start_ns, end_ns;
     struct latencies connack;
-    struct usage before, held, after;
+    struct usage before, held, cut, back, after;
 };
 
 static void read_usage(struct connecting *run, struct usage *usage)
@@ -48,10 +56,35 @@ static void on_settled(struct gh_timer *timer)
     gh_loop_stop(run->load->loop);
 }
 
+/* All that were cut off are gone. */
+static void come_back(struct gh_timer *timer)
+{
+    struct connecting *run = OWNER(struct connecting, timer, timer);
+    read_usage(run, &run->cut);
+    run->stage = STAGE_BACK;
+    run->dialled = run->done = run->connected = run->closed = 0;
+    run->connack = (struct latencies){.count = 0};
+    run->start_ns = load_now_ns();
+    for (size_t i = 0; i < RETURN_AT_ONCE && i < run->slots; i++)
+        dial_next(run, &run->peers[i]);
+}
+
+static void cut_off(struct connecting *run)
+{
+    run->stage = STAGE_CUT;
+    for (size_t i = 0; i < run->slots; i++)
+        gh_conn_abort(run->peers[i].conn, "the power was cut");
+}
+
 static void on_held(struct gh_timer *timer)
 {
     struct connecting *run = OWNER(struct connecting, timer, timer);
-    read_usage(run, &run->held);
+    if (run->stage == STAGE_BEFORE) {
+        read_usage(run, &run->held);
+        cut_off(run);
+        return;
+    }
+    read_usage(run, run->stage == STAGE_BACK ? &run->back : &run->held);
     for (size_t i = 0; i < run->slots; i++)
         peer_leave(&run->peers[i]);
 }
@@ -77,9 +110,26 @@ static void up(struct peer *peer)
         dial_next(run, &run->peers[run->dialled]);
 }
 
+/* False when it has nothing to do with a power cut: then it is for `gone`. */
+static bool gone_in_cut(struct connecting *run, struct peer *peer)
+{
+    if (run->stage == STAGE_CUT) {
+        if (++run->closed == run->slots)
+            settle(run, come_back);
+        return true;
+    }
+    if (run->stage != STAGE_BACK || peer->said_goodbye)
+        return false;
+    run->retries++; /* a device that is refused in the rush tries again */
+    (void)!peer_dial(peer);
+    return true;
+}
+
 static void gone(struct peer *peer, const char *why)
 {
     struct connecting *run = peer->owner;
+    if (gone_in_cut(run, peer))
+        return;
     size_t count = (size_t)run->load->options->count;
     run->closed++;
     if (!peer->said_goodbye) {
@@ -131,6 +181,14 @@ static void *start_idle(struct load *load)
     return begin(load, true);
 }
 
+static void *start_power_cut(struct load *load)
+{
+    struct connecting *run = begin(load, true);
+    if (run != NULL)
+        run->stage = STAGE_BEFORE;
+    return run;
+}
+
 static void print_common(const struct connecting *run, struct gh_buffer *out)
 {
     double seconds = (double)(run->end_ns - run->start_ns) / 1e9;
@@ -171,6 +229,29 @@ static void report_idle(void *state, struct gh_buffer *out)
     free(run);
 }
 
-const struct mode connect_mode = {
-    .name = "connect", .start = start_connect, .report = report_connect};
-const struct mode idle_mode = {.name = "idle", .start = start_idle, .report = report_idle};
+static void report_power_cut(void *state, struct gh_buffer *out)
+{
+    struct connecting *run = state;
+    print_common(run, out);
+    usage_print_memory(&run->back, "memory_held", out);
+    usage_print_memory(&run->after, "memory_after", out);
+    gh_buffer_print(out, ",\"back\":{\"seconds\":%.3f,\"server_cpu_s\":%.2f,\"retries\":%zu}}",
+                    (double)(run->end_ns - run->start_ns) / 1e9, run->back.cpu_s - run->cut.cpu_s,
+                    run->retries);
+    free(run->peers);
+    free(run);
+}
+
+const struct mode connect_mode = {.name = "connect",
+                                  .help =
+                                      "sign-ins, as fast as --concurrency gives: a storm of them",
+                                  .start = start_connect,
+                                  .report = report_connect};
+const struct mode idle_mode = {.name = "idle",
+                               .help = "connections that say nothing: what one costs in memory",
+                               .start = start_idle,
+                               .report = report_idle};
+const struct mode power_cut_mode = {.name = "power-cut",
+                                    .help = "all connections are cut at once and come back",
+                                    .start = start_power_cut,
+                                    .report = report_power_cut};

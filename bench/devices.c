@@ -91,5 +91,8 @@ static void report(void *state, struct gh_buffer *out)
     free(devices);
 }
 
-const struct mode devices_mode = {
-    .name = "devices", .offline = true, .start = start, .report = report};
+const struct mode devices_mode = {.name = "devices",
+                                  .help = "no load: makes devices and their tokens",
+                                  .offline = true,
+                                  .start = start,
+                                  .report = report};

@@ -89,4 +89,8 @@ static void report(void *state, struct gh_buffer *out)
     free(run);
 }
 
-const struct mode hold_mode = {.name = "hold", .start = start, .report = report};
+const struct mode hold_mode = {
+    .name = "hold",
+    .help = "connections that stay until the broker closes them, and when it did",
+    .start = start,
+    .report = report};

@@ -94,8 +94,11 @@ static void report(void *state, struct gh_buffer *out)
     free(certificates);
 }
 
-const struct mode certificates_mode = {
-    .name = "certificates", .offline = true, .start = start, .report = report};
+const struct mode certificates_mode = {.name = "certificates",
+                                       .help = "no load: makes a CA and the clients' certificates",
+                                       .offline = true,
+                                       .start = start,
+                                       .report = report};
 
 /* --- reading */
 
@@ -119,6 +122,8 @@ bool load_open_identities(struct load *load, struct gh_slice text, struct gh_sli
             load_fail(load, "identity %zu: %s", count, error.text);
             return false;
         }
+        if (load->options->resume != 0)
+            gh_tls_client_resume(context);
         load->identities[count++] = context;
     }
     if (count < max)

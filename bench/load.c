@@ -1,103 +1,13 @@
 #include "bench/load.h"
 #include "base/log.h"
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 16 * 1024 };
-
-static const struct mode *const modes[] = {
-    &publish_mode, &pairs_mode,   &fan_in_mode,  &fan_out_mode,      &fleet_mode,
-    &idle_mode,    &connect_mode, &devices_mode, &certificates_mode, &hold_mode};
-
-/* An option sets a text or a number. */
-struct option_row {
-    const char *name;
-    size_t text, number; /* offsets; the other is 0, which is the text `server` */
-    const char *help;
-};
-#define TEXT(name, member, help)                                                                   \
-    {                                                                                              \
-        name, offsetof(struct options, member) + 1, 0, help                                        \
-    }
-#define NUMBER(name, member, help)                                                                 \
-    {                                                                                              \
-        name, 0, offsetof(struct options, member) + 1, help                                        \
-    }
-static const struct option_row rows[] = {
-    TEXT("server", server, "ADDRESS:PORT of the broker"),
-    TEXT("ca", ca, "trust anchors, PEM; without them the connection is plain"),
-    TEXT("identities", identities,
-         "file: certificate and private key of each client, PEM, one after the other"),
-    TEXT("ca-key", ca_key, "certificates: file for the private key of the CA in --ca"),
-    TEXT("clients", clients,
-         "file: client id, password, topic and perhaps user name, split by tabs, a line for each"),
-    TEXT("id", id, "instead of the file: the client id, with {n} for the client's number"),
-    TEXT("user", user, "with --id: the user name (none)"),
-    TEXT("password", password, "with --id: the password (none)"),
-    TEXT("topic", topic, "with --id: the topic (load/{n})"),
-    TEXT("pids", pids, "the server's processes, whose CPU time and memory are read"),
-    NUMBER("settle-ms", settle_ms, "wait before the last reading (1000)"),
-    NUMBER("publishers", publishers, "publish: how many (50)"),
-    NUMBER("window", window,
-           "publish: messages of each that are not both acknowledged and received (20)"),
-    NUMBER("size", size, "publish: bytes of a message (256)"),
-    NUMBER("qos", qos, "publish: 0 or 1 (1)"),
-    NUMBER("run-ms", seconds_ms, "publish: how long (5000)"),
-    NUMBER("rate", rate, "publish: messages a second of all together; 0: as fast as it goes"),
-    NUMBER("subscribers", subscribers,
-           "publish: MQTT subscribers, one for each publisher or with --filter"),
-    NUMBER("fan-out", fan_out, "publish: 1: with --filter every subscriber gets every message"),
-    NUMBER("stored", stored, "publish: 1: sessions outlive their connections"),
-    TEXT("filter", filter, "publish: what the subscribers subscribe to"),
-    TEXT("pull", pull, "publish: /v1/projects/…/subscriptions/… to pull and acknowledge"),
-    TEXT("token", token, "publish: bearer token for it"),
-    NUMBER("pullers", pullers, "publish: connections that pull (2)"),
-    NUMBER("lag-max", lag_max, "publish: messages under way before publishers pause (20000)"),
-    NUMBER("count", count, "idle, connect, devices: how many"),
-    NUMBER("concurrency", concurrency, "idle, connect: handshakes at a time (32)"),
-    TEXT("project", project, "devices: tenant and project (bench)"),
-    TEXT("registry", registry, "devices: registry (fleet)"),
-    TEXT("location", location, "devices: its location (europe-west1)"),
-    TEXT("import", import, "devices: file for `gatehouse device import`"),
-};
-
-static int usage(void)
-{
-    puts("usage: gatehouse-bench-load publish|idle|connect|hold|devices|certificates [options]\n"
-         "       gatehouse-bench-load pairs|fan-in|fan-out|fleet [options of publish]\n\n"
-         "Load on an MQTT 3.1.1 broker; one JSON line on standard output. bench/run and\n"
-         "bench/compare use it. With --rate, publish and its shapes measure latency.\n");
-    for (size_t i = 0; i < GH_COUNT(rows); i++)
-        printf("  --%-12s %s\n", rows[i].name, rows[i].help);
-    return EXIT_USAGE;
-}
-
-static bool read_options(int argc, char **argv, struct options *options)
-{
-    struct option table[GH_COUNT(rows) + 1] = {{0}};
-    for (size_t i = 0; i < GH_COUNT(rows); i++)
-        table[i] = (struct option){rows[i].name, required_argument, NULL, (int)i + 1000};
-    for (int option; (option = getopt_long(argc, argv, "", table, NULL)) != -1;) {
-        if (option == '?')
-            return false;
-        const struct option_row *row = &rows[option - 1000];
-        char *base = (char *)options, *end = NULL;
-        if (row->text != 0)
-            memcpy(base + row->text - 1, &optarg, sizeof optarg);
-        else {
-            long value = strtol(optarg, &end, 10);
-            memcpy(base + row->number - 1, &value, sizeof value);
-            if (*optarg == '\0' || *end != '\0' || value < 0)
-                return false;
-        }
-    }
-    return optind == argc;
-}
+enum { FILE_BYTES_MAX = 64 << 20, REPORT_BYTES_MAX = 1 << 20 };
 
 void load_fail(struct load *load, const char *format, ...)
 {
@@ -106,7 +16,7 @@ void load_fail(struct load *load, const char *format, ...)
         return;
     load->failed = true;
     va_start(arguments, format);
-    fputs("gatehouse-bench-load: ", stderr);
+    fputs("gatehouse-swarm bench: ", stderr);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
@@ -138,7 +48,7 @@ static bool read_file(struct load *load, const char *path, struct gh_slice *out)
 static bool read_clients(struct load *load, const char *path)
 {
     struct gh_slice text;
-    if (path == NULL || load->options->server == NULL)
+    if (load->options->server == NULL)
         return true;
     if (!read_file(load, path, &text))
         return false;
@@ -219,6 +129,8 @@ static bool open_tls(struct load *load, struct gh_error *error)
     if (!read_file(load, load->options->ca, &ca))
         return false;
     load->tls = gh_tls_client_open(ca, error);
+    if (load->tls != NULL && load->options->resume != 0)
+        gh_tls_client_resume(load->tls);
     const char *path = load->options->identities;
     bool good = path == NULL ||
                 (read_file(load, path, &identities) && load_open_identities(load, identities, ca));
@@ -238,7 +150,7 @@ static bool open_load(struct load *load)
     }
     load->limits = gh_mqtt_client_limits_default;
     load->limits.inflight_max = (uint16_t)options->window;
-    if (!(options->id != NULL ? make_clients(load) : read_clients(load, options->clients)) ||
+    if (!(options->clients == NULL ? make_clients(load) : read_clients(load, options->clients)) ||
         (options->server != NULL && !read_server(load, options->server)))
         return false;
     if (options->pids != NULL && !processes_parse(options->pids, &load->processes)) {
@@ -265,7 +177,7 @@ static double own_cpu_s(void)
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-static int run(const struct mode *mode, const struct options *options)
+int load_run(const struct mode *mode, const struct options *options)
 {
     struct load load = {.options = options};
     struct gh_buffer out;
@@ -292,40 +204,4 @@ static int run(const struct mode *mode, const struct options *options)
     free((void *)(uintptr_t)load.rows_text.data);
     free(load.rows);
     return load.failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-int main(int argc, char **argv)
-{
-    struct options options = {.publishers = 50,
-                              .window = 20,
-                              .size = 256,
-                              .pullers = 2,
-                              .lag_max = 20000,
-                              .qos = 1,
-                              .seconds_ms = 5000,
-                              .settle_ms = 1000,
-                              .concurrency = 32,
-                              .project = "bench",
-                              .registry = "fleet",
-                              .location = "europe-west1",
-                              .user = "",
-                              .password = "",
-                              .topic = "load/{n}"};
-    const struct mode *mode = NULL;
-    for (size_t i = 0; argc > 1 && i < GH_COUNT(modes); i++)
-        if (strcmp(argv[1], modes[i]->name) == 0)
-            mode = modes[i];
-    if (mode == NULL)
-        return usage();
-    if (mode->shape.publishers != 0) {
-        options.publishers = mode->shape.publishers;
-        options.subscribers = mode->shape.subscribers;
-        options.window = mode->shape.window;
-        options.filter = mode->shape.filter;
-        options.fan_out = mode->shape.fan_out;
-    }
-    if (!read_options(argc - 1, argv + 1, &options) || options.window == 0 ||
-        options.window >= UINT16_MAX || options.qos > 1 || options.size > 256 * 1024)
-        return usage();
-    return run(mode, &options);
 }

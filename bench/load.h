@@ -1,10 +1,11 @@
-/* The load generator: one thread, one loop, many MQTT clients. What its parts share: the options,
- * the clients' file, one connection as a peer, and the opener that brings many of them up.
+/* The load generator behind bench/bench.h: one thread, one loop, many MQTT clients. What its parts
+ * share: the options, the clients' file, one connection as a peer, and the opener that brings many
+ * of them up.
  *
  * A broker is told apart by its clients alone: a file with a line for each, with client id,
  * password (may be empty), topic and perhaps user name, split by tabs; or templates of the four, in
- * which {n} is the client's number. For Gatehouse's Google dialect `devices` writes the file, with
- * a token for each device; for a broker that lets everybody in any names do.
+ * which {n} is the client's number (without a file). For Gatehouse's Google dialect `devices`
+ * writes the file, with a token for each device; for a broker that lets everybody in any names do.
  *
  * Accounting is exact: each message carries its publisher's number, its own and the moment of
  * sending; what a subscriber receives twice, never, or behind a later one of the same publisher is
@@ -31,7 +32,8 @@ struct options {
     const char *project, *registry, *location, *import; /* devices */
     long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
     long count, concurrency, seconds_ms, settle_ms;
-    long stored, fan_out; /* 0 or 1 */
+    long stored, fan_out, resume; /* 0 or 1 */
+    long gateways, behind;        /* endure */
 };
 
 struct load {
@@ -67,7 +69,8 @@ GH_MUST_USE bool load_open_identities(struct load *load, struct gh_slice text, s
 struct peer;
 struct peer_events {
     void (*up)(struct peer *peer); /* CONNACK 0, or SUBACK when there is a filter */
-    void (*published)(struct peer *peer, uint64_t token);                      /* may be NULL */
+    void (*subscribed)(struct peer *peer, struct gh_slice codes); /* of peer_subscribe; or NULL */
+    void (*published)(struct peer *peer, uint64_t token);         /* may be NULL */
     void (*message)(struct peer *peer, const struct gh_mqtt_publish *publish); /* may be NULL */
     void (*gone)(struct peer *peer, const char *why); /* closed, for whatever reason */
 };
@@ -83,10 +86,16 @@ struct peer {
     int64_t dialled_ns;
     size_t number; /* among its kind */
     bool is_up, said_goodbye;
+    bool was_up; /* in `gone` */
 };
 
 /* Dials; `up` or `gone` comes later. False when there is no socket to be had. */
 GH_MUST_USE bool peer_dial(struct peer *peer);
+/* The same for whoever tries again: the run goes on when it fails. */
+GH_MUST_USE bool peer_try(struct peer *peer, struct gh_error *error);
+/* Of one that is up; false when it does not fit. */
+GH_MUST_USE bool peer_subscribe(struct peer *peer, const struct gh_mqtt_filter filters[],
+                                size_t count);
 GH_MUST_USE enum gh_mqtt_client_sending peer_publish(struct peer *peer, struct gh_slice topic,
                                                      struct gh_slice payload, uint8_t qos,
                                                      uint64_t token);
@@ -104,11 +113,12 @@ void opener_up(struct opener *opener);
 
 /* ---- the modes */
 struct mode {
-    const char *name;
+    const char *name, *help;
     bool offline; /* needs no server */
-    struct {      /* instead of the defaults; 0: those */
+    struct {      /* instead of the defaults, when it has publishers */
         long publishers, subscribers, window, fan_out;
         const char *filter;
+        long rate;
     } shape;
     /* Queues the first work; the loop runs afterwards until gh_loop_stop. NULL after load_fail. */
     void *(*start)(struct load *load);
@@ -116,10 +126,11 @@ struct mode {
     void (*report)(void *state, struct gh_buffer *out);
 };
 extern const struct mode publish_mode, connect_mode, idle_mode, devices_mode;
-extern const struct mode certificates_mode, hold_mode;
-/* publish_mode with the options of a shape: 50 pairs, 200 to 1, 1 to 200, 1,000 with one message in
- * flight each to 1. */
-extern const struct mode pairs_mode, fan_in_mode, fan_out_mode, fleet_mode;
+extern const struct mode certificates_mode, hold_mode, endure_mode, power_cut_mode;
+/* publish_mode with the options of a shape. */
+extern const struct mode pairs_mode, fan_in_mode, fan_out_mode, fleet_mode, latency_mode;
+/* load.c: runs it and prints its report. The exit code. */
+int load_run(const struct mode *mode, const struct options *options);
 
 /* ---- pull.c: the consumer that pulls over HTTP */
 struct pullers;

@@ -54,7 +54,9 @@ static void on_subscribed(void *context, uint16_t packet_id, struct gh_slice cod
 {
     struct peer *peer = context;
     (void)packet_id;
-    if (codes.size == 1 && codes.data[0] == 1)
+    if (peer->is_up && peer->events->subscribed != NULL)
+        peer->events->subscribed(peer, codes);
+    else if (codes.size == 1 && codes.data[0] == 1)
         come_up(peer);
     else
         gh_conn_close_why(peer->conn, "SUBSCRIBE refused");
@@ -145,6 +147,7 @@ static void closed(void *state, const char *why)
     gh_mqtt_client_close(peer->client);
     peer->client = NULL;
     peer->conn = NULL;
+    peer->was_up = peer->is_up;
     peer->is_up = false;
     peer->events->gone(peer, why);
 }
@@ -152,18 +155,25 @@ static void closed(void *state, const char *why)
 static const struct gh_protocol protocol = {
     .name = "mqtt", .open = open_peer, .input = input, .tick = tick, .closed = closed};
 
-bool peer_dial(struct peer *peer)
+bool peer_try(struct peer *peer, struct gh_error *error)
 {
-    struct gh_error error;
     peer->dialled_ns = load_now_ns();
     peer->is_up = peer->said_goodbye = false;
     if (gh_conn_connect(peer->load->loop, peer->load->host, peer->load->port,
                         peer->tls != NULL ? peer->tls : peer->load->tls, NULL, &protocol, peer,
-                        &error) != NULL)
+                        error) != NULL)
         return true;
     gh_mqtt_client_close(peer->client);
     peer->client = NULL;
     peer->conn = NULL;
+    return false;
+}
+
+bool peer_dial(struct peer *peer)
+{
+    struct gh_error error;
+    if (peer_try(peer, &error))
+        return true;
     load_fail(peer->load, "cannot dial: %s", error.text);
     return false;
 }
@@ -179,6 +189,16 @@ enum gh_mqtt_client_sending peer_publish(struct peer *peer, struct gh_slice topi
     if (sent == GH_MQTT_CLIENT_SENT)
         gh_conn_dirty(peer->conn);
     return sent;
+}
+
+bool peer_subscribe(struct peer *peer, const struct gh_mqtt_filter filters[], size_t count)
+{
+    if (peer->client == NULL ||
+        gh_mqtt_client_subscribe(peer->client, filters, count, gh_loop_now_ns(peer->load->loop),
+                                 gh_conn_out(peer->conn)) == 0)
+        return false;
+    gh_conn_dirty(peer->conn);
+    return true;
 }
 
 void peer_leave(struct peer *peer)

@@ -474,12 +474,27 @@ static void report(void *state, struct gh_buffer *out)
     free(run);
 }
 
-const struct mode publish_mode = {.name = "publish", .start = start, .report = report};
-const struct mode pairs_mode = {
-    .name = "pairs", .start = start, .report = report, .shape = {50, 50, 20, 0, NULL}};
-const struct mode fan_in_mode = {
-    .name = "fan-in", .start = start, .report = report, .shape = {200, 1, 20, 0, "load/#"}};
-const struct mode fan_out_mode = {
-    .name = "fan-out", .start = start, .report = report, .shape = {1, 200, 20, 1, "load/#"}};
+#define PUBLISHES .start = start, .report = report
+const struct mode publish_mode = {
+    .name = "publish", .help = "a shape of your own, by the options of messages", PUBLISHES};
+const struct mode pairs_mode = {.name = "pairs",
+                                .help = "50 publishers, each to a subscriber of its own",
+                                .shape = {50, 50, 20, 0, NULL, 0},
+                                PUBLISHES};
+const struct mode fan_in_mode = {.name = "fan-in",
+                                 .help = "200 publishers to one subscriber",
+                                 .shape = {200, 1, 20, 0, "load/#", 0},
+                                 PUBLISHES};
+const struct mode fan_out_mode = {.name = "fan-out",
+                                  .help = "one publisher, 200 subscribers to each message",
+                                  .shape = {1, 200, 20, 1, "load/#", 0},
+                                  PUBLISHES};
 const struct mode fleet_mode = {
-    .name = "fleet", .start = start, .report = report, .shape = {1000, 1, 1, 0, "load/#"}};
+    .name = "fleet",
+    .help = "1,000 publishers with one message under way each, to one subscriber",
+    .shape = {1000, 1, 1, 0, "load/#", 0},
+    PUBLISHES};
+const struct mode latency_mode = {.name = "latency",
+                                  .help = "pairs at a fixed rate: how long a message takes",
+                                  .shape = {50, 50, 500, 0, NULL, 20000},
+                                  PUBLISHES};

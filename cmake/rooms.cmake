@@ -52,7 +52,7 @@ function(gh_bench file)
     string(REGEX REPLACE "_bench$" "" module ${module})
     string(REPLACE "_" "-" module ${module})
     add_executable(bench-${module} EXCLUDE_FROM_ALL ${file})
-    target_link_libraries(bench-${module} PRIVATE ${ARGN})
+    target_link_libraries(bench-${module} PRIVATE gh_check ${ARGN})
     add_dependencies(bench bench-${module})
 endfunction()
 
@@ -85,6 +85,6 @@ function(gh_fuzz file)
     endif()
 endfunction()
 
-# The thin table-driven layer of tests/check.h.
-add_library(gh_check STATIC ${CMAKE_SOURCE_DIR}/tests/check.c)
-target_link_libraries(gh_check PUBLIC gh_flags)
+# The thin table-driven layer of tests/check.h, and the measure of tests/timing.h.
+add_library(gh_check STATIC ${CMAKE_SOURCE_DIR}/tests/check.c ${CMAKE_SOURCE_DIR}/tests/timing.c)
+target_link_libraries(gh_check PUBLIC gh_flags m)

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { assertNoReport } from '../../tests/lib/sanitizer.mjs';
 import { bin, Server } from '../../tests/lib/server.mjs';
-import { family, placed } from './machine.mjs';
+import { family, placed, swarm } from './machine.mjs';
 
 const project = 'bench', registry = 'fleet', location = 'europe-west1';
 export const subscription = `/v1/projects/${project}/subscriptions/pull`;
@@ -51,7 +51,7 @@ export class Gatehouse {
     await put('POST', `locations/${location}/registries`, { id: registry, eventNotificationConfigs: [{ pubsubTopicName: topic }] });
     side.clients = join(folder, 'devices.tsv');
     const lines = join(folder, 'devices.jsonl');
-    execFileSync(join(bin, 'gatehouse-bench-load'), ['devices', '--count', String(devices), '--project', project,
+    execFileSync(swarm, ['bench', 'devices', '--count', String(devices), '--project', project,
       '--registry', registry, '--location', location, '--import', lines, '--clients', side.clients]);
     await server.cli('device', 'import', lines);
     await server.stop();
@@ -110,10 +110,11 @@ function accepts(port) {
 }
 
 // What the rivals have in common: a certificate like Gatehouse's, two ports, a configuration file, one process. Nobody
-// is authenticated; queues have no limit, so that they drop nothing (the defaults do).
+// is authenticated; queues have no limit, so that they drop nothing (the defaults do). With a `deviceCa` a third port
+// wants certificates that it signed.
 class Rival {
-  prepare(folder, clients, prefix, data) {
-    Object.assign(this, { folder, prefix, ca: join(data, 'ca.crt') });
+  prepare(folder, clients, prefix, data, deviceCa = null) {
+    Object.assign(this, { folder, prefix, deviceCa, ca: join(data, 'ca.crt') });
     this.version = this.readVersion();
     this.key = join(folder, `${this.name}.key`);
     this.certificate = join(folder, `${this.name}.crt`);
@@ -138,11 +139,11 @@ class Rival {
   }
 
   async start() {
-    const [plain, tls] = [await freePort(), await freePort()];
+    const [plain, tls, mutual] = [await freePort(), await freePort(), this.deviceCa && await freePort()];
     const store = join(this.folder, `${this.name}-${tls}`);
     mkdirSync(store);
     const file = join(this.folder, `${this.name}.conf`);
-    writeFileSync(file, this.configuration(plain, tls, store));
+    writeFileSync(file, this.configuration(plain, tls, store, mutual));
     const [program, args] = placed(this.prefix, this.program, this.args(file));
     const from = process.hrtime.bigint();
     this.child = spawn(program, args, { stdio: 'ignore' });
@@ -152,8 +153,7 @@ class Rival {
     }
     this.startedMs = Number(process.hrtime.bigint() - from) / 1e6;
     this.pids = family(this.child.pid);
-    this.plain = `127.0.0.1:${plain}`;
-    this.tls = `127.0.0.1:${tls}`;
+    for (const [transport, port] of Object.entries({ plain, tls, mutual })) this[transport] = `127.0.0.1:${port}`;
   }
 
   stop() {
@@ -177,12 +177,14 @@ export class FlashMQ extends Rival {
     return ['--config-file', file];
   }
 
-  configuration(plain, tls, store) {
+  configuration(plain, tls, store, mutual) {
+    const listen = (port, ...more) => ['listen {', '  protocol mqtt', `  port ${port}`, '  inet_protocol ip4',
+      '  inet4_bind_address 127.0.0.1', '  tcp_nodelay true', ...more.map((line) => `  ${line}`), '}'];
+    const shows = [`fullchain ${this.certificate}`, `privkey ${this.key}`];
     return [`log_file ${store}/log`, 'log_level none', 'thread_count 1', 'allow_anonymous true', 'max_qos_msg_pending_per_client 65535',
       'max_qos_bytes_pending_per_client 1073741824', 'client_max_write_buffer_size 16777216', `storage_dir ${store}`,
-      'listen {', '  protocol mqtt', `  port ${plain}`, '  inet_protocol ip4', '  inet4_bind_address 127.0.0.1', '  tcp_nodelay true', '}',
-      'listen {', '  protocol mqtt', `  port ${tls}`, '  inet_protocol ip4', '  inet4_bind_address 127.0.0.1', '  tcp_nodelay true',
-      `  fullchain ${this.certificate}`, `  privkey ${this.key}`, '}', ''].join('\n');
+      ...listen(plain), ...listen(tls, ...shows),
+      ...(mutual ? listen(mutual, ...shows, `client_verification_ca_file ${this.deviceCa}`) : []), ''].join('\n');
   }
 }
 
@@ -200,10 +202,12 @@ export class NanoMQ extends Rival {
     return ['start', '--conf', file];
   }
 
-  configuration(plain, tls, store) {
+  configuration(plain, tls, store, mutual) {
+    const shows = `keyfile = "${this.key}", certfile = "${this.certificate}"`;
     return ['system { num_taskq_thread = 1, max_taskq_thread = 1, parallel = 256 }', 'mqtt { max_packet_size = 1MB, max_mqueue_len = 65535 }',
       `listeners.tcp { bind = "127.0.0.1:${plain}" }`,
-      `listeners.ssl { bind = "127.0.0.1:${tls}", keyfile = "${this.key}", certfile = "${this.certificate}" }`,
+      `listeners.ssl { bind = "127.0.0.1:${tls}", ${shows} }`,
+      ...(mutual ? [`listeners.ssl.mutual { bind = "127.0.0.1:${mutual}", ${shows}, cacertfile = "${this.deviceCa}", verify_peer = true, fail_if_no_peer_cert = true }`] : []),
       `log { to = [file], level = error, dir = "${store}", file = "log" }`, 'auth { allow_anonymous = true, no_match = allow }', ''].join('\n');
   }
 }
@@ -228,13 +232,15 @@ export class Mosquitto extends Rival {
     return ['-c', file];
   }
 
-  configuration(plain, tls, store) {
+  configuration(plain, tls, store, mutual) {
+    const shows = [`certfile ${this.certificate}`, `keyfile ${this.key}`];
     return [
       `user ${user}`.trim(), 'log_dest none', 'connection_messages false',
       'max_queued_messages 0', 'max_inflight_messages 0', 'set_tcp_nodelay true',
       ...(this.persistence ? ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'] : ['persistence false']),
       `listener ${plain} 127.0.0.1`, 'allow_anonymous true',
-      `listener ${tls} 127.0.0.1`, `certfile ${this.certificate}`, `keyfile ${this.key}`, '',
+      `listener ${tls} 127.0.0.1`, ...shows,
+      ...(mutual ? [`listener ${mutual} 127.0.0.1`, ...shows, `cafile ${this.deviceCa}`, 'require_certificate true'] : []), '',
     ].join('\n');
   }
 }

@@ -1,14 +1,15 @@
 // bench/compare: see there. Each round runs every work on every broker once; the table shows, for each work, the median
-// over the rounds of the broker's CPU time for one delivery, then the best round, and both as ratios to Gatehouse's.
-// Nobody but Gatehouse authenticates or asks a policy.
+// over the rounds of the broker's CPU time for one delivery (works of connections.mjs: of their own number), then the
+// best round, and both as ratios to Gatehouse's. Nobody but Gatehouse authenticates or asks a policy; the rivals check
+// the chain of a client certificate.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin } from '../../tests/lib/server.mjs';
 import { FlashMQ, Mosquitto, NanoMQ } from './brokers.mjs';
-import { describe, placed, placement } from './machine.mjs';
+import { connectionsOf, connectionWorks } from './connections.mjs';
+import { describe, openFilesMax, placed, placement, swarm } from './machine.mjs';
 import { NativeGatehouse } from './native.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
@@ -34,10 +35,13 @@ const works = {
   out1: { what: '1 to 200, QoS 1', load: shrink(['fan-out', '--qos', '1'], '1', '10') },
   latency: { what: '20,000 messages a second, 50 pairs, QoS 1', load: pairs('--qos', '1', '--rate', options.quick ? '500' : '20000', '--window', '500') },
   'latency-durable': { what: 'the same to stored sessions', load: pairs('--qos', '1', '--stored', '1', '--rate', options.quick ? '500' : '20000', '--window', '500') },
+  ...connectionWorks(options.quick),
 };
-const clientsMax = 1001;
 const chosen = positionals.length > 0 ? positionals : Object.keys(works);
 const problems = chosen.filter((name) => !works[name]).map((name) => `there is no work ${name}`);
+const clientsMax = Math.max(1001, ...chosen.filter((name) => works[name]?.unit).map((name) => connectionsOf(works[name])));
+if (clientsMax + 200 > openFilesMax()) problems.push(`${clientsMax} connections need more open files than the ${openFilesMax()} that this machine allows: raise ulimit -H -n`);
+const certificates = chosen.some((name) => works[name]?.transport === 'mutual');
 const places = placement({ pin: !options.quick && os.cpus().length > 1, fifo: options.fifo });
 
 // Samples what Gatehouse's processes do, until it is interrupted: for `perf report -i`.
@@ -46,9 +50,10 @@ const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '2
 
 function run(side, name) {
   const { load, transport = 'plain' } = works[name];
-  const [program, args] = placed(places.load, join(bin, 'gatehouse-bench-load'), [...load, ...side.identity, '--server', side[transport],
-    ...(transport === 'tls' ? ['--ca', side.ca] : []), '--pids', side.pids.join(','), '--settle-ms', '150',
-    '--run-ms', options.quick ? '200' : options['run-ms']]);
+  const mutual = transport === 'mutual';
+  const [program, args] = placed(places.load, swarm, ['bench', load[0], '--settle-ms', '150', ...load.slice(1), ...(mutual ? side.mutualIdentity : side.identity),
+    '--server', side[transport], ...(transport !== 'plain' ? ['--ca', side.ca] : []), ...(mutual ? ['--identities', side.identities] : []),
+    '--pids', side.pids.join(','), '--run-ms', options.quick ? '200' : options['run-ms']]);
   const profiler = options.profile && side instanceof NativeGatehouse ? profile(side, name) : null;
   return new Promise((done) => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -59,14 +64,15 @@ function run(side, name) {
 }
 
 async function makeSides(folder) {
-  const gatehouse = await NativeGatehouse.prepare(folder, clientsMax, places.server);
+  const gatehouse = await NativeGatehouse.prepare(folder, clientsMax, places.server, { certificates });
   const others = [new Mosquitto({ program: options.mosquitto })];
   if (options.flashmq) others.push(new FlashMQ({ program: options.flashmq }));
   if (options.nanomq) others.push(new NanoMQ({ program: options.nanomq }));
   const sides = [gatehouse];
   for (const side of others.filter(({ program }) => program)) {
-    side.prepare(folder, clientsMax, places.server, gatehouse.prepared);
-    sides.push(Object.assign(side, { identity: ['--id', 'dev{n}', '--topic', 'load/dev{n}'] }));
+    side.prepare(folder, clientsMax, places.server, gatehouse.prepared, gatehouse.deviceCa);
+    const identity = ['--id', 'dev{n}', '--topic', 'load/dev{n}'];
+    sides.push(Object.assign(side, { identity, mutualIdentity: identity, identities: gatehouse.identities }));
   }
   return sides;
 }
@@ -76,6 +82,14 @@ const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+function noteConnections(name, side, report, round, reports) {
+  const { value, unit, also } = works[name];
+  if (report.failed || report.refused !== 0) problems.push(`${name} ${side.name}: refused ${report.refused}`);
+  if (report.failed) return;
+  ((reports[name] ??= {})[side.name] ??= []).push(report);
+  process.stderr.write(`round ${round + 1} ${name.padEnd(18)} ${side.name.padEnd(10)} ${value(report).toFixed(2)} ${unit} ${also?.(report) ?? ''}\n`);
+}
+
 async function measure(sides) {
   const reports = {}; // work -> side -> list
   for (let round = 0; round < Number(options.rounds); round++)
@@ -84,6 +98,10 @@ async function measure(sides) {
         await side.start();
         const report = await run(side, name);
         await side.stop();
+        if (works[name].unit) {
+          noteConnections(name, side, report, round, reports);
+          continue;
+        }
         if (report.failed || report.lost !== 0 || report.duplicates !== 0 || report.disordered !== 0)
           problems.push(`${name} ${side.name}: ${report.failed ? 'failed, ' : ''}lost ${report.lost}, doubled ${report.duplicates}, out of order ${report.disordered}`);
         if (report.sent) ((reports[name] ??= {})[side.name] ??= []).push(report);
@@ -92,7 +110,9 @@ async function measure(sides) {
   return reports;
 }
 
-function summary(list) {
+function summary(name, list) {
+  const { unit, value, also } = works[name];
+  if (unit) return { unit, median: median(list.map(value)), best: Math.min(...list.map(value)), also: also?.(list[0]) };
   const of = (value) => median(list.map(value));
   return {
     cpu_us: of((r) => r.server_cpu_us_per_delivery), cpu_us_best: Math.min(...list.map((r) => r.server_cpu_us_per_delivery)),
@@ -101,9 +121,12 @@ function summary(list) {
   };
 }
 
-// A paced work is about waiting, the others about CPU time.
+// A paced work is about waiting, the others about CPU time; those of connections say themselves.
 function cells(name, own, other) {
-  const figures = name.startsWith('latency')
+  const digits = other.unit === 'MiB' ? 1 : 0;
+  const figures = other.unit
+    ? [`${other.median.toFixed(digits)} / ${other.best.toFixed(digits)}${other.also ? `, ${other.also}` : ''}`, own && [own.median / other.median, own.best / other.best]]
+    : name.startsWith('latency')
     ? [`${other.delivery_p50_us.toFixed(0)} / ${other.delivery_p99_us.toFixed(0)}`, own && [own.delivery_p50_us / other.delivery_p50_us, own.delivery_p99_us / other.delivery_p99_us]]
     : [`${other.cpu_us.toFixed(2)} / ${other.cpu_us_best.toFixed(2)}`, own && [own.cpu_us / other.cpu_us, own.cpu_us_best / other.cpu_us_best]];
   return figures[1] ? `${figures[0]} (${figures[1].map((ratio) => ratio.toFixed(2)).join(' / ')})` : figures[0];
@@ -120,9 +143,9 @@ const folder = mkdtempSync(join(options.folder, 'gatehouse-compare-'));
 try {
   const machine = describe(folder), sides = await makeSides(folder), reports = await measure(sides);
   const all = Object.fromEntries(Object.entries(reports).map(([name, bySide]) => [name,
-    Object.fromEntries(Object.entries(bySide).map(([side, list]) => [side, summary(list)]))]));
+    Object.fromEntries(Object.entries(bySide).map(([side, list]) => [side, summary(name, list)]))]));
   console.log(`CPU microseconds for a delivery, median / best of ${options.rounds} rounds (in brackets: Gatehouse's divided by it);`);
-  console.log('latency: delivery p50 / p99 in microseconds, medians.\n');
+  console.log('latency: delivery p50 / p99 in microseconds, medians; connections: as the row says.\n');
   console.log(table(sides, all));
   const result = { machine, date: new Date().toISOString(), rounds: Number(options.rounds), fifo: options.fifo,
     versions: Object.fromEntries(sides.map(({ name, version }) => [name, version])), works: all };

@@ -1,20 +1,21 @@
 // bench/connects: see there. Each round runs every sign-in once, Gatehouse's and mosquitto's in turn; the table has medians.
 // Gatehouse looks the device up, verifies, and asks a policy at every connect; mosquitto does no more than the handshake.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin, deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
+import { deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
 import { Gatehouse, Mosquitto } from './brokers.mjs';
-import { busySeconds, describe, memory, placed, placement } from './machine.mjs';
+import { makeIdentities, trustIdentities } from './certified.mjs';
+import { busySeconds, describe, memory, placed, placement, swarm } from './machine.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals: [what = 'all'] } = parseArgs({ allowPositionals: true, options: {
   rounds: { ...text, default: '3' }, count: { ...text, default: '3000' }, devices: { ...text, default: '1000' },
-  sessions: { ...text, default: '10000' }, folder: { ...text, default: os.tmpdir() }, fifo: flag, check: flag,
+  sessions: { ...text, default: '10000' }, folder: { ...text, default: os.tmpdir() }, fifo: flag, check: flag, 'one-core': flag,
 } });
 const size = Object.fromEntries(['rounds', 'count', 'devices', 'sessions'].map((name) => [name, Number(options[name])]));
 const tenant = 'bench', registry = 'fleet';
@@ -26,7 +27,7 @@ const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 const loader = (args, prefix = []) => {
-  const [program, all] = placed(prefix, join(bin, 'gatehouse-bench-load'), args);
+  const [program, all] = placed(prefix, swarm, ['bench', ...args]);
   return spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
 };
 const reportOf = (child) => new Promise((done) => {
@@ -44,9 +45,7 @@ class Side extends Gatehouse {
     const path = (name) => join(folder, name), file = (name, content) => { writeFileSync(path(name), content, { mode: 0o600 }); return path(name); };
     Object.assign(side, { folder, prefix: places.server, base: path('base'), version: Gatehouse.version() });
     mkdirSync(side.base, { recursive: true });
-    const ca = side.deviceCa = path('devices.crt'), caKey = path('devices.key');
-    side.identities = path('identities.pem');
-    execFileSync(join(bin, 'gatehouse-bench-load'), ['certificates', '--count', String(count), '--id', 'dev{n}', '--identities', side.identities, '--ca', ca, '--ca-key', caKey]);
+    Object.assign(side, makeIdentities(folder, count));
     const server = await Server.create({ folder: side.base });
     await server.start();
     await server.cli('tenant', 'create', tenant);
@@ -55,12 +54,7 @@ class Side extends Gatehouse {
       { Effect: 'Allow', Action: 'connect', Resource: 'client/${device}' },
       { Effect: 'Allow', Action: ['publish', 'subscribe', 'receive'], Resource: '*' }] })));
     await server.cli('policy', 'attach', `${tenant}/load`, tenant);
-    const added = JSON.parse(await server.cli('ca', 'add', `${tenant}/${registry}`, ca, '--json'));
-    side.caId = added.id;
-    execFileSync('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${added.verification_code}`,
-      '-keyout', path('proof.key'), '-out', path('proof.csr')], { stdio: 'ignore' });
-    execFileSync('openssl', ['x509', '-req', '-in', path('proof.csr'), '-CA', ca, '-CAkey', caKey, '-days', '1', '-out', path('proof.crt')], { stdio: 'ignore' });
-    await server.cli('ca', 'verify', `${tenant}/${registry}/${added.id}`, path('proof.crt'));
+    side.caId = await trustIdentities(server, `${tenant}/${registry}`, folder, side);
     const each = (make) => Array.from({ length: count }, (_, i) => make(i));
     const name = (i) => `${tenant}/${registry}/dev${i}`, line = (id, credential) => `${JSON.stringify({ tenant, registry, id, ...credential })}\n`;
     const keys = others ? each(() => deviceKey()) : [], symmetric = others ? each(() => randomBytes(32).toString('base64')) : [];
@@ -88,32 +82,25 @@ class Side extends Gatehouse {
   }
 }
 
-class MutualMosquitto extends Mosquitto {
-  configuration(...args) {
-    return `${super.configuration(...args)}cafile ${this.deviceCa}\nrequire_certificate true\n`;
-  }
-}
-
 async function connects(folder) {
   const side = await Side.prepare(join(folder, 'fleet'), size.devices);
-  const rival = (one) => Object.assign(one.prepare(side.folder, size.devices, places.server, side.prepared), { deviceCa: side.deviceCa });
   const lines = [
     ['gatehouse', 'JWT, ES256', side, ['--clients', side.jwt]],
     ['gatehouse', 'mutual TLS, by CA', side, ['--clients', side.mtls, '--identities', side.identities]],
     ['gatehouse', 'SAS', side, ['--clients', side.sas]],
   ];
   if (Mosquitto.program() !== null) {
-    const plain = rival(new Mosquitto()), mutual = rival(new MutualMosquitto({ name: 'mosquitto-mutual' }));
-    lines.push(['mosquitto', 'TLS, nobody asked', plain, ['--clients', plain.clients]],
-      ['mosquitto', 'mutual TLS', mutual, ['--clients', mutual.clients, '--identities', side.identities]]);
+    const rival = new Mosquitto().prepare(side.folder, size.devices, places.server, side.prepared, side.deviceCa);
+    lines.push(['mosquitto', 'TLS, nobody asked', rival, ['--clients', rival.clients]],
+      ['mosquitto', 'mutual TLS', rival, ['--clients', rival.clients, '--identities', side.identities], 'mutual']);
   }
-  const rows = lines.map(([broker, signIn, of, args]) => ({ broker, sign_in: signIn, of, args, reports: [] }));
+  const rows = lines.map(([broker, signIn, of, args, transport = 'tls']) => ({ broker, sign_in: signIn, of, args, transport, reports: [] }));
   for (let round = 0; round < size.rounds; round++)
     for (const row of rows) {
       await row.of.start();
       try {
         const busyBefore = busySeconds(), from = Date.now();
-        const report = await reportOf(loader(['connect', '--count', String(size.count), '--concurrency', '32', '--server', row.of.tls, '--ca', row.of.ca,
+        const report = await reportOf(loader(['connect', '--count', String(size.count), '--concurrency', '32', '--server', row.of[row.transport], '--ca', row.of.ca,
           '--pids', row.of.pids.join(','), '--settle-ms', '500', ...row.args], places.load));
         if (report.failed || report.refused !== 0) problems.push(`${row.broker} ${row.sign_in}: refused ${report.refused}`);
         report.others = Math.max(0, (busySeconds() - busyBefore - report.server_cpu_s - report.load_cpu_s) / ((Date.now() - from) / 1000));
@@ -149,15 +136,15 @@ function patch(side, agent, path, body) {
 
 async function revoke(folder) {
   const side = await Side.prepare(join(folder, 'revoke'), size.sessions, { others: false });
-  // As it is run: on all cores, a loop for each, beside the devices.
-  Object.assign(side, { prefix: [], loops: os.cpus().length });
+  // As it is run: on all cores, a loop for each, beside the devices; or on one, which the devices leave alone.
+  if (!options['one-core']) Object.assign(side, { prefix: [], loops: os.cpus().length });
   const rounds = [];
   for (let round = 0; round < size.rounds; round++) {
     await side.start();
     try {
       const agent = new https.Agent({ keepAlive: true }), path = `/api/v1/tenants/${tenant}/registries/${registry}/cas/${side.caId}`;
       const load = loader(['hold', '--count', String(size.sessions), '--concurrency', '64', '--server', side.tls, '--ca', side.ca, '--clients', side.mtls,
-        '--identities', side.identities, '--pids', side.pids.join(',')]);
+        '--identities', side.identities, '--pids', side.pids.join(',')], options['one-core'] ? places.load : []);
       const report = reportOf(load);
       await Promise.race([report, new Promise((held) => { load.stdout.on('data', (chunk) => { if (String(chunk).includes('held')) held(); }); })]);
       const held = memory(side.pids);

@@ -7,11 +7,11 @@ import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin, deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
+import { deviceKey, deviceToken, Server } from '../../tests/lib/server.mjs';
 import { Peer } from '../../tests/mqtt/lib/peer.mjs';
 import { Gatehouse } from './brokers.mjs';
 import { clientHello, keepHalfOpen, pause } from './half-open.mjs';
-import { describe, memory } from './machine.mjs';
+import { describe, memory, swarm } from './machine.mjs';
 
 const number = (value) => ({ type: 'string', default: String(value) }), flag = { type: 'boolean', default: false };
 const { values, positionals: [chosen = 'all'] } = parseArgs({ allowPositionals: true, options: {
@@ -33,7 +33,7 @@ const folder = mkdtempSync(join(values.folder, 'gatehouse-fair-'));
 const file = (name) => join(folder, name);
 
 function load(side, clients, args, prefix = []) {
-  const [program, ...all] = [...prefix, join(bin, 'gatehouse-bench-load'), ...args, '--server', side.tls, '--ca', side.ca, '--clients', file(clients),
+  const [program, ...all] = [...prefix, swarm, 'bench', ...args, '--server', side.tls, '--ca', side.ca, '--clients', file(clients),
     '--pids', side.pids.join(','), '--settle-ms', '100'];
   const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';

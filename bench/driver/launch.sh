@@ -8,9 +8,10 @@ launch() {
         exit 0
         ;;
     esac
+    ulimit -n "$(ulimit -H -n)" # as many files as this machine allows
     root=$(cd "$(dirname "$script")/.." && pwd)
     export GATEHOUSE_BIN="${GATEHOUSE_BIN:-$root/build/release/bin}"
     [ -x "$GATEHOUSE_BIN/$program" ] && return
-    echo "${script##*/}: there is no $GATEHOUSE_BIN/$program; build it: cmake --preset release && cmake --build build/release --target all bench" >&2
+    echo "${script##*/}: there is no $GATEHOUSE_BIN/$program; build it: cmake --preset release && cmake --build build/release" >&2
     exit 2
 }

@@ -2,6 +2,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import os from 'node:os';
+import { join } from 'node:path';
+import { bin } from '../../tests/lib/server.mjs';
+
+// `swarm bench …` is the load.
+export const swarm = join(bin, 'gatehouse-swarm');
 
 const tick = 100; // USER_HZ of every Linux that node runs on
 
@@ -13,6 +18,12 @@ export function describe(folder) {
     cpu: os.cpus()[0].model, cores: os.cpus().length, memory_gib: Math.round(os.totalmem() / 2 ** 30),
     kernel: os.release(), system: release, openssl, data_folder_on: disk,
   };
+}
+
+// How many files a process may have open.
+export function openFilesMax() {
+  const [, most] = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return most === 'unlimited' ? Infinity : Number(most);
 }
 
 // The server on the first core and the load on the second; with one core, or in --quick, nothing is pinned.
@@ -41,6 +52,14 @@ export function family(pid) {
     if (children) pids.push(...children.split(' ').map(Number));
   }
   return pids;
+}
+
+// CPU seconds of the processes so far.
+export function cpuSeconds(pids) {
+  return pids.reduce((sum, pid) => {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ').slice(11, 13).map(Number);
+    return sum + (user + system) / tick;
+  }, 0);
 }
 
 // Sums over processes, in bytes; pss is null when smaps_rollup may not be read (another user's process).

@@ -4,10 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin } from '../../tests/lib/server.mjs';
 import { Gatehouse, Mosquitto } from './brokers.mjs';
 import { connect, idle, qos1, startColumns } from './figures.mjs';
-import { busySeconds, describe, memory, opensslSpeed, placed, placement } from './machine.mjs';
+import { busySeconds, describe, memory, opensslSpeed, placed, placement, swarm } from './machine.mjs';
 
 const figures = { qos1, idle, connect };
 const whole = { rounds: 3, starts: 11, runMs: 4000, settleMs: 1000, rate: 2000, fleet: 1000, idle: 5000, connects: 3000 };
@@ -54,7 +53,7 @@ const median = (values) => {
 function runLoad(side, transport, args) {
   const more = ['--server', side[transport], ...(transport === 'tls' ? ['--ca', side.ca] : []), '--clients', side.clients,
     '--pids', side.pids.join(','), ...(args.includes('--settle-ms') ? [] : ['--settle-ms', String(options.size.settleMs)])];
-  const [program, all] = placed(places.load, join(bin, 'gatehouse-bench-load'), [...args, ...more]);
+  const [program, all] = placed(places.load, swarm, ['bench', ...args, ...more]);
   const busyBefore = busySeconds(), from = Date.now();
   return new Promise((done, fail) => {
     const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });

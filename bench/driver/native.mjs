@@ -3,8 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Server } from '../../tests/lib/server.mjs';
 import { Gatehouse } from './brokers.mjs';
+import { makeIdentities, trustIdentities } from './certified.mjs';
 
-const tenant = 'bench', registry = 'fleet';
+const tenant = 'bench', registry = 'fleet', certified = 'certified';
 
 // Each device publishes below its own name; everybody may listen; two denials that are looked at as well.
 const policy = {
@@ -20,7 +21,8 @@ const policy = {
 };
 
 export class NativeGatehouse extends Gatehouse {
-  static async prepare(folder, count, prefix) {
+  // With `certificates` the devices are there once more, in a registry that knows them by their CA: transport `mutual`.
+  static async prepare(folder, count, prefix, { certificates = false } = {}) {
     const side = new NativeGatehouse();
     Object.assign(side, { folder, prefix, base: join(folder, 'base'), version: Gatehouse.version() });
     mkdirSync(side.base, { recursive: true });
@@ -33,9 +35,22 @@ export class NativeGatehouse extends Gatehouse {
     await server.cli('policy', 'attach', `${tenant}/load`, `${tenant}/${registry}`);
     await server.cli('device', 'import', file('devices.jsonl', Array.from({ length: count }, (_, i) =>
       `${JSON.stringify({ tenant, registry, id: `dev${i}`, password: `the long secret of device ${i}` })}\n`).join('')));
+    side.mutualIdentity = ['--id', 'dev{n}', '--user', `${tenant}/${certified}/dev{n}`, '--topic', 'load/dev{n}'];
+    if (certificates) {
+      Object.assign(side, makeIdentities(folder, count));
+      await server.cli('registry', 'create', `${tenant}/${certified}`);
+      await server.cli('policy', 'attach', `${tenant}/load`, `${tenant}/${certified}`);
+      await trustIdentities(server, `${tenant}/${certified}`, folder, side);
+      await server.cli('device', 'import', file('certified.jsonl', Array.from({ length: count }, (_, i) =>
+        `${JSON.stringify({ tenant, registry: certified, id: `dev${i}` })}\n`).join('')));
+    }
     await server.stop();
     side.prepared = server.data;
     side.identity = ['--id', 'dev{n}', '--user', `${tenant}/${registry}/dev{n}`, '--password', 'the long secret of device {n}', '--topic', 'load/dev{n}'];
     return side;
+  }
+  async start(options) {
+    await super.start(options);
+    this.mutual = this.tls;
   }
 }

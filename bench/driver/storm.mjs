@@ -7,10 +7,9 @@ import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin } from '../../tests/lib/server.mjs';
 import { Gatehouse } from './brokers.mjs';
 import { clientHello, keepHalfOpen, pause } from './half-open.mjs';
-import { describe, memory } from './machine.mjs';
+import { describe, memory, swarm } from './machine.mjs';
 
 const number = (value) => ({ type: 'string', default: String(value) });
 const { values } = parseArgs({ options: {
@@ -25,7 +24,7 @@ const may = spawnSync('chrt', ['-f', '10', 'true']).status === 0;
 const [first, second, third] = [may, may && values.fifo, may && values.fifo].map((yes, at) => (yes ? ['chrt', '-f', String(12 - at)] : []));
 
 function load(side, clients, args, prefix = []) {
-  const [program, ...all] = [...prefix, join(bin, 'gatehouse-bench-load'), ...args, '--server', side.tls, '--ca', side.ca, '--clients', clients,
+  const [program, ...all] = [...prefix, swarm, 'bench', ...args, '--server', side.tls, '--ca', side.ca, '--clients', clients,
     '--pids', side.pids.join(','), '--settle-ms', '100'];
   const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';

@@ -1,8 +1,9 @@
 /* gatehouse-swarm: the simulated warehouse. Reads its options, opens the parts, runs the loop until
- * a signal. */
+ * a signal. With the word `bench`: load on a broker instead (bench/). */
 #include "apps/climate/keep/keep.h"
 #include "apps/climate/swarm/fleet.h"
 #include "base/time.h"
+#include "bench/bench.h"
 #include "io/socket.h"
 #include "programs/gatehouse-swarm/options.h"
 #include <pthread.h>
@@ -142,12 +143,39 @@ static void close_all(struct swarm *swarm)
     options_deinit(&swarm->options);
 }
 
+/* Made from the tables of options, so that it is never behind them. */
+static int print_completion(void)
+{
+    fputs("# bash completion for gatehouse-swarm; source it, or put it into "
+          "/etc/bash_completion.d/\n"
+          "_gatehouse_swarm() {\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} words=\n"
+          "    case \"$COMP_CWORD:${COMP_WORDS[1]}\" in\n"
+          "    2:bench) words=\"",
+          stdout);
+    bench_print_works();
+    fputs("\" ;;\n    *:bench) words=\"", stdout);
+    bench_print_options();
+    fputs("\" ;;\n    *) words=\"bench completion", stdout);
+    options_print_names();
+    puts("\" ;;\n    esac\n"
+         "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+         "    [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+         "}\n"
+         "complete -F _gatehouse_swarm gatehouse-swarm");
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     static struct swarm swarm;
     struct gh_error error = {0};
     char line[GH_ERROR_LINE_MAX];
     sigset_t signals;
+    if (argc > 1 && strcmp(argv[1], "bench") == 0)
+        return bench_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "completion") == 0)
+        return print_completion();
     enum gh_error_code code = options_read(argc, argv, &swarm.options, &error);
     if (code == GH_OK && swarm.options.help) {
         options_help();

@@ -70,7 +70,9 @@ void options_help(void)
          "and TLS in the Google dialect. What the machines are told changes what the probes "
          "measure.\n\n"
          "  gatehouse-swarm --data DIR [--speed 60]\n"
-         "  gatehouse-swarm --server HOST:PORT --ca FILE --keys DIR [--state FILE] [--speed 60]\n");
+         "  gatehouse-swarm --server HOST:PORT --ca FILE --keys DIR [--state FILE] [--speed 60]\n"
+         "  gatehouse-swarm bench --help      load on any MQTT broker, and what came of it\n"
+         "  gatehouse-swarm completion        a script for bash\n");
     for (size_t i = 0; i < GH_COUNT(rows); i++) {
         char option[64];
         snprintf(option, sizeof option, "--%s %s", rows[i].name,
@@ -82,6 +84,12 @@ void options_help(void)
          "D dehumidifier; * means the machine follows its own thermostat, since nobody commands "
          "it.\n"
          "SIGINT and SIGTERM end it in order. Exit codes: 0 ended, 1 failed, 2 usage.");
+}
+
+void options_print_names(void)
+{
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        printf(" --%s", rows[i].name);
 }
 
 static bool to_number(const char *text, double min, double max, double *out)

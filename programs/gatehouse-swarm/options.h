@@ -24,4 +24,5 @@ GH_MUST_USE enum gh_error_code options_read(int argc, char **argv, struct option
                                             struct gh_error *error);
 void options_deinit(struct options *options);
 void options_help(void);
+void options_print_names(void); /* " --server --ca …" */
 #endif

@@ -27,12 +27,14 @@ int run_ca_file(struct cli *cli)
 
 int run_ca_add(struct cli *cli)
 {
-    const char *url = cli_option(cli, "crl-url");
+    const char *list = cli_option(cli, "crl-url"), *responder = cli_option(cli, "ocsp-url");
     json_t *body = pem_body(cli);
     if (body == NULL)
         return cli_fail(cli);
-    if (url != NULL)
-        json_object_set_new(body, "crl_url", json_string(url));
+    if (list != NULL)
+        json_object_set_new(body, "crl_url", json_string(list));
+    if (responder != NULL)
+        json_object_set_new(body, "ocsp_url", json_string(responder));
     return cli_call(cli, body);
 }
 

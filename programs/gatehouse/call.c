@@ -28,7 +28,7 @@ int run_call(struct cli *cli)
     return cli_call(cli, NULL);
 }
 
-static void set_option(struct cli *cli, json_t *body, const char *option, const char *key)
+void cli_put_option(struct cli *cli, json_t *body, const char *option, const char *key)
 {
     const char *value = cli_option(cli, option);
     if (value != NULL)
@@ -38,10 +38,16 @@ static void set_option(struct cli *cli, json_t *body, const char *option, const 
 int run_tenant_create(struct cli *cli)
 {
     json_t *body = json_pack("{s:s}", "name", cli->arguments[0]);
-    set_option(cli, body, "google-project", "google_project");
-    set_option(cli, body, "azure-hub", "azure_hub");
-    set_option(cli, body, "aws-account", "aws_account");
+    cli_put_option(cli, body, "google-project", "google_project");
+    cli_put_option(cli, body, "azure-hub", "azure_hub");
+    cli_put_option(cli, body, "aws-account", "aws_account");
     return cli_call(cli, body);
+}
+
+int run_tenant_enable(struct cli *cli)
+{
+    return cli_call(cli,
+                    json_pack("{s:b}", "disabled", strcmp(cli->command->verb, "disable") == 0));
 }
 
 /* The last part of TENANT/REGISTRY[/DEVICE], as it is. */
@@ -67,9 +73,9 @@ int run_registry_create(struct cli *cli)
                                                 topic == NULL ? route : topic + 1));
     }
     json_t *body = json_pack("{s:s, s:o}", "name", name, "routes", routes);
-    set_option(cli, body, "location", "location");
-    set_option(cli, body, "state-topic", "state_topic");
-    set_option(cli, body, "activity-topic", "activity_topic");
+    cli_put_option(cli, body, "location", "location");
+    cli_put_option(cli, body, "state-topic", "state_topic");
+    cli_put_option(cli, body, "activity-topic", "activity_topic");
     return cli_call(cli, body);
 }
 
@@ -184,7 +190,7 @@ int run_device_command(struct cli *cli)
     json_t *body = payload_body(cli);
     if (body == NULL)
         return cli_fail(cli);
-    set_option(cli, body, "channel", "channel");
+    cli_put_option(cli, body, "channel", "channel");
     return cli_call(cli, body);
 }
 
@@ -213,8 +219,8 @@ int run_token(struct cli *cli)
     json_object_set_new(body, "ttl_s", json_integer(ttl_s));
     if (role != NULL || cli_option(cli, "member") == NULL)
         json_object_set_new(body, "role", json_string(role != NULL ? role : "administrator"));
-    set_option(cli, body, "tenant", "tenant");
-    set_option(cli, body, "member", "member");
+    cli_put_option(cli, body, "tenant", "tenant");
+    cli_put_option(cli, body, "member", "member");
     struct client *client = client_open(cli);
     bool good = client != NULL && client_call(client, "POST", "/api/v1/tokens", body, &answer);
     if (good)
@@ -228,6 +234,6 @@ int run_token(struct cli *cli)
 int run_token_key_rotate(struct cli *cli)
 {
     json_t *body = json_object();
-    set_option(cli, body, "alg", "alg");
+    cli_put_option(cli, body, "alg", "alg");
     return cli_call(cli, body);
 }

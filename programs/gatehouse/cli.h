@@ -66,6 +66,10 @@ void client_authorize(struct client *client, const char *token);
 bool client_call(struct client *client, const char *method, const char *path, const json_t *body,
                  json_t **answer);
 
+/* Of a call with many devices that was refused for one: its index in "devices[N]: …", and the text
+ * behind that alone. False for an error of the whole. */
+bool client_failed_index(struct gh_error *error, size_t count, size_t *index);
+
 /* A stream of events: `take` gets its pieces as they come and says false to end it. False with
  * cli->error set when it was refused or broke. */
 bool client_follow(struct client *client, const char *path,
@@ -88,6 +92,8 @@ const char *cli_path(struct cli *cli);
 
 /* "90s", "15m", "1h", "30d" or seconds; 0 when it is none. */
 long cli_seconds(const char *text);
+/* The option's value under `key`, when it was given. */
+void cli_put_option(struct cli *cli, json_t *body, const char *option, const char *key);
 /* Calls the command's row with `body` (given, may be NULL), prints the answer, returns the exit
  * code. */
 int cli_call(struct cli *cli, json_t *body);
@@ -95,9 +101,11 @@ int cli_call(struct cli *cli, json_t *body);
 /* --- the commands */
 int run_call(struct cli *cli);          /* call.c: method, path, list, columns */
 int run_tenant_create(struct cli *cli); /* call.c */
+int run_tenant_enable(struct cli *cli); /* call.c */
 int run_registry_create(struct cli *cli);
 int run_device_create(struct cli *cli);
 int run_device_import(struct cli *cli); /* import.c */
+int run_import_google(struct cli *cli); /* import_google.c */
 int run_device_update(struct cli *cli);
 int run_device_config(struct cli *cli);
 int run_device_command(struct cli *cli);
@@ -105,6 +113,7 @@ int run_token(struct cli *cli);
 int run_token_key_rotate(struct cli *cli);
 int run_tenant_relax(struct cli *cli); /* operate.c */
 int run_tenant_limits(struct cli *cli);
+int run_alert_set(struct cli *cli);       /* alert.c */
 int run_connection_show(struct cli *cli); /* operate.c */
 int run_device_ban(struct cli *cli);
 int run_device_trace(struct cli *cli); /* trace.c */
@@ -126,6 +135,8 @@ int run_keys_status(struct cli *cli); /* keys.c */
 int run_keys_rotate(struct cli *cli);
 int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);
+int run_service_account_create(struct cli *cli); /* service.c */
+int run_service_key_create(struct cli *cli);
 int run_ca_add(struct cli *cli); /* ca.c */
 int run_ca_file(struct cli *cli);
 int run_ca_enable(struct cli *cli); /* enable and disable */
@@ -137,9 +148,23 @@ int run_credential(struct cli *cli);
 int run_operator_create(struct cli *cli); /* people.c */
 int run_operator_update(struct cli *cli); /* change, disable and enable */
 int run_operator_token(struct cli *cli);
-int run_sign_in(struct cli *cli);    /* show and demand */
+int run_sign_in(struct cli *cli);      /* show and demand */
+int run_audit_verify(struct cli *cli); /* audit.c */
+int run_audit_export(struct cli *cli);
+int run_audit_prove(struct cli *cli);
+int run_audit_cut(struct cli *cli);
+int run_audit_forget(struct cli *cli);
 int run_completion(struct cli *cli); /* completion.c */
 int run_help(struct cli *cli);       /* main.c */
+
+/* --- keys.c */
+/* Whether a server has the data folder. */
+bool cli_is_served(struct cli *cli);
+
+/* --- audit.c */
+struct gh_store;
+/* What was done to a data folder that nobody serves leaves a row in its audit trail. */
+bool cli_audit(struct cli *cli, struct gh_store *store, const char *action, const char *object);
 
 /* --- init.c */
 /* Makes the data folder: CA, configuration, database, first operator. The password goes to

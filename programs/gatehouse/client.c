@@ -97,6 +97,7 @@ static void read_error(struct client *client, const char *path, int status, cons
                                   : status == 409 ? GH_ERROR_EXISTS
                                   : status == 401 ? GH_ERROR_UNAUTHENTICATED
                                   : status == 403 ? GH_ERROR_DENIED
+                                  : status == 429 ? GH_ERROR_LIMIT
                                   : status >= 500 ? GH_ERROR_UNAVAILABLE
                                                   : GH_ERROR_INVALID;
     gh_error_set(error, number != 0 ? (enum gh_error_code)number : fallback, "%s",
@@ -114,10 +115,14 @@ bool client_call(struct client *client, const char *method, const char *path, co
     gh_buffer_init(&out, ANSWER_MAX);
     if (body != NULL)
         gh_json_write(body, &out);
-    enum gh_error_code code = gh_http_client_call(
-        client->http, method, gh_arena_print(&cli->arena, "%s%s", client->base, path), headers,
-        gh_buffer_slice(&out), &in, &status, &cli->error);
+    char *url = NULL; /* not the arena's: a command may make a hundred thousand calls */
+    enum gh_error_code code =
+        asprintf(&url, "%s%s", client->base, path) > 0
+            ? gh_http_client_call(client->http, method, url, headers, gh_buffer_slice(&out), &in,
+                                  &status, &cli->error)
+            : gh_error_set(&cli->error, GH_ERROR_MEMORY, "no memory for the call");
     json_t *value = NULL;
+    free(url);
     if (code == GH_OK)
         value = gh_json_read(gh_buffer_slice(&in), NULL);
     gh_buffer_deinit(&in);
@@ -132,6 +137,18 @@ bool client_call(struct client *client, const char *method, const char *path, co
     else
         json_decref(value);
     return good;
+}
+
+bool client_failed_index(struct gh_error *error, size_t count, size_t *index)
+{
+    char *end;
+    if (strncmp(error->text, "devices[", 8) != 0)
+        return false;
+    *index = strtoul(error->text + 8, &end, 10);
+    if (*index >= count || strncmp(end, "]: ", 3) != 0)
+        return false;
+    memmove(error->text, end + 3, strlen(end + 3) + 1);
+    return true;
 }
 
 bool client_follow(struct client *client, const char *path,

@@ -7,6 +7,7 @@
 #define CA REGISTRY "/cas/{2}"
 #define POLICY TENANT "/policies/{1}"
 #define GROUP TENANT "/groups/{1}"
+#define ACCOUNT TENANT "/service-accounts/{1}"
 
 const struct cli_command cli_commands[] = {
     {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
@@ -76,18 +77,33 @@ const struct cli_command cli_commands[] = {
      run_tenant_create, "POST", "/api/v1/tenants", NULL,
      "name google_project azure_hub aws_account created_at"},
     {"tenant", "list", "", 0, "…", "list the tenants", run_call, "GET", "/api/v1/tenants",
-     "tenants", "name google_project azure_hub aws_account created_at"},
+     "tenants", "name google_project azure_hub aws_account disabled created_at"},
     {"tenant", "show", "TENANT", 1, "…", "show a tenant", run_call, "GET", TENANT, NULL,
-     "name google_project azure_hub aws_account durability.relaxed created_at"},
-    {"tenant", "limits", "TENANT", 1, "… connections messages-per-second default!",
-     "show a tenant's ceilings, or give it its own; 0 is no limit, --default the server's again",
+     "name google_project azure_hub aws_account disabled durability.relaxed created_at"},
+    {"tenant", "limits", "TENANT", 1, "… connections messages-per-second rate no-compat! default!",
+     "show a tenant's ceilings, or give it its own; 0 is no limit, --default the server's again; "
+     "--rate states_per_second=N, repeatable, of Google's dialect, --no-compat none but these",
      run_tenant_limits, NULL, TENANT "/limits", NULL,
-     "connections_max messages_per_second connections own"},
+     "connections_max messages_per_second rates connections own"},
+    {"alert", "show", "TENANT", 1, "…",
+     "after which time whose silence is told, and on which topic", run_call, "GET",
+     TENANT "/alerts", NULL, "topic rules"},
+    {"alert", "set", "TENANT", 1, "… topic offline none!",
+     "tell when a device has not been heard of for a time, and when it is back: --offline 1h, or "
+     "[REGISTRY[/DEVICE]|group:NAME]=10m, repeatable; the nearest counts; --topic is published to",
+     run_alert_set, "PUT", TENANT "/alerts", NULL, "topic rules"},
+    {"alert", "list", "TENANT", 1, "… limit", "the devices that are away for too long", run_call,
+     "GET", TENANT "/away", "away", "registry device last_seen_at"},
     {"tenant", "relax", "TENANT FILTER…", CLI_ANY_ARGUMENTS, "… none!",
      "acknowledge messages on these topics before they are safe; --none: on no topic, the default",
      run_tenant_relax, "PUT", TENANT "/durability", NULL, "relaxed"},
     {"tenant", "ca", "TENANT", 1, "…", "the tenant's own CA for devices", run_call, "GET",
      TENANT "/ca", NULL, "id subject state not_before not_after pem"},
+    {"tenant", "disable", "TENANT", 1, "…",
+     "let nobody of a tenant in, devices, operators and programs; sessions end at once",
+     run_tenant_enable, "PATCH", TENANT, NULL, "name disabled"},
+    {"tenant", "enable", "TENANT", 1, "…", "let a tenant in again", run_tenant_enable, "PATCH",
+     TENANT, NULL, "name disabled"},
     {"tenant", "delete", "TENANT", 1, "…", "delete an empty tenant", run_call, "DELETE", TENANT,
      NULL, ""},
 
@@ -105,9 +121,10 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
-    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url",
-     "register a CA for a registry's devices; shows the code to be proven", run_ca_add, "POST",
-     REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
+    {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url ocsp-url",
+     "register a CA for a registry's devices; shows the code to be proven; --crl-url and "
+     "--ocsp-url say where it tells what it has revoked, over http",
+     run_ca_add, "POST", REGISTRY "/cas", NULL, "id subject state verification_code not_after"},
     {"ca", "verify", "TENANT/REGISTRY/CA FILE", 2, "…",
      "prove a CA by a certificate that it signed over the code", run_ca_file, "POST", CA "/verify",
      NULL, "id subject state verified_at"},
@@ -115,6 +132,7 @@ const struct cli_command cli_commands[] = {
      REGISTRY "/cas", "cas", "id subject state builtin not_after crl_next_update"},
     {"ca", "show", "TENANT/REGISTRY/CA", 1, "…", "show a CA", run_call, "GET", CA, NULL,
      "id subject issuer state builtin verification_code fingerprint not_before not_after crl_url "
+     "ocsp_url "
      "crl_next_update crl_read_at created_at verified_at pem"},
     {"ca", "disable", "TENANT/REGISTRY/CA", 1, "…",
      "let nobody in by this CA; its sessions end at once", run_ca_enable, "PATCH", CA, NULL,
@@ -146,6 +164,10 @@ const struct cli_command cli_commands[] = {
      run_device_create, "POST", REGISTRY "/devices", NULL, "id number credentials created_at"},
     {"device", "import", "FILE", 1, "…", "add many devices from JSON Lines", run_device_import,
      NULL, NULL, NULL, NULL},
+    {"import", "google", "FILE|FOLDER…", CLI_ANY_ARGUMENTS, "… project registry apply! list!",
+     "bring exports of Google IoT Core over: shows a plan, --apply does it; --project puts them "
+     "under another one, --registry is that of devices that do not say theirs, --list shows all",
+     run_import_google, NULL, NULL, NULL, NULL},
     {"device", "list", "TENANT/REGISTRY", 1, "… filter state page-size page-token",
      "list the devices of a registry", run_call, "GET", REGISTRY "/devices", "devices",
      "id number connection.state connection.address last_event_at last_refusal.reason blocked"},
@@ -258,17 +280,45 @@ const struct cli_command cli_commands[] = {
      NULL, NULL, "name title permissions etag updated_at"},
     {"role", "delete", "[TENANT/]ROLE", 1, "…", "delete a custom role that nobody has", run_role,
      "DELETE", NULL, NULL, ""},
-    {"binding", "list", "TENANT[/REGISTRY[/DEVICE]]", 1, "… group",
-     "who has which role on a tenant, a --group of it, a registry or a device", run_binding_list,
-     "GET", NULL, "bindings", "role member condition"},
-    {"binding", "add", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3,
+    {"binding", "list", "[TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
+     "who has which role on a tenant, a --group of it, a registry or a device; without a place in "
+     "the whole house",
+     run_binding_list, "GET", NULL, "bindings", "role member condition"},
+    {"binding", "add", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS,
      "… group title from until hours weekdays source",
-     "give user:…, serviceAccount:… or device:… a role there; in UTC --from and --until a time, at "
+     "give user:…, serviceAccount:… or device:… a role there (nowhere: in every tenant); in UTC "
+     "--from and --until a time, at "
      "--hours 06:00-18:00, on --weekdays mon,tue, from --source 10.0.0.0/8 (may be repeated)",
      run_binding_add, "PUT", NULL, "bindings", "role member condition"},
-    {"binding", "remove", "ROLE MEMBER TENANT[/REGISTRY[/DEVICE]]", 3, "… group",
+    {"binding", "remove", "ROLE MEMBER [TENANT[/REGISTRY[/DEVICE]]]", CLI_ANY_ARGUMENTS, "… group",
      "take a role from a member there, whatever its condition", run_binding_remove, "PUT", NULL,
      "bindings", "role member condition"},
+    {"service-account", "create", "TENANT/NAME", 1, "… title",
+     "add a program that signs in with a key file; a NAME or an e-mail address",
+     run_service_account_create, "POST", TENANT "/service-accounts", NULL, "email member"},
+    {"service-account", "list", "TENANT", 1, "…", "list the service accounts of a tenant", run_call,
+     "GET", TENANT "/service-accounts", "service_accounts", "email title disabled created_at"},
+    {"service-account", "disable", "TENANT/NAME", 1, "…",
+     "let a service account in no more, whatever its key", run_credential, "PATCH", ACCOUNT, NULL,
+     "email disabled"},
+    {"service-account", "enable", "TENANT/NAME", 1, "…", "let a service account in again",
+     run_credential, "PATCH", ACCOUNT, NULL, "email disabled"},
+    {"service-account", "delete", "TENANT/NAME", 1, "…",
+     "delete a service account with its keys; its bindings stay and give nobody anything", run_call,
+     "DELETE", ACCOUNT, NULL, ""},
+    {"service-account", "keys", "TENANT/NAME", 1, "…", "the keys of a service account", run_call,
+     "GET", ACCOUNT "/keys", "keys", "id state expires_at last_used_at created_at"},
+    {"service-key", "create", "TENANT/NAME", 1, "… out public-key id expires universe",
+     "make a key file for Google's client libraries, shown once (--out FILE); or let an existing "
+     "file work: --public-key FILE, and --id is its private_key_id",
+     run_service_key_create, "POST", ACCOUNT "/keys", NULL, "id state expires_at"},
+    {"service-key", "disable", "TENANT/NAME KEY", 2, "…",
+     "let nobody in by this key; tokens that were given for it end too", run_credential, "PATCH",
+     ACCOUNT "/keys/{+}", NULL, "id state"},
+    {"service-key", "enable", "TENANT/NAME KEY", 2, "…", "let this key in again", run_credential,
+     "PATCH", ACCOUNT "/keys/{+}", NULL, "id state"},
+    {"service-key", "delete", "TENANT/NAME KEY", 2, "…", "take a key away", run_call, "DELETE",
+     ACCOUNT "/keys/{+}", NULL, ""},
     {"access", "explain", "MEMBER|ROLE PERMISSION TENANT[/REGISTRY[/DEVICE]]", 3,
      "… group at address",
      "whether user:…, serviceAccount:… or a role may do that there, --at a time and from an "
@@ -300,6 +350,31 @@ const struct cli_command cli_commands[] = {
     {"token-key", "rotate", "", 0, "… alg",
      "let the next key sign, and publish the one after it (--alg RS256 for the others)",
      run_token_key_rotate, "POST", "/api/v1/token-keys/rotate", "keys", "kid alg state created_at"},
+    {"audit", "list", "", 0, "… after before from to limit tenant actor action object result order",
+     "who did what, newest first; --action and --object by how they begin, --result done, refused, "
+     "failed or begun",
+     run_call, "GET", "/api/v1/audit", "rows",
+     "seq at actor method source action object subject result code"},
+    {"audit", "verify", "", 0, "… checkpoints key proof",
+     "take every hash of the audit trail again and name the first row that is not as it was "
+     "written; "
+     "--checkpoints FILE that were kept elsewhere show what was cut off its end; --proof FILE "
+     "checks "
+     "one row",
+     run_audit_verify, NULL, NULL, NULL, NULL},
+    {"audit", "export", "", 0, "… from to tenant", "all rows as JSON lines, oldest first",
+     run_audit_export, NULL, NULL, NULL, NULL},
+    {"audit", "prove", "ROW", 1, "…",
+     "print the proof that a row belongs to what was signed, for whoever has the key only",
+     run_audit_prove, NULL, NULL, NULL, NULL},
+    {"audit", "checkpoint", "", 0, "…", "sign what there is now, before a backup", run_call, "POST",
+     "/api/v1/audit/checkpoint", NULL, "signed_seq signed_at exported_seq"},
+    {"audit", "cut", "ROW", 1, "…",
+     "remove the rows up to the newest checkpoint at or before a row; leaves a row that says so",
+     run_audit_cut, "POST", "/api/v1/audit/cut", NULL, "cut"},
+    {"audit", "forget", "NAME", 1, "…",
+     "take a person's name or address out of the trail; the rows and their hashes stay",
+     run_audit_forget, "POST", "/api/v1/audit/forget", NULL, ""},
     {"completion", NULL, "bash", 1, "", "print the completion script of a shell", run_completion,
      NULL, NULL, NULL, NULL},
     {"help", NULL, "", 0, "", "this list", run_help, NULL, NULL, NULL, NULL},

@@ -38,19 +38,6 @@ static void report(struct import *import, size_t line)
     import->refused++;
 }
 
-/* The index in "devices[N]: …", and the text behind it alone. False for an error of the whole. */
-static bool failed_index(struct gh_error *error, size_t count, size_t *index)
-{
-    char *end;
-    if (strncmp(error->text, "devices[", 8) != 0)
-        return false;
-    *index = strtoul(error->text + 8, &end, 10);
-    if (*index >= count || strncmp(end, "]: ", 3) != 0)
-        return false;
-    memmove(error->text, end + 3, strlen(end + 3) + 1);
-    return true;
-}
-
 static bool post(struct import *import, size_t from, size_t count)
 {
     json_t *list = json_array(), *body = json_pack("{s:o}", "devices", list);
@@ -70,7 +57,7 @@ static void send_part(struct import *import, size_t from, size_t to)
             import->added += to - from;
             return;
         }
-        if (!failed_index(&import->cli->error, to - from, &index)) {
+        if (!client_failed_index(&import->cli->error, to - from, &index)) {
             import->stopped = import->cli->error.code == GH_ERROR_CONNECT ||
                               import->cli->error.code == GH_ERROR_DENIED ||
                               import->cli->error.code == GH_ERROR_UNAUTHENTICATED;

@@ -146,7 +146,8 @@ static bool make_operator(struct cli *cli, const char *data, struct gh_slice key
     if (store != NULL)
         operators = gh_operators_open(&options, &cli->error);
     bool made = operators != NULL &&
-                gh_operators_create(operators, &draft, gh_time_utc_ms(), &cli->error) == GH_OK;
+                gh_operators_create(operators, &draft, gh_time_utc_ms(), &cli->error) == GH_OK &&
+                cli_audit(cli, store, "house.create", "operators/{o}");
     gh_operators_close(operators);
     if (store != NULL)
         gh_store_close(store);

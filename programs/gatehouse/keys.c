@@ -120,12 +120,19 @@ static bool rotate_tenant(struct cli *cli, struct folder *folder, const char *na
     return done;
 }
 
+/* The row of the audit trail comes before the deed: a keyring is no part of the database. */
+static bool folder_open_for(struct cli *cli, struct folder *folder, const char *object)
+{
+    const char *action = gh_arena_print(&cli->arena, "keys.%s", cli->command->verb);
+    return folder_open(cli, folder) && cli_audit(cli, folder->store, action, object);
+}
+
 /* To the same place without `place`. A rotation that is under way is ended first; without `place`
  * it is what was asked for. */
 static int rotate_to(struct cli *cli, const char *place)
 {
     struct folder folder;
-    bool good = folder_open(cli, &folder);
+    bool good = folder_open_for(cli, &folder, "keys");
     if (good && place == NULL) {
         good = gh_keyring_renew(folder.keyring, &cli->error) == GH_OK;
     } else if (good) {
@@ -137,7 +144,7 @@ static int rotate_to(struct cli *cli, const char *place)
 
 /* --- by the server that runs */
 
-static bool is_served(struct cli *cli)
+bool cli_is_served(struct cli *cli)
 {
     const char *path = gh_arena_print(&cli->arena, "%s/lock", cli_data(cli));
     int lock = open(path, O_RDWR | O_CLOEXEC);
@@ -171,11 +178,12 @@ int run_keys_rotate(struct cli *cli)
 {
     const char *tenant = cli_option(cli, "tenant");
     struct folder folder;
-    if (is_served(cli))
+    if (cli_is_served(cli))
         return rotate_served(cli, tenant);
     if (tenant == NULL)
         return rotate_to(cli, NULL);
-    bool good = folder_open(cli, &folder);
+    bool good =
+        folder_open_for(cli, &folder, gh_arena_print(&cli->arena, "tenants/%s/keys", tenant));
     return folder_close(cli, &folder, good && rotate_tenant(cli, &folder, tenant));
 }
 
@@ -185,8 +193,33 @@ int run_keys_migrate(struct cli *cli)
     return place == NULL ? cli_usage(cli, "--to is missing") : rotate_to(cli, place);
 }
 
+/* The row of the audit trail, before anything is printed. A folder without a database has no trail
+ * any more: then the keys are all that is left to save. */
+static bool tell_export(struct cli *cli)
+{
+    struct folder folder;
+    const char *database = gh_arena_print(&cli->arena, "%s/registry.db", cli_data(cli));
+    if (cli_is_served(cli)) {
+        json_t *body = json_pack("{s:s}", "name", cli->arguments[0]);
+        struct client *client = client_open(cli);
+        bool told =
+            client != NULL && client_call(client, "POST", "/api/v1/keys/export", body, NULL);
+        client_close(client);
+        json_decref(body);
+        return told;
+    }
+    if (access(database, F_OK) != 0)
+        return true;
+    const char *object = gh_arena_print(&cli->arena, "keys/%s", cli->arguments[0]);
+    bool told = folder_open_for(cli, &folder, object);
+    (void)folder_close(cli, &folder, true);
+    return told;
+}
+
 int run_keys_export(struct cli *cli)
 {
+    if (!tell_export(cli))
+        return cli_fail(cli);
     struct gh_keyring *keyring = gh_keyring_open(cli_data(cli), &cli->error);
     if (keyring == NULL)
         return cli_fail(cli);

@@ -49,6 +49,31 @@ int run_tenant_relax(struct cli *cli)
     return cli_call(cli, json_pack("{s:o}", "relaxed", list));
 }
 
+static bool read_number(struct gh_slice text, uint64_t *number)
+{
+    return gh_slice_to_u64(text, number) && *number <= UINT32_MAX;
+}
+
+/* --rate KEY=N and --no-compat; NULL when there are none or one is no number. */
+static json_t *read_rates(struct cli *cli, bool *good)
+{
+    json_t *rates = json_object();
+    const char *text;
+    if (cli_option(cli, "no-compat") != NULL)
+        json_object_set_new(rates, "compat", json_false());
+    for (size_t i = 0; (text = cli_option_nth(cli, "rate", i)) != NULL; i++) {
+        struct gh_slice rest = gh_slice_text(text), key = gh_slice_split(&rest, '=');
+        uint64_t number = 0;
+        *good = *good && read_number(rest, &number);
+        json_object_set_new(rates, gh_arena_text(&cli->arena, key),
+                            json_integer((json_int_t)number));
+    }
+    if (json_object_size(rates) > 0)
+        return rates;
+    json_decref(rates);
+    return NULL;
+}
+
 /* The options that were given as an object; NULL when there are none or one is no number. */
 static json_t *read_limits(struct cli *cli, bool *good)
 {
@@ -63,11 +88,16 @@ static json_t *read_limits(struct cli *cli, bool *good)
         uint64_t number;
         if (text == NULL)
             continue;
-        *good = *good && gh_slice_to_u64(gh_slice_text(text), &number) && number <= UINT32_MAX;
+        *good = *good && read_number(gh_slice_text(text), &number);
         if (!*good)
             continue;
         body = body != NULL ? body : json_object();
         json_object_set_new(body, limits[i].key, json_integer((json_int_t)number));
+    }
+    json_t *rates = read_rates(cli, good);
+    if (rates != NULL) {
+        body = body != NULL ? body : json_object();
+        json_object_set_new(body, "rates", rates);
     }
     return body;
 }

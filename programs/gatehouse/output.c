@@ -195,9 +195,10 @@ const char *cli_part(struct cli *cli, const char *name, size_t index)
 
 const char *cli_path(struct cli *cli)
 {
-    static const char *const query_options[] = {"filter",    "state",      "tenant",  "registry",
-                                                "page-size", "page-token", "from",    "to",
-                                                "limit",     "kind",       "channel", "device"};
+    static const char *const query_options[] = {
+        "filter", "state",  "tenant", "registry", "page-size", "page-token", "from",
+        "to",     "limit",  "kind",   "channel",  "device",    "after",      "before",
+        "actor",  "action", "object", "result",   "order"};
     struct gh_buffer out;
     const char *name = cli->arguments_count > 0 ? cli->arguments[0] : "";
     struct gh_slice second = gh_slice_text(cli->arguments_count > 1 ? cli->arguments[1] : "");

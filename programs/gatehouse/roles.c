@@ -63,13 +63,22 @@ int run_role_put(struct cli *cli)
     return call_path(cli, role_path(cli, cli->arguments[0]), body);
 }
 
-/* --- bindings: of TENANT[/REGISTRY[/DEVICE]], or of a group of the tenant --- */
+/* --- bindings: of TENANT[/REGISTRY[/DEVICE]], of a group of the tenant, or of the house --- */
 
 /* NULL after a wrong use that was said. */
-static const char *bindings_path(struct cli *cli, const char *where)
+static const char *bindings_path(struct cli *cli, size_t at)
 {
-    const char *group = cli_option(cli, "group"), *tenant = cli_part(cli, where, 0),
-               *registry = cli_part(cli, where, 1), *device = cli_part(cli, where, 2);
+    const char *where = at < cli->arguments_count ? cli->arguments[at] : NULL;
+    if (cli->arguments_count < at || cli->arguments_count > at + 1) {
+        cli_usage(cli, at == 0 ? "at most one place" : "a role, a member and at most one place");
+        return NULL;
+    }
+    const char *group = cli_option(cli, "group"),
+               *tenant = where != NULL ? cli_part(cli, where, 0) : "",
+               *registry = where != NULL ? cli_part(cli, where, 1) : "",
+               *device = where != NULL ? cli_part(cli, where, 2) : "";
+    if (where == NULL)
+        return "/api/v1/bindings";
     if (group != NULL && registry[0] != '\0') {
         cli_usage(cli, "--group is one of a TENANT");
         return NULL;
@@ -119,7 +128,7 @@ static void print_bindings(struct cli *cli, const json_t *answer)
 int run_binding_list(struct cli *cli)
 {
     json_t *answer = NULL;
-    const char *path = bindings_path(cli, cli->arguments[0]);
+    const char *path = bindings_path(cli, 0);
     if (path == NULL)
         return CLI_USAGE;
     struct client *client = client_open(cli);
@@ -242,7 +251,7 @@ static bool change(struct cli *cli, struct client *client, const char *path, boo
 static int run_change(struct cli *cli, bool adds)
 {
     bool again = true, good = false;
-    const char *path = bindings_path(cli, cli->arguments[2]);
+    const char *path = bindings_path(cli, 2);
     if (path == NULL)
         return CLI_USAGE;
     struct client *client = client_open(cli);

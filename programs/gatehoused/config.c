@@ -29,6 +29,8 @@ static const struct number_key numbers[] = {
      "of them from one address (IPv6: one /64); loopback is not counted"},
     {"server", "handshakes_max", "handshakes-max", offsetof(struct config, handshakes_max), 10000,
      16, 1000000, "handshakes under way at a time on one listener"},
+    {"server", "tls_own_records", "tls-own-records", offsetof(struct config, tls_own_records), 1, 0,
+     1, "0: a TLS 1.3 connection keeps OpenSSL's state, 10 KiB, after its handshake"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",
@@ -72,6 +74,26 @@ static const struct number_key numbers[] = {
     {"google", "config_interval_ms", "google-config-interval-ms",
      offsetof(struct config, google_config_interval_ms), 1000, 0, 86400000,
      "between two config versions of one device by Google's API; 0 is none"},
+    {"google", "compat", "google-compat", offsetof(struct config, google_compat), 1, 0, 1,
+     "0: none of the rates of Google IoT Core, whatever the other keys say"},
+    {"google", "device_updates_per_second", "google-device-updates-per-second",
+     offsetof(struct config, google_device_updates_per_second), 1, 0, 100000000,
+     "changes of one device by Google's API; 0 is no limit"},
+    {"google", "registry_updates_per_second", "google-registry-updates-per-second",
+     offsetof(struct config, google_registry_updates_per_second), 1, 0, 100000000,
+     "changes of one registry by Google's API; 0 is no limit"},
+    {"google", "reads_per_minute", "google-reads-per-minute",
+     offsetof(struct config, google_reads_per_minute), 30000, 0, 100000000,
+     "calls of Google's API that read, of one tenant; 0 is no limit"},
+    {"google", "changes_per_minute", "google-changes-per-minute",
+     offsetof(struct config, google_changes_per_minute), 3000, 0, 100000000,
+     "calls that make or delete, of one tenant; 0 is no limit"},
+    {"google", "configs_per_minute", "google-configs-per-minute",
+     offsetof(struct config, google_configs_per_minute), 6000, 0, 100000000,
+     "config versions of one tenant's devices; 0 is no limit"},
+    {"google", "requests_per_minute", "google-requests-per-minute",
+     offsetof(struct config, google_requests_per_minute), 60000, 0, 100000000,
+     "connections and HTTP requests of one tenant's devices by Google's dialect; 0 is no limit"},
     {"google", "bound_devices_max", "google-bound-devices-max",
      offsetof(struct config, google_bound_max), 10000, 1, 10000000, "devices bound to one gateway"},
     {"google", "gateways_max", "google-gateways-max", offsetof(struct config, google_gateways_max),
@@ -101,6 +123,15 @@ static const struct number_key numbers[] = {
      "life of the server's certificate, days; renewed at two thirds"},
     {"oauth", "key_days", "token-key-days", offsetof(struct config, token_key_days), 30, 1, 3650,
      "how long a key signs access tokens, days; the next one is published before"},
+    {"audit", "keep_days", "audit-keep-days", offsetof(struct config, audit_keep_days), 0, 0, 36500,
+     "how long rows of the audit trail are kept, days; 0 is for ever"},
+    {"audit", "checkpoint_rows", "audit-checkpoint-rows",
+     offsetof(struct config, audit_checkpoint_rows), 1000, 1, 1000000,
+     "rows after which a checkpoint of the audit trail is signed"},
+    {"audit", "checkpoint_s", "audit-checkpoint-s", offsetof(struct config, audit_checkpoint_s), 60,
+     1, 86400, "seconds after which one is signed, when there are new rows"},
+    {"audit", "syslog", "audit-syslog", offsetof(struct config, audit_syslog), 0, 0, 1,
+     "1: checkpoints go to syslog too"},
     {"oidc", "by_email", "oidc-by-email", offsetof(struct config, oidc_by_email), 0, 0, 1,
      "1: an address that the provider has verified names the operator, the first time"},
     {"tls", "crl_fetch_s", "crl-fetch-s", offsetof(struct config, crl_fetch_s), 3600, 1, 86400,
@@ -200,14 +231,24 @@ static bool read_level(struct config *config, const char *text)
     return false;
 }
 
+/* Whether it is the scheme, a host and perhaps a port, and no more. */
+static bool is_place(const char *text, const char *scheme)
+{
+    size_t length = strlen(text), front = strlen(scheme);
+    return strncmp(text, scheme, front) == 0 && length > front &&
+           strcspn(text + front, "/?# \"\\") == length - front;
+}
+
 /* RFC 8414 §2: https, no query, no fragment; and no path, as the documents stand at the root. */
 static bool read_issuer(struct config *config, const char *text)
 {
-    static const char scheme[] = "https://";
-    size_t length = strlen(text);
-    return strncmp(text, scheme, sizeof scheme - 1) == 0 && length > sizeof scheme - 1 &&
-           strcspn(text + sizeof scheme - 1, "/?# \"\\") == length - (sizeof scheme - 1) &&
-           copy_text(config->issuer, sizeof config->issuer, text);
+    return is_place(text, "https://") && copy_text(config->issuer, sizeof config->issuer, text);
+}
+
+static bool read_pki_place(struct config *config, const char *text)
+{
+    return (is_place(text, "http://") || is_place(text, "https://")) &&
+           copy_text(config->pki_place, sizeof config->pki_place, text);
 }
 
 /* ini_parse's callback: 1 when the line is good. */
@@ -227,8 +268,17 @@ static int read_line(void *context, const char *section, const char *name, const
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
         return read_level(config, value);
+    if (strcmp(section, "server") == 0 && strcmp(name, "sandbox") == 0)
+        return sandbox_mode_read(value, &config->sandbox);
     if (strcmp(section, "oauth") == 0 && strcmp(name, "issuer") == 0)
         return read_issuer(config, value);
+    if (strcmp(section, "audit") == 0 && strcmp(name, "folder") == 0)
+        return copy_text(config->audit_folder, sizeof config->audit_folder, value);
+    if (strcmp(section, "audit") == 0 && strcmp(name, "webhook") == 0)
+        return strncmp(value, "https://", 8) == 0 &&
+               copy_text(config->audit_webhook, sizeof config->audit_webhook, value);
+    if (strcmp(section, "tls") == 0 && strcmp(name, "pki_url") == 0)
+        return read_pki_place(config, value);
     return 0;
 }
 
@@ -238,6 +288,8 @@ enum {
     OPTION_PLAIN,
     OPTION_LEVEL,
     OPTION_ISSUER,
+    OPTION_PKI,
+    OPTION_SANDBOX,
     OPTION_LIST,
     OPTION_TEXT = OPTION_LIST + (int)GH_COUNT(lists),
     OPTION_NUMBER = OPTION_TEXT + (int)GH_COUNT(texts),
@@ -256,14 +308,16 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[5 + GH_COUNT(lists) + GH_COUNT(texts) + GH_COUNT(numbers) + 1] = {
+    struct option options[7 + GH_COUNT(lists) + GH_COUNT(texts) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
         {"log-level", required_argument, NULL, OPTION_LEVEL},
         {"token-issuer", required_argument, NULL, OPTION_ISSUER},
+        {"pki-url", required_argument, NULL, OPTION_PKI},
+        {"sandbox", required_argument, NULL, OPTION_SANDBOX},
     };
-    size_t count = 5;
+    size_t count = 7;
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         options[count++] =
             (struct option){numbers[i].option, required_argument, NULL, OPTION_NUMBER + (int)i};
@@ -292,6 +346,10 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = read_level(config, optarg);
         else if (option == OPTION_ISSUER)
             good = read_issuer(config, optarg);
+        else if (option == OPTION_PKI)
+            good = read_pki_place(config, optarg);
+        else if (option == OPTION_SANDBOX)
+            good = sandbox_mode_read(optarg, &config->sandbox);
         else if (option < OPTION_TEXT)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
         else if (option < OPTION_NUMBER)
@@ -329,6 +387,10 @@ enum gh_error_code config_load(int argc, char **argv, struct config *out, struct
         return gh_error_set(error, GH_ERROR_CONFIG, "%s: cannot be read", out->file);
     if (read_options(argc, argv, false, out, error) != GH_OK)
         return error->code;
+    if (out->audit_folder[0] == '\0' &&
+        (size_t)snprintf(out->audit_folder, sizeof out->audit_folder, "%s/audit", out->data) >=
+            sizeof out->audit_folder)
+        return gh_error_set(error, GH_ERROR_USAGE, "the path of the data folder is too long");
     if (sockets_take(out, error) != GH_OK)
         return error->code;
     if (out->listen_count == 0 && out->sockets_count == 0) {
@@ -359,7 +421,11 @@ void config_help(void)
          "  --log-level LEVEL      error, warn, info (default) or debug\n"
          "  --token-issuer URL     https://HOST[:PORT], the issuer of access tokens; made from "
          "names and\n"
-         "                         listeners when it is not given");
+         "                         listeners when it is not given\n"
+         "  --pki-url URL          http://HOST[:PORT] or https://…, where certificates of the "
+         "built-in CA say\n"
+         "                         that their CA, its list and its OCSP responder are; the issuer "
+         "when it is not given");
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (lists[i].help != NULL)
             printf("  --%-25s %s\n", lists[i].option, lists[i].help);
@@ -369,7 +435,9 @@ void config_help(void)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "
          "[tls] name,\n"
-         "leaf_days, crl_fetch_s, …; [log] bytes_max, age_days; [oauth] issuer, key_days. Exit "
+         "leaf_days, pki_url, …; [log] bytes_max, age_days; [oauth] issuer, key_days; [audit] "
+         "folder,\n"
+         "webhook, keep_days, …. Exit "
          "codes: "
          "0 ended when asked, 1 failed, 2 usage.");
 }

@@ -6,6 +6,7 @@
 #define GATEHOUSED_CONFIG_H
 
 #include "base/error.h"
+#include "programs/gatehoused/sandbox.h"
 #include <limits.h>
 #include <stdbool.h>
 
@@ -38,6 +39,7 @@ struct config {
     long connections_max;         /* [server] connections_max, of all listeners */
     long address_connections_max; /* [server] address_connections_max, of one peer address */
     long handshakes_max;          /* [server] handshakes_max, under way at a time */
+    long tls_own_records;         /* [server] tls_own_records; 0: OpenSSL keeps connections */
     long metrics_open;            /* [server] metrics_open: /metrics without a token */
     long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
     /* [device] and [tenant]: the ceilings of docs/operate/limits.md, in its order */
@@ -49,7 +51,11 @@ struct config {
         tenant_retained_messages_max, tenant_retained_bytes_max;
     /* [google]: the limits of IoT Core that are ceilings here, each changeable; 0: none */
     long google_states_per_second, google_http_events_per_minute, google_config_interval_ms,
-        google_bound_max, google_gateways_max, google_attached_max;
+        google_bound_max, google_gateways_max, google_attached_max,
+        google_device_updates_per_second, google_registry_updates_per_second,
+        google_reads_per_minute, google_changes_per_minute, google_configs_per_minute,
+        google_requests_per_minute;
+    long google_compat;           /* 0: none of IoT Core's rates */
     long log_bytes_max;           /* [log] bytes_max */
     long log_age_days;            /* [log] age_days */
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
@@ -62,7 +68,14 @@ struct config {
     long oidc_by_email;
     char breached_passwords[CONFIG_TEXT_MAX]; /* [operators] breached_passwords: a list; empty: none
                                                */
-    char log_level[16];                       /* [server] log_level: error, warn, info, debug */
+    char pki_place[CONFIG_TEXT_MAX]; /* [tls] pki_url: where certificates say that our CAs publish;
+                                        empty: the issuer */
+    char log_level[16];              /* [server] log_level: error, warn, info, debug */
+    enum sandbox_mode sandbox;       /* [server] sandbox, --sandbox */
+    /* [audit]: how long rows are kept, 0 for ever; what a checkpoint waits for; syslog */
+    long audit_keep_days, audit_checkpoint_rows, audit_checkpoint_s, audit_syslog;
+    char audit_folder[PATH_MAX];         /* [audit] folder: DIR/audit */
+    char audit_webhook[CONFIG_TEXT_MAX]; /* [audit] webhook: https://…; empty: none */
     long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
     long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };

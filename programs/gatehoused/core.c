@@ -1,5 +1,6 @@
 #include "programs/gatehoused/core.h"
 #include "api/api.h"
+#include "audit/audit.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
@@ -17,11 +18,14 @@
 #include "io/listener.h"
 #include "io/rpc.h"
 #include "io/worker.h"
+#include "observe/absence.h"
 #include "observe/telemetry.h"
 #include "observe/trace.h"
 #include "observe/trail.h"
+#include "programs/gatehoused/core_paths.h"
 #include "programs/gatehoused/crls.h"
 #include "programs/gatehoused/keys.h"
+#include "programs/gatehoused/ocsps.h"
 #include "programs/gatehoused/token_service.h"
 #include "pubsub/pubsub.h"
 #include "registry/directory.h"
@@ -69,15 +73,18 @@ struct core {
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
+    struct gh_audit *audit;
     struct gh_operators *operators;
     struct gh_oidc *oidc;
     struct gh_access *access;
     struct gh_issuing *issuing;
+    struct ocsps *ocsps;
     struct gh_workers *workers, *passwords;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
     struct gh_quotas *quotas;
     struct gh_rates *rates;
+    struct gh_absence *absence;
     struct gh_front *front;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google *google;
@@ -126,6 +133,13 @@ static void policies_changed(void *context, int64_t tenant, int64_t registry, ui
         gh_front_policies_changed(core->front, tenant, registry, device);
 }
 
+static void tenant_disabled(void *context, int64_t tenant)
+{
+    struct core *core = context;
+    if (core->front != NULL)
+        gh_front_tenant_disabled(core->front, tenant);
+}
+
 static void credentials_refused(void *context, int64_t tenant, int64_t registry,
                                 bool (*refused)(void *asked, struct gh_slice credential),
                                 void *asked)
@@ -137,6 +151,7 @@ static void credentials_refused(void *context, int64_t tenant, int64_t registry,
 
 static const struct gh_directory_watch watch = {.device_changed = device_changed,
                                                 .registry_changed = registry_changed,
+                                                .tenant_disabled = tenant_disabled,
                                                 .credentials_refused = credentials_refused,
                                                 .policies_changed = policies_changed};
 
@@ -163,6 +178,31 @@ static bool open_passwords(struct core *core)
     return core->device_passwords != NULL && core->operators != NULL;
 }
 
+/* Its signer is the keys process, which alone has the key. */
+static bool open_audit(struct core *core)
+{
+    struct gh_buffer keys;
+    struct gh_audit_options options = {
+        .store = core->store,
+        .signer = keys_audit_signer(&core->keys),
+        .folder = core->config->audit_folder,
+        .webhook = core->config->audit_webhook,
+        .syslog = core->config->audit_syslog != 0,
+        .rows_of_checkpoint = (int)core->config->audit_checkpoint_rows,
+        .seconds_of_checkpoint = (int)core->config->audit_checkpoint_s,
+        .keep_days = (int)core->config->audit_keep_days,
+        .metrics = &core->metrics,
+        .utc_ms = gh_time_utc_ms};
+    gh_buffer_init(&keys, PEM_MAX);
+    if (keys_audit_key(&core->keys, &keys, &options.public_key_pem, &options.detail_key,
+                       &core->error) == GH_OK)
+        core->audit = gh_audit_open(&options, &core->error);
+    if (keys.data != NULL)
+        gh_secret_wipe(keys.data, keys.capacity);
+    gh_buffer_deinit(&keys);
+    return core->audit != NULL;
+}
+
 static bool open_memory(struct core *core)
 {
     core->store = gh_store_open(core->config->data, GH_STORE_EXISTING, &core->error);
@@ -176,6 +216,8 @@ static bool open_memory(struct core *core)
         return false;
     gh_directory_use_passwords(core->directory, core->device_passwords);
     gh_directory_use_sealing(core->directory, core->sealing);
+    if (gh_directory_mark_symmetric(core->directory, &core->error) != GH_OK)
+        return false;
     struct gh_pubsub_options pubsub = {
         .folder = core->config->data,
         .store = core->store,
@@ -191,7 +233,7 @@ static bool open_memory(struct core *core)
     if (core->telemetry == NULL)
         return false;
     core->trail = gh_trail_open(core->store, &core->metrics, &core->error);
-    return core->trail != NULL;
+    return core->trail != NULL && open_audit(core);
 }
 
 static bool open_threads(struct core *core)
@@ -273,12 +315,15 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .workers = core->workers,
                                         .rates = core->rates,
                                         .quotas = core->quotas,
+                                        .absence = core->absence,
                                         .bound_max = (size_t)core->config->google_bound_max,
                                         .gateways_max = (size_t)core->config->google_gateways_max,
                                         .trail = core->trail,
+                                        .audit = core->audit,
                                         .metrics = &core->metrics,
                                         .config_interval_ms =
-                                            core->config->google_config_interval_ms == 0
+                                            core->config->google_config_interval_ms == 0 ||
+                                                    core->config->google_compat == 0
                                                 ? -1
                                                 : core->config->google_config_interval_ms,
                                         .send_command = send_command,
@@ -333,13 +378,13 @@ static bool open_issuing(struct core *core)
 static bool open_oidc(struct core *core)
 {
     const struct config *config = core->config;
-    uint8_t block[CONFIG_TEXT_MAX];
+    uint8_t block[8 * 1024]; /* a file is read in pieces of 4 KiB */
     struct gh_buffer text = gh_buffer_fixed(block, sizeof block);
     bool good = true;
     if (config->oidc_issuer[0] == '\0')
         return true;
     if (config->oidc_secret_file[0] != '\0')
-        good = file_read(config->oidc_secret_file, sizeof block, &text, &core->error) == GH_OK;
+        good = file_read(config->oidc_secret_file, CONFIG_TEXT_MAX, &text, &core->error) == GH_OK;
     struct gh_slice rest = gh_buffer_slice(&text);
     struct gh_oidc_options options = {
         .store = core->store,
@@ -354,12 +399,41 @@ static bool open_oidc(struct core *core)
     return core->oidc != NULL;
 }
 
+static bool is_connected(void *context, uint64_t device)
+{
+    return gh_sessions_count_of(context, device) > 0;
+}
+
+static bool open_absence(struct core *core)
+{
+    const struct gh_absence_options options = {.store = core->store,
+                                               .directory = core->directory,
+                                               .pubsub = core->pubsub,
+                                               .trail = core->trail,
+                                               .metrics = &core->metrics,
+                                               .is_connected = is_connected,
+                                               .connected_context = core->sessions,
+                                               .utc_ms = gh_time_utc_ms};
+    core->absence = gh_absence_open(&options, &core->error);
+    return core->absence != NULL;
+}
+
 static struct gh_rates *open_rates(const struct config *config)
 {
+    const long counts[GH_RATE_KIND_COUNT] = {
+        [GH_RATE_STATES] = config->google_states_per_second,
+        [GH_RATE_HTTP_EVENTS] = config->google_http_events_per_minute,
+        [GH_RATE_DEVICE_UPDATES] = config->google_device_updates_per_second,
+        [GH_RATE_REGISTRY_UPDATES] = config->google_registry_updates_per_second,
+        [GH_RATE_READS] = config->google_reads_per_minute,
+        [GH_RATE_CHANGES] = config->google_changes_per_minute,
+        [GH_RATE_CONFIGS] = config->google_configs_per_minute,
+        [GH_RATE_REQUESTS] = config->google_requests_per_minute,
+    };
     struct gh_rate ceilings[GH_RATE_KIND_COUNT];
     memcpy(ceilings, gh_rates_compat, sizeof ceilings);
-    ceilings[GH_RATE_STATES].count = (uint32_t)config->google_states_per_second;
-    ceilings[GH_RATE_HTTP_EVENTS].count = (uint32_t)config->google_http_events_per_minute;
+    for (size_t i = 0; i < GH_RATE_KIND_COUNT; i++)
+        ceilings[i].count = config->google_compat != 0 ? (uint32_t)counts[i] : 0;
     return gh_rates_open(ceilings);
 }
 
@@ -371,7 +445,7 @@ static bool open_faces(struct core *core)
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
     core->rates = open_rates(core->config);
-    if (!open_access(core) || !open_issuing(core) || !open_oidc(core))
+    if (!open_access(core) || !open_issuing(core) || !open_oidc(core) || !open_absence(core))
         return false;
     struct gh_front_services front = {.directory = core->directory,
                                       .access = core->access,
@@ -405,10 +479,13 @@ static bool open_faces(struct core *core)
                                   .pubsub = core->pubsub,
                                   .telemetry = core->telemetry,
                                   .trail = core->trail,
+                                  .audit = core->audit,
                                   .sessions = core->sessions,
                                   .broker = core->broker,
                                   .traces = core->traces,
                                   .quotas = core->quotas,
+                                  .rates = core->rates,
+                                  .absence = core->absence,
                                   .issuing = core->issuing,
                                   .workers = core->workers,
                                   .passwords = core->passwords,
@@ -427,7 +504,7 @@ static bool open_faces(struct core *core)
         return false;
     }
     core->api = gh_api_open(&api, &core->error);
-    return core->api != NULL;
+    return core->api != NULL && gh_absence_start(core->absence, &core->error);
 }
 
 /* Where MQTT is spoken over WebSocket, and by which names (IANA's registry of subprotocols). */
@@ -534,6 +611,7 @@ listener_config(struct core *core, const struct gh_listener_protocol *protocols,
 {
     return (struct gh_listener_config){.loops = core->loops,
                                        .loops_count = core->loops_count,
+                                       .keeps_openssl = core->config->tls_own_records == 0,
                                        .protocols = protocols,
                                        .protocols_count = count,
                                        .proxy_from = core->proxy_from,
@@ -623,7 +701,9 @@ static bool set_issuer(struct core *core)
             addresses[count++] = gh_listener_address(core->listeners[i]);
     token_issuer(core->config, addresses, count, issuer);
     gh_log(GH_LOG_INFO, "core", "access tokens are issued by %s", issuer);
-    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)))
+    const char *place = core->config->pki_place[0] != '\0' ? core->config->pki_place : issuer;
+    if (gh_access_set_issuer(core->access, gh_slice_text(issuer)) &&
+        gh_issuing_set_place(core->issuing, gh_slice_text(place)))
         return true;
     gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuer");
     return false;
@@ -664,10 +744,17 @@ static bool start_loops(struct core *core)
     return true;
 }
 
+static bool open_ocsps(struct core *core)
+{
+    core->ocsps = ocsps_open(core->directory, core->config->crl_private != 0, &core->error);
+    return core->ocsps != NULL;
+}
+
 /* --- closing, from the rim inwards; each part may be missing */
 
 static void close_rim(struct core *core)
 {
+    ocsps_close(core->ocsps);
     for (size_t i = 0; i < core->listeners_count; i++)
         gh_listener_close(core->listeners[i]);
     for (size_t i = 0; i < core->loops_count; i++)
@@ -687,6 +774,7 @@ static void core_close(struct core *core)
     close_rim(core);
     if (core->telemetry != NULL)
         gh_telemetry_close(core->telemetry);
+    gh_absence_close(core->absence); /* it may wait for the log */
     if (core->pubsub != NULL)
         gh_pubsub_close(core->pubsub);
     gh_broker_stop(core->broker);
@@ -717,6 +805,7 @@ static void core_close(struct core *core)
     gh_rates_close(core->rates);
     gh_access_close(core->access);
     gh_sessions_close(core->sessions);
+    gh_audit_close(core->audit);
     if (core->trail != NULL)
         gh_trail_close(core->trail);
     if (core->directory != NULL)
@@ -744,6 +833,7 @@ static bool renew_tls(struct core *core)
     gh_tls_context_unref(core->tls);
     core->tls = tls;
     gh_log(GH_LOG_INFO, "core", "the server's certificate was renewed");
+    gh_audit_tell(core->audit, "keys.certify", "server/certificate");
     return true;
 }
 
@@ -807,6 +897,19 @@ static void say_ready(struct core *core, int ready)
     (void)!write(ready, "r", 1);
 }
 
+/* The paths at once, as what starts a thread comes after; the calls once all that a start needs is
+ * done. */
+static void confine_paths(const struct config *config)
+{
+    int landlock = config->sandbox == SANDBOX_ON ? core_paths(config) : 0;
+    if (landlock > 0)
+        gh_log(GH_LOG_INFO, "core", "confined to its paths (Landlock ABI %d)", landlock);
+    else
+        gh_log(GH_LOG_WARN, "core", "not confined to its paths: %s",
+               config->sandbox == SANDBOX_ON ? "this kernel has no Landlock"
+                                             : "the configuration's sandbox is not \"on\"");
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -824,17 +927,21 @@ int core_run(const struct config *config, int keys, int ready)
     core.config = config;
     keys_line_init(&core.keys, keys);
     prctl(PR_SET_NAME, "gatehoused:core");
-    prctl(PR_SET_DUMPABLE, 0);
     mallopt(M_ARENA_MAX, 2); /* threads share; what a burst took is given back sooner */
     raise_file_limit();
+    signal(SIGXFSZ,
+           SIG_IGN); /* a limit of the size of files is a write that fails, as a full disk */
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
+    confine_paths(config);
     bool started = open_memory(&core) && open_threads(&core) && open_broker(&core) &&
                    open_faces(&core) && open_listeners(&core) && set_issuer(&core) &&
-                   write_listeners(&core) && start_loops(&core);
+                   write_listeners(&core) && start_loops(&core) && open_ocsps(&core) &&
+                   sandbox_calls(SANDBOX_CORE, config->sandbox, &core.error) == GH_OK;
     if (started) {
+        gh_audit_tell(core.audit, "keys.certify", "server/certificate");
         say_ready(&core, ready);
         serve(&core, &stop);
         sd_notify(0, "STOPPING=1");

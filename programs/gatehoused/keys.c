@@ -4,6 +4,7 @@
 #include "programs/gatehoused/keys_internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -29,6 +30,8 @@ static const struct {
     [KEYS_KEK_RENEW] = {"a new key-encryption key", keys_handle_kek_renew},
     [KEYS_DATA_KEY_REWRAP] = {"seal a data key anew", keys_handle_data_key_rewrap},
     [KEYS_KEK_SETTLE] = {"the old key-encryption key goes", keys_handle_kek_settle},
+    [KEYS_AUDIT_KEY] = {"key of the audit trail", keys_handle_audit_key},
+    [KEYS_AUDIT_SIGN] = {"sign a checkpoint", keys_handle_audit_sign},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -39,6 +42,7 @@ static const struct {
     {keys_ring_open, keys_ring_close},
     {keys_authority_open, keys_authority_close},
     {keys_tokens_open, keys_tokens_close},
+    {keys_audit_open, keys_audit_close},
 };
 
 enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,
@@ -101,12 +105,36 @@ static bool answer(int socket, struct keys *keys, struct gh_slice request)
     return sent;
 }
 
+/* What the functions called before have left on the stack: OpenSSL's and our own. Not inlined, so
+ * that its block lies where theirs were. */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+    enum { AS_DEEP_AS_ANY = 128 * 1024 };
+    uint8_t below[AS_DEEP_AS_ANY];
+    gh_secret_wipe(below, sizeof below);
+}
+
 static bool open_parts(struct keys *keys, struct gh_error *error)
 {
     for (size_t i = 0; i < GH_COUNT(parts); i++)
         if (!parts[i].open(keys, error))
             return false;
     return true;
+}
+
+/* What a rotation writes is in the folder of keys. The module of a token, and the way to a TPM, are
+ * not ours: with a KEK there the process stays as its parent left it. */
+static bool confine(const struct keys *keys, struct gh_error *error)
+{
+    char folder[PATH_MAX];
+    struct sandbox_path own = {folder, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CHANGE};
+    snprintf(folder, sizeof folder, "%.*s/keys", PATH_MAX - 16, keys->config->data);
+    for (size_t i = 0; i < gh_keyring_keks(keys->keyring); i++)
+        if (!gh_slice_starts(gh_keyring_kek(keys->keyring, i).text, GH_SLICE("file")))
+            return true;
+    if (keys->config->sandbox == SANDBOX_ON)
+        (void)sandbox_paths(&own, 1); /* core says whether there is Landlock */
+    return sandbox_calls(SANDBOX_KEYS, keys->config->sandbox, error) == GH_OK;
 }
 
 int keys_run(const struct config *config, int socket)
@@ -116,10 +144,10 @@ int keys_run(const struct config *config, int socket)
     static uint8_t request[KEYS_MESSAGE_MAX];
     struct keys keys = {.config = config};
     prctl(PR_SET_NAME, "gatehoused:keys");
-    prctl(PR_SET_DUMPABLE, 0);
-    bool opened = open_parts(&keys, &error);
+    bool opened = open_parts(&keys, &error) && confine(&keys, &error);
     if (!opened)
         gh_log(GH_LOG_ERROR, "keys", "%s", gh_error_line(&error, line));
+    wipe_stack();
     while (opened) {
         ssize_t got = recv(socket, request, sizeof request, 0);
         if (got < 0 && errno == EINTR)
@@ -127,6 +155,7 @@ int keys_run(const struct config *config, int socket)
         if (got <= 0 || !answer(socket, &keys, gh_slice(request, (size_t)got)))
             break;
         gh_secret_wipe(request, (size_t)got);
+        wipe_stack();
     }
     for (size_t i = GH_COUNT(parts); i > 0; i--)
         parts[i - 1].close(&keys);

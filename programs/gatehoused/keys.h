@@ -12,6 +12,7 @@
 #ifndef GATEHOUSED_KEYS_H
 #define GATEHOUSED_KEYS_H
 
+#include "audit/audit.h"
 #include "base/buffer.h"
 #include "identity/access.h"
 #include "identity/issuing.h"
@@ -43,6 +44,8 @@ enum keys_kind {
     KEYS_KEK_RENEW,
     KEYS_DATA_KEY_REWRAP,
     KEYS_KEK_SETTLE,
+    KEYS_AUDIT_KEY,  /* nothing -> text32 public PEM, text32 key of digests */
+    KEYS_AUDIT_SIGN, /* u64 seq, u64 at ms, 32 bytes hash, 32 bytes root -> signature, r||s */
     KEYS_KINDS,
 };
 
@@ -91,6 +94,12 @@ GH_MUST_USE enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slic
 
 /* The issuing CAs, for gh_issuing_open; `line` outlives it. */
 struct gh_issuing_signer keys_issuing_signer(struct keys_line *line);
+
+/* What gh_audit_open asks for. The texts borrow from `out`, which is the caller's to wipe. */
+GH_MUST_USE enum gh_error_code keys_audit_key(struct keys_line *line, struct gh_buffer *out,
+                                              struct gh_slice *public_pem,
+                                              struct gh_slice *detail_key, struct gh_error *error);
+struct gh_audit_signer keys_audit_signer(struct keys_line *line);
 
 /* Reads a whole file of at most `size_max` bytes, appended to `out`. */
 GH_MUST_USE enum gh_error_code file_read(const char *path, size_t size_max, struct gh_buffer *out,

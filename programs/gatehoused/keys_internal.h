@@ -16,6 +16,7 @@ struct keys {
     struct gh_keyring *keyring;
     struct gh_authority *authority;
     struct keys_tokens *tokens;
+    struct gh_private_key *audit;
 };
 
 /* The body of a kind: reads its fields from `at`, which must then be empty, and appends its answer
@@ -38,6 +39,11 @@ keys_handler keys_handle_certify;
 GH_MUST_USE bool keys_tokens_open(struct keys *keys, struct gh_error *error);
 void keys_tokens_close(struct keys *keys);
 keys_handler keys_handle_token_list, keys_handle_token_sign, keys_handle_token_rotate;
+
+/* --- keys_audit.c: the key that signs checkpoints of the audit trail */
+GH_MUST_USE bool keys_audit_open(struct keys *keys, struct gh_error *error);
+void keys_audit_close(struct keys *keys);
+keys_handler keys_handle_audit_key, keys_handle_audit_sign;
 
 /* --- keys_issuer.c */
 keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl, keys_handle_ocsp;

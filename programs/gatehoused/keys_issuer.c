@@ -55,8 +55,8 @@ enum gh_error_code keys_handle_issue(struct keys *keys, struct gh_cursor *at, st
         return GH_ERROR_INVALID;
     enum gh_error_code code = GH_ERROR_INVALID;
     if (gh_cursor_take32(at, &leaf.common_name) && gh_cursor_take32(at, &leaf.uri) &&
-        gh_cursor_take32(at, &leaf.public_key_pem) && gh_cursor_u64(at, &from) &&
-        gh_cursor_u64(at, &to) && gh_cursor_left(at) == 0) {
+        gh_cursor_take32(at, &leaf.public_key_pem) && gh_cursor_take32(at, &leaf.pki) &&
+        gh_cursor_u64(at, &from) && gh_cursor_u64(at, &to) && gh_cursor_left(at) == 0) {
         leaf.validity = (struct gh_validity){(int64_t)from, (int64_t)to};
         code = gh_issuer_issue(issuer, &leaf, out, error);
     } else {
@@ -176,6 +176,7 @@ static enum gh_error_code ask_issue(void *context, const struct gh_issuing_leaf 
     gh_buffer_put32(&fields, leaf->common_name);
     gh_buffer_put32(&fields, leaf->uri);
     gh_buffer_put32(&fields, leaf->public_key_pem);
+    gh_buffer_put32(&fields, leaf->pki);
     gh_buffer_u64(&fields, (uint64_t)leaf->from_s);
     gh_buffer_u64(&fields, (uint64_t)leaf->to_s);
     return ask(context, KEYS_ISSUE, &fields, out, error);

@@ -127,15 +127,22 @@ static int finish(struct family *family)
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
+static void say_end(const struct family *family, pid_t gone, int status, int64_t age_s)
+{
+    bool by_signal = WIFSIGNALED(status);
+    int cause = by_signal ? WTERMSIG(status) : WEXITSTATUS(status);
+    gh_log(GH_LOG_ERROR, "parent", "the %s process ended (%s %d%s) after %lld s",
+           gone == family->core ? "core" : "keys", by_signal ? "signal" : "exit code", cause,
+           by_signal && cause == SIGSYS ? ": a system call that is not on its list" : "",
+           (long long)age_s);
+}
+
 /* One of the two is gone: takes the other one down and starts both again. */
 static bool restart(struct family *family, pid_t gone, int status)
 {
-    bool was_core = gone == family->core;
     int64_t age_s = (gh_time_monotonic_ns() - family->core_born_ns) / GH_SECOND_NS;
-    gh_log(GH_LOG_ERROR, "parent", "the %s process ended (%s %d) after %lld s",
-           was_core ? "core" : "keys", WIFSIGNALED(status) ? "signal" : "exit code",
-           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)age_s);
-    pid_t other = was_core ? family->keys : family->core;
+    say_end(family, gone, status, age_s);
+    pid_t other = gone == family->core ? family->keys : family->core;
     kill(other, SIGKILL);
     reap(other, 1);
     family->restart_s = age_s >= STEADY_S ? RESTART_FIRST_S : family->restart_s * 2;
@@ -158,9 +165,11 @@ static int supervise(struct family *family)
         for (pid_t gone; (gone = waitpid(-1, &status, WNOHANG)) > 0;) {
             if (gone != family->core && gone != family->keys)
                 continue;
-            /* A start that fails has said why; trying again would not help. */
+            /* A start that fails has said why, unless it was ended; trying again would not help. */
             char byte;
             if (read(family->ready, &byte, 1) != 1) {
+                if (WIFSIGNALED(status))
+                    say_end(family, gone, status, 0);
                 pid_t other = gone == family->core ? family->keys : family->core;
                 reap(other, 1);
                 return EXIT_FAILURE;
@@ -177,7 +186,9 @@ int parent_run(const struct config *config)
     char line[GH_ERROR_LINE_MAX];
     struct family family = {
         .config = config, .parent = getpid(), .restart_s = RESTART_FIRST_S, .ready = -1};
-    if (take_folder(config->data, &error) != GH_OK) {
+    sandbox_drop();
+    if (take_folder(config->data, &error) != GH_OK ||
+        sandbox_calls(SANDBOX_PARENT, config->sandbox, &error) != GH_OK) {
         fprintf(stderr, "gatehoused: %s\n", gh_error_line(&error, line));
         return EXIT_FAILURE;
     }

@@ -35,11 +35,11 @@ static void add_details(json_t *out, struct gh_slice pem)
 json_t *anchor_to_json(const struct gh_anchor *anchor)
 {
     json_t *out = json_pack(
-        "{s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "id", json_slice(anchor->id),
+        "{s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", json_slice(anchor->id),
         "fingerprint", json_slice(anchor->fingerprint), "state", states[anchor->state], "builtin",
         anchor->registry == 0, "pem", json_slice(anchor->pem), "crl_url",
-        json_slice(anchor->crl_url), "crl_next_update", json_time(anchor->crl_next_ms),
-        "crl_read_at", json_time(anchor->crl_read_ms), "created_at",
+        json_slice(anchor->crl_url), "ocsp_url", json_slice(anchor->ocsp_url), "crl_next_update",
+        json_time(anchor->crl_next_ms), "crl_read_at", json_time(anchor->crl_read_ms), "created_at",
         json_time(anchor->created_at_ms), "verified_at", json_time(anchor->verified_at_ms));
     if (out != NULL && anchor->state == GH_ANCHOR_PENDING)
         json_object_set_new(out, "verification_code", json_slice(anchor->code));
@@ -105,17 +105,19 @@ enum gh_error_code api_ca_get(struct call *call)
 
 enum gh_error_code api_ca_add(struct call *call)
 {
-    static const char *const keys[] = {"pem", "crl_url"};
-    struct gh_slice pem = {0}, url = {0};
+    static const char *const keys[] = {"pem", "crl_url", "ocsp_url"};
+    struct gh_slice pem = {0};
+    struct gh_anchor_places places = {0};
     struct gh_registry registry;
     struct gh_anchor anchor;
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "pem", GH_JSON_REQUIRED, &pem, &call->error) ||
-        !gh_json_get_text(call->body, "crl_url", 0, &url, &call->error))
+        !gh_json_get_text(call->body, "crl_url", 0, &places.crl_url, &call->error) ||
+        !gh_json_get_text(call->body, "ocsp_url", 0, &places.ocsp_url, &call->error))
         return call->error.code;
     enum gh_error_code code = call_registry(call, &registry);
     if (code == GH_OK)
-        code = gh_directory_anchor_add(call->api->services.directory, &registry, pem, url,
+        code = gh_directory_anchor_add(call->api->services.directory, &registry, pem, &places,
                                        call->arena, &anchor, &call->error);
     if (code != GH_OK)
         return code;

@@ -1,6 +1,7 @@
 #include "api/api.h"
 #include "api/call_internal.h"
 #include "api/feeds_internal.h"
+#include "api/standing_internal.h"
 #include "api/tenant_names_internal.h"
 #include "api/tenant_settings_internal.h"
 #include "api/trace_internal.h"
@@ -21,7 +22,9 @@ struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_err
     api->hub = stream_hub_open(services->loop, services->utc_ms);
     api->tenants = tenant_names_open(services->directory);
     api->trace_streams = trace_streams_open(services);
-    if (api->hub != NULL && api->tenants != NULL && api->trace_streams != NULL)
+    api->standing = standing_open(api);
+    if (api->hub != NULL && api->tenants != NULL && api->trace_streams != NULL &&
+        api->standing != NULL)
         api->tap = gh_pubsub_tap(services->pubsub, stream_tapped, api, NULL);
     if (api->tap != NULL)
         api->watch = gh_trail_watch(services->trail, stream_noted, api);
@@ -30,7 +33,7 @@ struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_err
         gh_api_close(api);
         return NULL;
     }
-    if (!durability_load(api, error) || !limits_load(api, error)) {
+    if (!durability_load(api, error) || !limits_load(api, error) || !alerts_load(api, error)) {
         gh_api_close(api);
         return NULL;
     }
@@ -54,6 +57,7 @@ void gh_api_close(struct gh_api *api)
     gh_api_end_streams(api);
     stream_hub_close(api->hub);
     trace_streams_close(api->trace_streams);
+    standing_close(api->standing);
     tenant_names_close(api->tenants);
     pthread_mutex_destroy(&api->settings_lock);
     free(api);

@@ -18,6 +18,7 @@
 
 struct gh_access;
 struct gh_api;
+struct gh_audit;
 struct gh_broker;
 struct gh_directory;
 struct gh_exchange;
@@ -26,7 +27,9 @@ struct gh_loop;
 struct gh_oidc;
 struct gh_operators;
 struct gh_pubsub;
+struct gh_absence;
 struct gh_quotas;
+struct gh_rates;
 struct gh_sessions;
 struct gh_store;
 struct gh_telemetry;
@@ -52,10 +55,13 @@ struct gh_api_services {
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
     struct gh_trail *trail;
+    struct gh_audit *audit; /* NULL: calls leave no rows, for tests of single rooms */
     struct gh_sessions *sessions;
     struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_traces *traces;
     struct gh_quotas *quotas;   /* NULL: tenants have no ceilings */
+    struct gh_rates *rates;     /* the same */
+    struct gh_absence *absence; /* NULL: nobody's silence is told */
     struct gh_issuing *issuing; /* NULL: there is no built-in CA */
     struct gh_workers *workers;
     struct gh_workers *passwords; /* GH_OPERATOR_THREADS of their own, for argon2id */

@@ -1,4 +1,5 @@
-/* Bindings: which members have which roles on a tenant, a registry, a group or a device. */
+/* Bindings: which members have which roles in the whole house, on a tenant, a registry, a group or
+ * a device. */
 #include "api/call_internal.h"
 #include "observe/trail.h"
 #include "policy/binding.h"
@@ -56,6 +57,9 @@ static enum gh_error_code find(struct call *call, struct place *place)
     enum gh_error_code code = call_scope(call, &call->tenant, &place->scope);
     if (code != GH_OK)
         return code;
+    if (call->level == CALL_HOUSE)
+        return gh_directory_house_policy_get(call->api->services.directory, call->arena,
+                                             &place->policy, &place->etag, &call->error);
     if (call->level == CALL_GROUP)
         return find_group(call, place);
     if (call->level != CALL_TENANT)
@@ -189,6 +193,9 @@ static enum gh_error_code store(struct call *call, const struct place *place,
     struct gh_directory *directory = call->api->services.directory;
     struct gh_grant_row grant = place->grant;
     grant.policy = policy;
+    if (call->level == CALL_HOUSE)
+        return gh_directory_house_policy_set(directory, policy, before, call->arena, etag,
+                                             &call->error);
     if (call->level == CALL_TENANT)
         return gh_directory_tenant_policy_set(directory, call->tenant.number, policy, before,
                                               call->arena, etag, &call->error);

@@ -140,3 +140,8 @@ void call_note(struct call *call, const char *what, struct gh_slice registry,
                                  .detail = gh_slice_text(detail),
                                  .address = gh_slice_text(call->request->peer)});
 }
+
+void call_tenant_note(struct call *call, const char *what)
+{
+    call_note(call, what, (struct gh_slice){0}, NULL, (struct gh_slice){0});
+}

@@ -6,6 +6,7 @@
 #define GH_API_CALL_INTERNAL_H
 
 #include "api/api.h"
+#include "api/auditing_internal.h"
 #include "api/stream_internal.h"
 #include "identity/operator.h"
 #include "io/http_server.h"
@@ -25,12 +26,13 @@ struct gh_api {
     struct gh_tap *tap;
     struct gh_trail_watch *watch;
     struct trace_streams *trace_streams;
+    struct standing *standing;
     pthread_mutex_t settings_lock; /* one change of a tenant's settings at a time */
     int64_t started_ms;
 };
 
 /* What a path is about: the last of these that it names. */
-enum call_level { CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
+enum call_level { CALL_HOUSE, CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
 
 struct call;
 typedef enum gh_error_code handler(struct call *call);
@@ -39,6 +41,7 @@ struct call {
     struct gh_job job;
     struct gh_api *api;
     bool local;
+    bool looks; /* it goes on by itself: its session does not count as seen */
     struct gh_exchange *exchange;
     const struct gh_http_request *request;
     const struct route *route;
@@ -62,6 +65,8 @@ struct call {
     handler *slow;                                   /* of call_slowly */
     void (*slow_refused)(struct call *call);         /* NULL: nothing to take back */
     int64_t retry_after_s;
+    struct gh_audit_deed deed; /* of routes that leave a row in the audit trail */
+    char action[GH_AUDIT_ACTION_MAX];
     struct gh_error error;
 };
 
@@ -128,11 +133,12 @@ handler api_operator_list, api_operator_create, api_operator_get, api_operator_u
     api_operator_delete, api_operator_password, api_operator_factors, api_operator_sessions,
     api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
 handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
-    api_oauth_metadata;                                                        /* oauth.c */
-handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */
-handler api_keys_rotate, api_tenant_keys_rotate;                               /* keys.c */
-handler api_status, api_metrics, api_health;                                   /* status.c */
-handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_delete; /* tenants.c */
+    api_oauth_metadata;                                            /* oauth.c */
+handler api_token_key_list, api_token_key_rotate, api_device_self; /* token_keys.c */
+handler api_keys_rotate, api_tenant_keys_rotate, api_keys_export;  /* keys.c */
+handler api_status, api_metrics, api_health;                       /* status.c */
+handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_update,
+    api_tenant_delete; /* tenants.c */
 handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
     api_registry_delete; /* registries.c */
 handler api_device_list, api_device_create, api_device_get, api_device_update, api_device_delete,
@@ -146,7 +152,7 @@ handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_c
     api_ca_crl, api_ca_revoke, api_ca_revocations;                                 /* anchors.c */
 handler api_certificate_issue, api_certificate_list, api_enrolment, api_tenant_ca; /* issuing.c */
 handler api_est_cacerts, api_est_csrattrs, api_est_enroll, api_est_reenroll, api_pki_crl,
-    api_pki_ca, api_pki_ocsp, api_pki_ocsp_get;                            /* est.c */
+    api_pki_ca, api_pki_ca_der, api_pki_ocsp, api_pki_ocsp_get;            /* est.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */
@@ -154,11 +160,17 @@ handler api_connection_list, api_device_connections;                /* connectio
 handler api_kick, api_ban, api_unban;                               /* bans.c */
 handler api_durability_get, api_durability_put;                     /* durability.c */
 handler api_limits_get, api_limits_put;                             /* limits.c */
+handler api_alerts_get, api_alerts_put, api_away_list;              /* alerts.c */
 handler api_trace;                                                  /* trace.c */
 handler api_access_explain;                                         /* access.c */
 handler api_role_list, api_role_get, api_role_put, api_role_delete; /* roles.c */
 handler api_bindings_get, api_bindings_put;                         /* bindings.c */
-handler api_stream;                                                 /* stream.c */
+handler api_service_account_list, api_service_account_create, api_service_account_get,
+    api_service_account_update, api_service_account_delete, api_service_key_list,
+    api_service_key_create, api_service_key_update, api_service_key_delete; /* service_accounts.c */
+handler api_audit_list, api_audit_verify, api_audit_checkpoints, api_audit_prove,
+    api_audit_checkpoint, api_audit_cut, api_audit_forget; /* audit.c */
+handler api_stream;                                        /* stream.c */
 
 handler api_credential_list, api_credential_update, api_credential_delete; /* credentials.c */
 
@@ -172,8 +184,14 @@ enum gh_error_code call_slowly(struct call *call, handler *slow,
                                void (*refused)(struct call *call));
 /* Answers the exchange, once, unless the handler took that upon itself. */
 void call_answer(struct call *call, enum gh_error_code code);
+/* Before a handler answers its exchange itself: the call's row is written, with what became of it.
+ * False when it could not be; then the handler returns what call->error says. */
+GH_MUST_USE bool call_settle(struct call *call, enum gh_error_code code);
 /* Who is calling, into call->caller; sets call->error. */
 enum gh_error_code call_authenticate(struct call *call);
+/* Who is calling, and that it may: as before a handler runs, and again for calls that last. Of a
+ * list: the permission of its route, in the caller's own tenant or in all. Sets call->error. */
+enum gh_error_code call_judge(struct call *call);
 /* The peer's address without its port. */
 struct gh_slice call_source(const struct call *call);
 /* Of the cookies that signing in sets, by name; empty when it is not there. */
@@ -191,4 +209,6 @@ json_t *call_last_refusal(struct call *call, uint64_t device);
  * `more` (empty: nothing). */
 void call_note(struct call *call, const char *what, struct gh_slice registry,
                const struct gh_device *device, struct gh_slice more);
+/* The same about the call's tenant as a whole. */
+void call_tenant_note(struct call *call, const char *what);
 #endif

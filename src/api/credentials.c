@@ -56,6 +56,28 @@ static json_t *enrolment_to_json(const struct call *call, const struct gh_enrolm
                      "created_at", json_time(row->created_at_ms));
 }
 
+static const char *state_of(const struct call *call, const struct gh_certificate_use *row)
+{
+    return row->revoked_at_ms != 0                   ? "revoked"
+           : row->anchor_state == GH_ANCHOR_DISABLED ? "ca_disabled"
+           : row->not_after_ms < call->now_ms        ? state_names[GH_CREDENTIAL_EXPIRED]
+           : row->not_before_ms > call->now_ms       ? state_names[GH_CREDENTIAL_NOT_YET_VALID]
+                                                     : state_names[GH_CREDENTIAL_ENABLED];
+}
+
+/* A certificate by a CA: no record of the device, but what it may prove itself with. */
+static json_t *certificate_to_json(const struct call *call, const struct gh_certificate_use *row)
+{
+    char id[GH_ANCHOR_CREDENTIAL_MAX];
+    gh_anchor_credential_print(row->anchor, row->serial, id);
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id, "kind",
+                     "certificate", "form", "certificate_by_ca", "fingerprint", json_null(),
+                     "state", state_of(call, row), "valid_from", json_time(row->not_before_ms),
+                     "expires_at", json_time(row->not_after_ms), "last_used_at",
+                     json_time(row->last_used_ms), "created_at", json_time(row->first_ms), "ca",
+                     json_slice(row->anchor_id), "serial", json_slice(row->serial));
+}
+
 static enum gh_error_code enrolments_of(struct call *call, uint64_t device,
                                         struct gh_enrolment **rows, size_t *count)
 {
@@ -70,15 +92,22 @@ enum gh_error_code api_credential_list(struct call *call)
 {
     struct gh_device device;
     struct gh_enrolment *rows = NULL;
-    size_t count = 0;
+    struct gh_certificate_use *certificates;
+    size_t count = 0, certificates_count;
     enum gh_error_code code = call_device(call, &device);
     if (code == GH_OK)
         code = enrolments_of(call, device.number, &rows, &count);
+    if (code == GH_OK)
+        code = gh_directory_certificate_uses(call->api->services.directory, device.number,
+                                             call->now_ms, call->arena, &certificates,
+                                             &certificates_count, &call->error);
     if (code != GH_OK)
         return code;
     json_t *list = json_array();
     for (size_t i = 0; i < device.credentials_count; i++)
         json_array_append_new(list, credential_to_json(call, &device.credentials[i]));
+    for (size_t i = 0; i < certificates_count; i++)
+        json_array_append_new(list, certificate_to_json(call, &certificates[i]));
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, enrolment_to_json(call, &rows[i]));
     call->answer = json_pack("{s:o}", "credentials", list);
@@ -110,6 +139,10 @@ static bool is_enrolment(const struct change *change)
 
 static enum gh_error_code unknown(struct call *call, const struct change *change)
 {
+    struct gh_slice serial;
+    if (gh_anchor_credential_read(change->id, 0, &serial))
+        return call_fail(call, GH_ERROR_PRECONDITION,
+                         "a certificate by a CA is revoked under its CA, not changed");
     return call_fail(call, GH_ERROR_NOT_FOUND, "the device has no credential %.*s",
                      GH_PRINT(gh_slice_sub(change->id, 0, 64)));
 }

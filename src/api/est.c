@@ -7,6 +7,7 @@
  * The optional label is the tenant. Of a request only the key counts; a common name, where it has
  * one, must be the device's id, so that nobody believes to have got another certificate. */
 #include "api/call_internal.h"
+#include "crypto/certificate.h"
 #include "crypto/enrol.h"
 #include "identity/device.h"
 #include "identity/issuing.h"
@@ -27,6 +28,8 @@ struct enrolment {
 static enum gh_error_code answer_raw(struct call *call, int status, const char *type,
                                      struct gh_slice body, const struct gh_http_header *header)
 {
+    if (!call_settle(call, status < 400 ? GH_OK : GH_ERROR_UNAUTHENTICATED))
+        return call->error.code;
     gh_exchange_answer(call->exchange, &(struct gh_http_answer){.status = status,
                                                                 .content_type = type,
                                                                 .body = body,
@@ -177,6 +180,9 @@ static bool prove_by_token(struct call *call, struct enrolment *e)
     if (find_device(call, e) != GH_OK) {
         reason = e->tenant.number == 0 ? GH_IDENTITY_UNKNOWN_TENANT : GH_IDENTITY_UNKNOWN_DEVICE;
         snprintf(detail, sizeof detail, "%.200s", call->error.text);
+    } else if (e->tenant.disabled) {
+        reason = GH_IDENTITY_TENANT_DISABLED;
+        snprintf(detail, sizeof detail, "the tenant is disabled");
     } else if (!e->device.blocked) {
         reason = gh_issuing_redeem(call->api->services.issuing, e->device.number, password, detail);
     }
@@ -260,7 +266,10 @@ static enum gh_error_code enrol(struct call *call, struct enrolment *e)
 {
     struct gh_slice key = {0};
     struct gh_issued issued;
+    call_deed_device(call, e->tenant_name, e->registry_name, e->device_id);
     enum gh_error_code code = read_request(call, e, &key);
+    if (code == GH_OK)
+        code = gh_audit_begin(&call->deed, GH_AUDIT_RIDE, &call->error);
     if (code == GH_OK)
         code = gh_issuing_issue(call->api->services.issuing, &e->tenant, &e->device, key, 0,
                                 call->arena, &issued, &call->error);
@@ -302,17 +311,25 @@ enum gh_error_code api_pki_crl(struct call *call)
     return code == GH_OK ? answer_raw(call, 200, "application/pkix-crl", der, NULL) : code;
 }
 
+/* With how long it may be kept (RFC 5019 §6.2). */
 static enum gh_error_code answer_ocsp(struct call *call, struct gh_slice request)
 {
     struct gh_tenant tenant;
     struct gh_slice der = {0};
+    int64_t max_age_s = 0;
     enum gh_error_code code = find_label(call, &tenant);
     if (code == GH_OK)
         code = gh_issuing_ocsp(call->api->services.issuing, &tenant, request, call->arena, &der,
-                               &call->error);
+                               &max_age_s, &call->error);
     if (code == GH_ERROR_NOT_FOUND)
         return call_fail(call, code, "there is no such CA");
-    return code == GH_OK ? answer_raw(call, 200, "application/ocsp-response", der, NULL) : code;
+    const struct gh_http_header keep = {
+        GH_SLICE("cache-control"),
+        gh_slice_text(gh_arena_print(call->arena, "max-age=%lld, public, must-revalidate",
+                                     (long long)max_age_s))};
+    return code == GH_OK ? answer_raw(call, 200, "application/ocsp-response", der,
+                                      max_age_s > 0 && keep.value.size > 0 ? &keep : NULL)
+                         : code;
 }
 
 enum gh_error_code api_pki_ocsp(struct call *call)
@@ -332,15 +349,36 @@ enum gh_error_code api_pki_ocsp_get(struct call *call)
     return code;
 }
 
-enum gh_error_code api_pki_ca(struct call *call)
+static enum gh_error_code find_ca(struct call *call, struct gh_anchor *ca)
 {
     struct gh_tenant tenant;
-    struct gh_anchor ca;
     enum gh_error_code code = find_label(call, &tenant);
     if (code == GH_OK)
-        code = gh_issuing_ca(call->api->services.issuing, &tenant, false, call->arena, &ca,
+        code = gh_issuing_ca(call->api->services.issuing, &tenant, false, call->arena, ca,
                              &call->error);
-    if (code == GH_ERROR_NOT_FOUND)
-        return call_fail(call, code, "there is no such CA");
+    return code == GH_ERROR_NOT_FOUND ? call_fail(call, code, "there is no such CA") : code;
+}
+
+enum gh_error_code api_pki_ca(struct call *call)
+{
+    struct gh_anchor ca;
+    enum gh_error_code code = find_ca(call, &ca);
     return code == GH_OK ? answer_raw(call, 200, "application/x-pem-file", ca.pem, NULL) : code;
+}
+
+enum gh_error_code api_pki_ca_der(struct call *call)
+{
+    struct gh_anchor ca;
+    struct gh_buffer der;
+    enum gh_error_code code = find_ca(call, &ca);
+    if (code != GH_OK)
+        return code;
+    gh_buffer_init(&der, BODY_MAX);
+    struct gh_certificate *certificate = gh_certificate_open(ca.pem, &call->error);
+    code = certificate != NULL && gh_certificate_print_der(certificate, &der)
+               ? answer_raw(call, 200, "application/pkix-cert", gh_buffer_slice(&der), NULL)
+               : call_fail(call, GH_ERROR_MEMORY, "the certificate");
+    gh_certificate_close(certificate);
+    gh_buffer_deinit(&der);
+    return code;
 }

@@ -1,7 +1,6 @@
 /* The keys at rest, changed while everybody goes on: the key-encryption key, and the data key of a
  * tenant (registry/sealing.h). */
 #include "api/call_internal.h"
-#include "api/tenant_settings_internal.h"
 #include "observe/trail.h"
 #include "registry/sealing.h"
 
@@ -50,8 +49,20 @@ enum gh_error_code api_tenant_keys_rotate(struct call *call)
     gh_arena_deinit(&arena);
     if (code != GH_OK)
         return code;
-    tenant_note(call, "DATA_KEY_ROTATED");
+    call_tenant_note(call, "DATA_KEY_ROTATED");
     call->answer = json_pack("{s:o, s:I}", "tenant", json_slice(call->tenant.name), "secrets",
                              (json_int_t)count);
     return GH_OK;
+}
+
+/* {name}: a secret of the keyring leaves the house. The command line reads it out of the file,
+ * which the server does not have to do with; here is where that gets its row in the audit trail. */
+enum gh_error_code api_keys_export(struct call *call)
+{
+    static const char *const keys[] = {"name"};
+    struct gh_slice name;
+    return gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) &&
+                   gh_json_get_text(call->body, "name", GH_JSON_REQUIRED, &name, &call->error)
+               ? GH_OK
+               : call->error.code;
 }

@@ -12,7 +12,8 @@
 static struct gh_oauth_services services_of(const struct call *call)
 {
     return (struct gh_oauth_services){.directory = call->api->services.directory,
-                                      .access = call->api->services.access};
+                                      .access = call->api->services.access,
+                                      .store = call->api->services.store};
 }
 
 static struct gh_oauth_request request_of(const struct call *call)
@@ -33,6 +34,14 @@ static enum gh_error_code answer(struct call *call, int status, json_t *value,
 {
     struct gh_buffer body;
     gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
+    if (!call_settle(call, status < 400    ? GH_OK
+                           : status == 401 ? GH_ERROR_UNAUTHENTICATED
+                                           : GH_ERROR_INVALID)) {
+        json_decref(value);
+        value = json_pack("{s:s, s:s}", "error", "temporarily_unavailable", "error_description",
+                          gh_error_info(GH_ERROR_AUDIT)->meaning);
+        status = gh_error_info(GH_ERROR_AUDIT)->http_status;
+    }
     if (!gh_json_write(value, &body))
         status = 500;
     gh_exchange_answer(call->exchange, &(struct gh_http_answer){.status = status,
@@ -47,10 +56,12 @@ static enum gh_error_code answer(struct call *call, int status, json_t *value,
     return GH_OK;
 }
 
-static void note(const struct call *call, const struct gh_oauth_outcome *outcome)
+static void note(struct call *call, const struct gh_oauth_outcome *outcome)
 {
     const struct gh_device *device = outcome->verdict.device;
     bool good = outcome->error == GH_OAUTH_OK;
+    if (good) /* one that was refused is named in the device's log, as whom it said to be */
+        call_deed_device(call, outcome->tenant, outcome->registry, outcome->device);
     gh_metric_add(call->api->services.metrics,
                   good ? GH_METRIC_tokens_issued_total : GH_METRIC_tokens_refused_total, 1);
     if (!good)
@@ -100,9 +111,11 @@ enum gh_error_code api_oauth_token(struct call *call)
     note(call, &outcome);
     if (error != GH_OAUTH_OK)
         return answer_error(call, error, outcome.retry_after_s);
-    json_t *value = json_pack("{s:o, s:s, s:I, s:o}", "access_token", json_slice(outcome.token),
-                              "token_type", "Bearer", "expires_in",
-                              (json_int_t)outcome.expires_in_s, "scope", json_slice(outcome.scope));
+    json_t *value =
+        json_pack("{s:o, s:s, s:I}", "access_token", json_slice(outcome.token), "token_type",
+                  "Bearer", "expires_in", (json_int_t)outcome.expires_in_s);
+    if (value != NULL && outcome.scope.size > 0)
+        json_object_set_new(value, "scope", json_slice(outcome.scope));
     if (value != NULL && outcome.exchanged)
         json_object_set_new(value, "issued_token_type",
                             json_string("urn:ietf:params:oauth:token-type:access_token"));
@@ -124,12 +137,15 @@ static bool find_asker(struct call *call, struct gh_slice *token, uint64_t *owne
         error = gh_oauth_form(&request, call->arena, token, &outcome);
         if (call_authenticate(call) != GH_OK || call->caller.kind == GH_CALLER_DEVICE)
             error = GH_OAUTH_INVALID_CLIENT;
+        call_deed_caller(call);
     } else {
         error = gh_oauth_client(&services, &request, call->arena, token, &outcome);
         if (error == GH_OAUTH_OK)
             *owner = outcome.verdict.principal.device;
         else
             note(call, &outcome);
+        if (error == GH_OAUTH_OK)
+            call_deed_device(call, outcome.tenant, outcome.registry, outcome.device);
     }
     if (error != GH_OAUTH_OK)
         answer_error(call, error, outcome.retry_after_s);
@@ -256,9 +272,10 @@ enum gh_error_code api_oauth_metadata(struct call *call)
     static const char *const by_client[] = {"token_endpoint", "introspection_endpoint",
                                             "revocation_endpoint"};
     struct gh_slice issuer = gh_access_issuer(call->api->services.access);
-    json_t *value = json_pack("{s:o, s:[s, s], s:[], s:[s, s], s:[s, s]}", "issuer",
+    json_t *value = json_pack("{s:o, s:[s, s, s], s:[], s:[s, s], s:[s, s]}", "issuer",
                               json_slice(issuer), "grant_types_supported", "client_credentials",
                               "urn:ietf:params:oauth:grant-type:token-exchange",
+                              "urn:ietf:params:oauth:grant-type:jwt-bearer",
                               "response_types_supported", "scopes_supported", "mqtt", "api",
                               "token_signing_alg_values_supported", "ES256", "RS256");
     if (value == NULL)

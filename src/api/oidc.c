@@ -82,11 +82,18 @@ enum gh_error_code api_session_oidc_back(struct call *call)
     struct gh_operator_row row;
     struct gh_sign_in_outcome outcome;
     session_cookie(call->cookies[2], COOKIE, "", 0, "Lax");
-    if (gh_oidc_finish(services->oidc, &back, call->now_ms, call->arena, &row, &call->error) !=
-            GH_OK ||
-        gh_operators_let_in(services->operators, &row, &sign_in, "oidc", call->now_ms, call->arena,
-                            &outcome, &call->error) != GH_OK)
+    call->deed.note.method = GH_SLICE("oidc");
+    enum gh_error_code code =
+        gh_oidc_finish(services->oidc, &back, call->now_ms, call->arena, &row, &call->error);
+    if (code == GH_OK)
+        code = gh_operators_let_in(services->operators, &row, &sign_in, "oidc", call->now_ms,
+                                   call->arena, &outcome, &call->error);
+    if (code == GH_OK)
+        call->deed.note.actor = row.name;
+    if (!call_settle(call, code))
+        return call->error.code;
+    if (code != GH_OK)
         return send_back(call);
-    enum gh_error_code code = session_answer(call, &outcome);
+    code = session_answer(call, &outcome);
     return code == GH_OK ? send_to(call, GH_SLICE("/")) : code;
 }

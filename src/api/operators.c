@@ -5,8 +5,6 @@
 #include "identity/sign_in_policy.h"
 #include "policy/permission.h"
 
-static const struct gh_slice administrator = GH_SLICE_INIT("administrator");
-
 static json_t *operator_to_json(const struct call *call, const struct gh_operator_row *row)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "name", json_slice(row->name),
@@ -15,6 +13,14 @@ static json_t *operator_to_json(const struct call *call, const struct gh_operato
                      json_slice(row->email), "disabled", row->disabled, "has_password",
                      row->password_hash.size > 0, "subject", json_slice(row->subject), "created_at",
                      json_time(row->created_at_ms));
+}
+
+enum gh_error_code account_administrates(struct call *call)
+{
+    const struct gh_tenant none = {0};
+    struct gh_policy_scope server;
+    enum gh_error_code code = call_scope(call, &none, &server);
+    return code == GH_OK ? call_covers(call, GH_SLICE("administrator"), &server) : code;
 }
 
 static enum gh_error_code find_operator(struct call *call, struct gh_operator_row *out)
@@ -194,18 +200,15 @@ static enum gh_error_code give_password(struct call *call)
  * operator: it takes all rights of one. */
 enum gh_error_code api_operator_password(struct call *call)
 {
-    const struct gh_policy_scope server = {.now_ms = call->now_ms};
-    return call_covers(call, administrator, &server) == GH_OK
-               ? call_slowly(call, give_password, NULL)
-               : call->error.code;
+    return account_administrates(call) == GH_OK ? call_slowly(call, give_password, NULL)
+                                                : call->error.code;
 }
 
 /* For who has lost them: all second factors and recovery codes go, and the sessions end. */
 enum gh_error_code api_operator_factors(struct call *call)
 {
-    const struct gh_policy_scope server = {.now_ms = call->now_ms};
     struct gh_operator_row row;
-    if (call_covers(call, administrator, &server) != GH_OK)
+    if (account_administrates(call) != GH_OK)
         return call->error.code;
     enum gh_error_code code = find_operator(call, &row);
     if (code == GH_OK)

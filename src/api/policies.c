@@ -142,16 +142,39 @@ static enum gh_error_code find_group(struct call *call, struct gh_policy_target 
     return code;
 }
 
+/* Who may attach to a device may not know whether there is one of another name. */
+static enum gh_error_code find_device(struct call *call, const struct gh_policy_target *target,
+                                      struct gh_device *device)
+{
+    enum gh_error_code code = gh_directory_device_find(
+        call->api->services.directory, call->tenant.number, target->registry_name,
+        (struct gh_slice){0}, target->device_id, call->arena, device, &call->error);
+    bool may = code == GH_OK ? call_may_on_device(call, GH_PERMISSION_POLICIES_ATTACH, device)
+                             : call_may(call, GH_PERMISSION_POLICIES_ATTACH, call->tenant.number);
+    return may ? code
+               : call_fail(call, GH_ERROR_DENIED, "%s",
+                           gh_permission_name(GH_PERMISSION_POLICIES_ATTACH));
+}
+
+/* To what is more than one device attaches who may also write the policies of the tenant. */
+static enum gh_error_code check_wide(struct call *call)
+{
+    static const enum gh_permission needed[] = {GH_PERMISSION_POLICIES_ATTACH,
+                                                GH_PERMISSION_POLICIES_PUT};
+    for (size_t i = 0; i < GH_COUNT(needed); i++)
+        if (!call_may(call, needed[i], call->tenant.number))
+            return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(needed[i]));
+    return GH_OK;
+}
+
 /* {"registry"?, "device"?, "credential"?, "group"?}: the credential of the device, the device, the
- * group, else the registry, else the tenant. Who may only manage devices may attach to devices
- * alone. */
+ * group, else the registry, else the tenant. */
 static enum gh_error_code read_target(struct call *call, struct gh_policy_target *out,
                                       struct gh_device *device)
 {
     static const char *const keys[] = {"registry", "device", "credential", "group"};
     struct gh_directory *directory = call->api->services.directory;
     struct gh_registry registry;
-    enum gh_error_code code = GH_OK;
     *out = (struct gh_policy_target){.tenant = call->tenant.number};
     *device = (struct gh_device){0};
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
@@ -166,18 +189,12 @@ static enum gh_error_code read_target(struct call *call, struct gh_policy_target
         return call_fail(call, GH_ERROR_INVALID, "group stands alone");
     if (out->device_id.size > 0 && out->registry_name.size == 0)
         return call_fail(call, GH_ERROR_INVALID, "device needs registry beside it");
-    if (out->device_id.size == 0 &&
-        !call_may(call, GH_PERMISSION_POLICIES_PUT, call->tenant.number))
-        return call_fail(call, GH_ERROR_DENIED, "%s",
-                         gh_permission_name(GH_PERMISSION_POLICIES_PUT));
-    if (out->registry_name.size > 0)
+    enum gh_error_code code =
+        out->device_id.size > 0 ? find_device(call, out, device) : check_wide(call);
+    if (code == GH_OK && out->registry_name.size > 0)
         code =
             gh_directory_registry_find(directory, call->tenant.number, out->registry_name,
                                        (struct gh_slice){0}, call->arena, &registry, &call->error);
-    if (code == GH_OK && out->device_id.size > 0)
-        code = gh_directory_device_find(directory, call->tenant.number, out->registry_name,
-                                        (struct gh_slice){0}, out->device_id, call->arena, device,
-                                        &call->error);
     if (code == GH_OK)
         code = find_group(call, out);
     if (code == GH_OK && out->registry_name.size > 0)

@@ -9,26 +9,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a tenant; LIST: the
+ * handler asks for permission per item.
+ *
+ * OWN: for a person who is signed in, about his own account, whatever his role; STAGE: also while a
+ * second factor is missing; ENROL: also while the first one is still to be added; PROVEN: a person
+ * has shown a proof not long ago; SLOW: the handler ends with call_slowly.
+ *
+ * Every route but those of GET leaves a row in the audit trail. READS: not this one, it changes
+ * nothing, or is what a control program reports every second. AHEAD: the row is written before it
+ * begins, as what it does is not in the database; of GET too (listening in). LAST: who calls is
+ * known only at the end; of GET too. */
 enum {
-    OPEN = 1,
-    BODY = 2,
-    TENANT = 4,
-    LIST = 8,
-    OWN = 16,
-    STAGE = 32,
-    ENROL = 64,
-    PROVEN = 128,
+    OPEN = 1 << 0,
+    BODY = 1 << 1,
+    TENANT = 1 << 2,
+    LIST = 1 << 3,
+    READS = 1 << 4,
+    AHEAD = 1 << 5,
+    LAST = 1 << 6,
+    OWN = 1 << 7,
+    STAGE = 1 << 8,
+    ENROL = 1 << 9,
+    PROVEN = 1 << 10,
+    SLOW = 1 << 11,
 };
 
 struct route {
     const char *method, *pattern;
     handler *run;
     enum gh_permission permission;
-    unsigned flags; /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a
-                     * tenant; LIST: the handler asks for permission per item; OWN: for a person who
-                     * is signed in, about his own account, whatever his role; STAGE: also while a
-                     * second factor is missing; ENROL: also while the first one is still to be
-                     * added; PROVEN: a person has shown a proof not long ago */
+    unsigned flags;
 };
 
 #define DEVICE "/api/v1/tenants/{t}/registries/{r}/devices/{d}"
@@ -40,22 +51,23 @@ struct route {
 #define ROLES "/api/v1/tenants/{t}/roles"
 #define ACCOUNT "/api/v1/account"
 #define OPERATORS "/api/v1/operators"
+#define ACCOUNTS "/api/v1/tenants/{t}/service-accounts"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
     {"GET", "/healthz", api_health, 0, OPEN},
     {"GET", "/metrics", api_metrics, P(METRICS_READ), OPEN},
-    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY},
+    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY | LAST | SLOW},
     {"GET", "/api/v1/session/provider", api_session_provider, 0, OPEN},
     {"GET", "/api/v1/session/oidc", api_session_oidc, 0, OPEN},
-    {"GET", "/api/v1/session/oidc/callback", api_session_oidc_back, 0, OPEN},
+    {"GET", "/api/v1/session/oidc/callback", api_session_oidc_back, 0, OPEN | LAST},
     {"GET", "/api/v1/session", api_session, 0, LIST | STAGE},
     {"DELETE", "/api/v1/session", api_sign_out, 0, LIST | STAGE},
     {"POST", "/api/v1/session/factor", api_session_factor, 0, OWN | STAGE | BODY},
     {"POST", "/api/v1/session/challenge", api_session_challenge, 0, OWN | STAGE},
-    {"POST", "/api/v1/session/proof", api_session_prove, 0, OWN | BODY},
+    {"POST", "/api/v1/session/proof", api_session_prove, 0, OWN | BODY | SLOW},
     {"GET", ACCOUNT, api_account, 0, OWN | ENROL},
-    {"POST", ACCOUNT "/password", api_account_password, 0, OWN | PROVEN | BODY},
+    {"POST", ACCOUNT "/password", api_account_password, 0, OWN | PROVEN | BODY | SLOW},
     {"POST", ACCOUNT "/totp", api_factor_totp, 0, OWN | ENROL | PROVEN | BODY},
     {"POST", ACCOUNT "/security-keys/challenge", api_factor_challenge, 0, OWN | ENROL | PROVEN},
     {"POST", ACCOUNT "/security-keys", api_factor_webauthn, 0, OWN | ENROL | PROVEN | BODY},
@@ -69,11 +81,11 @@ static const struct route routes[] = {
     {"POST", ACCOUNT "/tokens", api_account_token_create, 0, OWN | PROVEN | BODY},
     {"DELETE", ACCOUNT "/tokens/{i}", api_account_token_delete, 0, OWN},
     {"GET", OPERATORS, api_operator_list, P(OPERATORS_LIST), 0},
-    {"POST", OPERATORS, api_operator_create, P(OPERATORS_CREATE), BODY | PROVEN},
+    {"POST", OPERATORS, api_operator_create, P(OPERATORS_CREATE), BODY | PROVEN | SLOW},
     {"GET", OPERATORS "/{o}", api_operator_get, P(OPERATORS_LIST), 0},
     {"PATCH", OPERATORS "/{o}", api_operator_update, P(OPERATORS_UPDATE), BODY | PROVEN},
     {"DELETE", OPERATORS "/{o}", api_operator_delete, P(OPERATORS_DELETE), PROVEN},
-    {"POST", OPERATORS "/{o}/password", api_operator_password, P(OPERATORS_UPDATE), PROVEN},
+    {"POST", OPERATORS "/{o}/password", api_operator_password, P(OPERATORS_UPDATE), PROVEN | SLOW},
     {"DELETE", OPERATORS "/{o}/factors", api_operator_factors, P(OPERATORS_UPDATE), PROVEN},
     {"DELETE", OPERATORS "/{o}/sessions", api_operator_sessions, P(OPERATORS_UPDATE), 0},
     {"POST", OPERATORS "/{o}/tokens", api_operator_token_create, P(OPERATORS_UPDATE),
@@ -88,13 +100,14 @@ static const struct route routes[] = {
     {"DELETE", "/api/v1/tokens/{i}", api_token_delete, P(TOKENS_DELETE), 0},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
     {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE),
-     BODY | PROVEN},
-    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), PROVEN},
+     BODY | PROVEN | AHEAD},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), PROVEN | AHEAD},
     {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE),
-     TENANT | PROVEN},
-    {"POST", "/oauth2/token", api_oauth_token, 0, OPEN},
-    {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN},
-    {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN},
+     TENANT | PROVEN | AHEAD},
+    {"POST", "/oauth2/token", api_oauth_token, 0, OPEN | LAST},
+    {"POST", "/token", api_oauth_token, 0, OPEN | LAST},
+    {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN | READS},
+    {"POST", "/oauth2/revoke", api_oauth_revoke, 0, OPEN | LAST},
     {"GET", "/oauth2/jwks", api_oauth_keys, 0, OPEN},
     {"GET", "/.well-known/oauth-authorization-server", api_oauth_metadata, 0, OPEN},
     {"GET", "/.well-known/openid-configuration", api_oauth_metadata, 0, OPEN},
@@ -103,6 +116,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants", api_tenant_list, P(TENANTS_GET), LIST},
     {"POST", "/api/v1/tenants", api_tenant_create, P(TENANTS_CREATE), BODY},
     {"GET", "/api/v1/tenants/{t}", api_tenant_get, P(TENANTS_GET), TENANT},
+    {"PATCH", "/api/v1/tenants/{t}", api_tenant_update, P(TENANTS_DISABLE), TENANT | BODY},
     {"DELETE", "/api/v1/tenants/{t}", api_tenant_delete, P(TENANTS_DELETE), TENANT},
     {"GET", "/api/v1/tenants/{t}/registries", api_registry_list, P(REGISTRIES_LIST), TENANT},
     {"POST", "/api/v1/tenants/{t}/registries", api_registry_create, P(REGISTRIES_CREATE),
@@ -123,15 +137,16 @@ static const struct route routes[] = {
     /* For devices; who they are is their token's or their certificate's to say. */
     {"GET", EST "cacerts", api_est_cacerts, 0, OPEN},
     {"GET", EST "csrattrs", api_est_csrattrs, 0, OPEN},
-    {"POST", EST "simpleenroll", api_est_enroll, 0, OPEN},
-    {"POST", EST "simplereenroll", api_est_reenroll, 0, OPEN},
+    {"POST", EST "simpleenroll", api_est_enroll, 0, OPEN | LAST},
+    {"POST", EST "simplereenroll", api_est_reenroll, 0, OPEN | LAST},
     {"GET", EST "{t}/cacerts", api_est_cacerts, 0, OPEN},
     {"GET", EST "{t}/csrattrs", api_est_csrattrs, 0, OPEN},
-    {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN},
-    {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN},
+    {"POST", EST "{t}/simpleenroll", api_est_enroll, 0, OPEN | LAST},
+    {"POST", EST "{t}/simplereenroll", api_est_reenroll, 0, OPEN | LAST},
     {"GET", "/pki/{t}/ca.crt", api_pki_ca, 0, OPEN},
+    {"GET", "/pki/{t}/ca.cer", api_pki_ca_der, 0, OPEN},
     {"GET", "/pki/{t}/ca.crl", api_pki_crl, 0, OPEN},
-    {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN},
+    {"POST", "/pki/{t}/ocsp", api_pki_ocsp, 0, OPEN | READS},
     {"GET", "/pki/{t}/ocsp/{o}", api_pki_ocsp_get, 0, OPEN},
     {"GET", CAS, api_ca_list, P(REGISTRIES_GET), TENANT},
     {"POST", CAS, api_ca_add, P(REGISTRIES_UPDATE), TENANT | BODY},
@@ -148,31 +163,34 @@ static const struct route routes[] = {
     {"GET", DEVICE "/configs", api_config_list, P(DEVICES_GET), TENANT},
     {"POST", DEVICE "/config", api_config_set, P(DEVICES_UPDATE_CONFIG), TENANT | BODY},
     {"GET", DEVICE "/states", api_state_list, P(DEVICES_GET), TENANT},
-    {"POST", DEVICE "/commands", api_command_send, P(DEVICES_SEND_COMMAND), TENANT | BODY},
+    {"POST", DEVICE "/commands", api_command_send, P(DEVICES_SEND_COMMAND), TENANT | BODY | AHEAD},
     {"GET", DEVICE "/log", api_device_log, P(TRAIL_READ), TENANT},
     {"GET", DEVICE "/telemetry", api_telemetry, P(TELEMETRY_READ), TENANT},
-    {"POST", DEVICE "/kick", api_kick, P(DEVICES_KICK), TENANT},
+    {"POST", DEVICE "/kick", api_kick, P(DEVICES_KICK), TENANT | AHEAD},
     {"POST", DEVICE "/ban", api_ban, P(DEVICES_BAN), TENANT | BODY},
     {"DELETE", DEVICE "/ban", api_unban, P(DEVICES_BAN), TENANT},
-    {"GET", DEVICE "/trace", api_trace, P(DEVICES_TRACE), TENANT},
+    {"GET", DEVICE "/trace", api_trace, P(DEVICES_TRACE), TENANT | AHEAD},
     {"GET", DEVICE "/connections", api_device_connections, P(DEVICES_GET), TENANT},
     {"GET", "/api/v1/tenants/{t}/durability", api_durability_get, P(TENANTS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/durability", api_durability_put, P(TENANTS_UPDATE), TENANT | BODY},
     {"GET", "/api/v1/tenants/{t}/limits", api_limits_get, P(TENANTS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/limits", api_limits_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/alerts", api_alerts_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/alerts", api_alerts_put, P(TENANTS_UPDATE), TENANT | BODY},
+    {"GET", "/api/v1/tenants/{t}/away", api_away_list, P(DEVICES_LIST), TENANT},
     {"GET", "/api/v1/tenants/{t}/connections", api_connection_list, P(DEVICES_LIST), TENANT},
     {"GET", DEVICE "/policies", api_device_policies, P(POLICIES_GET), TENANT},
-    {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY},
-    {"POST", DEVICE "/check", api_device_check, P(POLICIES_GET), TENANT | BODY},
+    {"POST", DEVICE "/explain", api_device_explain, P(POLICIES_GET), TENANT | BODY | READS},
+    {"POST", DEVICE "/check", api_device_check, P(POLICIES_GET), TENANT | BODY | READS},
     {"GET", POLICIES, api_policy_list, P(POLICIES_LIST), TENANT},
     {"GET", POLICIES "/{p}", api_policy_get, P(POLICIES_GET), TENANT},
     {"PUT", POLICIES "/{p}", api_policy_put, P(POLICIES_PUT), TENANT | BODY},
     {"DELETE", POLICIES "/{p}", api_policy_delete, P(POLICIES_DELETE), TENANT},
-    {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY},
-    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY},
-    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY},
+    {"POST", POLICIES "/{p}/check", api_policy_check, P(POLICIES_GET), TENANT | BODY | READS},
+    {"POST", POLICIES "/{p}/attach", api_policy_attach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
+    {"POST", POLICIES "/{p}/detach", api_policy_detach, P(POLICIES_ATTACH), TENANT | BODY | LIST},
     {"POST", "/api/v1/tenants/{t}/access/explain", api_access_explain, P(REGISTRIES_GET_IAM_POLICY),
-     TENANT | BODY},
+     TENANT | BODY | READS},
     {"GET", GROUPS, api_group_list, P(POLICIES_LIST), TENANT},
     {"GET", GROUPS "/{g}", api_group_get, P(POLICIES_GET), TENANT},
     {"PUT", GROUPS "/{g}", api_group_create, P(POLICIES_PUT), TENANT},
@@ -187,6 +205,19 @@ static const struct route routes[] = {
     {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
     {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY | PROVEN},
     {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT | PROVEN},
+    {"GET", "/api/v1/bindings", api_bindings_get, P(BINDINGS_GET), 0},
+    {"PUT", "/api/v1/bindings", api_bindings_put, P(BINDINGS_SET), BODY | PROVEN},
+    {"GET", ACCOUNTS, api_service_account_list, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"POST", ACCOUNTS, api_service_account_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"GET", ACCOUNTS "/{a}", api_service_account_get, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"PATCH", ACCOUNTS "/{a}", api_service_account_update, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"DELETE", ACCOUNTS "/{a}", api_service_account_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
+    {"GET", ACCOUNTS "/{a}/keys", api_service_key_list, P(SERVICE_ACCOUNTS_GET), TENANT},
+    {"POST", ACCOUNTS "/{a}/keys", api_service_key_create, P(SERVICE_ACCOUNTS_SET),
+     TENANT | BODY | PROVEN},
+    {"PATCH", ACCOUNTS "/{a}/keys/{k}", api_service_key_update, P(SERVICE_ACCOUNTS_SET),
+     TENANT | BODY},
+    {"DELETE", ACCOUNTS "/{a}/keys/{k}", api_service_key_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
     {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
     {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET),
      TENANT | BODY | PROVEN},
@@ -201,9 +232,18 @@ static const struct route routes[] = {
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},
     {"GET", "/api/v1/tenants/{t}/zones", api_zone_list, P(ZONES_READ), TENANT},
     {"GET", "/api/v1/tenants/{t}/zones/{z}", api_zone_get, P(ZONES_READ), TENANT},
-    {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY},
+    {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY | READS},
     {"DELETE", "/api/v1/tenants/{t}/zones/{z}", api_zone_delete, P(ZONES_WRITE), TENANT},
-    {"GET", "/api/v1/stream", api_stream, P(TELEMETRY_READ), LIST},
+    {"POST", "/api/v1/keys/export", api_keys_export, P(KEYS_ROTATE), BODY | AHEAD},
+    {"GET", "/api/v1/audit", api_audit_list, P(AUDIT_READ), 0},
+    {"GET", "/api/v1/tenants/{t}/audit", api_audit_list, P(AUDIT_READ), TENANT},
+    {"GET", "/api/v1/audit/verify", api_audit_verify, P(AUDIT_READ), 0},
+    {"GET", "/api/v1/audit/checkpoints", api_audit_checkpoints, P(AUDIT_READ), 0},
+    {"GET", "/api/v1/audit/rows/{s}/proof", api_audit_prove, P(AUDIT_READ), 0},
+    {"POST", "/api/v1/audit/checkpoint", api_audit_checkpoint, P(AUDIT_READ), LAST},
+    {"POST", "/api/v1/audit/cut", api_audit_cut, P(AUDIT_CUT), BODY | LAST},
+    {"POST", "/api/v1/audit/forget", api_audit_forget, P(AUDIT_CUT), BODY | LAST},
+    {"GET", "/api/v1/stream", api_stream, P(TELEMETRY_READ), LIST | AHEAD},
 };
 
 /* Finds the route; `*path_known` tells 405 from 404. */
@@ -266,25 +306,13 @@ static bool is_forged(const struct call *call)
            (gh_http_header_get(call->request, "x-gatehouse").size == 0 || call_is_foreign(call));
 }
 
-/* A device's token that was refused: the exact reason, for the operator. */
+/* A device's or service account's token that was refused: the exact reason, for the operator. */
 static void note_refusal(const struct call *call, const struct gh_identity_verdict *verdict)
 {
-    const struct gh_device *device = verdict->device;
-    if (verdict->reason == GH_IDENTITY_ACCEPTED)
-        return;
     struct gh_trail_entry entry = {.at_ms = call->now_ms,
-                                   .kind = GH_TRAIL_REFUSAL,
-                                   .reason =
-                                       gh_slice_text(gh_identity_reason_name(verdict->reason)),
-                                   .detail = gh_slice_text(verdict->detail),
                                    .address = gh_slice_text(call->request->peer)};
-    if (device != NULL) {
-        entry.device = device->number;
-        entry.tenant = device->tenant_name;
-        entry.registry = device->registry_name;
-        entry.device_id = device->id;
-    }
-    gh_trail_note(call->api->services.trail, &entry);
+    if (gh_bearer_refusal(verdict, &entry))
+        gh_trail_note(call->api->services.trail, &entry);
 }
 
 static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice token)
@@ -305,7 +333,7 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
     return code;
 }
 
-enum gh_error_code call_authenticate(struct call *call)
+static enum gh_error_code find_caller(struct call *call)
 {
     const struct gh_api_services *services = &call->api->services;
     struct gh_slice bearer = bearer_of(call->request),
@@ -322,8 +350,8 @@ enum gh_error_code call_authenticate(struct call *call)
     if (is_forged(call))
         return call_fail(call, GH_ERROR_DENIED,
                          "a change by cookie needs the header X-Gatehouse and this origin");
-    enum gh_error_code code = gh_operators_session(services->operators, cookie, call->now_ms,
-                                                   call->arena, &call->session, &call->error);
+    enum gh_error_code code = (call->looks ? gh_operators_look : gh_operators_session)(
+        services->operators, cookie, call->now_ms, call->arena, &call->session, &call->error);
     call->caller = call->session.caller;
     return code;
 }
@@ -347,6 +375,20 @@ static enum gh_error_code check_session(struct call *call)
     return GH_OK;
 }
 
+/* Who belongs to a tenant is let in as long as it is enabled. */
+enum gh_error_code call_authenticate(struct call *call)
+{
+    struct gh_tenant own;
+    enum gh_error_code code = find_caller(call);
+    if (code != GH_OK || call->caller.tenant == 0)
+        return code;
+    code = gh_directory_tenant_get(call->api->services.directory, call->caller.tenant, call->arena,
+                                   &own, &call->error);
+    return code == GH_OK && own.disabled
+               ? call_fail(call, GH_ERROR_DENIED, "the tenant %.*s is disabled", GH_PRINT(own.name))
+               : code;
+}
+
 /* Whether the path is `place` or something below it. */
 static bool is_below(const char *pattern, const char *place)
 {
@@ -359,7 +401,10 @@ static enum call_level level_of(const char *pattern)
     static const struct {
         const char *place;
         enum call_level level;
-    } places[] = {{DEVICE, CALL_DEVICE}, {REGISTRY, CALL_REGISTRY}, {GROUPS "/{g}", CALL_GROUP}};
+    } places[] = {{"/api/v1/bindings", CALL_HOUSE},
+                  {DEVICE, CALL_DEVICE},
+                  {REGISTRY, CALL_REGISTRY},
+                  {GROUPS "/{g}", CALL_GROUP}};
     for (size_t i = 0; i < GH_COUNT(places); i++)
         if (is_below(pattern, places[i].place))
             return places[i].level;
@@ -382,7 +427,7 @@ static enum gh_error_code authorize(struct call *call)
             return code;
         found = code == GH_OK;
     }
-    if (route->flags & (LIST | OWN))
+    if ((route->flags & OWN) || ((route->flags & LIST) && found))
         return GH_OK;
     if (!found && call->caller.tenant != 0)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
@@ -394,6 +439,19 @@ static enum gh_error_code authorize(struct call *call)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
     return found ? GH_OK
                  : call_fail(call, GH_ERROR_NOT_FOUND, "tenant %.*s", GH_PRINT(call->captures[0]));
+}
+
+enum gh_error_code call_judge(struct call *call)
+{
+    enum gh_error_code code = call_authenticate(call);
+    if (code == GH_OK)
+        code = authorize(call);
+    if (code != GH_OK || !(call->route->flags & LIST))
+        return code;
+    return call_may(call, call->route->permission, call->caller.tenant)
+               ? GH_OK
+               : call_fail(call, GH_ERROR_DENIED, "%s",
+                           gh_permission_name(call->route->permission));
 }
 
 static enum gh_error_code read_body(struct call *call)
@@ -473,14 +531,51 @@ void call_answer(struct call *call, enum gh_error_code code)
     json_decref(value);
 }
 
-static enum gh_error_code serve(struct call *call)
+/* --- the row that a call leaves in the audit trail --- */
+
+static bool is_audited(const struct route *route)
+{
+    return (route->flags & (AHEAD | LAST)) != 0 ||
+           (strcmp(route->method, "GET") != 0 && (route->flags & READS) == 0);
+}
+
+static enum gh_audit_mode audit_mode(const struct route *route)
+{
+    return (route->flags & AHEAD) != 0  ? GH_AUDIT_AHEAD
+           : (route->flags & LAST) != 0 ? GH_AUDIT_LAST
+                                        : GH_AUDIT_RIDE;
+}
+
+bool call_settle(struct call *call, enum gh_error_code code)
+{
+    return gh_audit_end(&call->deed, code, &call->error) == code;
+}
+
+/* --- serving --- */
+
+static enum gh_error_code admit(struct call *call)
 {
     enum gh_error_code code = GH_OK;
     if (!(call->route->flags & OPEN) && (code = call_authenticate(call)) == GH_OK)
         code = authorize(call);
+    return code == GH_OK ? read_body(call) : code;
+}
+
+static enum gh_error_code serve(struct call *call)
+{
+    const struct route *route = call->route;
+    bool audited = is_audited(route);
+    if (audited)
+        call_deed_open(call, route->method, route->pattern);
+    enum gh_error_code code = admit(call);
+    if (audited && !(route->flags & OPEN))
+        call_deed_caller(call);
+    if (code == GH_OK && audited && !(route->flags & SLOW))
+        code = gh_audit_begin(&call->deed, audit_mode(route), &call->error);
     if (code == GH_OK)
-        code = read_body(call);
-    return code == GH_OK ? call->route->run(call) : code;
+        code = route->run(call);
+    bool goes_on = code == GH_OK && call->slow != NULL; /* the deed is done and ended there */
+    return audited && !goes_on ? gh_audit_end(&call->deed, code, &call->error) : code;
 }
 
 /* On a thread for passwords. */
@@ -488,7 +583,12 @@ static void run_slowly(struct gh_job *job)
 {
     struct call *call = (struct call *)job;
     struct gh_exchange *exchange = call->exchange;
-    enum gh_error_code code = call->slow(call);
+    enum gh_error_code code = gh_audit_begin(&call->deed, audit_mode(call->route), &call->error);
+    if (code == GH_OK)
+        code = call->slow(call);
+    else if (call->slow_refused != NULL)
+        call->slow_refused(call);
+    code = gh_audit_end(&call->deed, code, &call->error);
     json_decref(call->body);
     call_answer(call, code);
     json_decref(call->answer);
@@ -504,7 +604,8 @@ static void submit_slowly(struct call *call)
         call->slow_refused(call);
     json_decref(call->body);
     call->retry_after_s = 1;
-    call_answer(call, call_fail(call, GH_ERROR_UNAVAILABLE, "too many passwords at once"));
+    enum gh_error_code code = call_fail(call, GH_ERROR_UNAVAILABLE, "too many passwords at once");
+    call_answer(call, gh_audit_end(&call->deed, code, &call->error));
     gh_exchange_unref(call->exchange);
 }
 
@@ -580,7 +681,8 @@ void gh_api_http(void *context, struct gh_exchange *exchange)
                                               GH_SLICE_INIT("/.well-known/"),
                                               GH_SLICE_INIT("/pki/")};
     bool is_api = gh_slice_equal(request->path, GH_SLICE("/healthz")) ||
-                  gh_slice_equal(request->path, GH_SLICE("/metrics"));
+                  gh_slice_equal(request->path, GH_SLICE("/metrics")) ||
+                  gh_slice_equal(request->path, GH_SLICE("/token"));
     for (size_t i = 0; i < GH_COUNT(folders); i++)
         is_api = is_api || gh_slice_starts(request->path, folders[i]);
     if (is_api && !gh_slice_equal(request->path, GH_SLICE("/api/v1/openapi.json")))

@@ -21,11 +21,15 @@ enum gh_error_code call_roles(struct call *call, int64_t tenant, struct gh_polic
 enum gh_error_code call_scope(struct call *call, const struct gh_tenant *tenant,
                               struct gh_policy_scope *out)
 {
+    struct gh_slice etag;
     *out = (struct gh_policy_scope){.tenant = tenant->number,
+                                    .tenant_disabled = tenant->disabled,
                                     .tenant_policy = tenant->policy,
                                     .now_ms = call->now_ms,
                                     .address = call_source(call)};
-    return call_roles(call, tenant->number, &out->roles);
+    enum gh_error_code code = gh_directory_house_policy_get(
+        call->api->services.directory, call->arena, &out->house_policy, &etag, &call->error);
+    return code == GH_OK ? call_roles(call, tenant->number, &out->roles) : code;
 }
 
 enum gh_error_code call_scope_group(struct call *call, const struct gh_device_group *group,
@@ -80,7 +84,7 @@ static enum gh_error_code add_path(struct call *call)
     struct gh_registry registry;
     struct gh_device device;
     enum gh_error_code code;
-    if (call->level == CALL_TENANT)
+    if (call->level == CALL_HOUSE || call->level == CALL_TENANT)
         return GH_OK;
     if (call->level == CALL_GROUP) {
         code = gh_directory_group_find(call->api->services.directory, call->tenant.number,
@@ -100,7 +104,8 @@ static enum gh_error_code add_path(struct call *call)
 
 enum gh_error_code call_scope_of_path(struct call *call)
 {
-    call->scope = (struct gh_policy_scope){.tenant = call->tenant.number};
+    call->scope = (struct gh_policy_scope){.tenant = call->tenant.number,
+                                           .tenant_disabled = call->tenant.disabled};
     if (has_own_role(call))
         return GH_OK;
     enum gh_error_code code = call_scope(call, &call->tenant, &call->scope);

@@ -91,6 +91,7 @@ static enum gh_error_code check(struct call *call)
     enum gh_error_code code =
         gh_operators_check(call->api->services.operators, &in->sign_in, &in->attempt, call->now_ms,
                            call->arena, &outcome, &call->error);
+    call_deed_sign_in(call, in->sign_in.name, code == GH_OK);
     return code == GH_OK ? session_answer(call, &outcome) : code;
 }
 
@@ -115,8 +116,10 @@ static enum gh_error_code admit(struct call *call, struct gh_slice name, struct 
     enum gh_error_code code =
         gh_operators_admit(call->api->services.operators, &in->sign_in, call->now_ms, &in->attempt,
                            &call->retry_after_s, &call->error);
-    if (code != GH_OK)
+    if (code != GH_OK) {
+        call_deed_sign_in(call, name, false);
         return code;
+    }
     call->pending = in;
     return call_slowly(call, slow, withdraw);
 }
@@ -213,10 +216,12 @@ static enum gh_error_code prove_password(struct call *call)
     return code == GH_OK ? session_answer(call, &outcome) : code;
 }
 
+/* A password is checked slowly, and its deed begins there; any other proof at once. */
 enum gh_error_code api_session_prove(struct call *call)
 {
     struct gh_slice password;
-    return gh_json_text(call->body, "password", &password)
-               ? admit(call, call->session.row.operator_name, password, prove_password)
-               : prove(call);
+    if (gh_json_text(call->body, "password", &password))
+        return admit(call, call->session.row.operator_name, password, prove_password);
+    enum gh_error_code code = gh_audit_begin(&call->deed, GH_AUDIT_LAST, &call->error);
+    return code == GH_OK ? prove(call) : code;
 }

@@ -26,6 +26,8 @@ enum gh_error_code security_key_read(struct call *call, const json_t *object,
 /* A second factor has worked for the first time: the session goes on under a new secret and is
  * whole; with the first factor come recovery codes. `proof` as of gh_factor_name. */
 enum gh_error_code account_factor_added(struct call *call, const char *proof);
+/* DENIED unless the caller may all that an administrator of the house may. */
+enum gh_error_code account_administrates(struct call *call);
 /* A person's deed about an account in the trail: who, and about whom. */
 void account_note(struct call *call, const char *what, struct gh_slice about);
 #endif

@@ -1,5 +1,6 @@
 #include "api/call_internal.h"
 #include "api/feeds_internal.h"
+#include "api/standing_internal.h"
 #include "api/tenant_names_internal.h"
 #include "base/buffer.h"
 #include "observe/trail.h"
@@ -19,9 +20,14 @@ enum gh_error_code api_stream(struct call *call)
                                  .until_ms = call->caller.expires_at_ms};
     if (!call_may(call, GH_PERMISSION_TELEMETRY_READ, call->caller.tenant))
         return call_fail(call, GH_ERROR_DENIED, "telemetry.read");
-    if (!stream_hub_join(call->api->hub, call->exchange, &scope))
+    scope.standing = standing_join(call->api->standing, call);
+    if (scope.standing == NULL)
+        return call_fail(call, GH_ERROR_MEMORY, "the stream");
+    if (!stream_hub_join(call->api->hub, call->exchange, &scope)) {
+        standing_leave(scope.standing);
         return call_fail(call, GH_ERROR_LIMIT, "there are %d live streams already",
                          STREAM_LISTENERS_MAX);
+    }
     call->taken = true;
     return GH_OK;
 }

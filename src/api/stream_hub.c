@@ -1,3 +1,4 @@
+#include "api/standing_internal.h"
 #include "api/stream_internal.h"
 #include "base/buffer.h"
 #include "base/time.h"
@@ -17,6 +18,7 @@ struct listener {
     int64_t tenant;
     struct gh_slice tenant_name, registry, device;
     int64_t until_ms; /* 0: never */
+    struct standing_call *standing;
     uint8_t names[3 * NAME_MAX_BYTES];
 };
 
@@ -50,6 +52,7 @@ static void drop(struct gh_stream_hub *hub, struct listener **link)
     struct listener *listener = *link;
     *link = listener->next;
     atomic_fetch_sub(&hub->count, 1);
+    standing_leave(listener->standing);
     gh_exchange_unref(listener->exchange);
     free(listener);
 }
@@ -92,7 +95,9 @@ bool stream_hub_join(struct gh_stream_hub *hub, struct gh_exchange *exchange,
     listener->registry = keep(listener->names + NAME_MAX_BYTES, scope->registry);
     listener->device = keep(listener->names + 2 * (size_t)NAME_MAX_BYTES, scope->device);
     listener->until_ms = scope->until_ms;
+    listener->standing = scope->standing;
     if (!gh_exchange_stream(exchange, 200, "text/event-stream")) {
+        standing_leave(listener->standing);
         free(listener);
         return true; /* the peer has left already: nothing to answer */
     }

@@ -1,14 +1,13 @@
 #include "api/call_internal.h"
 #include "api/tenant_names_internal.h"
 #include "api/tenant_settings_internal.h"
-#include "observe/trail.h"
 
 static json_t *tenant_to_json(const struct gh_tenant *tenant)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", json_slice(tenant->name),
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "name", json_slice(tenant->name),
                      "google_project", json_slice(tenant->google_project), "azure_hub",
                      json_slice(tenant->azure_hub), "aws_account", json_slice(tenant->aws_account),
-                     "created_at", json_time(tenant->created_at_ms));
+                     "disabled", tenant->disabled, "created_at", json_time(tenant->created_at_ms));
 }
 
 enum gh_error_code api_tenant_list(struct call *call)
@@ -56,15 +55,25 @@ enum gh_error_code api_tenant_get(struct call *call)
     return GH_OK;
 }
 
-void tenant_note(struct call *call, const char *what)
+/* {"disabled": true or false} */
+enum gh_error_code api_tenant_update(struct call *call)
 {
-    gh_trail_note(call->api->services.trail,
-                  &(struct gh_trail_entry){.at_ms = call->now_ms,
-                                           .tenant = call->tenant.name,
-                                           .kind = GH_TRAIL_OPERATOR,
-                                           .reason = gh_slice_text(what),
-                                           .detail = call->caller.name,
-                                           .address = gh_slice_text(call->request->peer)});
+    static const char *const keys[] = {"disabled"};
+    if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
+        !gh_json_get_bool(call->body, "disabled", GH_JSON_REQUIRED, &call->tenant.disabled,
+                          &call->error))
+        return call->error.code;
+    call->scope.tenant_disabled = true; /* who could not enable it again does not disable it */
+    if (!gh_policy_may(&call->caller, GH_PERMISSION_TENANTS_DISABLE, &call->scope, NULL))
+        return call_fail(call, GH_ERROR_DENIED, "%s in all tenants",
+                         gh_permission_name(GH_PERMISSION_TENANTS_DISABLE));
+    enum gh_error_code code = gh_directory_tenant_disable(
+        call->api->services.directory, call->tenant.number, call->tenant.disabled, &call->error);
+    if (code != GH_OK)
+        return code;
+    call_tenant_note(call, call->tenant.disabled ? "TENANT_DISABLED" : "TENANT_ENABLED");
+    call->answer = tenant_to_json(&call->tenant);
+    return GH_OK;
 }
 
 enum gh_error_code api_tenant_delete(struct call *call)

@@ -246,9 +246,8 @@ enum gh_error_code api_account_token_delete(struct call *call)
 /* Whoever holds it is that operator, as far as his role goes: it takes all rights of one. */
 enum gh_error_code api_operator_token_create(struct call *call)
 {
-    const struct gh_policy_scope server = {.now_ms = call->now_ms};
     struct gh_operator_row owner;
-    if (call_covers(call, administrator, &server) != GH_OK)
+    if (account_administrates(call) != GH_OK)
         return call->error.code;
     enum gh_error_code code = find_owner(call, call->captures[0], &owner);
     return code == GH_OK ? create_for(call, &owner) : code;

@@ -1,5 +1,6 @@
 #include "observe/trace.h"
 #include "api/call_internal.h"
+#include "api/standing_internal.h"
 #include "api/trace_internal.h"
 #include "base/time.h"
 #include "io/loop.h"
@@ -21,6 +22,7 @@ struct trace_stream {
     struct trace_streams *streams;
     struct gh_exchange *exchange;
     struct gh_tracer *tracer;
+    struct standing_call *standing;
     uint64_t device;
     int64_t until_ms; /* when the reader's token ends; 0: never */
     struct gh_slice tenant, registry, device_id, caller, address; /* in `names` */
@@ -97,6 +99,7 @@ static void end(void *context)
         at = &(*at)->next;
     *at = stream->next;
     pthread_mutex_unlock(&streams->lock);
+    standing_leave(stream->standing);
     gh_exchange_unref(stream->exchange);
     free(stream);
 }
@@ -109,6 +112,7 @@ void trace_streams_close(struct trace_streams *streams)
         struct trace_stream *stream = streams->first;
         streams->first = stream->next;
         gh_traces_leave(streams->services.traces, stream->tracer);
+        standing_leave(stream->standing);
         gh_exchange_unref(stream->exchange);
         free(stream);
     }
@@ -187,9 +191,13 @@ enum gh_error_code api_trace(struct call *call)
     struct trace_stream *stream = open_stream(call, &device, payloads);
     if (stream == NULL)
         return call_fail(call, GH_ERROR_MEMORY, "trace");
+    stream->standing = standing_join(call->api->standing, call);
     stream->tracer =
         gh_traces_join(call->api->services.traces, device.number, payloads, send_line, stream);
-    if (stream->tracer == NULL) {
+    if (stream->standing == NULL || stream->tracer == NULL) {
+        if (stream->tracer != NULL)
+            gh_traces_leave(call->api->services.traces, stream->tracer);
+        standing_leave(stream->standing);
         gh_exchange_unref(stream->exchange);
         free(stream);
         return call_fail(call, GH_ERROR_LIMIT, "there are %d traces already", GH_TRACE_READERS_MAX);

@@ -58,7 +58,7 @@ static bool grow(struct gh_buffer *buffer, size_t needed)
     return true;
 }
 
-uint8_t *gh_buffer_reserve(struct gh_buffer *buffer, size_t size)
+uint8_t *gh_buffer_reserve_more(struct gh_buffer *buffer, size_t size)
 {
     if (buffer->overflow || size > buffer->size_max - buffer->size ||
         (buffer->size + size > buffer->capacity && !grow(buffer, buffer->size + size)) ||
@@ -81,6 +81,8 @@ void gh_buffer_drop(struct gh_buffer *buffer, size_t size)
     buffer->size -= size;
     if (buffer->size != 0)
         memmove(buffer->data, buffer->data + size, buffer->size);
+    if (size != 0)
+        memset(buffer->data + buffer->size, 0, size);
 }
 
 bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes)
@@ -96,10 +98,11 @@ bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes)
 
 static bool put_number(struct gh_buffer *buffer, uint64_t value, size_t size)
 {
-    uint8_t bytes[8];
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-    return gh_buffer_put(buffer, gh_slice(bytes, size));
+    uint8_t *to = gh_buffer_reserve(buffer, size);
+    for (size_t i = 0; to != NULL && i < size; i++)
+        to[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
+    buffer->size += to != NULL ? size : 0;
+    return to != NULL;
 }
 
 bool gh_buffer_u8(struct gh_buffer *buffer, uint8_t value)

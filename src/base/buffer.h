@@ -24,11 +24,19 @@ void gh_buffer_release(struct gh_buffer *buffer);
 /* Borrowed until the next append. */
 struct gh_slice gh_buffer_slice(const struct gh_buffer *buffer);
 
+/* Of gh_buffer_reserve, when there is no room yet. */
+GH_MUST_USE uint8_t *gh_buffer_reserve_more(struct gh_buffer *buffer, size_t size);
 /* `size` writable bytes at the end, counted once gh_buffer_commit says how many were used; NULL on
  * overflow. */
-GH_MUST_USE uint8_t *gh_buffer_reserve(struct gh_buffer *buffer, size_t size);
+GH_MUST_USE static inline uint8_t *gh_buffer_reserve(struct gh_buffer *buffer, size_t size)
+{
+    bool there = size <= buffer->capacity - buffer->size &&
+                 size <= buffer->size_max - buffer->size && buffer->capacity != 0 &&
+                 !buffer->overflow;
+    return there ? buffer->data + buffer->size : gh_buffer_reserve_more(buffer, size);
+}
 void gh_buffer_commit(struct gh_buffer *buffer, size_t size);
-/* Drops `size` bytes at the front. */
+/* Drops `size` bytes at the front, and wipes the room that they leave. */
 void gh_buffer_drop(struct gh_buffer *buffer, size_t size);
 
 bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes);

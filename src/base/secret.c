@@ -1,4 +1,6 @@
 #include "base/secret.h"
+#include "base/log.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,17 @@ struct gh_secret {
     uint8_t bytes[];
 };
 
+/* A small RLIMIT_MEMLOCK must not stop the server: what is above it may be swapped. The one
+ * variable of the process here: the operator is told once, not for each secret. */
+static void lock(void *block, size_t size)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (mlock(block, size) != 0 && !atomic_flag_test_and_set(&said))
+        gh_log(GH_LOG_WARN, "secret",
+               "secrets are not all locked in memory: raise LimitMEMLOCK= (ulimit -l), or use no "
+               "swap, or an encrypted one");
+}
+
 struct gh_secret *gh_secret_open(struct gh_slice bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -19,9 +32,9 @@ struct gh_secret *gh_secret_open(struct gh_slice bytes)
         mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (secret == MAP_FAILED)
         return NULL;
-    /* Best effort: a small RLIMIT_MEMLOCK must not stop the server. */
-    (void)!mlock(secret, mapped);
+    lock(secret, mapped);
     (void)!madvise(secret, mapped, MADV_DONTDUMP);
+    (void)!madvise(secret, mapped, MADV_WIPEONFORK);
     secret->size = bytes.size;
     secret->mapped = mapped;
     if (bytes.size != 0)

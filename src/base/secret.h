@@ -5,8 +5,9 @@
 
 #include "base/slice.h"
 
-/* A locked block that is left out of core dumps and wiped at close; NULL when there is no memory.
- */
+/* A block of its own pages: locked in memory, left out of core dumps, empty in a child process, and
+ * wiped at close. NULL when there is no memory. Where RLIMIT_MEMLOCK is too low for it the log says
+ * so, once, and the block is as good as it can be. */
 struct gh_secret;
 GH_MUST_USE struct gh_secret *gh_secret_open(struct gh_slice bytes);
 void gh_secret_close(struct gh_secret *secret);

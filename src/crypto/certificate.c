@@ -1,6 +1,5 @@
 #include "crypto/certificate.h"
 #include "crypto/openssl_internal.h"
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -22,10 +21,10 @@ static bool refuse(struct gh_error *error, const char *why)
     return false;
 }
 
-static bool to_unix(const ASN1_TIME *from, int64_t *out)
+bool gh_time_read(const ASN1_TIME *from, int64_t *out)
 {
     struct tm parts;
-    if (ASN1_TIME_to_tm(from, &parts) != 1)
+    if (from == NULL || ASN1_TIME_to_tm(from, &parts) != 1)
         return false;
     *out = timegm(&parts);
     return true;
@@ -36,8 +35,8 @@ static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
 {
     int64_t from, to;
     struct gh_certificate *certificate = NULL;
-    if (native == NULL || !to_unix(X509_get0_notBefore(native), &from) ||
-        !to_unix(X509_get0_notAfter(native), &to)) {
+    if (native == NULL || !gh_time_read(X509_get0_notBefore(native), &from) ||
+        !gh_time_read(X509_get0_notAfter(native), &to)) {
         (void)refuse(error, "the certificate is damaged");
     } else if ((certificate = calloc(1, sizeof *certificate)) == NULL) {
         (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for a certificate");
@@ -52,16 +51,6 @@ static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
     return certificate;
 }
 
-static X509 *read_der(const unsigned char *der, size_t size)
-{
-    const unsigned char *at = der;
-    X509 *native = size > LONG_MAX ? NULL : d2i_X509(NULL, &at, (long)size);
-    if (native != NULL && at == der + size)
-        return native;
-    X509_free(native);
-    return NULL;
-}
-
 struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error *error)
 {
     unsigned char *der;
@@ -69,14 +58,14 @@ struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error 
 
     if (!gh_pem_read(pem, PEM_STRING_X509, NULL, &der, &size, error))
         return NULL;
-    X509 *native = read_der(der, (size_t)size);
+    X509 *native = gh_x509_read(gh_slice(der, (size_t)size));
     OPENSSL_clear_free(der, (size_t)size);
     return wrap(native, error);
 }
 
 struct gh_certificate *gh_certificate_open_der(struct gh_slice der, struct gh_error *error)
 {
-    return wrap(read_der(der.data, der.size), error);
+    return wrap(gh_x509_read(der), error);
 }
 
 struct gh_certificate *gh_certificate_adopt(X509 *native)
@@ -251,6 +240,15 @@ bool gh_certificate_signed_by(const struct gh_certificate *certificate,
               strength >= SIGNATURE_STRENGTH_MIN && X509_verify(certificate->native, key) == 1;
     ERR_clear_error();
     return is;
+}
+
+bool gh_certificate_print_der(const struct gh_certificate *certificate, struct gh_buffer *out)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(certificate->native, &der);
+    bool done = size > 0 && gh_buffer_put(out, gh_slice(der, (size_t)size));
+    OPENSSL_free(der);
+    return done;
 }
 
 bool gh_certificate_equal(const struct gh_certificate *a, const struct gh_certificate *b)

@@ -56,6 +56,9 @@ GH_MUST_USE bool gh_certificate_tell(const struct gh_certificate *certificate,
 /* Appends it as PEM. */
 GH_MUST_USE bool gh_certificate_print(const struct gh_certificate *certificate,
                                       struct gh_buffer *out);
+/* Appends its DER. */
+GH_MUST_USE bool gh_certificate_print_der(const struct gh_certificate *certificate,
+                                          struct gh_buffer *out);
 /* "ecdsa-with-SHA256", "sha256WithRSAEncryption": the name in its OID's registration; static. */
 const char *gh_certificate_signature_algorithm(const struct gh_certificate *certificate);
 /* Its key under the rules of gh_key_open; the caller closes it. */

@@ -13,15 +13,6 @@ struct gh_crl {
     int64_t this_update_s, next_update_s;
 };
 
-static bool to_unix(const ASN1_TIME *from, int64_t *out)
-{
-    struct tm parts;
-    if (from == NULL || ASN1_TIME_to_tm(from, &parts) != 1)
-        return false;
-    *out = timegm(&parts);
-    return true;
-}
-
 static X509_CRL *read_native(struct gh_slice bytes)
 {
     const unsigned char *at = bytes.data;
@@ -47,8 +38,8 @@ static const char *refused(struct gh_crl *crl)
     X509_CRL *native = crl->native;
     if (X509_CRL_get_version(native) != X509_CRL_VERSION_2)
         return "the list is not of version 2";
-    if (!to_unix(X509_CRL_get0_lastUpdate(native), &crl->this_update_s) ||
-        !to_unix(X509_CRL_get0_nextUpdate(native), &crl->next_update_s))
+    if (!gh_time_read(X509_CRL_get0_lastUpdate(native), &crl->this_update_s) ||
+        !gh_time_read(X509_CRL_get0_nextUpdate(native), &crl->next_update_s))
         return "the list does not say until when it holds (nextUpdate)";
     crl->number = X509_CRL_get_ext_d2i(native, NID_crl_number, NULL, NULL);
     if (crl->number == NULL)
@@ -174,7 +165,7 @@ bool gh_crl_entry(const struct gh_crl *crl, size_t index, struct gh_crl_entry *o
     out->reason = reason == NULL ? 0 : (int)ASN1_ENUMERATED_get(reason);
     ASN1_ENUMERATED_free(reason);
     bool good = gh_serial_print(X509_REVOKED_get0_serialNumber(entry), &serial) &&
-                to_unix(X509_REVOKED_get0_revocationDate(entry), &out->at_s) &&
+                gh_time_read(X509_REVOKED_get0_revocationDate(entry), &out->at_s) &&
                 out->reason != REMOVE_FROM_CRL;
     out->serial[serial.size] = '\0';
     ERR_clear_error();

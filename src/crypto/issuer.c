@@ -6,7 +6,13 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-enum { NONCE_BYTES = 12, TAG_BYTES = 16, KEY_PEM_MAX = 1024, SERIAL_HEX_MAX = 41 };
+enum {
+    NONCE_BYTES = 12,
+    TAG_BYTES = 16,
+    KEY_PEM_MAX = 1024,
+    SERIAL_HEX_MAX = 41,
+    URI_BYTES_MAX = 1024
+};
 
 static enum gh_error_code broken(struct gh_error *error, const char *what)
 {
@@ -183,25 +189,98 @@ static const struct authority_extension device_template[] = {
     {NID_authority_key_identifier, "keyid:always"},
 };
 
-static bool add_uri(X509 *made, struct gh_slice uri)
+/* The URI made of both texts; false without memory. */
+static bool set_uri(GENERAL_NAME *name, struct gh_slice place, const char *rest)
+{
+    ASN1_STRING *value = ASN1_IA5STRING_new();
+    uint8_t block[URI_BYTES_MAX];
+    struct gh_buffer uri = gh_buffer_fixed(block, sizeof block);
+    bool done = value != NULL && gh_buffer_put(&uri, place) &&
+                gh_buffer_put(&uri, gh_slice_text(rest)) &&
+                ASN1_STRING_set(value, uri.data, (int)uri.size) == 1;
+    if (done)
+        GENERAL_NAME_set0_value(name, GEN_URI, value);
+    else
+        ASN1_STRING_free(value);
+    return done;
+}
+
+/* One name; NULL without memory. */
+static GENERAL_NAMES *uri_alone(struct gh_slice place, const char *rest)
 {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     GENERAL_NAME *name = GENERAL_NAME_new();
-    ASN1_STRING *value = ASN1_IA5STRING_new();
-    bool done = names != NULL && name != NULL && value != NULL &&
-                ASN1_STRING_set(value, uri.data, (int)uri.size) == 1;
-    if (done) {
-        GENERAL_NAME_set0_value(name, GEN_URI, value);
-        value = NULL;
-        done = sk_GENERAL_NAME_push(names, name) > 0;
-    }
-    if (done) {
-        name = NULL;
-        done = X509_add1_ext_i2d(made, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1;
-    }
-    ASN1_STRING_free(value);
+    if (names != NULL && name != NULL && set_uri(name, place, rest) &&
+        sk_GENERAL_NAME_push(names, name) > 0)
+        return names;
     GENERAL_NAME_free(name);
     GENERAL_NAMES_free(names);
+    return NULL;
+}
+
+static bool add_uri(X509 *made, struct gh_slice uri)
+{
+    GENERAL_NAMES *names = uri_alone(uri, "");
+    bool done = names != NULL &&
+                X509_add1_ext_i2d(made, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1;
+    GENERAL_NAMES_free(names);
+    return done;
+}
+
+static bool push_access(AUTHORITY_INFO_ACCESS *list, int method, struct gh_slice pki,
+                        const char *rest)
+{
+    ACCESS_DESCRIPTION *row = ACCESS_DESCRIPTION_new();
+    if (row != NULL && set_uri(row->location, pki, rest)) {
+        ASN1_OBJECT_free(row->method);
+        row->method = OBJ_nid2obj(method);
+        if (sk_ACCESS_DESCRIPTION_push(list, row) > 0)
+            return true;
+    }
+    ACCESS_DESCRIPTION_free(row);
+    return false;
+}
+
+/* Where the issuer and the status of the leaf are found (RFC 5280 §4.2.2.1). */
+static bool add_access(X509 *made, struct gh_slice pki)
+{
+    AUTHORITY_INFO_ACCESS *list = AUTHORITY_INFO_ACCESS_new();
+    bool done = list != NULL && push_access(list, NID_ad_OCSP, pki, "/ocsp") &&
+                push_access(list, NID_ad_ca_issuers, pki, "/ca.cer") &&
+                X509_add1_ext_i2d(made, NID_info_access, list, 0, X509V3_ADD_DEFAULT) == 1;
+    AUTHORITY_INFO_ACCESS_free(list);
+    return done;
+}
+
+/* NULL without memory. */
+static DIST_POINT *list_place(struct gh_slice pki)
+{
+    DIST_POINT *point = DIST_POINT_new();
+    DIST_POINT_NAME *name = DIST_POINT_NAME_new();
+    GENERAL_NAMES *place = uri_alone(pki, "/ca.crl");
+    if (point == NULL || name == NULL || place == NULL) {
+        DIST_POINT_free(point);
+        DIST_POINT_NAME_free(name);
+        GENERAL_NAMES_free(place);
+        return NULL;
+    }
+    name->type = 0; /* a full name, not one below the issuer's */
+    name->name.fullname = place;
+    point->distpoint = name;
+    return point;
+}
+
+/* Where the issuer's list is found (RFC 5280 §4.2.1.13). */
+static bool add_list_place(X509 *made, struct gh_slice pki)
+{
+    CRL_DIST_POINTS *points = CRL_DIST_POINTS_new();
+    DIST_POINT *point = list_place(pki);
+    bool done = points != NULL && point != NULL && sk_DIST_POINT_push(points, point) > 0;
+    if (!done)
+        DIST_POINT_free(point);
+    done = done &&
+           X509_add1_ext_i2d(made, NID_crl_distribution_points, points, 0, X509V3_ADD_DEFAULT) == 1;
+    CRL_DIST_POINTS_free(points);
     return done;
 }
 
@@ -227,7 +306,10 @@ enum gh_error_code gh_issuer_issue(const struct gh_authority *issuer,
     if (made == NULL ||
         !authority_fill(made, issuer->certificate, name, validity, gh_key_native(key)) ||
         !authority_extend(made, issuer->certificate, device_template, GH_COUNT(device_template)) ||
-        !add_uri(made, leaf->uri) || X509_sign(made, issuer->key, EVP_sha256()) <= 0)
+        !add_uri(made, leaf->uri) ||
+        (leaf->pki.size > 0 &&
+         (!add_access(made, leaf->pki) || !add_list_place(made, leaf->pki))) ||
+        X509_sign(made, issuer->key, EVP_sha256()) <= 0)
         result = broken(error, "certificate");
     else if (!gh_bio_print(out, write_certificate, made))
         result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the certificate's PEM");

@@ -31,6 +31,8 @@ struct gh_device_leaf {
     struct gh_slice common_name; /* the device's id */
     struct gh_slice uri;         /* its one alternative name */
     struct gh_slice public_key_pem;
+    struct gh_slice pki; /* where the CA publishes, "https://host/pki/acme": the leaf then names
+                          * pki/ocsp, pki/ca.cer and pki/ca.crl; empty: it names nothing */
     struct gh_validity validity; /* cut to the issuer's own */
 };
 /* Appends the leaf's PEM. */

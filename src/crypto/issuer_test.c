@@ -41,6 +41,7 @@ static void make(void)
     struct gh_device_leaf leaf = {.common_name = GH_SLICE("pump.1"),
                                   .uri = GH_SLICE("gatehouse:device:t:r:pump.1"),
                                   .public_key_pem = of(&w.public_pem),
+                                  .pki = GH_SLICE("http://pki.example/pki/t"),
                                   .validity = {now_s - 60, now_s + 7 * DAY_S}};
     REQUIRE("a leaf", gh_issuer_issue(w.issuer, &leaf, &w.leaf_pem, NULL) == GH_OK);
 }
@@ -145,6 +146,50 @@ static void check_list(void)
     gh_certificate_close(root);
 }
 
+/* The answer as who asked reads it: at its time, about its certificate, from its CA, and whole. */
+static void check_answers(struct gh_slice request, struct gh_slice good, struct gh_slice serial)
+{
+    uint8_t copy[PEM_MAX];
+    struct gh_buffer asked, revoked;
+    struct gh_ocsp_answer got, bad = {.status = GH_OCSP_REVOKED,
+                                      .reason = 4,
+                                      .revoked_at_s = now_s - 5,
+                                      .validity = {now_s, now_s + 60}};
+    gh_buffer_init(&asked, PEM_MAX);
+    gh_buffer_init(&revoked, PEM_MAX);
+    CHECK("by its number the same is asked",
+          gh_ocsp_ask_serial(serial, of(&w.ca_pem), &asked, NULL) == GH_OK &&
+              gh_slice_equal(of(&asked), request));
+    CHECK("good", gh_ocsp_check(good, of(&w.ca_pem), serial, now_s, &got, NULL) == GH_OK &&
+                      got.status == GH_OCSP_GOOD && got.validity.to_s == now_s + 60);
+    CHECK("too late", gh_ocsp_check(good, of(&w.ca_pem), serial, now_s + 61 + GH_OCSP_SKEW_S, &got,
+                                    NULL) == GH_ERROR_INVALID);
+    CHECK("too early", gh_ocsp_check(good, of(&w.ca_pem), serial, now_s - 1 - GH_OCSP_SKEW_S, &got,
+                                     NULL) == GH_ERROR_INVALID);
+    CHECK("of another", gh_ocsp_check(good, of(&w.ca_pem), GH_SLICE("1234"), now_s, &got, NULL) ==
+                            GH_ERROR_INVALID);
+    CHECK("of another CA",
+          gh_ocsp_check(good, of(&w.root_pem), serial, now_s, &got, NULL) == GH_ERROR_INVALID);
+    CHECK("no number",
+          gh_ocsp_check(good, of(&w.ca_pem), GH_SLICE("x"), now_s, &got, NULL) == GH_ERROR_INVALID);
+    REQUIRE("revoked", gh_ocsp_sign(w.issuer, request, &bad, &revoked, NULL) == GH_OK);
+    CHECK("revoked",
+          gh_ocsp_check(of(&revoked), of(&w.ca_pem), serial, now_s, &got, NULL) == GH_OK &&
+              got.status == GH_OCSP_REVOKED && got.reason == 4 && got.revoked_at_s == now_s - 5);
+    memcpy(copy, good.data, good.size);
+    for (size_t i = 0; i < good.size; i++) {
+        copy[i] ^= 1;
+        CHECK("one bit off never says more", gh_ocsp_check(gh_slice(copy, good.size), of(&w.ca_pem),
+                                                           serial, now_s, &got, NULL) != GH_OK ||
+                                                 got.status == GH_OCSP_GOOD);
+        copy[i] ^= 1;
+        CHECK("cut", gh_ocsp_check(gh_slice(copy, i), of(&w.ca_pem), serial, now_s, &got, NULL) ==
+                         GH_ERROR_INVALID);
+    }
+    gh_buffer_deinit(&asked);
+    gh_buffer_deinit(&revoked);
+}
+
 static void check_responder(void)
 {
     char serial[GH_OCSP_SERIAL_MAX];
@@ -158,6 +203,8 @@ static void check_responder(void)
           gh_ocsp_read(of(&request), of(&w.root_pem), serial, NULL) == GH_ERROR_NOT_FOUND);
     CHECK("is answered", gh_ocsp_sign(w.issuer, of(&request), &good, &answer, NULL) == GH_OK);
     CHECK("by its CA alone", gh_ocsp_sign(w.root, of(&request), &good, &answer, NULL) != GH_OK);
+    REQUIRE("read again", gh_ocsp_read(of(&request), of(&w.ca_pem), serial, NULL) == GH_OK);
+    check_answers(of(&request), of(&answer), gh_slice_text(serial));
     for (size_t cut = 0; cut < request.size; cut++)
         CHECK("a cut request is none", gh_ocsp_read(gh_slice(request.data, cut), of(&w.ca_pem),
                                                     serial, NULL) == GH_ERROR_INVALID);

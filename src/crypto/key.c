@@ -135,11 +135,10 @@ struct gh_key *gh_key_adopt(EVP_PKEY *native, enum gh_key_form form, struct gh_e
 
 static struct gh_key *open_certificate(const unsigned char *der, long size, struct gh_error *error)
 {
-    const unsigned char *at = der;
-    X509 *certificate = d2i_X509(NULL, &at, size);
+    X509 *certificate = gh_x509_read(gh_slice(der, (size_t)size));
     struct gh_key *key = NULL;
 
-    if (certificate == NULL || at != der + size || X509_get0_pubkey(certificate) == NULL)
+    if (certificate == NULL || X509_get0_pubkey(certificate) == NULL)
         (void)refuse(error, "the certificate is damaged or its key is of an unknown kind");
     else
         key = gh_key_adopt(X509_get0_pubkey(certificate), GH_KEY_FORM_CERTIFICATE, error);

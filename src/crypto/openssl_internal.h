@@ -25,12 +25,20 @@ EVP_PKEY *gh_spki_read(struct gh_slice der);
 /* Appends it, a point always uncompressed, so that one key has one fingerprint however it came. */
 GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 
+/* The context in which certificates are read, and in which handshakes read them; NULL is OpenSSL's
+ * own and does as well. */
+OSSL_LIB_CTX *gh_library(void);
+/* The certificate that `der` is, to its last byte; NULL for anything else. */
+X509 *gh_x509_read(struct gh_slice der);
+
 /* The native handle, borrowed. */
 EVP_PKEY *gh_key_native(const struct gh_key *key);
 EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);
 X509 *gh_certificate_native(const struct gh_certificate *certificate);
 /* A certificate over a native one, of which it takes a reference; NULL without memory. */
 GH_MUST_USE struct gh_certificate *gh_certificate_adopt(X509 *native);
+/* Unix seconds; false for what is no time, NULL included. */
+GH_MUST_USE bool gh_time_read(const ASN1_TIME *from, int64_t *out);
 /* Appends a serial number in lower-case hex without leading zeros. */
 GH_MUST_USE bool gh_serial_print(const ASN1_INTEGER *serial, struct gh_buffer *out);
 /* A key over a native one, under the rules of gh_key_open; `native` is borrowed. */

@@ -1,4 +1,6 @@
 #include "crypto/tls.h"
+#include "crypto/openssl_internal.h"
+#include "crypto/tls_internal.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <limits.h>
@@ -23,15 +25,10 @@ enum {
 struct gh_tls_context {
     SSL_CTX *native;
     bool is_server;
-    struct gh_slice staple; /* its own block, or empty */
+    struct gh_slice staple;        /* its own block, or empty */
+    _Atomic(SSL_SESSION *) ticket; /* of a client that resumes: the newest, or NULL */
     atomic_size_t references;
 };
-
-/* The connection is OpenSSL's own object: a wrapper would be one more block per idle connection. */
-static SSL *native_of(const struct gh_tls *tls)
-{
-    return (SSL *)(uintptr_t)tls;
-}
 
 /* The newest line of OpenSSL's queue, which is left empty. */
 static const char *reason_text(void)
@@ -162,6 +159,7 @@ static bool set_rules(SSL_CTX *native, bool is_server)
     if (is_server) {
         SSL_CTX_set_alpn_select_cb(native, choose_alpn, NULL);
         ask_for_certificate(native);
+        tls_keys_watch(native);
     } else
         SSL_CTX_set_verify(native, SSL_VERIFY_PEER, NULL);
     return done;
@@ -170,7 +168,8 @@ static bool set_rules(SSL_CTX *native, bool is_server)
 static struct gh_tls_context *context_open(bool is_server, struct gh_error *error)
 {
     struct gh_tls_context *context = calloc(1, sizeof *context);
-    SSL_CTX *native = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    SSL_CTX *native =
+        SSL_CTX_new_ex(gh_library(), NULL, is_server ? TLS_server_method() : TLS_client_method());
 
     if (context == NULL || native == NULL || !set_rules(native, is_server)) {
         gh_error_set(error, GH_ERROR_TLS, "TLS cannot be set up: %s", reason_text());
@@ -255,6 +254,33 @@ bool gh_tls_client_present(struct gh_tls_context *context, struct gh_slice cert_
     return present(context, cert_pem, key_pem, error);
 }
 
+/* Takes the session over. */
+static int keep_ticket(SSL *ssl, SSL_SESSION *session)
+{
+    struct gh_tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    SSL_SESSION_free(atomic_exchange(&context->ticket, session));
+    return 1;
+}
+
+void gh_tls_client_resume(struct gh_tls_context *context)
+{
+    SSL_CTX_set_app_data(context->native, context);
+    SSL_CTX_set_session_cache_mode(context->native,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_clear_options(context->native, SSL_OP_NO_TICKET);
+    SSL_CTX_sess_set_new_cb(context->native, keep_ticket);
+}
+
+/* It goes back when no newer one has come meanwhile: servers take one more than once. */
+static bool show_ticket(SSL *ssl, struct gh_tls_context *context)
+{
+    SSL_SESSION *none = NULL, *ticket = atomic_exchange(&context->ticket, NULL);
+    bool done = ticket == NULL || SSL_set_session(ssl, ticket) == 1;
+    if (ticket != NULL && !atomic_compare_exchange_strong(&context->ticket, &none, ticket))
+        SSL_SESSION_free(ticket);
+    return done;
+}
+
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context)
 {
     atomic_fetch_add_explicit(&context->references, 1, memory_order_relaxed);
@@ -266,6 +292,7 @@ void gh_tls_context_unref(struct gh_tls_context *context)
     if (context == NULL ||
         atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
+    SSL_SESSION_free(context->ticket);
     SSL_CTX_free(context->native);
     free((void *)(uintptr_t)context->staple.data);
     free(context);
@@ -281,27 +308,35 @@ static bool expect_name(SSL *ssl, const char *name)
     return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-struct gh_tls *gh_tls_open(struct gh_tls_context *context, int fd, const char *server_name)
+struct gh_tls *gh_tls_open(struct gh_tls_context *context, struct gh_tls_desk *desk, int fd,
+                           const char *server_name)
 {
-    assert(context->is_server == (server_name == NULL));
-    SSL *ssl = SSL_new(context->native);
+    struct gh_tls *tls = calloc(1, sizeof *tls);
+    SSL *ssl = tls == NULL ? NULL : SSL_new(context->native);
 
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
-        (server_name != NULL && !expect_name(ssl, server_name))) {
+    assert(context->is_server == (server_name == NULL));
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, tls) != 1 ||
+        (server_name != NULL && !(expect_name(ssl, server_name) && show_ticket(ssl, context)))) {
         SSL_free(ssl);
+        free(tls);
         ERR_clear_error();
         return NULL;
     }
+    *tls = (struct gh_tls){.native = ssl, .desk = context->is_server ? desk : NULL, .fd = fd};
+    if (tls->desk != NULL && !tls_keys_begin(tls))
+        tls->desk = NULL; /* OpenSSL does without that memory */
     if (context->is_server)
         SSL_set_accept_state(ssl);
     else
         SSL_set_connect_state(ssl);
-    return (struct gh_tls *)ssl;
+    return tls;
 }
 
 void gh_tls_close(struct gh_tls *tls)
 {
-    SSL_free(native_of(tls));
+    SSL_free(tls->native);
+    tls_keys_free(tls);
+    free(tls);
 }
 
 static enum gh_tls_status status_of(const SSL *ssl, int result)
@@ -322,10 +357,14 @@ static enum gh_tls_status status_of(const SSL *ssl, int result)
 
 enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error)
 {
-    SSL *ssl = native_of(tls);
+    SSL *ssl = tls->native;
 
+    if (ssl == NULL)
+        return GH_TLS_OK; /* it is long done */
     ERR_clear_error();
     enum gh_tls_status status = status_of(ssl, SSL_do_handshake(ssl));
+    if (status == GH_TLS_OK)
+        tls_keys_take(tls);
     if (status == GH_TLS_END)
         status = GH_TLS_FAILED;
     if (status != GH_TLS_FAILED)
@@ -344,8 +383,10 @@ enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error)
 
 enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size, size_t *got)
 {
-    SSL *ssl = native_of(tls);
+    SSL *ssl = tls->native;
 
+    if (ssl == NULL)
+        return tls_keys_read(tls, block, size, got);
     *got = 0;
     ERR_clear_error();
     enum gh_tls_status status = status_of(ssl, SSL_read_ex(ssl, block, size, got));
@@ -356,9 +397,11 @@ enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size, siz
 
 enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice bytes, size_t *sent)
 {
-    SSL *ssl = native_of(tls);
+    SSL *ssl = tls->native;
 
     assert(bytes.size > 0);
+    if (ssl == NULL)
+        return tls_keys_write(tls, bytes, sent);
     *sent = 0;
     ERR_clear_error();
     enum gh_tls_status status = status_of(ssl, SSL_write_ex(ssl, bytes.data, bytes.size, sent));
@@ -369,16 +412,31 @@ enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice bytes, size_
 
 void gh_tls_shutdown(struct gh_tls *tls)
 {
-    SSL *ssl = native_of(tls);
+    SSL *ssl = tls->native;
 
+    if (ssl == NULL) {
+        tls_keys_shutdown(tls);
+        return;
+    }
     if (SSL_is_init_finished(ssl))
         (void)SSL_shutdown(ssl); /* the peer's close_notify is not waited for */
     ERR_clear_error();
 }
 
+bool gh_tls_is_drained(const struct gh_tls *tls)
+{
+    return tls->native == NULL && tls->is_drained;
+}
+
+bool gh_tls_is_resumed(const struct gh_tls *tls)
+{
+    return tls->native == NULL ? tls->is_resumed : SSL_session_reused(tls->native) == 1;
+}
+
 bool gh_tls_has_peer_certificate(const struct gh_tls *tls)
 {
-    return SSL_get0_peer_certificate(native_of(tls)) != NULL;
+    return tls->native == NULL ? tls_keys_has_peer_certificate(tls)
+                               : SSL_get0_peer_certificate(tls->native) != NULL;
 }
 
 static bool copy_der(X509 *certificate, struct gh_arena *arena, struct gh_slice *out)
@@ -393,9 +451,11 @@ static bool copy_der(X509 *certificate, struct gh_arena *arena, struct gh_slice 
 bool gh_tls_peer_chain(const struct gh_tls *tls, size_t max, struct gh_arena *arena,
                        struct gh_slice *out, size_t *count)
 {
-    X509 *leaf = SSL_get0_peer_certificate(native_of(tls));
+    if (tls->native == NULL)
+        return tls_keys_peer_chain(tls, max, arena, out, count);
+    X509 *leaf = SSL_get0_peer_certificate(tls->native);
     /* On a server the chain is without the leaf. */
-    STACK_OF(X509) *rest = SSL_get_peer_cert_chain(native_of(tls));
+    STACK_OF(X509) *rest = SSL_get_peer_cert_chain(tls->native);
     *count = 0;
     if (leaf == NULL)
         return true;
@@ -409,7 +469,9 @@ bool gh_tls_peer_chain(const struct gh_tls *tls, size_t max, struct gh_arena *ar
 
 struct gh_slice gh_tls_server_name(const struct gh_tls *tls)
 {
-    return gh_slice_text(SSL_get_servername(native_of(tls), TLSEXT_NAMETYPE_host_name));
+    if (tls->native == NULL)
+        return tls_keys_server_name(tls);
+    return gh_slice_text(SSL_get_servername(tls->native, TLSEXT_NAMETYPE_host_name));
 }
 
 struct gh_slice gh_tls_alpn(const struct gh_tls *tls)
@@ -417,16 +479,19 @@ struct gh_slice gh_tls_alpn(const struct gh_tls *tls)
     const unsigned char *name;
     unsigned size;
 
-    SSL_get0_alpn_selected(native_of(tls), &name, &size);
+    if (tls->native == NULL)
+        return gh_slice_text(tls->alpn);
+    SSL_get0_alpn_selected(tls->native, &name, &size);
     return gh_slice(name, size);
 }
 
 const char *gh_tls_version(const struct gh_tls *tls)
 {
-    return SSL_get_version(native_of(tls));
+    return tls->native == NULL ? "TLSv1.3" : SSL_get_version(tls->native);
 }
 
 const char *gh_tls_cipher(const struct gh_tls *tls)
 {
-    return SSL_get_cipher_name(native_of(tls));
+    return tls->native == NULL ? gh_record_suite_name(gh_record_suite_of(tls->record))
+                               : SSL_get_cipher_name(tls->native);
 }

@@ -11,7 +11,9 @@
  * handshake proves that the peer holds its key, and whose it is, whether its chain is sound and
  * whether it was revoked is decided above (identity/), with the reason for the operator, which an
  * alert could not carry. A client always verifies the chain and the name or address it was told. An
- * idle connection holds no record buffers.
+ * idle connection holds no record buffers; a server's under TLS 1.3 that has a desk not even
+ * OpenSSL's state: after the handshake it is a few hundred bytes of keys and names
+ * (crypto/record.h).
  *
  * Not here: issuing or parsing certificates (crypto/authority.h, crypto/certificate.h), waiting for
  * the socket (io/loop.h). Threads: a context any; a connection one at a time. */
@@ -39,6 +41,9 @@ GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
  * gh_tls_server_open. */
 GH_MUST_USE bool gh_tls_client_present(struct gh_tls_context *context, struct gh_slice cert_pem,
                                        struct gh_slice key_pem, struct gh_error *error);
+/* The client's connections show the ticket that one of them got last, and so spare both sides the
+ * certificates. Before the context is used. */
+void gh_tls_client_resume(struct gh_tls_context *context);
 struct gh_tls_context *gh_tls_context_ref(struct gh_tls_context *context);
 /* NULL is allowed. */
 void gh_tls_context_unref(struct gh_tls_context *context);
@@ -53,11 +58,18 @@ enum gh_tls_status {
     GH_TLS_FAILED, /* close the socket; nothing more can be read or written */
 };
 
+/* What the connections of one thread share: room for records on their way. */
+struct gh_tls_desk;
+GH_MUST_USE struct gh_tls_desk *gh_tls_desk_open(void); /* NULL without memory */
+/* After the connections. NULL is allowed. */
+void gh_tls_desk_close(struct gh_tls_desk *desk);
+
 /* Over a connected, non-blocking socket, which stays the caller's. A client names whom it expects
- * in `server_name` (a DNS name or an address); a server passes NULL. NULL when there is no memory.
- */
-GH_MUST_USE struct gh_tls *gh_tls_open(struct gh_tls_context *context, int fd,
-                                       const char *server_name);
+ * in `server_name` (a DNS name or an address); a server passes NULL. With a `desk` (NULL: OpenSSL
+ * keeps the connection for its whole life) reading, writing and shutting down are its thread's; a
+ * handshake may be another's. NULL when there is no memory. */
+GH_MUST_USE struct gh_tls *gh_tls_open(struct gh_tls_context *context, struct gh_tls_desk *desk,
+                                       int fd, const char *server_name);
 void gh_tls_close(struct gh_tls *tls);
 
 /* Until it says OK, or FAILED with the reason in `error`. */
@@ -65,6 +77,9 @@ GH_MUST_USE enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_er
 /* OK with `*got` >= 1 bytes. Bytes may be held inside: read until WANT_READ before waiting. */
 GH_MUST_USE enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size,
                                            size_t *got);
+/* Nothing is held, and what was read last has emptied the socket: unless it has ended, epoll will
+ * tell of more. False when that is not known. */
+bool gh_tls_is_drained(const struct gh_tls *tls);
 /* OK with `*sent` >= 1 bytes, perhaps fewer than all. After WANT_* the same bytes must be offered
  * again, perhaps elsewhere in memory and with more behind them. `bytes` is not empty. */
 GH_MUST_USE enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice bytes,
@@ -83,6 +98,7 @@ bool gh_tls_has_peer_certificate(const struct gh_tls *tls);
  * suite. */
 struct gh_slice gh_tls_server_name(const struct gh_tls *tls);
 struct gh_slice gh_tls_alpn(const struct gh_tls *tls);
+bool gh_tls_is_resumed(const struct gh_tls *tls);
 const char *gh_tls_version(const struct gh_tls *tls);
 const char *gh_tls_cipher(const struct gh_tls *tls);
 #endif

@@ -2,6 +2,7 @@
  * their own. */
 #include "base/time.h"
 #include "crypto/authority.h"
+#include "crypto/certificate.h"
 #include "crypto/key.h"
 #include "crypto/tls.h"
 #include "tests/check.h"
@@ -91,6 +92,9 @@ static struct gh_slice of(const struct gh_buffer *buffer)
     return gh_buffer_slice(buffer);
 }
 
+/* Of the servers; NULL: OpenSSL keeps their connections. */
+static struct gh_tls_desk *desk;
+
 struct pair {
     int fds[2];
     struct gh_tls *server, *client;
@@ -100,8 +104,8 @@ static void pair_open(struct pair *pair, struct gh_tls_context *server,
                       struct gh_tls_context *client, const char *name)
 {
     REQUIRE("sockets", socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds) == 0);
-    pair->server = gh_tls_open(server, pair->fds[0], NULL);
-    pair->client = client == NULL ? NULL : gh_tls_open(client, pair->fds[1], name);
+    pair->server = gh_tls_open(server, desk, pair->fds[0], NULL);
+    pair->client = client == NULL ? NULL : gh_tls_open(client, NULL, pair->fds[1], name);
     REQUIRE("both ends", pair->server != NULL && (client == NULL) == (pair->client == NULL));
 }
 
@@ -385,16 +389,190 @@ static void garbage(void)
     gh_tls_context_unref(server);
 }
 
+/* ---- OpenSSL's client against a server that keeps keys alone */
+
+static const struct {
+    const char *claim, *suite;
+    int fragment; /* RFC 6066 §4; 0: not asked for */
+    size_t size;  /* of what is sent at a time */
+} talks[] = {
+    {"AES-128-GCM", "TLS_AES_128_GCM_SHA256", 0, 100},
+    {"AES-256-GCM", "TLS_AES_256_GCM_SHA384", 0, 40000},
+    {"ChaCha20-Poly1305", "TLS_CHACHA20_POLY1305_SHA256", 0, 16384},
+    {"records of 512 bytes", "TLS_AES_128_GCM_SHA256", TLSEXT_max_fragment_length_512, 5000},
+};
+
+static SSL *talker(size_t i, int fd)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    REQUIRE(talks[i].claim, SSL_CTX_set_ciphersuites(context, talks[i].suite) == 1);
+    if (talks[i].fragment != 0)
+        REQUIRE(talks[i].claim,
+                SSL_CTX_set_tlsext_max_fragment_length(context, (uint8_t)talks[i].fragment) == 1);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    SSL_set_fd(ssl, fd);
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+/* Sends `size` bytes from the client and has the server send them back; it reads into a block of
+ * odd size, so that records are handed out in pieces. */
+static bool echo(struct pair *pair, SSL *client, size_t size)
+{
+    static uint8_t sent[65536], seen[65536], back[65536];
+    size_t written = 0, read = 0, returned = 0, got = 0, count;
+    for (size_t i = 0; i < size; i++)
+        sent[i] = (uint8_t)(i * 31 + size);
+    for (int i = 0; i < 100000 && got < size; i++) {
+        if (written < size && SSL_write_ex(client, sent + written, size - written, &count) == 1)
+            written += count;
+        size_t room = size - read < 777 ? size - read : 777;
+        if (room > 0 && gh_tls_read(pair->server, seen + read, room, &count) == GH_TLS_OK)
+            read += count;
+        if (returned < read &&
+            gh_tls_write(pair->server, gh_slice(seen + returned, read - returned), &count) ==
+                GH_TLS_OK)
+            returned += count;
+        if (SSL_read_ex(client, back + got, size - got, &count) == 1)
+            got += count;
+        ERR_clear_error();
+    }
+    return got == size && memcmp(sent, back, size) == 0;
+}
+
+static void each_talk(void)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    for (size_t i = 0; i < GH_COUNT(talks); i++) {
+        uint8_t byte;
+        size_t count;
+        struct pair pair;
+        pair_open(&pair, server, NULL, NULL);
+        SSL *client = talker(i, pair.fds[1]);
+        REQUIRE(talks[i].claim, shake_native(pair.server, client));
+        CHECK("one suite", strcmp(gh_tls_cipher(pair.server), talks[i].suite) == 0);
+        CHECK("one version", strcmp(gh_tls_version(pair.server), "TLSv1.3") == 0);
+        CHECK("nobody has shown anything", !gh_tls_has_peer_certificate(pair.server) &&
+                                               gh_tls_server_name(pair.server).size == 0);
+        for (int round = 0; round < 6; round++) {
+            int kind = round % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
+            CHECK("new keys", SSL_key_update(client, kind) == 1);
+            CHECK(talks[i].claim, echo(&pair, client, talks[i].size + (size_t)round));
+        }
+        CHECK("close_notify of the client", SSL_shutdown(client) == 0);
+        CHECK("ends the reading", gh_tls_read(pair.server, &byte, 1, &count) == GH_TLS_END);
+        gh_tls_shutdown(pair.server);
+        CHECK("close_notify of the server", SSL_shutdown(client) == 1);
+        SSL_free(client);
+        pair_close(&pair);
+    }
+    gh_tls_context_unref(server);
+}
+
+/* What the client sends right behind its Finished is the first that is read. */
+static void eager(void)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    uint8_t block[64];
+    size_t count;
+    struct pair pair;
+    pair_open(&pair, server, NULL, NULL);
+    SSL *client = talker(0, pair.fds[1]);
+    (void)SSL_do_handshake(client);
+    CHECK("the flight", gh_tls_handshake(pair.server, NULL) == GH_TLS_WANT_READ);
+    CHECK("Finished and text", SSL_do_handshake(client) == 1 && SSL_write(client, "hello", 5) == 5);
+    CHECK("shaken", gh_tls_handshake(pair.server, NULL) == GH_TLS_OK);
+    CHECK("the text", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_OK &&
+                          gh_slice_equal(gh_slice(block, count), GH_SLICE("hello")));
+    CHECK("no more", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_WANT_READ);
+    CHECK("new keys and nothing behind them",
+          SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(client) == 1);
+    CHECK("no text", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_WANT_READ);
+    CHECK("text under them",
+          SSL_write(client, "again", 5) == 5 &&
+              gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_OK);
+    CHECK("the answer", gh_tls_write(pair.server, GH_SLICE("yes"), &count) == GH_TLS_OK &&
+                            SSL_read(client, block, sizeof block) == 3);
+    SSL_free(client);
+    pair_close(&pair);
+    gh_tls_context_unref(server);
+}
+
+/* A record that somebody has changed ends both sides. */
+static void tampered(void)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    static const uint8_t record[] = {23,  3,   3,   0,   20,  'x', 'x', 'x', 'x',
+                                     'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x',
+                                     'x', 'x', 'x', 'x', 'x', 'x', 'x'};
+    uint8_t block[64];
+    size_t count;
+    struct pair pair;
+    pair_open(&pair, server, NULL, NULL);
+    SSL *client = talker(0, pair.fds[1]);
+    REQUIRE("shaken", shake_native(pair.server, client));
+    CHECK("sent", write(pair.fds[1], record, sizeof record) == (ssize_t)sizeof record);
+    CHECK("refused", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_FAILED);
+    CHECK("for ever", gh_tls_read(pair.server, block, sizeof block, &count) == GH_TLS_FAILED &&
+                          gh_tls_write(pair.server, GH_SLICE("x"), &count) == GH_TLS_FAILED);
+    CHECK("the client is told",
+          SSL_read(client, block, sizeof block) <= 0 &&
+              ERR_GET_REASON(ERR_peek_error()) == SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
+    ERR_clear_error();
+    SSL_free(client);
+    pair_close(&pair);
+    gh_tls_context_unref(server);
+}
+
+/* The certificates of a client are there after OpenSSL is gone. */
+static void shown(void)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    struct gh_tls_context *client = gh_tls_client_open(of(&pki.ca), NULL);
+    struct gh_slice chain[4];
+    size_t count;
+    struct gh_arena arena;
+    struct pair pair;
+    REQUIRE("it shows one",
+            gh_tls_client_present(client, of(&pki.certificate), of(&pki.key), NULL));
+    pair_open(&pair, server, client, "gate.example");
+    REQUIRE("shaken", shake(&pair, NULL));
+    gh_arena_init(&arena, 16384);
+    CHECK("there is one", gh_tls_has_peer_certificate(pair.server));
+    CHECK("the chain",
+          gh_tls_peer_chain(pair.server, GH_COUNT(chain), &arena, chain, &count) && count > 0);
+    struct gh_certificate *leaf = gh_certificate_open(of(&pki.certificate), NULL),
+                          *read = gh_certificate_open_der(chain[0], NULL);
+    CHECK("is what it showed", read != NULL && gh_certificate_equal(leaf, read));
+    CHECK("no room for it", !gh_tls_peer_chain(pair.server, 0, &arena, chain, &count));
+    CHECK("SNI", gh_slice_equal(gh_tls_server_name(pair.server), GH_SLICE("gate.example")));
+    gh_certificate_close(leaf);
+    gh_certificate_close(read);
+    gh_arena_deinit(&arena);
+    pair_close(&pair);
+    gh_tls_context_unref(server);
+    gh_tls_context_unref(client);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     make_pki();
     contexts();
-    each_trust();
-    bytes();
-    each_offer();
-    each_alpn();
-    garbage();
+    for (int with_desk = 0; with_desk < 2; with_desk++) {
+        desk = with_desk == 0 ? NULL : gh_tls_desk_open();
+        each_trust();
+        bytes();
+        each_offer();
+        each_alpn();
+        garbage();
+        each_talk();
+        eager();
+        tampered();
+        shown();
+    }
+    gh_tls_desk_close(desk);
     free_pki();
     return check_report();
 }

@@ -1,8 +1,10 @@
-/* Any bytes where a peer or an operator sends a certificate, a list, an enrolment request or an
- * OCSP request in DER: nothing of it may do harm, and what opens can be asked everything. */
+/* Any bytes where a peer or an operator sends a certificate, a list, an enrolment request, or a
+ * responder an OCSP answer, in DER: nothing of it may do harm, and what opens can be asked
+ * everything. */
 #include "crypto/chain.h"
 #include "crypto/enrol.h"
 #include "crypto/lint.h"
+#include "crypto/ocsp.h"
 
 static bool take(void *context, const char *name, struct gh_slice value)
 {
@@ -43,6 +45,24 @@ static void as_list(struct gh_slice der)
     gh_crl_close(crl);
 }
 
+/* A CA of this file alone; its private half was never written down. */
+static const char issuer[] = "-----BEGIN CERTIFICATE-----\n"
+                             "MIIBdjCCARygAwIBAgIBATAKBggqhkjOPQQDAjARMQ8wDQYDVQQDDAZGdXp6ZWQw\n"
+                             "IBcNMjYxMTI2MjM1MzMxWhgPMjEyNjExMDIyMzUzMzFaMBExDzANBgNVBAMMBkZ1\n"
+                             "enplZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLO2P+8/OhH+TFN9XQAV97tC\n"
+                             "kfLo7t0ceU4XgsG5pEor4S7f6JttY27wfqjxgJz8N5gaAE4Hx6zI51Mw78/zi7ij\n"
+                             "YzBhMB0GA1UdDgQWBBR2EzE3RP0cBja4fAGOaBJUXCTBUTAfBgNVHSMEGDAWgBR2\n"
+                             "EzE3RP0cBja4fAGOaBJUXCTBUTAPBgNVHRMBAf8EBTADAQH/MA4GA1UdDwEB/wQE\n"
+                             "AwIBBjAKBggqhkjOPQQDAgNIADBFAiAcB9UgQwhpbZd+DTW404j9+N3d/a5pUPOy\n"
+                             "s3+xm9sydQIhAI0Dc59E5oKz5UkKNBbKtSx3Pd7U9s1Qg9wf4NaddP+9\n"
+                             "-----END CERTIFICATE-----\n";
+
+static void as_answer(struct gh_slice der)
+{
+    struct gh_ocsp_answer answer;
+    (void)!gh_ocsp_check(der, gh_slice_text(issuer), GH_SLICE("1234"), 1800000000, &answer, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gh_buffer key, name;
     as_certificate(der);
     as_list(der);
+    as_answer(der);
     gh_buffer_init(&key, 64 * 1024);
     gh_buffer_init(&name, 64 * 1024);
     (void)!gh_enrol_read(der, &key, &name, NULL);

@@ -346,6 +346,7 @@ static const struct {
     [GH_ORDER_REVOKED] = {GH_SESSION_END_CREDENTIAL_REMOVED,
                           "its certificate, or the CA behind it, was revoked"},
     [GH_ORDER_BANNED] = {GH_SESSION_END_BANNED, "an operator banned the device"},
+    [GH_ORDER_TENANT] = {GH_SESSION_END_TENANT_DISABLED, "its tenant was disabled"},
 };
 
 /* For a session that is admitted. What concerns a connection as a whole comes to its own device
@@ -460,6 +461,12 @@ void gh_front_policies_changed(void *context, int64_t tenant, int64_t registry, 
         gh_sessions_order_registry(sessions, registry, GH_ORDER_POLICY);
     else
         gh_sessions_order_tenant(sessions, tenant, GH_ORDER_POLICY);
+}
+
+void gh_front_tenant_disabled(void *context, int64_t tenant)
+{
+    struct gh_front *front = context;
+    gh_sessions_order_tenant(front->services.sessions, tenant, GH_ORDER_TENANT);
 }
 
 void gh_front_credentials_refused(void *context, int64_t tenant, int64_t registry,

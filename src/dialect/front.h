@@ -72,6 +72,7 @@ extern const struct gh_protocol gh_front_protocol;
 void gh_front_device_changed(void *front, uint64_t device, enum gh_device_change what);
 void gh_front_registry_changed(void *front, int64_t registry);
 void gh_front_policies_changed(void *front, int64_t tenant, int64_t registry, uint64_t device);
+void gh_front_tenant_disabled(void *front, int64_t tenant);
 void gh_front_credentials_refused(void *front, int64_t tenant, int64_t registry,
                                   bool (*refused)(void *asked, struct gh_slice credential),
                                   void *asked);

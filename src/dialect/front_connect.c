@@ -2,6 +2,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
+#include "route/rate.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,15 @@ static bool has_place(struct link *link)
         return true;
     gh_sessions_of(link->port->front->services.sessions, link->own.device, find_client, &same);
     return gh_quota_enter(link->view->quota, same.found && !is_assigned(link));
+}
+
+/* Counts the connection, where the dialect's cloud had a rate of these. */
+static bool is_within_rate(const struct link *link)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_rate_thing requests = {link->view->tenant, 0, GH_RATE_REQUESTS};
+    return services->rates == NULL || link->routed != NULL ||
+           gh_rates_take(services->rates, &requests, services->utc_ms());
 }
 
 static const char *transport_of(const struct gh_conn *conn)
@@ -367,6 +377,11 @@ static void decide(struct link *link, struct task *task)
                     refusal == GH_SESSION_REFUSED_UNAUTHORISED ? "POLICY"
                                                                : gh_session_refusal_name(refusal),
                     why);
+        return;
+    }
+    if (!is_within_rate(link)) {
+        link_refuse(link, GH_SESSION_REFUSED_QUOTA, "TENANT_REQUESTS",
+                    "the tenant's devices connect or ask more often than they may");
         return;
     }
     if (!has_place(link)) {

@@ -105,6 +105,7 @@ struct routed {
     uint8_t *codes; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
     size_t codes_count;
     struct gh_slice allowed_topic; /* the last one that it may publish to; malloc'd */
+    struct gh_slice heard_topic;   /* the last one that it may receive from; malloc'd */
     int64_t active_ns;             /* when its activity is to be noted again */
 };
 

@@ -180,7 +180,8 @@ static int64_t state_wait_ms(const struct party *party)
     const struct gh_front_services *services = &party->link->port->front->services;
     if (services->rates == NULL || party->link->routed != NULL)
         return 0;
-    return gh_rates_wait_ms(services->rates, party->device, GH_RATE_STATES, services->utc_ms());
+    const struct gh_rate_thing states = {party->link->view->tenant, party->device, GH_RATE_STATES};
+    return gh_rates_wait_ms(services->rates, &states, services->utc_ms());
 }
 
 /* Over its rate, a device is slowed down by one document; what it sends on top ends it. */

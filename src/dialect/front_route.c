@@ -9,7 +9,8 @@
 
 enum {
     PUMP_MAX = 64,        /* messages that one link sends before others have their turn, */
-    PUMP_NS = 100 * 1000, /* or what it sends in this time: thousands of identifiers are many */
+    PUMP_LOOK = 8,        /* or, once it has sent so many (reading the clock costs, too), */
+    PUMP_NS = 100 * 1000, /* what it sends in this time: thousands of identifiers are many */
     PROPERTIES_MAX = 64 * 1024,
     POLICY_ARENA_MAX = 4 << 20,
     ACTIVITY_MS = 1000, /* between two notes of a device's activity */
@@ -257,6 +258,23 @@ const char *route_refuses(const struct link *link)
     return NULL;
 }
 
+/* A device publishes to few topics, mostly to the same, and what it gets comes in runs of one
+ * topic: the last one that was allowed is kept, each way. */
+static void remember(struct gh_slice *kept, struct gh_slice topic)
+{
+    uint8_t *copy = realloc((void *)(uintptr_t)kept->data, topic.size);
+    if (copy == NULL)
+        return;
+    memcpy(copy, topic.data, topic.size);
+    *kept = gh_slice(copy, topic.size);
+}
+
+static void forget(struct gh_slice *kept)
+{
+    free((void *)(uintptr_t)kept->data);
+    *kept = (struct gh_slice){0};
+}
+
 /* --- the session at the broker */
 
 static void take_attached(struct link *link, enum gh_error_code result, bool session_present)
@@ -373,7 +391,8 @@ void route_free(struct link *link)
     if (routed == NULL)
         return;
     gh_statements_unref(routed->statements);
-    free((void *)(uintptr_t)routed->allowed_topic.data);
+    forget(&routed->allowed_topic);
+    forget(&routed->heard_topic);
     free(routed->block);
     free(routed->made_id);
     free(routed->codes);
@@ -392,7 +411,6 @@ static void note_activity(struct link *link)
     gh_directory_note(services->directory, link->own.device, GH_ACTIVITY_EVENT, services->utc_ms());
 }
 
-/* A device publishes to few topics, mostly to the same: the last decision is kept. */
 static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
     struct routed *routed = link->routed;
@@ -401,11 +419,7 @@ static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)
     if (!route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic) ||
         (packet->retain && !route_may(link, GH_DEVICE_ACTION_RETAIN, packet->topic)))
         return false;
-    uint8_t *copy = realloc((void *)(uintptr_t)routed->allowed_topic.data, packet->topic.size);
-    if (copy != NULL) {
-        memcpy(copy, packet->topic.data, packet->topic.size);
-        routed->allowed_topic = gh_slice(copy, packet->topic.size);
-    }
+    remember(&routed->allowed_topic, packet->topic);
     return true;
 }
 
@@ -598,9 +612,14 @@ static enum gh_session_sending send_delivery(struct link *link, const struct gh_
 
 static bool may_receive(struct link *link, const struct gh_delivery *delivery)
 {
-    return delivery->release ||
-           gh_statements_allow(link->routed->statements, GH_DEVICE_ACTION_RECEIVE,
-                               delivery->message->topic, NULL);
+    struct routed *routed = link->routed;
+    if (delivery->release || gh_slice_equal(delivery->message->topic, routed->heard_topic))
+        return true;
+    if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_RECEIVE, delivery->message->topic,
+                             NULL))
+        return false;
+    remember(&routed->heard_topic, delivery->message->topic);
+    return true;
 }
 
 static void note_dropped(struct link *link)
@@ -614,13 +633,19 @@ static void note_dropped(struct link *link)
     link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "QUEUE_FULL", gh_buffer_slice(&detail));
 }
 
+/* A turn of one link's sending. */
+struct pump {
+    int64_t now_ms, end_ns, sent;
+    bool window_full;
+};
+
 /* False: nothing more goes out now. */
-static bool send_next(struct link *link, int64_t now_ms, bool *window_full)
+static bool send_next(struct link *link, struct pump *pump)
 {
     const struct gh_front_services *services = &link->port->front->services;
     struct gh_attachment *attachment = link->routed->attachment;
     struct gh_delivery delivery;
-    if (!gh_attachment_next(attachment, now_ms, *window_full, &delivery))
+    if (!gh_attachment_next(attachment, pump->now_ms, pump->window_full, &delivery))
         return false;
     if (!may_receive(link, &delivery)) {
         gh_metric_add(services->metrics, GH_METRIC_policy_denied_total, 1);
@@ -629,7 +654,7 @@ static bool send_next(struct link *link, int64_t now_ms, bool *window_full)
     }
     switch (send_delivery(link, &delivery)) {
     case GH_SESSION_SENT:
-        gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, 1);
+        pump->sent++;
         gh_attachment_sent(attachment, delivery.token);
         return true;
     case GH_SESSION_TOO_LARGE:
@@ -637,9 +662,9 @@ static bool send_next(struct link *link, int64_t now_ms, bool *window_full)
         return true;
     case GH_SESSION_FULL: /* the window, or the connection's output? QoS 0 tells */
         link->routed->held = true;
-        if (*window_full || delivery.qos == 0)
+        if (pump->window_full || delivery.qos == 0)
             return false;
-        *window_full = true;
+        pump->window_full = true;
         return true;
     case GH_SESSION_GONE:
         break;
@@ -647,20 +672,34 @@ static bool send_next(struct link *link, int64_t now_ms, bool *window_full)
     return false;
 }
 
+/* Whether the link has had its share of the turn, after `count` messages. */
+static bool is_over(struct pump *pump, int count)
+{
+    if (count < PUMP_MAX && count % PUMP_LOOK != 0)
+        return false;
+    int64_t now_ns = gh_time_monotonic_ns();
+    if (count == PUMP_LOOK)
+        pump->end_ns = now_ns + PUMP_NS;
+    return count == PUMP_MAX || now_ns >= pump->end_ns;
+}
+
 void route_pump(struct link *link)
 {
+    const struct gh_front_services *services = &link->port->front->services;
     struct routed *routed = link->routed;
-    bool window_full = false;
-    int64_t now_ms = link->port->front->services.utc_ms();
-    int64_t end_ns = gh_time_monotonic_ns() + PUMP_NS;
+    struct pump pump = {.now_ms = services->utc_ms()};
+    bool more;
+    int count = 0;
     routed->pump = routed->held = false;
-    for (int i = 0; i < PUMP_MAX && (i == 0 || gh_time_monotonic_ns() < end_ns); i++)
-        if (!link_is_live(link) || !routed->attached || !send_next(link, now_ms, &window_full)) {
-            if (i == 0 && routed->attached)
-                note_dropped(link);
-            return;
-        }
-    gh_attachment_wake(routed->attachment);
+    do
+        more = link_is_live(link) && routed->attached && send_next(link, &pump);
+    while (more && !is_over(&pump, ++count));
+    if (pump.sent > 0)
+        gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, pump.sent);
+    if (more)
+        gh_attachment_wake(routed->attachment);
+    else if (count == 0 && routed->attached)
+        note_dropped(link);
 }
 
 static bool is_broker_token(uint64_t token)
@@ -736,8 +775,8 @@ static void policy_read(struct task *task)
     }
     gh_statements_unref(routed->statements);
     routed->statements = task->policy.statements;
-    free((void *)(uintptr_t)routed->allowed_topic.data);
-    routed->allowed_topic = (struct gh_slice){0};
+    forget(&routed->allowed_topic);
+    forget(&routed->heard_topic);
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, task->policy.client_id,
                              NULL))
         link_end(link, GH_SESSION_END_POLICY, "policy does not allow the client id any more");

@@ -386,6 +386,49 @@ static void judge_exchanges(void)
     }
 }
 
+#define SAS_TYPE "&subject_token_type=urn:gatehouse:params:oauth:token-type:sas"
+#define SAS                                                                                        \
+    "SharedAccessSignature+sr%3Dacme%252Fhall%252Fprobe-1%26sig%3D"                                \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%253D%26se%3D1700000100"
+#define CLIENT "&client_id=acme/hall/probe-1"
+
+/* What is said to be one kind of token is taken as no other. */
+static void judge_subject_types(void)
+{
+    static const struct {
+        const char *claim, *body;
+        enum gh_oauth_error error;
+        const char *reason;
+    } rows[] = {
+        {"a SAS of a device without a symmetric key",
+         EXCHANGE SAS_TYPE CLIENT "&subject_token=" SAS, GH_OAUTH_INVALID_REQUEST, "NO_CREDENTIAL"},
+        {"a SAS as a JWT", EXCHANGE JWT_TYPE CLIENT "&subject_token=" SAS, GH_OAUTH_INVALID_REQUEST,
+         "TOKEN_MALFORMED"},
+        {"what is no SAS as one", EXCHANGE SAS_TYPE CLIENT "&subject_token=e30.e30.AA",
+         GH_OAUTH_INVALID_REQUEST, "TOKEN_MALFORMED"},
+        {"a SAS for one of Google's names",
+         EXCHANGE SAS_TYPE "&client_id=projects/acme-project/locations/here/registries/hall/devices"
+                           "/probe-1&subject_token=" SAS,
+         GH_OAUTH_INVALID_CLIENT, "CLIENT_ID"},
+        {"a type that is none",
+         EXCHANGE CLIENT "&subject_token_type=urn:ietf:params:oauth:token-type:saml2"
+                         "&subject_token=" SAS,
+         GH_OAUTH_INVALID_REQUEST, "REQUEST"},
+        {"no type", EXCHANGE CLIENT "&subject_token=" SAS, GH_OAUTH_INVALID_REQUEST, "REQUEST"},
+        {"no token", EXCHANGE SAS_TYPE CLIENT, GH_OAUTH_INVALID_REQUEST, "REQUEST"},
+    };
+    struct gh_oauth_outcome outcome;
+    char source[16];
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        snprintf(source, sizeof source, "192.0.5.%zu", i);
+        enum gh_oauth_error error =
+            ask((struct ask){.body = rows[i].body, .source = source}, &outcome);
+        if (!CHECK(rows[i].claim, error == rows[i].error) ||
+            !CHECK(rows[i].claim, strcmp(outcome.reason, rows[i].reason) == 0))
+            fprintf(stderr, "  %s: %s\n", outcome.reason, outcome.detail);
+    }
+}
+
 /* --- verifying */
 
 static enum gh_identity_reason use_as(const char *device, struct gh_slice token,
@@ -616,6 +659,7 @@ int main(void)
     judge_requests();
     judge_assertions();
     judge_exchanges();
+    judge_subject_types();
     judge_uses();
     judge_revocation();
     judge_bearers();

@@ -87,6 +87,8 @@ static enum gh_identity_reason accept(struct shown *s, struct gh_slice credentia
                                       const char *how)
 {
     int64_t to_s = gh_certificate_not_after_s(s->chain[0]);
+    s->out->not_before_s = gh_certificate_not_before_s(s->chain[0]);
+    s->out->not_after_s = to_s;
     if (until_ms != 0 && until_ms / 1000 < to_s)
         to_s = until_ms / 1000;
     s->out->principal.credential_id = credential;
@@ -200,6 +202,22 @@ static enum gh_identity_reason check_name(struct shown *s, const struct gh_ancho
                GH_PRINT(gh_detail_quoted(has_name ? gh_buffer_slice(&name) : GH_SLICE(""))));
 }
 
+/* Nobody waits for a responder: who comes first is refused until it has said that he is good. */
+static enum gh_identity_reason check_responder(struct shown *s, const struct gh_anchor *anchor,
+                                               struct gh_slice serial)
+{
+    struct gh_error error = {0};
+    bool good = false;
+    int64_t not_after_ms = s->chain_count > 0 ? gh_certificate_not_after_s(s->chain[0]) * 1000 : 0;
+    if (gh_directory_ocsp_good(s->directory, anchor, serial, not_after_ms, s->now_ms, &good,
+                               &error) != GH_OK)
+        return say(s, GH_IDENTITY_UNAVAILABLE, "the store did not answer: %.200s", error.text);
+    return good ? GH_IDENTITY_ACCEPTED
+                : say(s, GH_IDENTITY_REVOCATION_UNKNOWN,
+                      "the responder of CA %.*s has not said that certificate %.*s is good",
+                      GH_PRINT(anchor->id), GH_PRINT(serial));
+}
+
 static enum gh_identity_reason check_revoked(struct shown *s, const struct gh_anchor *anchor,
                                              struct gh_slice serial)
 {
@@ -218,7 +236,7 @@ static enum gh_identity_reason check_revoked(struct shown *s, const struct gh_an
         return say(s, GH_IDENTITY_REVOCATION_UNKNOWN,
                    "the revocation list of CA %.*s ran out at %s", GH_PRINT(anchor->id),
                    gh_time_print(anchor->crl_next_ms, text));
-    return GH_IDENTITY_ACCEPTED;
+    return anchor->ocsp_url.size > 0 ? check_responder(s, anchor, serial) : GH_IDENTITY_ACCEPTED;
 }
 
 static enum gh_identity_reason decide_anchored(struct shown *s, const struct gh_anchor *anchor,

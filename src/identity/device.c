@@ -16,6 +16,7 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_UNKNOWN_TENANT] = "UNKNOWN_TENANT",
     [GH_IDENTITY_UNKNOWN_REGISTRY] = "UNKNOWN_REGISTRY",
     [GH_IDENTITY_UNKNOWN_DEVICE] = "UNKNOWN_DEVICE",
+    [GH_IDENTITY_TENANT_DISABLED] = "TENANT_DISABLED",
     [GH_IDENTITY_BLOCKED] = "BLOCKED",
     [GH_IDENTITY_BANNED] = "BANNED",
     [GH_IDENTITY_MQTT_DISABLED] = "MQTT_DISABLED",
@@ -51,6 +52,8 @@ static const char *const reason_names[] = {
     [GH_IDENTITY_CA_DISABLED] = "CA_DISABLED",
     [GH_IDENTITY_GATEWAY] = "GATEWAY",
     [GH_IDENTITY_NOT_BOUND] = "NOT_BOUND",
+    [GH_IDENTITY_UNKNOWN_ACCOUNT] = "UNKNOWN_ACCOUNT",
+    [GH_IDENTITY_ACCOUNT_DISABLED] = "ACCOUNT_DISABLED",
     [GH_IDENTITY_UNAVAILABLE] = "UNAVAILABLE",
 };
 static_assert(GH_COUNT(reason_names) == GH_IDENTITY_REASON_COUNT, "a name for each reason");
@@ -89,6 +92,12 @@ static const char *const nobody[] = {
     "oQIDAQAB\n"
     "-----END PUBLIC KEY-----\n",
 };
+
+enum gh_identity_reason gh_identity_reason_of_token(enum gh_jwt_verdict verdict)
+{
+    assert((size_t)verdict < GH_COUNT(reasons_of_verdicts));
+    return reasons_of_verdicts[verdict];
+}
 
 const char *gh_identity_reason_name(enum gh_identity_reason reason)
 {
@@ -196,6 +205,8 @@ static enum gh_identity_reason check_allowed(struct decision *d)
 {
     const struct gh_device *device = d->out->device;
 
+    if (device->tenant_disabled)
+        return decide(d, GH_IDENTITY_TENANT_DISABLED, "the tenant is disabled");
     if (device->blocked)
         return decide(d, GH_IDENTITY_BLOCKED, "the device is blocked");
     if (d->claim->over == GH_IDENTITY_OVER_MQTT && !d->out->registry->mqtt_enabled)
@@ -357,6 +368,7 @@ static enum gh_identity_reason check_secret(struct decision *d, bool mine)
     enum gh_identity_reason reason = gh_identity_check_credential(of[which], d->now_ms, d->out);
     if (reason != GH_IDENTITY_ACCEPTED)
         return reason;
+    gh_directory_mark_used(d->directory, d->out->device, of[which], d->claim->secret);
     d->out->principal.credential_id = of[which]->id;
     d->out->valid_until_s =
         of[which]->expires_at_ms != 0 ? of[which]->expires_at_ms / 1000 : GH_IDENTITY_FOR_EVER_S;
@@ -588,6 +600,11 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
         reason = check_ban(&d);
     /* An access token stands for a credential that was shown when it was given. */
     if (reason == GH_IDENTITY_ACCEPTED && out->principal.token_id.size == 0)
-        gh_directory_note_use(directory, out->device->number, out->principal.credential_id, now_ms);
+        gh_directory_note_use(
+            directory, &(struct gh_credential_use){.device = out->device->number,
+                                                   .credential = out->principal.credential_id,
+                                                   .at_ms = now_ms,
+                                                   .not_before_ms = out->not_before_s * 1000,
+                                                   .not_after_ms = out->not_after_s * 1000});
     return reason;
 }

@@ -25,6 +25,7 @@ enum gh_identity_reason {
     GH_IDENTITY_UNKNOWN_TENANT,
     GH_IDENTITY_UNKNOWN_REGISTRY,
     GH_IDENTITY_UNKNOWN_DEVICE,
+    GH_IDENTITY_TENANT_DISABLED,
     GH_IDENTITY_BLOCKED,
     GH_IDENTITY_BANNED, /* by an operator, for a time or until it is lifted; decided last, so that
                            only the device itself can be told */
@@ -56,16 +57,21 @@ enum gh_identity_reason {
     GH_IDENTITY_CERTIFICATE_NOT_YET_VALID,
     GH_IDENTITY_CERTIFICATE_NAME, /* it is another device's */
     GH_IDENTITY_CERTIFICATE_REVOKED,
-    GH_IDENTITY_REVOCATION_UNKNOWN, /* the CA's revocation list has run out */
+    GH_IDENTITY_REVOCATION_UNKNOWN, /* the CA's revocation list has run out, or its responder has
+                                     * not said that the certificate is good */
     GH_IDENTITY_CA_NOT_VERIFIED,
     GH_IDENTITY_CA_DISABLED,
-    GH_IDENTITY_GATEWAY,     /* the gateway may speak for nobody, or the device is itself one */
-    GH_IDENTITY_NOT_BOUND,   /* to the gateway that wants to speak for it */
+    GH_IDENTITY_GATEWAY,         /* the gateway may speak for nobody, or the device is itself one */
+    GH_IDENTITY_NOT_BOUND,       /* to the gateway that wants to speak for it */
+    GH_IDENTITY_UNKNOWN_ACCOUNT, /* there is no service account of that address */
+    GH_IDENTITY_ACCOUNT_DISABLED,
     GH_IDENTITY_UNAVAILABLE, /* the store or memory failed: nothing was decided; try again later */
     GH_IDENTITY_REASON_COUNT,
 };
 /* "TOKEN_EXPIRED": stable, written to the trail. Static. */
 const char *gh_identity_reason_name(enum gh_identity_reason reason);
+/* What a token was refused for, or ACCEPTED. */
+enum gh_identity_reason gh_identity_reason_of_token(enum gh_jwt_verdict verdict);
 
 enum gh_identity_by { GH_IDENTITY_BY_TENANT_NAME, GH_IDENTITY_BY_GOOGLE_PROJECT };
 enum gh_identity_over {
@@ -126,6 +132,7 @@ struct gh_identity_verdict {
     /* `exp` and the skew; for a secret or a certificate its own end or GH_IDENTITY_FOR_EVER_S. The
      * connection ends then. What policy needs stands in `principal` and `device` (attributes). */
     int64_t valid_until_s;
+    int64_t not_before_s, not_after_s; /* of a certificate that proved it; else 0 */
 };
 
 /* Decides; returns `out->reason`. `now_ms` is UTC. */

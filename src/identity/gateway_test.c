@@ -67,8 +67,10 @@ static void decides(void)
     make("loose", false, 0, false);
     for (int i = 0; i < PLAIN; i++)
         REQUIRE("bound",
-                gh_directory_gateway_bind(directory, gateways[i], bound, &error) == GH_OK &&
-                    gh_directory_gateway_bind(directory, gateways[i], blocked, &error) == GH_OK);
+                gh_directory_gateway_bind(directory, gateways[i], bound,
+                                          &(struct gh_gateway_limits){0}, &error) == GH_OK &&
+                    gh_directory_gateway_bind(directory, gateways[i], blocked,
+                                              &(struct gh_gateway_limits){0}, &error) == GH_OK);
     for (size_t i = 0; i < GH_COUNT(rows); i++)
         CHECK(rows[i].claim,
               attach(gateways[rows[i].gateway], rows[i].device, rows[i].token) == rows[i].reason);

@@ -18,12 +18,23 @@ enum {
     LISTS_KEPT = 64,
     LIST_KEPT_S = 300,
     LIST_BYTES_MAX = 64 * 1024,
+    ANSWERS_KEPT = 256,
+    ANSWER_KEPT_S = GH_ISSUING_OCSP_S / 4,
+    ANSWER_BYTES_MAX = 2048,
 };
 
 /* A list as it was published last. Anybody may ask for it, so it is not signed anew for each. */
 struct kept_list {
     int64_t anchor, made_s;
     size_t count;
+    struct gh_buffer der;
+};
+
+/* An answer as it was signed last, by the digest of CA, request and status: that of a request
+ * without a nonce comes again and again. */
+struct kept_answer {
+    uint8_t key[GH_SHA256_BYTES];
+    int64_t made_s; /* 0: there is none */
     struct gh_buffer der;
 };
 
@@ -34,6 +45,8 @@ struct gh_issuing {
     pthread_mutex_t making;  /* one CA is made at a time */
     pthread_mutex_t listing; /* guards what follows */
     struct kept_list lists[LISTS_KEPT];
+    struct kept_answer answers[ANSWERS_KEPT];
+    char *place; /* NULL: none */
     struct gh_slice root;
     uint8_t root_pem[];
 };
@@ -54,6 +67,8 @@ struct gh_issuing *gh_issuing_open(struct gh_directory *directory, struct gh_sto
     pthread_mutex_init(&issuing->listing, NULL);
     for (size_t i = 0; i < LISTS_KEPT; i++)
         gh_buffer_init(&issuing->lists[i].der, LIST_BYTES_MAX);
+    for (size_t i = 0; i < ANSWERS_KEPT; i++)
+        gh_buffer_init(&issuing->answers[i].der, ANSWER_BYTES_MAX);
     return issuing;
 }
 
@@ -63,6 +78,9 @@ void gh_issuing_close(struct gh_issuing *issuing)
         return;
     for (size_t i = 0; i < LISTS_KEPT; i++)
         gh_buffer_deinit(&issuing->lists[i].der);
+    for (size_t i = 0; i < ANSWERS_KEPT; i++)
+        gh_buffer_deinit(&issuing->answers[i].der);
+    free(issuing->place);
     pthread_mutex_destroy(&issuing->listing);
     pthread_mutex_destroy(&issuing->making);
     free(issuing);
@@ -71,6 +89,13 @@ void gh_issuing_close(struct gh_issuing *issuing)
 struct gh_slice gh_issuing_root(const struct gh_issuing *issuing)
 {
     return issuing->root;
+}
+
+bool gh_issuing_set_place(struct gh_issuing *issuing, struct gh_slice place)
+{
+    free(issuing->place);
+    issuing->place = strndup((const char *)place.data, place.size);
+    return issuing->place != NULL;
 }
 
 /* --- the CA --- */
@@ -222,8 +247,9 @@ enum gh_error_code gh_issuing_issue(struct gh_issuing *issuing, const struct gh_
     int64_t now_ms = gh_time_utc_ms(), now_s = now_ms / 1000;
     if (days < 0 || days > GH_ISSUING_DAYS_MAX)
         return gh_error_set(error, GH_ERROR_RANGE, "days: 1 to %d", GH_ISSUING_DAYS_MAX);
-    if (device->blocked)
-        return gh_error_set(error, GH_ERROR_PRECONDITION, "the device is blocked");
+    if (device->blocked || device->tenant_disabled)
+        return gh_error_set(error, GH_ERROR_PRECONDITION, "the %s",
+                            device->blocked ? "device is blocked" : "tenant is disabled");
     enum gh_error_code code = gh_issuing_ca(issuing, tenant, true, arena, &ca, error);
     if (code == GH_OK && ca.state != GH_ANCHOR_ACTIVE)
         code = gh_error_set(error, GH_ERROR_PRECONDITION, "the issuing CA is disabled");
@@ -231,13 +257,17 @@ enum gh_error_code gh_issuing_issue(struct gh_issuing *issuing, const struct gh_
         return code;
     char *uri = gh_arena_print(arena, GH_IDENTITY_URI, GH_PRINT(device->tenant_name),
                                GH_PRINT(device->registry_name), GH_PRINT(device->id));
-    if (uri == NULL)
+    char *pki = issuing->place == NULL
+                    ? ""
+                    : gh_arena_print(arena, "%s/pki/%.*s", issuing->place, GH_PRINT(tenant->name));
+    if (uri == NULL || pki == NULL)
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory for the certificate");
     struct gh_issuing_leaf leaf = {.certificate_pem = ca.pem,
                                    .sealed_key = ca.key,
                                    .common_name = device->id,
                                    .uri = gh_slice_text(uri),
                                    .public_key_pem = public_key_pem,
+                                   .pki = gh_slice_text(pki),
                                    .from_s = now_s - CLOCK_SKEW_S,
                                    .to_s = now_s + (days == 0 ? GH_ISSUING_DAYS : days) * DAY_S};
     *out = (struct gh_issued){.device = device->number,
@@ -338,34 +368,86 @@ static enum gh_error_code status_of(struct gh_issuing *issuing, const struct gh_
     return code == GH_ERROR_NOT_FOUND ? GH_OK : code;
 }
 
+/* What decides the answer, but for its time. */
+static void answer_key(const struct gh_anchor *ca, struct gh_slice request,
+                       const struct gh_ocsp_answer *answer, uint8_t out[GH_SHA256_BYTES])
+{
+    const int64_t facts[] = {ca->number, answer->status, answer->reason, answer->revoked_at_s};
+    uint8_t block[GH_SHA256_BYTES + sizeof facts];
+    gh_sha256(request, block);
+    memcpy(block + GH_SHA256_BYTES, facts, sizeof facts);
+    gh_sha256(gh_slice(block, sizeof block), out);
+}
+
+static struct kept_answer *answer_slot(struct gh_issuing *issuing,
+                                       const uint8_t key[GH_SHA256_BYTES])
+{
+    return &issuing->answers[key[0] % ANSWERS_KEPT];
+}
+
+/* Appends the kept answer when it is young; `*max_age_s` is what is left of its life. */
+static bool find_answer(struct gh_issuing *issuing, const uint8_t key[GH_SHA256_BYTES],
+                        int64_t now_s, struct gh_buffer *out, int64_t *max_age_s)
+{
+    pthread_mutex_lock(&issuing->listing);
+    struct kept_answer *kept = answer_slot(issuing, key);
+    bool found = kept->made_s != 0 && memcmp(kept->key, key, GH_SHA256_BYTES) == 0 &&
+                 now_s >= kept->made_s && now_s - kept->made_s < ANSWER_KEPT_S &&
+                 gh_buffer_put(out, gh_buffer_slice(&kept->der));
+    *max_age_s = found ? kept->made_s + GH_ISSUING_OCSP_S - now_s : GH_ISSUING_OCSP_S;
+    pthread_mutex_unlock(&issuing->listing);
+    return found;
+}
+
+static void keep_answer(struct gh_issuing *issuing, const uint8_t key[GH_SHA256_BYTES],
+                        int64_t now_s, struct gh_slice der)
+{
+    pthread_mutex_lock(&issuing->listing);
+    struct kept_answer *kept = answer_slot(issuing, key);
+    gh_buffer_clear(&kept->der);
+    kept->made_s = gh_buffer_put(&kept->der, der) ? now_s : 0;
+    memcpy(kept->key, key, GH_SHA256_BYTES);
+    pthread_mutex_unlock(&issuing->listing);
+}
+
 static enum gh_error_code answer_ocsp(struct gh_issuing *issuing, const struct gh_anchor *ca,
                                       struct gh_slice request, struct gh_arena *arena,
-                                      struct gh_buffer *out, struct gh_error *error)
+                                      struct gh_buffer *out, int64_t *max_age_s,
+                                      struct gh_error *error)
 {
+    uint8_t key[GH_SHA256_BYTES];
     char serial[GH_OCSP_SERIAL_MAX];
     struct gh_ocsp_answer answer;
     if (gh_ocsp_read(request, ca->pem, serial, error) != GH_OK)
         return gh_ocsp_refuse(true, out) ? GH_OK : GH_ERROR_MEMORY;
     enum gh_error_code code = status_of(issuing, ca, gh_slice_text(serial), arena, &answer, error);
+    int64_t now_s = answer.validity.from_s;
+    answer_key(ca, request, &answer, key);
+    if (code == GH_OK && find_answer(issuing, key, now_s, out, max_age_s))
+        return GH_OK;
     if (code == GH_OK)
         code = issuing->signer.ocsp(issuing->signer.context, ca, request, &answer, out, error);
-    if (code == GH_OK)
+    if (code == GH_OK) {
+        keep_answer(issuing, key, now_s, gh_buffer_slice(out));
         return code;
+    }
+    *max_age_s = 0;
     gh_buffer_clear(out);
     return gh_ocsp_refuse(false, out) ? GH_OK : code;
 }
 
 enum gh_error_code gh_issuing_ocsp(struct gh_issuing *issuing, const struct gh_tenant *tenant,
                                    struct gh_slice request, struct gh_arena *arena,
-                                   struct gh_slice *out, struct gh_error *error)
+                                   struct gh_slice *out, int64_t *max_age_s, struct gh_error *error)
 {
     struct gh_anchor ca;
     struct gh_buffer der;
+    *max_age_s = 0;
     enum gh_error_code code = gh_issuing_ca(issuing, tenant, false, arena, &ca, error);
     if (code != GH_OK)
         return code;
     gh_buffer_init(&der, GH_ISSUING_PEM_MAX);
-    code = answer_ocsp(issuing, &ca, request, arena, &der, error);
+    code = answer_ocsp(issuing, &ca, request, arena, &der, max_age_s, error);
     if (code == GH_OK && !gh_arena_copy(arena, gh_buffer_slice(&der), out))
         code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the answer");
     gh_buffer_deinit(&der);

@@ -29,6 +29,7 @@ enum {
 struct gh_issuing_leaf {
     struct gh_slice certificate_pem, sealed_key; /* of the issuing CA */
     struct gh_slice common_name, uri, public_key_pem;
+    struct gh_slice pki; /* where the CA publishes (crypto/issuer.h) */
     int64_t from_s, to_s;
 };
 
@@ -56,6 +57,9 @@ GH_MUST_USE struct gh_issuing *gh_issuing_open(struct gh_directory *directory,
                                                struct gh_slice root_pem);
 void gh_issuing_close(struct gh_issuing *issuing);
 struct gh_slice gh_issuing_root(const struct gh_issuing *issuing);
+/* Where certificates say that the CAs publish, "https://host:port", copied: before any other thread
+ * calls. Without it they say nothing. False without memory. */
+GH_MUST_USE bool gh_issuing_set_place(struct gh_issuing *issuing, struct gh_slice place);
 
 /* The tenant's issuing CA; with `make` it is made when there is none, else NOT_FOUND. */
 GH_MUST_USE enum gh_error_code gh_issuing_ca(struct gh_issuing *issuing,
@@ -82,11 +86,13 @@ GH_MUST_USE enum gh_error_code gh_issuing_crl(struct gh_issuing *issuing,
                                               struct gh_error *error);
 
 /* The answer to an OCSP request about a certificate of the tenant's CA, DER; one that is no request
- * is answered as OCSP does. */
+ * is answered as OCSP does. `*max_age_s` is how long it may be kept: signed once, it is given again
+ * for a quarter of its life while the status is the same. */
 GH_MUST_USE enum gh_error_code gh_issuing_ocsp(struct gh_issuing *issuing,
                                                const struct gh_tenant *tenant,
                                                struct gh_slice request, struct gh_arena *arena,
-                                               struct gh_slice *out, struct gh_error *error);
+                                               struct gh_slice *out, int64_t *max_age_s,
+                                               struct gh_error *error);
 
 /* What a certificate of the built-in CA says whose it is: "TENANT:REGISTRY:DEVICE" out of its URI
  * (identity/device.h), in the arena. A name alone: gh_identity_device decides. False when it has no

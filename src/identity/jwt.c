@@ -123,6 +123,8 @@ static enum gh_jwt_verdict check_audience(const struct gh_jose_claims *claims,
 {
     struct gh_slice wanted = policy->audience, first = {0};
 
+    if (policy->audience_any)
+        return GH_JWT_ACCEPTED;
     if (claims->audience == GH_JOSE_ABSENT)
         return decide(out, GH_JWT_AUDIENCE, "aud is missing");
     if (claims->audience == GH_JOSE_REFUSED ||

@@ -19,6 +19,7 @@ struct gh_jwt_policy {
     struct gh_slice issuer;   /* exact when not empty */
     struct gh_slice type;     /* `typ` must be this; empty: it may be JWT or absent */
     bool token_id_needed;     /* `jti` must be there */
+    bool audience_any;        /* `aud` is the caller's to look at */
     int64_t skew_s;           /* both ways */
     int64_t lifetime_max_s;   /* exp - iat */
     /* What Google IoT Core took and its devices rely on; false everywhere else. */

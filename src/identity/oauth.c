@@ -1,5 +1,7 @@
 #include "identity/oauth.h"
+#include "base/secret.h"
 #include "identity/detail_internal.h"
+#include "identity/service_account.h"
 #include "registry/anchors.h"
 #include "wire/base64.h"
 #include "wire/http/query.h"
@@ -15,6 +17,7 @@ static const struct gh_oauth_error_info infos[] = {
     [GH_OAUTH_INVALID_CLIENT] = {"invalid_client", 401},
     [GH_OAUTH_UNAUTHORIZED_CLIENT] = {"unauthorized_client", 400},
     [GH_OAUTH_UNSUPPORTED_GRANT_TYPE] = {"unsupported_grant_type", 400},
+    [GH_OAUTH_INVALID_GRANT] = {"invalid_grant", 400},
     [GH_OAUTH_INVALID_SCOPE] = {"invalid_scope", 400},
     [GH_OAUTH_INVALID_TARGET] = {"invalid_target", 400},
     [GH_OAUTH_SLOW_DOWN] = {"slow_down", 429},
@@ -45,6 +48,7 @@ enum field {
     ACTOR_TOKEN,
     SIGNING_ALG,
     TOKEN,
+    GRANT_ASSERTION,
     FIELD_COUNT,
 };
 static const char *const field_names[] = {
@@ -62,6 +66,7 @@ static const char *const field_names[] = {
     [ACTOR_TOKEN] = "actor_token",
     [SIGNING_ALG] = "token_signing_alg",
     [TOKEN] = "token",
+    [GRANT_ASSERTION] = "assertion",
 };
 static_assert(GH_COUNT(field_names) == FIELD_COUNT, "a name for each field");
 
@@ -330,18 +335,55 @@ static enum gh_oauth_error grant_client(struct work *work)
     return authenticate(work);
 }
 
+/* A JWT is the one with which the device signs in, natively or as Google's devices do. */
+static bool subject_jwt(struct gh_slice id, struct gh_slice token, struct gh_identity_claim *claim)
+{
+    claim->token = token;
+    claim->policy = gh_jwt_google;
+    if (name_google(id, claim))
+        return true;
+    claim->by = GH_IDENTITY_BY_TENANT_NAME;
+    claim->policy = gh_jwt_native;
+    bool named = name_client(id, claim);
+    claim->policy.subject = claim->device;
+    return named;
+}
+
+static bool subject_sas(struct gh_slice id, struct gh_slice token, struct gh_identity_claim *claim)
+{
+    claim->sas = token;
+    return name_client(id, claim);
+}
+
+/* What may be exchanged: each fills in the claim, or finds that the client id is none. */
+static const struct {
+    const char *type;
+    bool (*read)(struct gh_slice id, struct gh_slice token, struct gh_identity_claim *claim);
+} subjects[] = {
+    {"urn:ietf:params:oauth:token-type:jwt", subject_jwt},
+    {GH_OAUTH_TOKEN_TYPE_SAS, subject_sas},
+};
+
+static enum gh_oauth_error prove_subject(struct work *work)
+{
+    struct gh_identity_claim claim = {.over = GH_IDENTITY_OVER_TOKEN};
+    struct gh_slice id = work->fields[CLIENT_ID], type = work->fields[SUBJECT_TOKEN_TYPE];
+    for (size_t i = 0; i < GH_COUNT(subjects); i++)
+        if (is_text(type, subjects[i].type))
+            return subjects[i].read(id, work->fields[SUBJECT_TOKEN], &claim)
+                       ? prove(work, id, &claim, GH_OAUTH_INVALID_REQUEST)
+                       : unnamed(work, id);
+    return bad_request(work->out, "subject_token_type is neither that of a JWT nor of a SAS token");
+}
+
 /* RFC 8693: the subject token is the proof. §2.2.2 has invalid_request for one that is not good. */
 static enum gh_oauth_error grant_exchange(struct work *work)
 {
     const struct gh_slice *fields = work->fields;
-    struct gh_slice id = fields[CLIENT_ID];
-    struct gh_identity_claim claim = {.over = GH_IDENTITY_OVER_TOKEN,
-                                      .token = fields[SUBJECT_TOKEN]};
     work->out->method = "token-exchange";
     work->out->exchanged = work->ends_with_proof = true;
-    if (fields[SUBJECT_TOKEN].size == 0 ||
-        !is_text(fields[SUBJECT_TOKEN_TYPE], "urn:ietf:params:oauth:token-type:jwt"))
-        return bad_request(work->out, "subject_token and subject_token_type of a JWT are needed");
+    if (fields[SUBJECT_TOKEN].size == 0)
+        return bad_request(work->out, "there is no subject_token");
     if (fields[ACTOR_TOKEN].size > 0)
         return bad_request(work->out, "nobody acts for a device");
     if (fields[REQUESTED_TOKEN_TYPE].size > 0 &&
@@ -349,24 +391,45 @@ static enum gh_oauth_error grant_exchange(struct work *work)
         return bad_request(work->out, "access tokens are given, no other type");
     if (work->request->authorization.size > 0 || fields[ASSERTION].size > 0)
         return bad_request(work->out, "the subject token is the proof, there is a second one");
-    if (name_google(id, &claim)) {
-        claim.policy = gh_jwt_google;
-    } else if (name_client(id, &claim)) {
-        claim.by = GH_IDENTITY_BY_TENANT_NAME;
-        claim.policy = gh_jwt_native;
-        claim.policy.subject = claim.device;
-    } else {
-        return unnamed(work, id);
-    }
-    return prove(work, id, &claim, GH_OAUTH_INVALID_REQUEST);
+    return prove_subject(work);
+}
+
+/* RFC 7523 §2.1: of a service account. Its signature is the proof, which nobody guesses; so nobody
+ * has to wait, and a stranger cannot lock an account out by its address. */
+static enum gh_oauth_error grant_assertion(struct work *work)
+{
+    struct gh_oauth_outcome *out = work->out;
+    const struct gh_service_proof proof = {.token = work->fields[GRANT_ASSERTION],
+                                           .issuer = gh_access_issuer(work->services->access),
+                                           .now_ms = work->request->now_ms};
+    char token[GH_TOKEN_TEXT_MAX];
+    out->method = "jwt-bearer";
+    if (proof.token.size == 0)
+        return bad_request(out, "there is no assertion");
+    if (work->services->store == NULL)
+        return decide(out, GH_OAUTH_UNSUPPORTED_GRANT_TYPE, "REQUEST", "no service accounts");
+    enum gh_identity_reason reason = gh_service_grant(work->services->store, &proof, work->arena,
+                                                      token, &out->expires_in_s, &out->verdict);
+    out->tenant = out->verdict.principal.tenant_name;
+    if (reason != GH_IDENTITY_ACCEPTED)
+        return decide(
+            out, reason == GH_IDENTITY_UNAVAILABLE ? GH_OAUTH_UNAVAILABLE : GH_OAUTH_INVALID_GRANT,
+            gh_identity_reason_name(reason), "%s", out->verdict.detail);
+    bool copied = gh_arena_copy(work->arena, gh_slice_text(token), &out->token);
+    gh_secret_wipe(token, sizeof token);
+    return copied ? decide(out, GH_OAUTH_OK, "TOKEN_ISSUED", "%s, %s", out->method,
+                           out->verdict.detail)
+                  : decide(out, GH_OAUTH_UNAVAILABLE, "UNAVAILABLE", "no memory for the token");
 }
 
 static const struct {
     const char *name;
     enum gh_oauth_error (*run)(struct work *work);
+    bool is_whole; /* the token is made already */
 } grants[] = {
-    {"client_credentials", grant_client},
-    {"urn:ietf:params:oauth:grant-type:token-exchange", grant_exchange},
+    {"client_credentials", grant_client, false},
+    {"urn:ietf:params:oauth:grant-type:token-exchange", grant_exchange, false},
+    {"urn:ietf:params:oauth:grant-type:jwt-bearer", grant_assertion, true},
 };
 
 /* Which scope, for which resource, signed how. */
@@ -454,6 +517,8 @@ enum gh_oauth_error gh_oauth_token(const struct gh_oauth_services *services,
         if (!is_text(work.fields[GRANT_TYPE], grants[i].name))
             continue;
         error = grants[i].run(&work);
+        if (grants[i].is_whole)
+            return error;
         if (error == GH_OAUTH_OK)
             error = read_wishes(&work, &grant);
         return error == GH_OAUTH_OK ? issue(&work, &grant) : error;

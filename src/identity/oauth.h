@@ -1,5 +1,6 @@
 /* The authentication service (RFC 6749, 7523, 8693, 8707): a device shows what it has and gets an
- * access token (identity/access.h). Here is what a request means and what comes out of it; HTTP and
+ * access token (identity/access.h), and a service account one for its assertion
+ * (identity/service_account.h). Here is what a request means and what comes out of it; HTTP and
  * JSON are api/oauth.h's.
  *
  * A client is a device, its id TENANT/REGISTRY/DEVICE. It proves itself with exactly one of
@@ -9,7 +10,7 @@
  *   its certificate      shown in the TLS handshake, registered itself
  *                        (self_signed_tls_client_auth) or by a CA's word (tls_client_auth)
  *   a cloud's token      in a token exchange: the JWT with which it signs in to MQTT, natively or
- *                        as Google's devices do
+ *                        as Google's devices do, or the token that it makes from a symmetric key
  * A token that is asked for over a connection that showed a certificate is bound to it, whatever
  * the proof was (RFC 8705 §3).
  *
@@ -23,12 +24,16 @@
 
 #include "identity/access.h"
 
+/* A shared access signature (identity/sas.h) as `subject_token_type`; no standard has one. */
+#define GH_OAUTH_TOKEN_TYPE_SAS "urn:gatehouse:params:oauth:token-type:sas"
+
 enum gh_oauth_error {
     GH_OAUTH_OK,
     GH_OAUTH_INVALID_REQUEST,
     GH_OAUTH_INVALID_CLIENT,
     GH_OAUTH_UNAUTHORIZED_CLIENT,
     GH_OAUTH_UNSUPPORTED_GRANT_TYPE,
+    GH_OAUTH_INVALID_GRANT, /* a service account's assertion that is not good */
     GH_OAUTH_INVALID_SCOPE,
     GH_OAUTH_INVALID_TARGET, /* RFC 8707 §2 */
     GH_OAUTH_SLOW_DOWN,      /* wrong proofs came from there: wait */
@@ -44,6 +49,7 @@ const struct gh_oauth_error_info *gh_oauth_error_info(enum gh_oauth_error error)
 struct gh_oauth_services {
     struct gh_directory *directory;
     struct gh_access *access;
+    struct gh_store *store; /* of service accounts; NULL: there are none */
 };
 
 struct gh_oauth_request {
@@ -64,7 +70,7 @@ struct gh_oauth_outcome {
     struct gh_identity_verdict verdict;       /* what was found out about the device */
     const char *method;                       /* "client_secret_basic"; "" before it is known */
     int64_t retry_after_s;                    /* SLOW_DOWN */
-    /* OK at the token endpoint */
+    /* OK at the token endpoint; a service account's token has neither scope nor id */
     struct gh_slice token, scope;
     char token_id[GH_ACCESS_ID_MAX];
     int64_t expires_in_s;

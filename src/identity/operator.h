@@ -149,6 +149,10 @@ GH_MUST_USE enum gh_error_code gh_operators_session(struct gh_operators *operato
                                                     struct gh_arena *arena,
                                                     struct gh_operator_session *out,
                                                     struct gh_error *error);
+/* The same, and it does not count as seen: for what goes on by itself. */
+GH_MUST_USE enum gh_error_code
+gh_operators_look(struct gh_operators *operators, struct gh_slice cookie, int64_t now_ms,
+                  struct gh_arena *arena, struct gh_operator_session *out, struct gh_error *error);
 /* The person has shown `proof` ("totp", "webauthn", "recovery", "password"; NULL: nothing new) and
  * the session has come to `stage`: it goes on under a new secret, proven now. */
 GH_MUST_USE enum gh_error_code

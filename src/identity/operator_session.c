@@ -87,9 +87,9 @@ static bool has_ended(const struct gh_sign_in_row *row, int64_t now_ms)
            (row->stage != GH_SIGN_IN_WHOLE && row->created_at_ms + STAGE_MS <= now_ms);
 }
 
-enum gh_error_code gh_operators_session(struct gh_operators *operators, struct gh_slice cookie,
-                                        int64_t now_ms, struct gh_arena *arena,
-                                        struct gh_operator_session *out, struct gh_error *error)
+enum gh_error_code gh_operators_look(struct gh_operators *operators, struct gh_slice cookie,
+                                     int64_t now_ms, struct gh_arena *arena,
+                                     struct gh_operator_session *out, struct gh_error *error)
 {
     uint8_t digest[GH_SHA256_BYTES] = {0};
     struct gh_slice hash = gh_slice(digest, sizeof digest);
@@ -103,15 +103,23 @@ enum gh_error_code gh_operators_session(struct gh_operators *operators, struct g
     if (found != GH_OK && found != GH_ERROR_NOT_FOUND)
         return found;
     if (found == GH_ERROR_NOT_FOUND || !gh_secret_equal(out->row.hash, hash) ||
-        has_ended(&out->row, now_ms))
+        has_ended(&out->row, now_ms)) {
+        out->row = (struct gh_sign_in_row){0};
         return gh_error_set(error, GH_ERROR_UNAUTHENTICATED, "the session has ended");
-    if (now_ms - out->row.seen_at_ms >= SEEN_STEP_MS) {
-        enum gh_error_code seen = gh_store_sign_in_seen(operators->store, hash, now_ms, error);
-        if (seen != GH_OK && seen != GH_ERROR_NOT_FOUND)
-            return seen;
     }
     fill_caller(&out->caller, &out->row);
     return GH_OK;
+}
+
+enum gh_error_code gh_operators_session(struct gh_operators *operators, struct gh_slice cookie,
+                                        int64_t now_ms, struct gh_arena *arena,
+                                        struct gh_operator_session *out, struct gh_error *error)
+{
+    enum gh_error_code found = gh_operators_look(operators, cookie, now_ms, arena, out, error);
+    if (found != GH_OK || now_ms - out->row.seen_at_ms < SEEN_STEP_MS)
+        return found;
+    enum gh_error_code seen = gh_store_sign_in_seen(operators->store, out->row.hash, now_ms, error);
+    return seen == GH_ERROR_NOT_FOUND ? GH_OK : seen;
 }
 
 /* "password" and "totp" are "password+totp"; what is there already is not said twice. */

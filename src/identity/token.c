@@ -45,7 +45,8 @@ enum gh_error_code gh_token_mint(struct gh_store *store, const struct gh_token_g
                                .expires_at_ms = now_ms + grant->ttl_s * 1000,
                                .operator_number = grant->operator_number,
                                .label = grant->label,
-                               .permissions = grant->permissions};
+                               .permissions = grant->permissions,
+                               .service_key = grant->service_key};
     enum gh_error_code result = gh_store_token_create(store, &row, error);
     if (result != GH_OK)
         gh_secret_wipe(out, GH_TOKEN_TEXT_MAX);

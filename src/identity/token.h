@@ -24,6 +24,7 @@ struct gh_token_grant {
     int64_t operator_number;     /* 0: nobody's; otherwise without role and member */
     struct gh_slice label;       /* what its owner calls it */
     struct gh_slice permissions; /* limited to these, names with a space between; empty: no limit */
+    int64_t service_key;         /* the key of a service account with which it ends; 0: none */
 };
 /* The token's text is shown once and is a secret; wipe it after use. */
 GH_MUST_USE enum gh_error_code gh_token_mint(struct gh_store *store,

@@ -306,7 +306,7 @@ struct gh_conn *gh_conn_connect(struct gh_loop *loop, const char *host, uint16_t
     conn->stream.shake_writes = true;
     conn_set_phase(conn, CONN_CONNECTING, origin_dialled.limits.handshake_ms);
     if (tls != NULL)
-        conn->stream.tls = gh_tls_open(tls, fd, server_name != NULL ? server_name : host);
+        conn->stream.tls = gh_tls_open(tls, NULL, fd, server_name != NULL ? server_name : host);
     if (tls == NULL || conn->stream.tls != NULL)
         conn_open_protocol(conn, &(struct gh_listener_protocol){protocol, context});
     if (conn->state == NULL) {

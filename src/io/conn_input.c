@@ -4,6 +4,7 @@
 #include "io/conn_internal.h"
 #include "io/loop_internal.h"
 #include <assert.h>
+#include <string.h>
 
 enum { READ_BYTES_PER_TURN = LOOP_SCRATCH_BYTES }; /* of one connection */
 
@@ -199,6 +200,7 @@ static void read_some(struct gh_conn *conn)
         unframe(conn, scratch, got);
     else if (got > 0 && conn->phase == CONN_OPEN)
         deliver(conn, gh_slice(scratch, got));
+    memset(scratch, 0, got); /* it may be a password, and the next read may be long after */
     if (!is_sound && conn->phase < CONN_CLOSING)
         gh_conn_abort(conn, "the connection was lost");
     if (conn->phase < CONN_CLOSING) {

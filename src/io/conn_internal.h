@@ -22,6 +22,7 @@ struct conn_origin {
     struct gh_crowd *crowd;     /* may be NULL */
     struct gh_workers *workers; /* take the steps of handshakes; NULL: the loops do */
     bool is_secure;             /* TLS */
+    bool keeps_openssl;         /* for the whole life of a connection, not its handshake alone */
     bool expects_proxy;         /* a header of the PROXY protocol comes first */
     /* A reference to the context of now. On the connection's loop's thread; NULL when plain. */
     struct gh_tls_context *(*tls)(struct conn_origin *origin);

@@ -23,7 +23,8 @@ struct step {
 static bool open_tls(struct gh_conn *conn)
 {
     struct gh_tls_context *tls = conn->origin->tls(conn->origin);
-    conn->stream.tls = gh_tls_open(tls, conn->stream.fd, NULL);
+    conn->stream.tls = gh_tls_open(tls, conn->origin->keeps_openssl ? NULL : loop_desk(conn->loop),
+                                   conn->stream.fd, NULL);
     gh_tls_context_unref(tls);
     return conn->stream.tls != NULL;
 }

@@ -664,7 +664,7 @@ static void held_up(void)
         listen_with(pki.server, (struct gh_conn_limits){.handshake_ms = 500}, 0);
     CHECK("busy", gh_workers_submit(workers, &holdup.job) && tally_wait(&holdup.begun, 1));
     struct peer peer = peer_open(gh_listener_port(listener), NULL);
-    REQUIRE("TLS", (tls = gh_tls_open(pki.client, peer.fd, "localhost")) != NULL);
+    REQUIRE("TLS", (tls = gh_tls_open(pki.client, NULL, peer.fd, "localhost")) != NULL);
     CHECK("hello", gh_tls_handshake(tls, NULL) == GH_TLS_WANT_READ);
     for (int64_t end_ns = gh_time_monotonic_ns() + PATIENCE_MS * GH_MS_NS;
          gh_metric_get(&metrics, GH_METRIC_tls_handshakes_failed_total) == 0 &&

@@ -1,4 +1,5 @@
 #include "io/exchange_internal.h"
+#include "io/peer_internal.h"
 #include "wire/http/write.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -55,20 +56,9 @@ static struct gh_slice moved(struct gh_slice part, struct gh_slice from, struct 
     return gh_slice_sub(to, (size_t)(part.data - from.data), part.size);
 }
 
-static bool set_certificates(struct gh_exchange *exchange, const struct gh_tls *tls)
-{
-    struct gh_http_request *request = &exchange->request;
-    struct gh_slice *chain =
-        gh_arena_array(&exchange->arena, GH_EXCHANGE_CERTIFICATES_MAX, sizeof *chain);
-    request->certificates = chain;
-    return chain != NULL && gh_tls_peer_chain(tls, GH_EXCHANGE_CERTIFICATES_MAX, &exchange->arena,
-                                              chain, &request->certificates_count);
-}
-
 bool exchange_set_head(struct gh_exchange *exchange, const struct gh_http_head *head,
                        struct gh_slice bytes, const struct gh_conn *conn)
 {
-    const struct gh_tls *tls = gh_conn_tls(conn);
     struct gh_arena *arena = &exchange->arena;
     struct gh_http_header *headers =
         gh_arena_array(arena, head->headers_count + 1, sizeof *headers);
@@ -87,7 +77,8 @@ bool exchange_set_head(struct gh_exchange *exchange, const struct gh_http_head *
                                                  .headers_count = head->headers_count,
                                                  .peer = peer_text,
                                                  .secure = gh_conn_is_secure(conn)};
-    if (tls != NULL && gh_tls_has_peer_certificate(tls) && !set_certificates(exchange, tls))
+    if (!peer_certificates(gh_conn_tls(conn), arena, &exchange->request.certificates,
+                           &exchange->request.certificates_count))
         return false;
     exchange->is_head = gh_slice_equal(head->method, GH_SLICE("HEAD"));
     exchange->keep_alive = head->keep_alive;

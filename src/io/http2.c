@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/time.h"
+#include "io/peer_internal.h"
 #include "io/rpc_internal.h"
 #include <assert.h>
 #include <nghttp2/nghttp2.h>
@@ -86,14 +87,22 @@ static void set_deadline(struct http2 *http2, struct gh_rpc *rpc)
     rpc->deadline_ns = limit_ns > INT64_MAX - http2->now_ns ? INT64_MAX : http2->now_ns + limit_ns;
 }
 
+/* The call may outlive its connection: what it knows of the peer is its own. */
+static bool know_peer(const struct http2 *http2, struct gh_rpc *rpc)
+{
+    rpc->head.peer = gh_arena_text(&rpc->arena, gh_slice_text(http2->setup.peer));
+    return rpc->head.peer != NULL &&
+           peer_certificates(http2->setup.tls, &rpc->arena, &rpc->head.certificates,
+                             &rpc->head.certificates_count);
+}
+
 static void begin_call(struct http2 *http2, struct gh_rpc *rpc)
 {
     const struct gh_rpc_config *config = http2->setup.config;
 
     rpc->is_headed = true;
     rpc->head.headers = rpc->headers;
-    rpc->head.peer = http2->setup.peer;
-    rpc->head.secure = http2->setup.secure;
+    rpc->head.secure = http2->setup.tls != NULL;
     gh_metric_add(http2->setup.metrics, GH_METRIC_http_requests_total, 1);
     if (!rpc->is_post || !rpc->is_grpc) {
         rpc->is_deaf = true;
@@ -102,6 +111,8 @@ static void begin_call(struct http2 *http2, struct gh_rpc *rpc)
         return;
     }
     set_deadline(http2, rpc);
+    if (!rpc->is_deaf && !know_peer(http2, rpc))
+        refuse_call(http2, rpc, GH_GRPC_RESOURCE_EXHAUSTED, "no room for the peer's certificates");
     if (!rpc->is_deaf)
         config->begin(config->context, rpc);
     assert(rpc->taker != NULL || rpc_progress(rpc).is_ended);

@@ -294,6 +294,7 @@ static struct gh_listener *listener_new(const struct gh_listener_config *config)
                    .crowd = config->crowd,
                    .workers = config->workers,
                    .is_secure = config->tls != NULL,
+                   .keeps_openssl = config->keeps_openssl,
                    .expects_proxy = config->expects_proxy,
                    .tls = current_tls,
                    .gone = on_gone},

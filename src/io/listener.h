@@ -45,6 +45,7 @@ struct gh_listener_config {
     const char *address; /* "127.0.0.1:8883", "[::1]:0", "0.0.0.0:8883", or a path: a Unix socket,
                             mode 0600 */
     struct gh_tls_context *tls; /* the listener takes its own reference; NULL: plain */
+    bool keeps_openssl;         /* connections keep its state beyond the handshake (crypto/tls.h) */
     const struct gh_listener_protocol *protocols; /* asked in this order; copied */
     size_t protocols_count;
     bool expects_proxy;

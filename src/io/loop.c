@@ -61,6 +61,7 @@ void gh_loop_close(struct gh_loop *loop)
         close(loop->wake_fd);
     while (loop->blocks_count > 0)
         gh_buffer_deinit(&loop->blocks[--loop->blocks_count]);
+    gh_tls_desk_close(loop->desk);
     free(loop->scratch);
     free(loop);
 }
@@ -281,4 +282,11 @@ void gh_timer_cancel(struct gh_loop *loop, struct gh_timer *timer)
     struct gh_timer *orphans = join_all(timer->child);
     timer->child = NULL;
     loop->timers = join(loop->timers, orphans);
+}
+
+struct gh_tls_desk *loop_desk(struct gh_loop *loop)
+{
+    if (loop->desk == NULL)
+        loop->desk = gh_tls_desk_open();
+    return loop->desk;
 }

@@ -4,6 +4,7 @@
 #define GH_IO_LOOP_INTERNAL_H
 
 #include "base/buffer.h"
+#include "crypto/tls.h"
 #include "io/loop.h"
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -44,6 +45,7 @@ struct gh_loop {
     size_t conns_count, shaking_count;            /* of all; of the second list */
     struct gh_conn *pending_first, **pending_end; /* to be looked at in this turn, or in the next */
     int burials;                                  /* how many more may be freed in this turn */
+    struct gh_tls_desk *desk;                     /* made with the first connection that needs it */
     uint8_t *scratch; /* LOOP_SCRATCH_BYTES: every read goes here first */
     struct gh_buffer
         blocks[LOOP_BLOCKS_MAX]; /* empty: a connection leases one while it has output */
@@ -54,6 +56,9 @@ struct gh_loop {
 GH_MUST_USE bool loop_watch(struct gh_loop *loop, int fd, struct gh_source *source,
                             uint32_t events);
 void loop_unwatch(struct gh_loop *loop, int fd);
+
+/* The desk of its TLS connections; NULL without memory. */
+struct gh_tls_desk *loop_desk(struct gh_loop *loop);
 
 /* conn.c: reads, handles, writes, frees: everything pending but handshakes. */
 void conns_turn(struct gh_loop *loop);

@@ -123,7 +123,7 @@ static inline void peer_wait(const struct peer *peer, bool write)
 
 static inline bool peer_shake(struct peer *peer, struct gh_tls_context *tls, struct gh_error *error)
 {
-    peer->tls = gh_tls_open(tls, peer->fd, "localhost");
+    peer->tls = gh_tls_open(tls, NULL, peer->fd, "localhost");
     REQUIRE("a TLS client", peer->tls != NULL);
     for (;;) {
         enum gh_tls_status status = gh_tls_handshake(peer->tls, error);

@@ -54,6 +54,9 @@ struct gh_rpc_head {
     size_t headers_count;
     const char *peer;
     bool secure;
+    /* As in a request of io/http_server.h. */
+    const struct gh_slice *certificates;
+    size_t certificates_count;
 };
 
 struct gh_rpc_config {

@@ -64,8 +64,8 @@ struct http2_setup {
     const struct gh_rpc_config *config; /* without zeros */
     struct gh_loop *loop;               /* for letters; NULL: none are sent */
     struct gh_metrics *metrics;
-    const char *peer; /* borrowed */
-    bool secure;
+    const char *peer;         /* borrowed, as what follows */
+    const struct gh_tls *tls; /* NULL: none */
     /* A letter came and there may be something to write. */
     void (*wake)(void *context);
     void *context;

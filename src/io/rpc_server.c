@@ -74,7 +74,7 @@ static void *open_conn(void *context, struct gh_conn *conn)
                                 .loop = gh_conn_loop(conn),
                                 .metrics = gh_conn_metrics(conn),
                                 .peer = gh_conn_peer(conn),
-                                .secure = gh_conn_is_secure(conn),
+                                .tls = gh_conn_tls(conn),
                                 .wake = on_wake,
                                 .context = rpc};
     rpc->http2 = http2_open(&setup, gh_loop_now_ns(gh_conn_loop(conn)));

@@ -46,11 +46,12 @@ static enum gh_tls_status write_plain(int fd, struct gh_slice bytes, size_t *sen
     return errno == EAGAIN || errno == EWOULDBLOCK ? GH_TLS_WANT_WRITE : GH_TLS_FAILED;
 }
 
-/* A plain read that brings less than there was room for has emptied the socket (epoll(7)): the
- * attempt that would say so is saved. With TLS only OpenSSL knows what it holds. */
+/* A read that brings less than there was room for has emptied the socket (epoll(7)): the attempt
+ * that would say so is saved. */
 static bool is_emptied(const struct stream *stream, size_t got, size_t size)
 {
-    return stream->tls == NULL && got < size && !stream->hung_up;
+    bool is_drained = stream->tls != NULL ? gh_tls_is_drained(stream->tls) : got < size;
+    return is_drained && !stream->hung_up;
 }
 
 bool stream_read(struct stream *stream, uint8_t *block, size_t size, size_t *got)

@@ -70,6 +70,7 @@ static const char *const kind_names[] = {
     [GH_TRAIL_TOKEN] = "token",
     [GH_TRAIL_ATTACH] = "attach",
     [GH_TRAIL_DETACH] = "detach",
+    [GH_TRAIL_ALERT] = "alert",
 };
 static_assert(GH_COUNT(kind_names) == GH_TRAIL_KIND_END, "a name for each kind");
 

@@ -169,18 +169,24 @@ static bool by_binding(const struct gh_caller *caller, enum gh_permission permis
         .permission = permission,
         .roles = scope->roles,
         .facts = {.now_ms = scope->now_ms, .address = scope->address}};
-    const struct gh_policy_grant above[] = {
-        {.level = "registry", .policy = scope->registry_policy},
-        {.level = "tenant", .policy = scope->tenant_policy},
-    };
+    const struct gh_policy_grant house = {.level = "house", .policy = scope->house_policy},
+                                 above[] = {
+                                     {.level = "registry", .policy = scope->registry_policy},
+                                     {.level = "tenant", .policy = scope->tenant_policy},
+                                 };
+    bool closed = scope->tenant_disabled;
     why[0] = '\0';
-    for (size_t i = scope->grants_count; i > 0; i--) /* the device itself stands last */
+    for (size_t i = closed ? 0 : scope->grants_count; i > 0; i--) /* the device itself is last */
         if (ask(&scope->grants[i - 1], &question, why))
             return true;
-    for (size_t i = 0; i < GH_COUNT(above); i++)
+    for (size_t i = closed ? GH_COUNT(above) : 0; i < GH_COUNT(above); i++)
         if (ask(&above[i], &question, why))
             return true;
-    if (why[0] == '\0')
+    if (ask(&house, &question, why))
+        return true;
+    if (why[0] == '\0' && closed)
+        snprintf(why, GH_POLICY_WHY_MAX, "the tenant is disabled");
+    else if (why[0] == '\0')
         snprintf(why, GH_POLICY_WHY_MAX, "no binding here gives %.*s %s",
                  GH_PRINT(gh_slice_sub(caller->member, 0, NAME_PRINT_MAX)),
                  permissions[permission].name);
@@ -216,6 +222,10 @@ bool gh_policy_may(const struct gh_caller *caller, enum gh_permission permission
     if (!within_limit(caller, permission)) {
         snprintf(why, GH_POLICY_WHY_MAX, "the token is limited to other permissions than %s",
                  gh_permission_name(permission));
+        return false;
+    }
+    if (scope->tenant_disabled && caller->tenant != 0) {
+        snprintf(why, GH_POLICY_WHY_MAX, "the tenant is disabled");
         return false;
     }
     if (caller->role.size != 0)

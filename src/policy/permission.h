@@ -3,8 +3,9 @@
  * these stand custom roles, made of permissions: "custom/NAME" of a tenant, "house/NAME" for all. A
  * caller that comes with a role has that role's rights, in its own tenant or, without one, in all.
  * A caller that comes as a member and without a role has what bindings give that member: those of
- * the tenant, of the registry, of the groups of the device and of the device, added up; a binding
- * on one of them says nothing about another. There are no negative rights.
+ * the house, which hold in every tenant, of the tenant, of the registry, of the groups of the
+ * device and of the device, added up; a binding on one of them says nothing about another. There
+ * are no negative rights.
  *
  * Not for what a device may publish or subscribe to; that is policy/statement.h. Pure functions:
  * whoever calls reads policies and roles from the directory first, and the clock. Memory:
@@ -69,6 +70,8 @@ struct gh_policy_grant {
 /* Where, when and from where something is to be done. */
 struct gh_policy_scope {
     int64_t tenant;                  /* 0: the server as a whole, for callers of all tenants only */
+    bool tenant_disabled;            /* then only what a caller has in all tenants counts */
+    struct gh_slice house_policy;    /* the bindings that hold in every tenant, or empty */
     struct gh_slice tenant_policy;   /* the bindings' JSON (policy/binding.h), or empty */
     struct gh_slice registry_policy; /* empty when the question is not about one registry */
     const struct gh_policy_grant *grants; /* when it is about one group or device */

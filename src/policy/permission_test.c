@@ -367,6 +367,33 @@ static void check_custom(void)
           gh_policy_may(&anywhere, GH_PERMISSION_DEVICES_KICK, &other, NULL));
 }
 
+#define VIEWER "{\"bindings\":[{\"role\":\"viewer\",\"members\":[\"user:a@b.c\"]}]}"
+
+/* A tenant that is disabled is open to nobody but those who may in all tenants. */
+static void check_disabled(void)
+{
+    char why[GH_POLICY_WHY_MAX];
+    const struct gh_policy_grant grants[] = {{"device", GH_SLICE("pump-1"), GH_SLICE(VIEWER)}};
+    struct gh_policy_scope open = scope_of(grants, 1, VIEWER, VIEWER), closed = open, house = {0};
+    struct gh_caller someone = member("user:a@b.c", 0), stranger = member("user:b@b.c", 0),
+                     here = own("administrator", TENANT), everywhere = own("viewer", 0);
+    closed.tenant_disabled = true;
+    CHECK("a member by any binding",
+          gh_policy_may(&someone, GH_PERMISSION_DEVICES_GET, &open, why));
+    CHECK("none of them counts", !gh_policy_may(&someone, GH_PERMISSION_DEVICES_GET, &closed, why));
+    CHECK(why, strcmp(why, "the tenant is disabled") == 0);
+    CHECK("its administrator", gh_policy_may(&here, GH_PERMISSION_DEVICES_GET, &open, why) &&
+                                   !gh_policy_may(&here, GH_PERMISSION_DEVICES_GET, &closed, why));
+    CHECK(why, strcmp(why, "the tenant is disabled") == 0);
+    CHECK("who has a role in all tenants",
+          gh_policy_may(&everywhere, GH_PERMISSION_DEVICES_GET, &closed, why));
+    closed.house_policy = house.house_policy = GH_SLICE(VIEWER);
+    CHECK("or is bound to one", gh_policy_may(&someone, GH_PERMISSION_DEVICES_GET, &closed, why));
+    CHECK(why, strcmp(why, "a binding of the house gives user:a@b.c viewer") == 0);
+    CHECK("above the tenants too", gh_policy_may(&someone, GH_PERMISSION_TENANTS_GET, &house, why));
+    CHECK("nobody else", !gh_policy_may(&stranger, GH_PERMISSION_TENANTS_GET, &house, why));
+}
+
 static void check_covers(void)
 {
     struct gh_policy_scope scope = scope_of(NULL, 0, "", "");
@@ -393,6 +420,7 @@ int main(void)
     check_tenants();
     check_bindings();
     check_scopes();
+    check_disabled();
     check_custom();
     check_covers();
     CHECK("an unknown permission is not found",

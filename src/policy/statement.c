@@ -11,7 +11,7 @@ enum { TEXT_BYTES_MAX = 8 << 20, ALLOWS = 0, DENIES = 1, EFFECTS = 2, PAIRS_PAY 
 /* A growing array of one type; what does not fit memory is remembered. */
 struct list {
     void *items;
-    size_t count, capacity;
+    uint32_t count, capacity;
 };
 
 /* Where a statement comes from, for reasons. */
@@ -20,19 +20,22 @@ struct origin {
     uint32_t number;
 };
 
+/* Each connection may have one of its own, so a compiled one is a single block of just its size:
+ * what its lists hold and the text stand behind it. */
 struct gh_statements {
     atomic_uint refs;
     bool personal;
-    struct gh_buffer text; /* of patterns, names and sids */
+    struct gh_slice text; /* of patterns, names and sids */
     struct list chunks, members, origins, unresolved;
     struct list patterns[GH_DEVICE_ACTION_COUNT][EFFECTS]; /* struct gh_pattern */
-    struct gh_pattern_index index[GH_DEVICE_ACTION_COUNT][EFFECTS];
+    struct gh_pattern_index (*index)[EFFECTS];             /* by action; NULL: no list is long */
 };
 
 /* --- compiling --- */
 
 struct compiler {
-    struct gh_statements *out;
+    struct gh_statements *out; /* until it is packed each list is a block */
+    struct gh_buffer text;
     const struct gh_statement_variables *values;
     struct gh_resource *resource; /* one at a time; too large for a worker's stack */
     bool memory_failed;
@@ -42,7 +45,7 @@ struct compiler {
 static void *list_add(struct compiler *c, struct list *list, size_t item_size)
 {
     if (list->count == list->capacity) {
-        size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+        uint32_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
         void *items = realloc(list->items, capacity * item_size);
         if (items == NULL) {
             c->memory_failed = true;
@@ -58,8 +61,8 @@ static void *list_add(struct compiler *c, struct list *list, size_t item_size)
 
 static uint32_t text_add(struct compiler *c, struct gh_slice text)
 {
-    size_t at = c->out->text.size;
-    c->memory_failed |= !gh_buffer_put(&c->out->text, text);
+    size_t at = c->text.size;
+    c->memory_failed |= !gh_buffer_put(&c->text, text);
     return (uint32_t)at;
 }
 
@@ -70,12 +73,11 @@ static size_t chunk_add(struct compiler *c, const struct gh_resource *resource, 
     size_t at = from;
     if (chunk == NULL)
         return resource->count;
-    chunk->at = (uint32_t)c->out->text.size;
+    chunk->at = (uint32_t)c->text.size;
     for (; at < resource->count && resource->tokens[at] != GH_TOKEN_RUN; at++) {
         bool is_one = resource->tokens[at] == GH_TOKEN_ONE;
         chunk->has_one |= is_one;
-        c->memory_failed |=
-            !gh_buffer_u8(&c->out->text, is_one ? 0 : (uint8_t)resource->tokens[at]);
+        c->memory_failed |= !gh_buffer_u8(&c->text, is_one ? 0 : (uint8_t)resource->tokens[at]);
     }
     chunk->size = (uint32_t)(at - from);
     return at;
@@ -213,7 +215,7 @@ static enum gh_error_code not_resources_compile(struct compiler *c,
                                      .first = (uint32_t)c->out->members.count};
         for (size_t i = 0; code == GH_OK && i < gh_statement_resources(statement); i++) {
             bool usable = false;
-            size_t noted = c->out->unresolved.count;
+            uint32_t noted = c->out->unresolved.count;
             code = resource_take(c, document, statement, i, &usable, error);
             all_usable &= usable;
             if (kind > 0)
@@ -267,7 +269,7 @@ static enum gh_error_code document_compile(struct compiler *c,
 
 static struct gh_slice text_at(const struct gh_statements *statements, uint32_t at, uint32_t size)
 {
-    return gh_slice_sub(gh_buffer_slice(&statements->text), at, size);
+    return gh_slice_sub(statements->text, at, size);
 }
 
 static struct gh_pattern_pool pool_of(const struct gh_statements *statements)
@@ -280,12 +282,78 @@ static struct gh_pattern_pool pool_of(const struct gh_statements *statements)
 static bool index_make(struct gh_statements *statements)
 {
     const struct gh_pattern_pool pool = pool_of(statements);
+    uint32_t longest = 0;
+    for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
+        for (size_t e = 0; e < EFFECTS; e++)
+            if (statements->patterns[a][e].count > longest)
+                longest = statements->patterns[a][e].count;
+    if (longest < GH_INDEX_PATTERNS_MIN)
+        return true;
+    statements->index = calloc(GH_DEVICE_ACTION_COUNT, sizeof *statements->index);
+    if (statements->index == NULL)
+        return false;
     for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
         for (size_t e = 0; e < EFFECTS; e++)
             if (!gh_pattern_index_make(&pool, statements->patterns[a][e].items,
                                        statements->patterns[a][e].count, &statements->index[a][e]))
                 return false;
     return true;
+}
+
+/* Moves what the list holds to `*to`. */
+static void list_pack(struct list *list, size_t item_size, uint8_t **to)
+{
+    size_t bytes = list->count * item_size;
+    if (bytes > 0)
+        memcpy(*to, list->items, bytes);
+    free(list->items);
+    list->items = *to;
+    list->capacity = list->count;
+    *to += bytes;
+}
+
+/* Takes the draft; NULL without memory, and the draft is left. In the order of alignment. */
+static struct gh_statements *pack(struct compiler *c)
+{
+    struct gh_statements *draft = c->out;
+    struct list *patterns = &draft->patterns[0][0];
+    size_t bytes = draft->members.count * sizeof(struct gh_pattern) +
+                   draft->unresolved.count * sizeof(struct gh_statement_unresolved) +
+                   draft->chunks.count * sizeof(struct gh_chunk) +
+                   draft->origins.count * sizeof(struct origin) + c->text.size;
+    for (size_t i = 0; i < (size_t)GH_DEVICE_ACTION_COUNT * EFFECTS; i++)
+        bytes += patterns[i].count * sizeof(struct gh_pattern);
+    struct gh_statements *packed = malloc(sizeof *packed + bytes);
+    if (packed == NULL)
+        return NULL;
+    memcpy(packed, draft, sizeof *packed);
+    free(draft);
+    uint8_t *to = (uint8_t *)(packed + 1);
+    patterns = &packed->patterns[0][0];
+    for (size_t i = 0; i < (size_t)GH_DEVICE_ACTION_COUNT * EFFECTS; i++)
+        list_pack(&patterns[i], sizeof(struct gh_pattern), &to);
+    list_pack(&packed->members, sizeof(struct gh_pattern), &to);
+    list_pack(&packed->unresolved, sizeof(struct gh_statement_unresolved), &to);
+    list_pack(&packed->chunks, sizeof(struct gh_chunk), &to);
+    list_pack(&packed->origins, sizeof(struct origin), &to);
+    if (c->text.size > 0)
+        memcpy(to, c->text.data, c->text.size);
+    packed->text = gh_slice(to, c->text.size);
+    return packed;
+}
+
+static void draft_free(struct gh_statements *draft)
+{
+    if (draft == NULL)
+        return;
+    for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
+        for (size_t e = 0; e < EFFECTS; e++)
+            free(draft->patterns[a][e].items);
+    free(draft->chunks.items);
+    free(draft->members.items);
+    free(draft->origins.items);
+    free(draft->unresolved.items);
+    free(draft);
 }
 
 /* Names in place of offsets, now that the text stays where it is. */
@@ -318,21 +386,26 @@ struct gh_statements *gh_statements_compile(const struct gh_statement_document *
     else if (count > GH_STATEMENT_DOCUMENTS_MAX)
         code = gh_error_set(error, GH_ERROR_LIMIT, "more than %d policies concern one device",
                             GH_STATEMENT_DOCUMENTS_MAX);
-    if (c.out != NULL) {
-        atomic_init(&c.out->refs, 1);
-        gh_buffer_init(&c.out->text, TEXT_BYTES_MAX);
-    }
+    gh_buffer_init(&c.text, TEXT_BYTES_MAX);
     for (size_t i = 0; code == GH_OK && i < count; i++)
         code = document_compile(&c, &documents[i], error);
     free(c.resource);
-    if (code == GH_OK && !index_make(c.out))
-        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
-    if (code != GH_OK) {
-        gh_statements_unref(c.out);
+    struct gh_statements *packed = code == GH_OK ? pack(&c) : NULL;
+    gh_buffer_deinit(&c.text);
+    if (packed == NULL) {
+        draft_free(c.out);
+        if (code == GH_OK)
+            (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
         return NULL;
     }
-    finish(c.out);
-    return c.out;
+    atomic_init(&packed->refs, 1);
+    if (!index_make(packed)) {
+        gh_statements_unref(packed);
+        (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
+        return NULL;
+    }
+    finish(packed);
+    return packed;
 }
 
 struct gh_statements *gh_statements_ref(struct gh_statements *statements)
@@ -348,16 +421,10 @@ void gh_statements_unref(struct gh_statements *statements)
     if (statements == NULL ||
         atomic_fetch_sub_explicit(&statements->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
-        for (size_t e = 0; e < EFFECTS; e++) {
-            free(statements->patterns[a][e].items);
+    for (size_t a = 0; statements->index != NULL && a < GH_DEVICE_ACTION_COUNT; a++)
+        for (size_t e = 0; e < EFFECTS; e++)
             gh_pattern_index_free(&statements->index[a][e]);
-        }
-    free(statements->chunks.items);
-    free(statements->members.items);
-    free(statements->origins.items);
-    free(statements->unresolved.items);
-    gh_buffer_deinit(&statements->text);
+    free(statements->index);
     free(statements);
 }
 
@@ -395,9 +462,10 @@ static const struct gh_pattern *find(const struct gh_statements *statements,
                                      struct gh_probe *probe)
 {
     const struct list *list = &statements->patterns[action][effect];
-    const struct gh_pattern_index *index = &statements->index[action][effect];
+    const struct gh_pattern_index *index =
+        statements->index == NULL ? NULL : &statements->index[action][effect];
     const struct gh_pattern_pool pool = pool_of(statements);
-    if (index->entries != NULL)
+    if (index != NULL && index->entries != NULL)
         return gh_pattern_index_find(index, &pool, list->items, probe);
     if (list->count > PAIRS_PAY)
         gh_probe_read_pairs(probe);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOCK_SKEW_S = 300, CRL_URL_BYTES_MAX = 2048, REASON_MAX = 10 };
+enum { CLOCK_SKEW_S = 300, URL_BYTES_MAX = 2048, REASON_MAX = 10 };
 
 /* --- the id that a session carries --- */
 
@@ -21,16 +21,34 @@ void gh_anchor_credential_print(int64_t anchor, struct gh_slice serial,
                    GH_PRINT(gh_slice_sub(serial, 0, GH_SERIAL_HEX_MAX - 1)));
 }
 
-bool gh_anchor_credential_read(struct gh_slice credential, int64_t anchor, struct gh_slice *serial)
+bool gh_anchor_credential_split(struct gh_slice credential, int64_t *anchor,
+                                struct gh_slice *serial)
 {
     uint64_t number;
     if (!gh_slice_starts(credential, prefix))
         return false;
     struct gh_slice rest = gh_slice_sub(credential, prefix.size, credential.size);
-    if (!gh_slice_to_u64(gh_slice_split(&rest, '-'), &number))
+    if (!gh_slice_to_u64(gh_slice_split(&rest, '-'), &number) || number > INT64_MAX)
         return false;
+    *anchor = (int64_t)number;
     *serial = rest;
-    return anchor == 0 || number == (uint64_t)anchor;
+    return true;
+}
+
+bool gh_anchor_credential_read(struct gh_slice credential, int64_t anchor, struct gh_slice *serial)
+{
+    int64_t number;
+    return gh_anchor_credential_split(credential, &number, serial) &&
+           (anchor == 0 || number == anchor);
+}
+
+enum gh_error_code gh_directory_certificate_uses(struct gh_directory *directory, uint64_t device,
+                                                 int64_t now_ms, struct gh_arena *arena,
+                                                 struct gh_certificate_use **out, size_t *count,
+                                                 struct gh_error *error)
+{
+    return gh_store_certificate_use_list(directory->store, device, now_ms, arena, out, count,
+                                         error);
 }
 
 /* --- who is told --- */
@@ -83,23 +101,30 @@ static bool code_make(struct gh_arena *arena, struct gh_slice *out)
     return text != NULL;
 }
 
+static bool is_place(struct gh_slice url)
+{
+    return url.size == 0 ||
+           (url.size <= URL_BYTES_MAX && gh_slice_starts(url, GH_SLICE("http://")));
+}
+
 enum gh_error_code gh_directory_anchor_add(struct gh_directory *directory,
                                            const struct gh_registry *registry, struct gh_slice pem,
-                                           struct gh_slice crl_url, struct gh_arena *arena,
-                                           struct gh_anchor *out, struct gh_error *error)
+                                           const struct gh_anchor_places *places,
+                                           struct gh_arena *arena, struct gh_anchor *out,
+                                           struct gh_error *error)
 {
     char fingerprint[GH_SHA256_HEX_MAX];
     int64_t now_ms = gh_time_utc_ms();
     *out = (struct gh_anchor){.tenant = registry->tenant,
                               .registry = registry->number,
                               .pem = pem,
-                              .crl_url = crl_url,
+                              .crl_url = places->crl_url,
+                              .ocsp_url = places->ocsp_url,
                               .created_at_ms = now_ms};
-    if (crl_url.size > CRL_URL_BYTES_MAX ||
-        (crl_url.size > 0 && !gh_slice_starts(crl_url, GH_SLICE("http://"))))
+    if (!is_place(places->crl_url) || !is_place(places->ocsp_url))
         return gh_error_set(error, GH_ERROR_INVALID,
-                            "crl_url: http://… of at most %d bytes (the list is signed itself)",
-                            CRL_URL_BYTES_MAX);
+                            "%s: http://… of at most %d bytes (what comes is signed itself)",
+                            is_place(places->crl_url) ? "ocsp_url" : "crl_url", URL_BYTES_MAX);
     struct gh_certificate *certificate = gh_certificate_open(pem, error);
     if (certificate == NULL)
         return GH_ERROR_INVALID;

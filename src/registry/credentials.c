@@ -17,7 +17,6 @@ enum {
     SYMMETRIC_BYTES_MAX = 64,
     SYMMETRIC_TEXT_MAX = 4 * (SYMMETRIC_BYTES_MAX + 2) / 3,
     ARENA_AGAIN_MAX = 1 << 20, /* one device */
-    SCOPE_MAX = 32,
 };
 
 static const struct {
@@ -97,22 +96,6 @@ static enum gh_error_code key_check(struct gh_credential *credentials, size_t at
                : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
 }
 
-/* A secret that a device may not have in common with another. Random ones are compared over the
- * whole fleet. What a person may have thought of is compared inside its tenant alone: elsewhere the
- * refusal would answer guesses at the passwords of strangers. */
-static bool mark_secret(const struct gh_directory *directory, struct gh_credential *credential,
-                        struct gh_slice secret, const struct gh_registry *registry,
-                        struct gh_arena *arena)
-{
-    char scope[SCOPE_MAX] = "", mark[GH_SECRET_MARK_MAX];
-    if (directory->passwords == NULL)
-        return true;
-    if (secret.size < GH_SECRET_LONG_BYTES_MIN && credential->format == GH_CREDENTIAL_PASSWORD)
-        snprintf(scope, sizeof scope, "%lld", (long long)registry->tenant);
-    return gh_device_password_mark(directory->passwords, gh_slice_text(scope), secret, mark) &&
-           gh_arena_copy(arena, gh_slice_text(mark), &credential->mark);
-}
-
 /* A secret becomes its stored text; without one the stored text must be of before. The id is
  * random: nothing that is shown may be computed from the secret. */
 static enum gh_error_code password_check(const struct gh_directory *directory,
@@ -141,7 +124,8 @@ static enum gh_error_code password_check(const struct gh_directory *directory,
     gh_random(&random, sizeof random);
     char *id = gh_arena_print(arena, "pw-%016llx", (unsigned long long)random);
     credential->id = gh_slice_text(id);
-    bool marked = mark_secret(directory, credential, credential->secret, registry, arena);
+    bool marked =
+        gh_mark_secret(directory, registry->tenant, credential, credential->secret, arena);
     credential->secret = (struct gh_slice){0};
     return id != NULL && marked && gh_arena_copy(arena, gh_slice_text(stored), &credential->pem)
                ? GH_OK
@@ -189,18 +173,18 @@ static enum gh_error_code symmetric_check(const struct gh_directory *directory,
     }
     if (credential->pem.size > 0)
         return gh_error_set(error, GH_ERROR_INVALID, "a symmetric key is given as a secret");
-    bool given = credential->secret.size > 0;
-    bool is_key = !given || symmetric_bytes(credential->secret, &key);
-    bool marked = !is_key || !given ||
-                  mark_secret(directory, credential, gh_buffer_slice(&key), registry, arena);
+    bool made = credential->secret.size > 0 || symmetric_make(arena, &credential->secret);
+    bool is_key = made && symmetric_bytes(credential->secret, &key);
+    bool marked = is_key && gh_mark_secret(directory, registry->tenant, credential,
+                                           gh_buffer_slice(&key), arena);
     gh_secret_wipe(block, sizeof block);
-    if (!is_key)
+    if (made && !is_key)
         return gh_error_set(error, GH_ERROR_INVALID, "a symmetric key is %d to %d bytes in base64",
                             SYMMETRIC_BYTES_MIN, SYMMETRIC_BYTES_MAX);
     gh_random(&random, sizeof random);
     char *id = gh_arena_print(arena, "sk-%016llx", (unsigned long long)random);
     credential->id = gh_slice_text(id);
-    return id != NULL && marked && (given || symmetric_make(arena, &credential->secret))
+    return id != NULL && marked
                ? GH_OK
                : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the credentials");
 }

@@ -5,6 +5,7 @@
 #include "registry/password.h"
 #include "registry/sealing.h"
 #include "tests/check.h"
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -237,10 +238,12 @@ static void notes_uses(void)
     struct gh_device device = read_device(number), change = {.credentials_count = 1};
     struct gh_slice id = device.credentials[0].id;
     CHECK("never used", device.credentials[0].last_used_ms == 0);
-    gh_directory_note_use(directory, number, id, 1000);
-    gh_directory_note_use(directory, number, id, 900);
-    gh_directory_note_use(directory, number, GH_SLICE("ca-1"), 2000);
-    gh_directory_note_use(directory, number, GH_SLICE(""), 2000);
+    const struct gh_credential_use noted[] = {{number, id, .at_ms = 1000},
+                                              {number, id, .at_ms = 900},
+                                              {number, GH_SLICE("ca-1"), .at_ms = 2000},
+                                              {number, GH_SLICE(""), .at_ms = 2000}};
+    for (size_t i = 0; i < GH_COUNT(noted); i++)
+        gh_directory_note_use(directory, &noted[i]);
     CHECK("read at once", read_device(number).credentials[0].last_used_ms == 1000);
     REQUIRE("written", gh_directory_flush(directory, &error) == GH_OK);
     close_all();
@@ -255,6 +258,67 @@ static void notes_uses(void)
                                                        &change, &arena, &device, &error) == GH_OK);
     CHECK("the first was used, the second never",
           device.credentials[0].last_used_ms == 1000 && device.credentials[1].last_used_ms == 0);
+}
+
+/* As a database of before there were marks: none of its secrets has one. */
+static void forget_marks(void)
+{
+    char path[4200];
+    sqlite3 *other;
+    snprintf(path, sizeof path, "%s/registry.db", folder);
+    REQUIRE("forgotten", sqlite3_open(path, &other) == SQLITE_OK &&
+                             sqlite3_exec(other, "UPDATE credentials SET mark = ''", NULL, NULL,
+                                          NULL) == SQLITE_OK);
+    sqlite3_close(other);
+}
+
+static struct gh_credential symmetric(const char *key)
+{
+    return (struct gh_credential){.format = GH_CREDENTIAL_SYMMETRIC, .secret = gh_slice_text(key)};
+}
+
+static struct gh_credential password(const char *secret)
+{
+    return (struct gh_credential){.format = GH_CREDENTIAL_PASSWORD,
+                                  .secret = gh_slice_text(secret)};
+}
+
+static enum gh_error_code register_with(int64_t registry, const char *id,
+                                        struct gh_credential credential)
+{
+    struct gh_device device = {.registry = registry,
+                               .id = gh_slice_text(id),
+                               .credentials_count = 1,
+                               .credentials = {credential}};
+    return gh_directory_device_create(directory, &device, &arena, &error);
+}
+
+#define KEY_OLD "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+#define LONG_OLD "a long secret of before"
+
+static void old_secrets_get_marks(void)
+{
+    struct gh_device old = {.registry = registries[0],
+                            .id = GH_SLICE("old"),
+                            .credentials_count = 3,
+                            .credentials = {symmetric(KEY_OLD), password(LONG_OLD), symmetric("")}};
+    REQUIRE("made", gh_directory_device_create(directory, &old, &arena, &error) == GH_OK);
+    struct gh_slice made = old.credentials[2].secret;
+    CHECK("a key that was made here has a mark", made.size > 0 && old.credentials[2].mark.size > 0);
+    forget_marks();
+    CHECK("at start all symmetric keys get theirs",
+          gh_directory_mark_symmetric(directory, &error) == GH_OK);
+    char *key = gh_arena_text(&arena, made);
+    CHECK("so that nobody else is given one",
+          register_with(registries[2], "new-1", symmetric(KEY_OLD)) == GH_ERROR_EXISTS &&
+              register_with(registries[2], "new-2", symmetric(key)) == GH_ERROR_EXISTS);
+    struct gh_device now = read_device(old.number);
+    CHECK("a password has none until it is shown", now.credentials[1].mark.size == 0);
+    gh_directory_mark_used(directory, &now, &now.credentials[1], GH_SLICE(LONG_OLD));
+    CHECK("and then as well",
+          register_with(registries[2], "new-3", password(LONG_OLD)) == GH_ERROR_EXISTS);
+    CHECK("a second time there is nothing to do",
+          gh_directory_mark_symmetric(directory, &error) == GH_OK);
 }
 
 int main(void)
@@ -276,6 +340,7 @@ int main(void)
     states();
     keeps_state();
     notes_uses();
+    old_secrets_get_marks();
     close_all();
     gh_keyring_close(keyring);
     gh_arena_deinit(&arena);

@@ -105,7 +105,8 @@ static enum gh_error_code numbers_draw(struct gh_directory *directory, struct gh
     enum gh_error_code code = GH_OK;
     for (size_t i = 0; code == GH_OK && i < count; i++) {
         *failed = i;
-        devices[i].number = number_draw();
+        if (!devices[i].keeps_number)
+            devices[i].number = number_draw();
         code = gh_credentials_seal(directory, &devices[i], arena, error);
     }
     return code;
@@ -129,6 +130,11 @@ enum gh_error_code gh_directory_device_create_all(struct gh_directory *directory
         if (code != GH_OK)
             break;
         code = gh_store_devices_create(directory->store, devices, count, &at, &number_taken, error);
+        if (number_taken && devices[at].keeps_number) {
+            code = gh_error_set(error, GH_ERROR_EXISTS, "another device has or had the number %llu",
+                                (unsigned long long)devices[at].number);
+            break;
+        }
     }
     gh_sealing_release(sealing);
     if (failed != NULL)
@@ -358,9 +364,12 @@ enum gh_error_code gh_directory_device_delete(struct gh_directory *directory, ui
 /* --- gateways --- */
 
 enum gh_error_code gh_directory_gateway_bind(struct gh_directory *directory, uint64_t gateway,
-                                             uint64_t device, struct gh_error *error)
+                                             uint64_t device,
+                                             const struct gh_gateway_limits *limits,
+                                             struct gh_error *error)
 {
-    enum gh_error_code code = gh_store_gateway_bind(directory->store, gateway, device, error);
+    enum gh_error_code code =
+        gh_store_gateway_bind(directory->store, gateway, device, limits, error);
     if (code == GH_OK)
         gh_directory_tell_device(directory, device, GH_DEVICE_CHANGE_SETTINGS);
     return code;

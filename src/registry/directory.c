@@ -159,6 +159,15 @@ enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory, in
     return GH_OK;
 }
 
+enum gh_error_code gh_directory_tenant_disable(struct gh_directory *directory, int64_t number,
+                                               bool disabled, struct gh_error *error)
+{
+    enum gh_error_code code = gh_store_tenant_disable(directory->store, number, disabled, error);
+    if (code == GH_OK && disabled && directory->watch.tenant_disabled != NULL)
+        directory->watch.tenant_disabled(directory->watch_context, number);
+    return code;
+}
+
 enum gh_error_code gh_directory_etag_make(struct gh_slice policy, struct gh_arena *arena,
                                           struct gh_slice *etag, struct gh_error *error)
 {
@@ -405,10 +414,9 @@ void gh_directory_note(struct gh_directory *directory, uint64_t device, enum gh_
     gh_activity_note(&directory->activity, device, what, utc_ms, 0, (struct gh_slice){0});
 }
 
-void gh_directory_note_use(struct gh_directory *directory, uint64_t device,
-                           struct gh_slice credential, int64_t utc_ms)
+void gh_directory_note_use(struct gh_directory *directory, const struct gh_credential_use *use)
 {
-    gh_uses_note(&directory->activity, device, credential, utc_ms);
+    gh_uses_note(&directory->activity, use);
 }
 
 void gh_directory_note_error(struct gh_directory *directory, uint64_t device, int code,

@@ -44,6 +44,8 @@ struct gh_directory_watch {
      * all of `registry`, or with `registry` 0 all of `tenant`. Live sessions read
      * gh_directory_policy_effective again and compile anew. */
     void (*policies_changed)(void *context, int64_t tenant, int64_t registry, uint64_t device);
+    /* Disabled now: all its sessions are to end. */
+    void (*tenant_disabled)(void *context, int64_t tenant);
     /* A CA or certificates under it were revoked: sessions of the registry (0: of all the
      * tenant's) whose credential `refused` says yes to are to end. */
     void (*credentials_refused)(void *context, int64_t tenant, int64_t registry,
@@ -102,6 +104,11 @@ GH_MUST_USE enum gh_error_code gh_directory_tenant_list(struct gh_directory *dir
  * PRECONDITION while it has registries or topics. */
 GH_MUST_USE enum gh_error_code gh_directory_tenant_delete(struct gh_directory *directory,
                                                           int64_t number, struct gh_error *error);
+/* A disabled tenant keeps everything and lets nobody in: neither its devices nor operators, tokens
+ * and members whose rights are its own. */
+GH_MUST_USE enum gh_error_code gh_directory_tenant_disable(struct gh_directory *directory,
+                                                           int64_t number, bool disabled,
+                                                           struct gh_error *error);
 /* Replaces the policy. `etag_before`: when not empty, CONFLICT unless it is the current one ("-":
  * unless there is none yet).
  * `*etag` lives in the arena; an empty policy removes it. */
@@ -110,6 +117,18 @@ gh_directory_tenant_policy_set(struct gh_directory *directory, int64_t number,
                                struct gh_slice policy, struct gh_slice etag_before,
                                struct gh_arena *arena, struct gh_slice *etag,
                                struct gh_error *error);
+
+/* The bindings that hold in every tenant. */
+GH_MUST_USE enum gh_error_code gh_directory_house_policy_get(struct gh_directory *directory,
+                                                             struct gh_arena *arena,
+                                                             struct gh_slice *policy,
+                                                             struct gh_slice *etag,
+                                                             struct gh_error *error);
+/* As gh_directory_tenant_policy_set. */
+GH_MUST_USE enum gh_error_code
+gh_directory_house_policy_set(struct gh_directory *directory, struct gh_slice policy,
+                              struct gh_slice etag_before, struct gh_arena *arena,
+                              struct gh_slice *etag, struct gh_error *error);
 
 /* --- registries ----------------------------------------------------------------------------------
  */
@@ -153,6 +172,8 @@ gh_directory_registry_policy_set(struct gh_directory *directory, int64_t number,
 
 /* A key or secret is one device's alone, in the whole fleet (a short password: in its tenant):
  * EXISTS for one that another device has. `shares_keys` lets a key be shared inside its tenant.
+ * `keeps_number`: with the number, config version and state that it has; EXISTS when the number was
+ * ever given.
  *
  * Takes registry (number), id, blocked, log_level, credentials (format, pem, expires_at_ms),
  * attributes, gateway settings and config.data (version 1, may be empty) from `device`; fills
@@ -227,9 +248,10 @@ GH_MUST_USE enum gh_error_code gh_directory_device_count(struct gh_directory *di
                                                          uint64_t *count, struct gh_error *error);
 
 /* A gateway and a device of one registry; both calls may be repeated. INVALID when `gateway` is
- * none or `device` is one. */
+ * none or `device` is one; LIMIT when one of them has as many of the other as `limits` allow. */
 GH_MUST_USE enum gh_error_code gh_directory_gateway_bind(struct gh_directory *directory,
                                                          uint64_t gateway, uint64_t device,
+                                                         const struct gh_gateway_limits *limits,
                                                          struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_directory_gateway_unbind(struct gh_directory *directory,
                                                            uint64_t gateway, uint64_t device,
@@ -412,10 +434,18 @@ GH_MUST_USE enum gh_error_code gh_directory_state_list(struct gh_directory *dire
  * dropped. */
 void gh_directory_note(struct gh_directory *directory, uint64_t device, enum gh_activity what,
                        int64_t utc_ms);
-/* The credential (its id) proved the device at that time; as gh_directory_note. What is none of the
- * device's own (a certificate by a CA) is dropped when it is written. */
-void gh_directory_note_use(struct gh_directory *directory, uint64_t device,
-                           struct gh_slice credential, int64_t utc_ms);
+/* A credential proved its device; as gh_directory_note. `anchor` and `serial` are read out of its
+ * id; the dates are those of a certificate by a CA. One that is neither a record of the device nor
+ * such a certificate is dropped when it is written. */
+void gh_directory_note_use(struct gh_directory *directory, const struct gh_credential_use *use);
+/* The device has shown this secret, a password or symmetric key: it gets its mark if it was stored
+ * before there were any. */
+void gh_directory_mark_used(struct gh_directory *directory, const struct gh_device *device,
+                            const struct gh_credential *credential, struct gh_slice secret);
+/* The same for all symmetric keys: at start, after passwords and sealing are in use. Those that
+ * cannot be opened are logged and passed over. */
+GH_MUST_USE enum gh_error_code gh_directory_mark_symmetric(struct gh_directory *directory,
+                                                           struct gh_error *error);
 /* The last error of the device; `code` is gRPC's number, `message` is cut at 255 bytes and copied.
  */
 void gh_directory_note_error(struct gh_directory *directory, uint64_t device, int code,

@@ -47,9 +47,14 @@ GH_MUST_USE bool gh_activity_lay_over(struct gh_activity_table *table, struct gh
                                       struct gh_device *device);
 void gh_activity_read_end(struct gh_activity_table *table);
 
+/* The mark of a secret of that tenant's device (marks.c); false without memory. Without a password
+ * key there are no marks. */
+GH_MUST_USE bool gh_mark_secret(const struct gh_directory *directory, int64_t tenant,
+                                struct gh_credential *credential, struct gh_slice secret,
+                                struct gh_arena *arena);
+
 /* Uses of credentials (uses.c), beside the times. */
-void gh_uses_note(struct gh_activity_table *table, uint64_t device, struct gh_slice credential,
-                  int64_t utc_ms);
+void gh_uses_note(struct gh_activity_table *table, const struct gh_credential_use *use);
 void gh_uses_lay_over(struct gh_activity_table *table, struct gh_device *device);
 GH_MUST_USE enum gh_error_code gh_uses_flush(struct gh_activity_table *table,
                                              struct gh_error *error);

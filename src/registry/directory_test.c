@@ -691,18 +691,25 @@ static void binds_gateways(void)
              foreign = device_make(registry_make(tenant, "elsewhere"), "dev");
     uint64_t g = gateway.number;
     bool bound;
-    CHECK("bound", gh_directory_gateway_bind(directory, g, device, &error) == GH_OK);
-    CHECK("bound twice", gh_directory_gateway_bind(directory, g, device, &error) == GH_OK);
+    CHECK("bound", gh_directory_gateway_bind(directory, g, device, &(struct gh_gateway_limits){0},
+                                             &error) == GH_OK);
+    CHECK("bound twice",
+          gh_directory_gateway_bind(directory, g, device, &(struct gh_gateway_limits){0}, &error) ==
+              GH_OK);
     CHECK("is bound",
           gh_directory_gateway_bound(directory, g, device, &bound, &error) == GH_OK && bound);
     CHECK("not the other way round",
-          gh_directory_gateway_bind(directory, device, g, &error) == GH_ERROR_INVALID);
+          gh_directory_gateway_bind(directory, device, g, &(struct gh_gateway_limits){0}, &error) ==
+              GH_ERROR_INVALID);
     CHECK("no gateway to itself",
-          gh_directory_gateway_bind(directory, g, g, &error) == GH_ERROR_INVALID);
+          gh_directory_gateway_bind(directory, g, g, &(struct gh_gateway_limits){0}, &error) ==
+              GH_ERROR_INVALID);
     CHECK("not across registries",
-          gh_directory_gateway_bind(directory, g, foreign, &error) == GH_ERROR_INVALID);
+          gh_directory_gateway_bind(directory, g, foreign, &(struct gh_gateway_limits){0},
+                                    &error) == GH_ERROR_INVALID);
     CHECK("not what is not there",
-          gh_directory_gateway_bind(directory, g, 1, &error) == GH_ERROR_NOT_FOUND);
+          gh_directory_gateway_bind(directory, g, 1, &(struct gh_gateway_limits){0}, &error) ==
+              GH_ERROR_NOT_FOUND);
     struct gh_device_query query = {.registry = registry, .page_size = 10, .bound_to = g};
     struct gh_device *list;
     struct gh_slice next;
@@ -730,6 +737,61 @@ static void binds_gateways(void)
                                 gh_directory_gateway_unbind(directory, g, device, &error) == GH_OK);
     CHECK("both can go", gh_directory_device_delete(directory, g, &error) == GH_OK &&
                              gh_directory_device_delete(directory, device, &error) == GH_OK);
+}
+
+/* One binding of several that are made at the same time. */
+struct binder {
+    pthread_t thread;
+    uint64_t gateway, device;
+    enum gh_error_code code;
+};
+
+static void *bind_one(void *argument)
+{
+    struct binder *binder = argument;
+    struct gh_error refused;
+    binder->code =
+        gh_directory_gateway_bind(directory, binder->gateway, binder->device,
+                                  &(struct gh_gateway_limits){.devices_max = 3}, &refused);
+    return NULL;
+}
+
+static void binds_within_limits(void)
+{
+    int64_t registry = registry_make(tenant_make("limit-tenant"), "gateways");
+    struct gh_device gateways[2] = {
+        {.registry = registry, .id = GH_SLICE("first"), .is_gateway = true, .gateway_auth = 1},
+        {.registry = registry, .id = GH_SLICE("second"), .is_gateway = true, .gateway_auth = 1}};
+    struct binder binders[8] = {0};
+    const struct gh_gateway_limits one = {.gateways_max = 1};
+    size_t bound = 0, refused = 0;
+    for (size_t i = 0; i < GH_COUNT(gateways); i++)
+        REQUIRE("a gateway",
+                gh_directory_device_create(directory, &gateways[i], &arena, &error) == GH_OK);
+    for (size_t i = 0; i < GH_COUNT(binders); i++) {
+        char id[16];
+        snprintf(id, sizeof id, "dev-%zu", i);
+        binders[i].gateway = gateways[0].number;
+        binders[i].device = device_make(registry, id);
+    }
+    for (size_t i = 0; i < GH_COUNT(binders); i++)
+        REQUIRE("a thread", pthread_create(&binders[i].thread, NULL, bind_one, &binders[i]) == 0);
+    for (size_t i = 0; i < GH_COUNT(binders); i++) {
+        pthread_join(binders[i].thread, NULL);
+        bound += binders[i].code == GH_OK;
+        refused += binders[i].code == GH_ERROR_LIMIT;
+    }
+    CHECK("as many as it may, however many bind at once", bound == 3 && refused == 5);
+    for (size_t i = 0; i < GH_COUNT(binders); i++) {
+        bool is_bound = true;
+        CHECK("what was refused is not bound",
+              gh_directory_gateway_bound(directory, gateways[0].number, binders[i].device,
+                                         &is_bound, &error) == GH_OK &&
+                  is_bound == (binders[i].code == GH_OK));
+        CHECK("the device has one gateway at most",
+              gh_directory_gateway_bind(directory, gateways[1].number, binders[i].device, &one,
+                                        &error) == (is_bound ? GH_ERROR_LIMIT : GH_OK));
+    }
 }
 
 /* Times are exact at once, written by a flush, and there after a restart. */
@@ -822,6 +884,7 @@ int main(void)
     checks_signed_certificates();
     keeps_documents();
     binds_gateways();
+    binds_within_limits();
     notes_activity();
     creates_many();
     close_all();

@@ -63,6 +63,25 @@ enum gh_error_code gh_directory_role_delete(struct gh_directory *directory, int6
     return gh_store_role_delete(directory->store, tenant, name, gh_time_utc_ms(), error);
 }
 
+enum gh_error_code gh_directory_house_policy_get(struct gh_directory *directory,
+                                                 struct gh_arena *arena, struct gh_slice *policy,
+                                                 struct gh_slice *etag, struct gh_error *error)
+{
+    return gh_store_house_policy_get(directory->store, arena, policy, etag, error);
+}
+
+enum gh_error_code gh_directory_house_policy_set(struct gh_directory *directory,
+                                                 struct gh_slice policy,
+                                                 struct gh_slice etag_before,
+                                                 struct gh_arena *arena, struct gh_slice *etag,
+                                                 struct gh_error *error)
+{
+    enum gh_error_code code = gh_directory_etag_make(policy, arena, etag, error);
+    return code == GH_OK
+               ? gh_store_house_policy_set(directory->store, policy, *etag, etag_before, error)
+               : code;
+}
+
 enum gh_error_code gh_directory_grant_get(struct gh_directory *directory, struct gh_grant_row *row,
                                           struct gh_arena *arena, struct gh_error *error)
 {

@@ -156,6 +156,43 @@ static void keeps_bound_roles(void)
                                      drop(tenant, "care") == GH_ERROR_PRECONDITION);
 }
 
+/* However a binding and the end of its role meet, none is left that names nothing. */
+static void binds_what_is_there(void)
+{
+    static const struct {
+        const char *claim, *role;
+        bool in_house, in_tenant;
+    } rows[] = {
+        {"one of the table", "viewer", true, true},
+        {"the house's", "house/kept", true, true},
+        {"the tenant's", "custom/kept", false, true},
+        {"the house's that is gone", "house/gone", false, false},
+        {"the tenant's that is gone", "custom/gone", false, false},
+        {"another tenant's", "custom/theirs", false, false},
+    };
+    REQUIRE("roles", put(0, "kept", "") == GH_OK && put(tenant, "kept", "") == GH_OK &&
+                         put(other_tenant, "theirs", "") == GH_OK);
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        struct gh_slice etag,
+            policy = gh_slice_text(gh_arena_print(&arena,
+                                                  "{\"bindings\":[{\"members\":[\"user:a@b.c\"],"
+                                                  "\"role\":\"%s\"}]}",
+                                                  rows[i].role));
+        enum gh_error_code in_house = rows[i].in_house ? GH_OK : GH_ERROR_CONFLICT,
+                           in_tenant = rows[i].in_tenant ? GH_OK : GH_ERROR_CONFLICT;
+        struct gh_grant_row grant = {.tenant = tenant, .device = device, .policy = policy};
+        CHECK(rows[i].claim, gh_directory_house_policy_set(directory, policy, none, &arena, &etag,
+                                                           &error) == in_house);
+        CHECK(rows[i].claim, gh_directory_tenant_policy_set(directory, tenant, policy, none, &arena,
+                                                            &etag, &error) == in_tenant);
+        CHECK(rows[i].claim, gh_directory_registry_policy_set(directory, registry, policy, none,
+                                                              &arena, &etag, &error) == in_tenant);
+        CHECK(rows[i].claim,
+              gh_directory_grant_set(directory, &grant, none, &arena, &etag, &error) == in_tenant);
+    }
+    CHECK("bound in the house it stays", drop(0, "kept") == GH_ERROR_PRECONDITION);
+}
+
 int main(void)
 {
     gh_arena_init(&arena, 1 << 20);
@@ -167,6 +204,7 @@ int main(void)
     keeps_roles();
     keeps_grants();
     keeps_bound_roles();
+    binds_what_is_there();
     gh_directory_close(directory);
     gh_store_close(store);
     gh_arena_deinit(&arena);

@@ -1,5 +1,6 @@
 /* When credentials were last used, gathered in memory beside the times of activity (activity.c),
  * and written with them: however often a device signs in, it costs one row in a second. */
+#include "registry/anchors.h"
 #include "registry/directory_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 enum { KEY_BYTES_MAX = 8 + 128, BATCH_MAX = 1024 };
 
 struct use {
-    int64_t at_ms;
+    int64_t at_ms, not_before_ms, not_after_ms;
     bool dirty; /* not known to be in the database */
 };
 
@@ -32,14 +33,13 @@ static bool key_make(struct use_key *key, uint64_t device, struct gh_slice crede
     return true;
 }
 
-void gh_uses_note(struct gh_activity_table *table, uint64_t device, struct gh_slice credential,
-                  int64_t utc_ms)
+void gh_uses_note(struct gh_activity_table *table, const struct gh_credential_use *noted)
 {
     struct use_key key;
-    if (!key_make(&key, device, credential))
+    if (!key_make(&key, noted->device, noted->credential))
         return;
     struct gh_slice name = gh_slice(key.bytes, key.size);
-    struct gh_activity_shard *shard = shard_of(table, device);
+    struct gh_activity_shard *shard = shard_of(table, noted->device);
     pthread_mutex_lock(&shard->lock);
     struct use *use = gh_map_get(&shard->uses, name);
     if (use == NULL && (use = calloc(1, sizeof *use)) != NULL &&
@@ -47,8 +47,10 @@ void gh_uses_note(struct gh_activity_table *table, uint64_t device, struct gh_sl
         free(use);
         use = NULL;
     }
-    if (use != NULL && utc_ms > use->at_ms) {
-        use->at_ms = utc_ms;
+    if (use != NULL && noted->at_ms > use->at_ms) {
+        use->at_ms = noted->at_ms;
+        use->not_before_ms = noted->not_before_ms;
+        use->not_after_ms = noted->not_after_ms;
         use->dirty = true;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -78,6 +80,19 @@ struct batch {
     size_t count;
 };
 
+/* The row of a use, whose texts borrow from its key. */
+static void fill_row(struct gh_credential_use *row, const struct use *use,
+                     const struct use_key *key)
+{
+    *row = (struct gh_credential_use){.at_ms = use->at_ms,
+                                      .not_before_ms = use->not_before_ms,
+                                      .not_after_ms = use->not_after_ms};
+    memcpy(&row->device, key->bytes, sizeof row->device);
+    row->credential =
+        gh_slice_sub(gh_slice(key->bytes, key->size), sizeof row->device, KEY_BYTES_MAX);
+    (void)gh_anchor_credential_split(row->credential, &row->anchor, &row->serial);
+}
+
 static void gather(struct gh_activity_table *table, struct batch *batch)
 {
     batch->count = 0;
@@ -90,17 +105,12 @@ static void gather(struct gh_activity_table *table, struct batch *batch)
         while (batch->count < BATCH_MAX && gh_map_next(&shard->uses, &at, &name, &value)) {
             struct use *use = value;
             struct use_key *key = &batch->keys[batch->count];
-            struct gh_credential_use *row = &batch->rows[batch->count];
             if (!use->dirty)
                 continue;
             use->dirty = false;
             memcpy(key->bytes, name.data, name.size);
             key->size = name.size;
-            memcpy(&row->device, key->bytes, sizeof row->device);
-            row->credential =
-                gh_slice_sub(gh_slice(key->bytes, key->size), sizeof row->device, KEY_BYTES_MAX);
-            row->at_ms = use->at_ms;
-            batch->count++;
+            fill_row(&batch->rows[batch->count++], use, key);
         }
         pthread_mutex_unlock(&shard->lock);
     }

@@ -126,6 +126,7 @@ static void write_messages(struct writer *writer, uint64_t sessions, uint64_t me
                                        .payload = gh_slice(payload, bytes),
                                        .qos = 1,
                                        .published_at_ms = 1,
+                                       .recorded = true,
                                        .targets_max = 1};
         struct record *record = record_new();
         record->message = gh_route_message_new(&draft);

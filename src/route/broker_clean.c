@@ -254,6 +254,7 @@ static struct gh_route_message *copy_message(const struct gh_route_message *old)
                                  .retained = old->retained,
                                  .published_at_ms = old->published_at_ms,
                                  .expires_at_ms = old->expires_at_ms,
+                                 .recorded = true,
                                  .targets_max = gh_route_targets_count(old)});
 }
 

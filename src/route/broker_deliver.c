@@ -78,7 +78,8 @@ static void find_identifiers(struct gh_attachment *attachment, struct gh_deliver
 static void lend(struct gh_attachment *attachment, struct gh_route_message *message, uint8_t flags,
                  int64_t now_ms, struct gh_delivery *out)
 {
-    attachment->current = gh_route_message_ref(message);
+    /* Of a stored session the publisher's loop may drop a body. */
+    attachment->current = attachment->session->stored ? gh_route_message_ref(message) : NULL;
     out->message = message;
     out->qos = flags & GH_TARGET_QOS;
     out->retain = (flags & GH_TARGET_RETAIN) != 0;
@@ -173,6 +174,7 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     if (session->walks != NULL)
         session_walk(session);
     pthread_mutex_lock(&session->lock);
+    attachment_note_sent(attachment);
     if (!qos0_only)
         found = next_queued(attachment, now_ms, out);
     bool any = found == FOUND_ONE || next_in_lane(attachment, now_ms, out);
@@ -182,12 +184,14 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     return any;
 }
 
-void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
+void attachment_note_sent(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
-    uint64_t sequence = sequence_of(token);
-    pthread_mutex_lock(&session->lock);
+    if (attachment->sent == 0)
+        return;
+    uint64_t sequence = sequence_of(attachment->sent);
     struct gh_queue_entry *entry = sequence == 0 ? NULL : gh_queue_entry(&session->queue, sequence);
+    attachment->sent = 0;
     if (sequence == 0) {
         lane_pop(session);
     } else if (entry != NULL) {
@@ -199,7 +203,13 @@ void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
         if (sequence >= session->sent_to)
             session->sent_to = sequence + 1;
     }
-    pthread_mutex_unlock(&session->lock);
+}
+
+/* The next call for the attachment takes the lock anyway. */
+void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
+{
+    assert(attachment->sent == 0);
+    attachment->sent = token;
 }
 
 void gh_attachment_done(struct gh_attachment *attachment, uint64_t token)
@@ -209,6 +219,7 @@ void gh_attachment_done(struct gh_attachment *attachment, uint64_t token)
     if (!attachment->holds)
         return;
     pthread_mutex_lock(&session->lock);
+    attachment_note_sent(attachment);
     if (sequence == 0)
         lane_pop(session);
     else
@@ -236,6 +247,7 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
     struct session *session = attachment->session;
     uint64_t sequence = sequence_of(token);
     pthread_mutex_lock(&session->lock);
+    attachment_note_sent(attachment);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
     if (entry != NULL)
         entry->state = GH_QUEUE_RECEIVED;
@@ -256,6 +268,7 @@ void gh_attachment_wake(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
     pthread_mutex_lock(&session->lock);
+    attachment_note_sent(attachment);
     session_notify_late(session);
     pthread_mutex_unlock(&session->lock);
 }

@@ -234,7 +234,8 @@ struct gh_attachment {
     enum gh_error_code result;
     struct gh_broker_connect connect; /* slices in `block` */
     uint8_t *block;
-    struct gh_route_message *current; /* what `next` lent */
+    struct gh_route_message *current; /* what `next` lent, if others could take it away */
+    uint64_t sent;                    /* went out, and is noted with the next lock; 0: none */
     uint32_t *identifiers;
     size_t identifiers_capacity;
     uint16_t *received;
@@ -342,6 +343,8 @@ void session_remove_taken(struct session *session, uint16_t packet_id);
 void lane_clear(struct session *session);
 
 /* --- broker_deliver.c */
+/* What went out last is noted: before anything else is done to the session. Its lock is held. */
+void attachment_note_sent(struct gh_attachment *attachment);
 void session_end_entry(struct session *session, uint64_t sequence);
 
 /* --- broker_fetch.c */

@@ -1,6 +1,7 @@
 /* A publish: found its targets, it goes into their queues; what must be safe goes as one record to
  * the journal and is answered when that is synced. Then what waited in the queues may be sent. */
 #include "base/log.h"
+#include "base/pool.h"
 #include "route/broker_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -25,8 +26,8 @@ struct post {
     struct publish_call call;
     struct session *from; /* a reference; NULL: the server itself, or nothing of it is stored */
     uint16_t packet_id;
-    bool durable, matched, answered, wide;
-    size_t count;
+    bool durable, matched, wide;
+    size_t count, places_max;
     struct place places[];
 };
 
@@ -221,6 +222,22 @@ static void place_failed(const struct place *place)
     pthread_mutex_unlock(&session->lock);
 }
 
+static size_t post_bytes(size_t places_max)
+{
+    return sizeof(struct post) + places_max * sizeof(struct place);
+}
+
+/* NULL when there is no memory. */
+static struct post *new_post(struct port *port, struct space *space, size_t places_max,
+                             const struct publish_call *call)
+{
+    struct post *post = gh_pool_take(post_bytes(places_max));
+    if (post != NULL)
+        *post =
+            (struct post){.port = port, .space = space, .call = *call, .places_max = places_max};
+    return post;
+}
+
 static void free_post(struct post *post)
 {
     for (size_t i = 0; i < post->count; i++)
@@ -228,7 +245,7 @@ static void free_post(struct post *post)
     if (post->from != NULL)
         session_unref(post->from);
     gh_route_message_unref(post->message);
-    free(post);
+    gh_pool_give(post, post_bytes(post->places_max));
 }
 
 static void note_landed(struct session *session)
@@ -367,7 +384,8 @@ static bool any_stored(const struct targets *targets)
 
 static struct gh_route_message *make_message(struct port *port, const struct space *space,
                                              const struct gh_broker_publish *publish,
-                                             const struct session *from, size_t targets_max)
+                                             const struct session *from, bool recorded,
+                                             size_t targets_max)
 {
     int64_t now_ms = port_now_ms(port);
     bool takes = from != NULL && from->stored && publish->qos == 2;
@@ -382,19 +400,17 @@ static struct gh_route_message *make_message(struct port *port, const struct spa
         .expires_at_ms = publish->has_expiry ? now_ms + (int64_t)publish->expiry_s * 1000 : 0,
         .publisher = takes ? from->number : 0,
         .packet_id = takes ? publish->packet_id : 0,
-        .targets_max = targets_max});
+        .recorded = recorded,
+        .targets_max = recorded ? targets_max : 0});
 }
 
 static struct post *make_post(struct routing *routing, size_t places_max,
                               const struct publish_call *call)
 {
-    struct post *post = calloc(1, sizeof *post + places_max * sizeof post->places[0]);
+    struct post *post = new_post(routing->port, routing->space, places_max, call);
     if (post == NULL)
         return NULL;
-    post->port = routing->port;
-    post->space = routing->space;
     post->message = gh_route_message_ref(routing->message);
-    post->call = *call;
     post->packet_id = routing->publish->packet_id;
     if (routing->from != NULL && routing->message->publisher != 0)
         post->from = session_ref(routing->from);
@@ -453,7 +469,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
                   (publish->qos == 2 && call->from != NULL && call->from->stored);
     routing.waits = stores && publish->qos > 0 && !targets->relaxed;
     routing.wide = targets->count > NARROW_MAX;
-    routing.message = make_message(port, space, publish, call->from, stores ? targets->count : 0);
+    routing.message = make_message(port, space, publish, call->from, stores, targets->count);
     if (routing.message == NULL)
         return GH_BROKER_FAILED;
     if (stores)
@@ -480,21 +496,19 @@ static enum session_sent send_stored(struct port *port, struct session *session,
                                    .qos = message->qos,
                                    .published_at_ms = message->published_at_ms,
                                    .expires_at_ms = message->expires_at_ms,
+                                   .recorded = true,
                                    .targets_max = 1};
     struct gh_route_message *copy = gh_route_message_new(&draft);
-    struct post *post = calloc(1, sizeof *post + sizeof post->places[0]);
+    struct post *post = new_post(port, session->space, 1, call);
     bool memory = copy != NULL && post != NULL;
     uint64_t sequence = memory ? put(session, copy, flags, true, NULL, &gone) : 0;
     if (sequence == 0) {
         gh_route_message_unref(copy);
-        free(post);
+        gh_pool_give(post, post_bytes(1));
         return gone ? SESSION_GONE : memory ? SESSION_SENT : SESSION_FAILED;
     }
     gh_route_message_add(copy, &(struct gh_route_target){session->number, sequence, flags});
-    post->port = port;
-    post->space = session->space;
     post->message = copy;
-    post->call = *call;
     post->durable = true;
     post->places[post->count++] = (struct place){session_ref(session), sequence};
     if (append(post))

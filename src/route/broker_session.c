@@ -635,6 +635,7 @@ static void release(struct gh_attachment *attachment, const struct gh_detach *de
     int64_t now_ms = broker_now_ms(session->broker);
     attachment->holds = false;
     pthread_mutex_lock(&session->lock);
+    attachment_note_sent(attachment);
     session->attachment = NULL;
     session->live = session->connected = false;
     session->detached_at_ms = now_ms;

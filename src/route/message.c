@@ -1,8 +1,8 @@
 #include "route/message.h"
 #include "base/buffer.h"
 #include "base/cursor.h"
+#include "base/pool.h"
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -37,13 +37,47 @@ static void put_head(struct gh_buffer *out, const struct gh_route_draft *draft)
     gh_buffer_u16(out, draft->packet_id);
 }
 
+static void write_record(struct gh_route_message *message, const struct gh_route_draft *draft)
+{
+    struct gh_buffer out = gh_buffer_fixed(message->record, message->capacity);
+    put_head(&out, draft);
+    gh_buffer_put16(&out, draft->topic);
+    message->topic = gh_slice(out.data + out.size - draft->topic.size, draft->topic.size);
+    message->properties = put_field(&out, draft->properties);
+    message->payload = put_field(&out, draft->payload);
+    gh_buffer_u32(&out, 0);
+    assert(!out.overflow);
+    message->size = out.size;
+    message->targets = gh_slice(out.data + out.size, 0);
+}
+
+static struct gh_slice copy_field(uint8_t **at, struct gh_slice field)
+{
+    struct gh_slice copy = gh_slice(*at, field.size);
+    if (field.size > 0)
+        memcpy(*at, field.data, field.size);
+    *at += field.size;
+    return copy;
+}
+
+static void copy_fields(struct gh_route_message *message, const struct gh_route_draft *draft)
+{
+    uint8_t *at = message->record;
+    message->topic = copy_field(&at, draft->topic);
+    message->properties = copy_field(&at, draft->properties);
+    message->payload = copy_field(&at, draft->payload);
+}
+
 struct gh_route_message *gh_route_message_new(const struct gh_route_draft *draft)
 {
-    size_t capacity = record_bytes(draft);
-    struct gh_route_message *message = malloc(sizeof *message + capacity);
+    size_t capacity = draft->recorded
+                          ? record_bytes(draft)
+                          : draft->topic.size + draft->properties.size + draft->payload.size;
+    struct gh_route_message *message = gh_pool_take(sizeof *message + capacity);
     if (message == NULL)
         return NULL;
     assert(draft->qos <= 2 && draft->topic.size <= UINT16_MAX);
+    assert(draft->recorded || draft->targets_max == 0);
     *message = (struct gh_route_message){.qos = draft->qos,
                                          .retained = draft->retained,
                                          .tenant = draft->tenant,
@@ -54,16 +88,10 @@ struct gh_route_message *gh_route_message_new(const struct gh_route_draft *draft
                                          .capacity = capacity,
                                          .record = (uint8_t *)(message + 1)};
     atomic_init(&message->refs, 1);
-    struct gh_buffer out = gh_buffer_fixed(message->record, capacity);
-    put_head(&out, draft);
-    gh_buffer_put16(&out, draft->topic);
-    message->topic = gh_slice(out.data + out.size - draft->topic.size, draft->topic.size);
-    message->properties = put_field(&out, draft->properties);
-    message->payload = put_field(&out, draft->payload);
-    gh_buffer_u32(&out, 0);
-    assert(!out.overflow);
-    message->size = out.size;
-    message->targets = gh_slice(out.data + out.size, 0);
+    if (draft->recorded)
+        write_record(message, draft);
+    else
+        copy_fields(message, draft);
     return message;
 }
 
@@ -84,7 +112,8 @@ void gh_route_message_add(struct gh_route_message *message, const struct gh_rout
 void gh_route_message_no_longer_retained(struct gh_route_message *message)
 {
     message->retained = false;
-    message->record[1] = (uint8_t)(message->record[1] & ~FLAG_RETAINED);
+    if (message->size > 0)
+        message->record[1] = (uint8_t)(message->record[1] & ~FLAG_RETAINED);
 }
 
 size_t gh_route_targets_count(const struct gh_route_message *message)
@@ -101,11 +130,12 @@ struct gh_route_message *gh_route_message_ref(struct gh_route_message *message)
 void gh_route_message_unref(struct gh_route_message *message)
 {
     if (message != NULL && atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1)
-        free(message);
+        gh_pool_give(message, sizeof *message + message->capacity);
 }
 
 struct gh_slice gh_route_message_record(const struct gh_route_message *message)
 {
+    assert(message->size > 0);
     return gh_slice(message->record, message->size);
 }
 

@@ -11,6 +11,8 @@
  * target: QoS (bits 0-1), bit 2: sent with RETAIN set, bit 3: by a shared subscription, bit 4: it
  * had been sent when this record was written (a later copy of an older one).
  *
+ * A message that is never written has no record: only its fields are copied.
+ *
  * Memory: one block, freed with the last reference. Threads: any; building is one thread's. */
 #ifndef GH_ROUTE_MESSAGE_H
 #define GH_ROUTE_MESSAGE_H
@@ -33,9 +35,9 @@ struct gh_route_message {
     int64_t published_at_ms, expires_at_ms; /* UTC; expires 0: never */
     uint64_t publisher;                     /* session whose packet id is taken; 0: none */
     uint16_t packet_id;
-    struct gh_slice topic, properties, payload; /* in `record` */
+    struct gh_slice topic, properties, payload; /* in `record`, or what stands for it */
     struct gh_slice targets;                    /* walk with gh_route_target_next */
-    size_t size, capacity;                      /* of `record` */
+    size_t size, capacity;                      /* of `record`; size 0: it is not recorded */
     uint8_t *record;
 };
 
@@ -53,7 +55,8 @@ struct gh_route_draft {
     int64_t published_at_ms, expires_at_ms;
     uint64_t publisher;
     uint16_t packet_id;
-    size_t targets_max; /* room for so many gh_route_message_add */
+    bool recorded;      /* gh_route_message_record will be asked for */
+    size_t targets_max; /* room for so many gh_route_message_add; 0 unless it is recorded */
 };
 
 /* Before it is shared. */
@@ -65,12 +68,13 @@ void gh_route_message_add(struct gh_route_message *message, const struct gh_rout
 struct gh_route_message *gh_route_message_ref(struct gh_route_message *message); /* returns it */
 void gh_route_message_unref(struct gh_route_message *message);                   /* NULL is fine */
 
-/* The whole record. */
+/* The whole record, of one that is recorded. */
 struct gh_slice gh_route_message_record(const struct gh_route_message *message);
 /* Reads a record; `out` borrows from it, has no reference count and must not be ref'd. False: not
  * a record of this format. */
 GH_MUST_USE bool gh_route_message_read(struct gh_slice record, struct gh_route_message *out);
-/* A message of its own from what was read; NULL when there is no memory. Targets are left out. */
+/* A message of its own from what was read, without targets and not recorded; NULL when there is no
+ * memory. */
 GH_MUST_USE struct gh_route_message *gh_route_message_copy(const struct gh_route_message *read);
 
 /* The next target; `*at` begins as message->targets. False at the end. */

@@ -3,18 +3,36 @@
 #include "base/time.h"
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SHARDS = 16, PRUNE_FROM = 1024 };
 
-static const char *const names[] = {
-    [GH_RATE_STATES] = "state updates", [GH_RATE_HTTP_EVENTS] = "events by HTTP"};
+static const struct {
+    const char *name, *key;
+} kinds[] = {
+    [GH_RATE_STATES] = {"state updates", "states_per_second"},
+    [GH_RATE_HTTP_EVENTS] = {"events by HTTP", "http_events_per_minute"},
+    [GH_RATE_DEVICE_UPDATES] = {"device updates", "device_updates_per_second"},
+    [GH_RATE_REGISTRY_UPDATES] = {"registry updates", "registry_updates_per_second"},
+    [GH_RATE_READS] = {"reads", "reads_per_minute"},
+    [GH_RATE_CHANGES] = {"creations and deletions", "changes_per_minute"},
+    [GH_RATE_CONFIGS] = {"config updates", "configs_per_minute"},
+    [GH_RATE_REQUESTS] = {"connections and requests of devices", "requests_per_minute"},
+};
+static_assert(GH_COUNT(kinds) == GH_RATE_KIND_COUNT, "a name for each kind");
 
+enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000 };
 const struct gh_rate gh_rates_compat[GH_RATE_KIND_COUNT] = {
-    [GH_RATE_STATES] = {1, 1000}, [GH_RATE_HTTP_EVENTS] = {6000, 60 * 1000}};
+    [GH_RATE_STATES] = {1, SECOND_MS},         [GH_RATE_HTTP_EVENTS] = {6000, MINUTE_MS},
+    [GH_RATE_DEVICE_UPDATES] = {1, SECOND_MS}, [GH_RATE_REGISTRY_UPDATES] = {1, SECOND_MS},
+    [GH_RATE_READS] = {30000, MINUTE_MS},      [GH_RATE_CHANGES] = {3000, MINUTE_MS},
+    [GH_RATE_CONFIGS] = {6000, MINUTE_MS},     [GH_RATE_REQUESTS] = {60000, MINUTE_MS}};
 
 struct key {
-    uint64_t device;
+    int64_t tenant;
+    uint64_t number;
     uint64_t kind;
 };
 
@@ -31,12 +49,21 @@ struct shard {
 struct gh_rates {
     struct gh_rate ceilings[GH_RATE_KIND_COUNT];
     struct shard shards[SHARDS];
+    atomic_bool any_own; /* a tenant has, or had, ceilings of its own */
+    pthread_mutex_t own_lock;
+    struct gh_map own; /* tenant -> uint32_t[GH_RATE_KIND_COUNT] */
 };
 
 const char *gh_rate_kind_name(enum gh_rate_kind kind)
 {
-    assert((size_t)kind < GH_COUNT(names));
-    return names[kind];
+    assert((size_t)kind < GH_COUNT(kinds));
+    return kinds[kind].name;
+}
+
+const char *gh_rate_kind_key(enum gh_rate_kind kind)
+{
+    assert((size_t)kind < GH_COUNT(kinds));
+    return kinds[kind].key;
 }
 
 struct gh_rates *gh_rates_open(const struct gh_rate ceilings[GH_RATE_KIND_COUNT])
@@ -51,7 +78,19 @@ struct gh_rates *gh_rates_open(const struct gh_rate ceilings[GH_RATE_KIND_COUNT]
         gh_map_init(&rates->shards[i].buckets);
         rates->shards[i].prune_at = PRUNE_FROM;
     }
+    pthread_mutex_init(&rates->own_lock, NULL);
+    gh_map_init(&rates->own);
     return rates;
+}
+
+/* Frees the values too. */
+static void map_close(struct gh_map *map)
+{
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *value; gh_map_next(map, &at, &key, &value);)
+        free(value);
+    gh_map_deinit(map);
 }
 
 void gh_rates_close(struct gh_rates *rates)
@@ -59,14 +98,56 @@ void gh_rates_close(struct gh_rates *rates)
     if (rates == NULL)
         return;
     for (size_t i = 0; i < SHARDS; i++) {
-        struct gh_slice key;
-        size_t at = 0;
-        for (void *bucket; gh_map_next(&rates->shards[i].buckets, &at, &key, &bucket);)
-            free(bucket);
-        gh_map_deinit(&rates->shards[i].buckets);
+        map_close(&rates->shards[i].buckets);
         pthread_mutex_destroy(&rates->shards[i].lock);
     }
+    map_close(&rates->own);
+    pthread_mutex_destroy(&rates->own_lock);
     free(rates);
+}
+
+bool gh_rates_set(struct gh_rates *rates, int64_t tenant, const uint32_t counts[GH_RATE_KIND_COUNT])
+{
+    const size_t size = GH_RATE_KIND_COUNT * sizeof *counts;
+    struct gh_slice key = gh_slice(&tenant, sizeof tenant);
+    pthread_mutex_lock(&rates->own_lock);
+    uint32_t *own = gh_map_get(&rates->own, key);
+    if (counts == NULL) {
+        free(gh_map_remove(&rates->own, key));
+    } else if (own == NULL && (own = malloc(size)) != NULL &&
+               !gh_map_put(&rates->own, key, own, NULL)) {
+        free(own);
+        own = NULL;
+    }
+    if (counts != NULL && own != NULL)
+        memcpy(own, counts, size);
+    atomic_store(&rates->any_own, true);
+    pthread_mutex_unlock(&rates->own_lock);
+    return counts == NULL || own != NULL;
+}
+
+void gh_rates_counts(struct gh_rates *rates, int64_t tenant, uint32_t out[GH_RATE_KIND_COUNT])
+{
+    for (size_t i = 0; i < GH_RATE_KIND_COUNT; i++)
+        out[i] = rates->ceilings[i].count;
+    pthread_mutex_lock(&rates->own_lock);
+    const uint32_t *own = gh_map_get(&rates->own, gh_slice(&tenant, sizeof tenant));
+    if (own != NULL)
+        memcpy(out, own, GH_RATE_KIND_COUNT * sizeof *own);
+    pthread_mutex_unlock(&rates->own_lock);
+}
+
+static struct gh_rate ceiling_of(struct gh_rates *rates, const struct gh_rate_thing *thing)
+{
+    struct gh_rate ceiling = rates->ceilings[thing->kind];
+    if (!atomic_load_explicit(&rates->any_own, memory_order_acquire))
+        return ceiling;
+    pthread_mutex_lock(&rates->own_lock);
+    const uint32_t *own = gh_map_get(&rates->own, gh_slice(&thing->tenant, sizeof thing->tenant));
+    if (own != NULL)
+        ceiling.count = own[thing->kind];
+    pthread_mutex_unlock(&rates->own_lock);
+    return ceiling;
 }
 
 /* Forgets the buckets that are full: one that comes later begins full anyway. */
@@ -115,23 +196,22 @@ static int64_t take(struct bucket *bucket, const struct gh_rate *ceiling, int64_
     return 0;
 }
 
-bool gh_rates_take(struct gh_rates *rates, uint64_t device, enum gh_rate_kind kind, int64_t now_ms)
+bool gh_rates_take(struct gh_rates *rates, const struct gh_rate_thing *thing, int64_t now_ms)
 {
-    return gh_rates_wait_ms(rates, device, kind, now_ms) == 0;
+    return gh_rates_wait_ms(rates, thing, now_ms) == 0;
 }
 
-int64_t gh_rates_wait_ms(struct gh_rates *rates, uint64_t device, enum gh_rate_kind kind,
-                         int64_t now_ms)
+int64_t gh_rates_wait_ms(struct gh_rates *rates, const struct gh_rate_thing *thing, int64_t now_ms)
 {
-    const struct gh_rate *ceiling = &rates->ceilings[kind];
-    struct shard *shard = &rates->shards[device % SHARDS]; /* numbers are random */
-    struct key key = {device, kind};
+    struct gh_rate ceiling = ceiling_of(rates, thing);
+    struct shard *shard = &rates->shards[thing->number % SHARDS]; /* devices' are random */
+    struct key key = {thing->tenant, thing->number, thing->kind};
     int64_t now_ns = now_ms * GH_MS_NS;
-    if (ceiling->count == 0)
+    if (ceiling.count == 0)
         return 0;
     pthread_mutex_lock(&shard->lock);
     struct bucket *bucket = bucket_of(shard, &key, now_ns);
-    int64_t wait_ns = bucket == NULL ? 0 : take(bucket, ceiling, now_ns);
+    int64_t wait_ns = bucket == NULL ? 0 : take(bucket, &ceiling, now_ns);
     pthread_mutex_unlock(&shard->lock);
     return (wait_ns + GH_MS_NS - 1) / GH_MS_NS;
 }

@@ -1,6 +1,11 @@
 #include "route/rate.h"
 #include "tests/check.h"
 
+static bool take(struct gh_rates *rates, uint64_t number, enum gh_rate_kind kind, int64_t now_ms)
+{
+    return gh_rates_take(rates, &(struct gh_rate_thing){1, number, kind}, now_ms);
+}
+
 /* One device at a ceiling of two a second. */
 static void keeps_the_rate(void)
 {
@@ -25,11 +30,10 @@ static void keeps_the_rate(void)
     struct gh_rates *rates = gh_rates_open(ceilings);
     REQUIRE("rates", rates != NULL);
     for (size_t i = 0; i < GH_COUNT(rows); i++)
-        CHECK(rows[i].claim,
-              gh_rates_take(rates, 7, GH_RATE_STATES, rows[i].at_ms) == rows[i].within);
-    CHECK("another device has its own", gh_rates_take(rates, 8, GH_RATE_STATES, 90000));
+        CHECK(rows[i].claim, take(rates, 7, GH_RATE_STATES, rows[i].at_ms) == rows[i].within);
+    CHECK("another device has its own", take(rates, 8, GH_RATE_STATES, 90000));
     for (size_t i = 0; i < 10; i++)
-        CHECK("0 is no ceiling", gh_rates_take(rates, 7, GH_RATE_HTTP_EVENTS, 90000));
+        CHECK("0 is no ceiling", take(rates, 7, GH_RATE_HTTP_EVENTS, 90000));
     gh_rates_close(rates);
 }
 
@@ -38,12 +42,44 @@ static void compat_is_as_documented(void)
     struct gh_rates *rates = gh_rates_open(gh_rates_compat);
     size_t events = 0;
     REQUIRE("rates", rates != NULL);
-    CHECK("one state", gh_rates_take(rates, 1, GH_RATE_STATES, 1000));
-    CHECK("not two in a second", !gh_rates_take(rates, 1, GH_RATE_STATES, 1999));
-    CHECK("the next one after it", gh_rates_take(rates, 1, GH_RATE_STATES, 2000));
-    while (gh_rates_take(rates, 1, GH_RATE_HTTP_EVENTS, 1000))
+    CHECK("one state", take(rates, 1, GH_RATE_STATES, 1000));
+    CHECK("not two in a second", !take(rates, 1, GH_RATE_STATES, 1999));
+    CHECK("the next one after it", take(rates, 1, GH_RATE_STATES, 2000));
+    while (take(rates, 1, GH_RATE_HTTP_EVENTS, 1000))
         events++;
     CHECK("6,000 events a minute", events == 6000);
+    gh_rates_close(rates);
+}
+
+static size_t how_many(struct gh_rates *rates, int64_t tenant, enum gh_rate_kind kind)
+{
+    size_t count = 0;
+    while (count < 100000 && gh_rates_take(rates, &(struct gh_rate_thing){tenant, 0, kind}, 1000))
+        count++;
+    return count;
+}
+
+static void tenants_have_their_own(void)
+{
+    struct gh_rates *rates = gh_rates_open(gh_rates_compat);
+    uint32_t counts[GH_RATE_KIND_COUNT];
+    REQUIRE("rates", rates != NULL);
+    CHECK("as documented", how_many(rates, 1, GH_RATE_CHANGES) == 3000 &&
+                               how_many(rates, 1, GH_RATE_CONFIGS) == 6000 &&
+                               how_many(rates, 1, GH_RATE_READS) == 30000 &&
+                               how_many(rates, 1, GH_RATE_REQUESTS) == 60000);
+    CHECK("each tenant has its bucket", how_many(rates, 2, GH_RATE_CHANGES) == 3000);
+    gh_rates_counts(rates, 3, counts);
+    counts[GH_RATE_CHANGES] = 7;
+    counts[GH_RATE_READS] = 0;
+    REQUIRE("set", gh_rates_set(rates, 3, counts));
+    CHECK("its own", how_many(rates, 3, GH_RATE_CHANGES) == 7);
+    CHECK("none at all", how_many(rates, 3, GH_RATE_READS) == 100000);
+    CHECK("the others as before", how_many(rates, 3, GH_RATE_CONFIGS) == 6000 &&
+                                      how_many(rates, 4, GH_RATE_CHANGES) == 3000);
+    CHECK("taken back", gh_rates_set(rates, 3, NULL) && how_many(rates, 3, GH_RATE_READS) == 30000);
+    gh_rates_counts(rates, 3, counts);
+    CHECK("and so it is told", counts[GH_RATE_CHANGES] == 3000);
     gh_rates_close(rates);
 }
 
@@ -52,7 +88,7 @@ static void forgets_full_buckets(void)
     struct gh_rates *rates = gh_rates_open(gh_rates_compat);
     REQUIRE("rates", rates != NULL);
     for (uint64_t device = 1; device <= 200000; device++)
-        if (!gh_rates_take(rates, device, GH_RATE_STATES, 1000 + (int64_t)device * 10))
+        if (!take(rates, device, GH_RATE_STATES, 1000 + (int64_t)device * 10))
             CHECK("each device is within its rate", false);
     CHECK("memory follows the devices of the last second", gh_rates_count(rates) < 50000);
     gh_rates_close(rates);
@@ -62,6 +98,7 @@ int main(void)
 {
     keeps_the_rate();
     compat_is_as_documented();
+    tenants_have_their_own();
     forgets_full_buckets();
     return check_report();
 }

@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .expires_at_ms = read.expires_at_ms,
                                    .publisher = read.publisher,
                                    .packet_id = read.packet_id,
+                                   .recorded = true,
                                    .targets_max = gh_route_targets_count(&read)};
     struct gh_route_message *again = gh_route_message_new(&draft);
     if (again == NULL)

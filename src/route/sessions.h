@@ -34,6 +34,7 @@ enum gh_order_kind {
     GH_ORDER_KICKED,      /* an operator ends it */
     GH_ORDER_REVOKED,     /* its certificate, or the CA behind it, was revoked */
     GH_ORDER_BANNED,
+    GH_ORDER_TENANT,  /* its tenant was disabled */
     GH_ORDER_UNBOUND, /* from a gateway: come off unless it need not be bound */
 };
 

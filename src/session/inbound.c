@@ -11,7 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The list of ids. */
+/* The list of ids. A message is mostly answered before the next one is read: the first needs no
+ * memory. */
+
+static struct gh_session_inbound *list_of(const struct gh_session *session)
+{
+    return session->in_capacity > 0 ? session->in.list
+                                    : (struct gh_session_inbound *)(uintptr_t)&session->in.one;
+}
 
 /* Index of the first entry whose id is not smaller. */
 static size_t place_of(const struct gh_session *session, uint16_t packet_id)
@@ -19,7 +26,7 @@ static size_t place_of(const struct gh_session *session, uint16_t packet_id)
     size_t low = 0, high = session->in_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (session->in[middle].packet_id < packet_id)
+        if (list_of(session)[middle].packet_id < packet_id)
             low = middle + 1;
         else
             high = middle;
@@ -31,7 +38,8 @@ struct gh_session_inbound *gh_session_inbound_find(const struct gh_session *sess
                                                    uint16_t packet_id)
 {
     size_t i = place_of(session, packet_id);
-    return i < session->in_count && session->in[i].packet_id == packet_id ? &session->in[i] : NULL;
+    struct gh_session_inbound *list = list_of(session);
+    return i < session->in_count && list[i].packet_id == packet_id ? &list[i] : NULL;
 }
 
 static bool owes_answer(const struct gh_session_inbound *inbound)
@@ -39,13 +47,29 @@ static bool owes_answer(const struct gh_session_inbound *inbound)
     return inbound->state != GH_SESSION_IN_RECEIVED;
 }
 
-static bool add(struct gh_session *session, struct gh_session_inbound added)
+/* Room for one more. */
+static bool make_room(struct gh_session *session)
 {
-    struct gh_session_inbound *list = gh_session_list_grow(
-        session->in, session->in_count, &session->in_capacity, sizeof *session->in);
+    bool is_single = session->in_capacity == 0;
+    struct gh_session_inbound one = session->in.one;
+    if (is_single && session->in_count == 0)
+        return true;
+    struct gh_session_inbound *list =
+        gh_session_list_grow(is_single ? NULL : session->in.list, session->in_count,
+                             &session->in_capacity, sizeof *list);
     if (list == NULL)
         return false;
-    session->in = list;
+    session->in.list = list;
+    if (is_single)
+        list[0] = one;
+    return true;
+}
+
+static bool add(struct gh_session *session, struct gh_session_inbound added)
+{
+    if (!make_room(session))
+        return false;
+    struct gh_session_inbound *list = list_of(session);
     size_t i = place_of(session, added.packet_id);
     memmove(list + i + 1, list + i, (session->in_count - i) * sizeof *list);
     list[i] = added;
@@ -65,7 +89,7 @@ static void set_state(struct gh_session *session, struct gh_session_inbound *inb
 
 static void remove_entry(struct gh_session *session, struct gh_session_inbound *inbound)
 {
-    size_t i = (size_t)(inbound - session->in);
+    size_t i = (size_t)(inbound - list_of(session));
     session->in_due -= owes_answer(inbound);
     session->in_counted -= inbound->counted;
     session->in_count--;
@@ -76,8 +100,8 @@ static void remove_entry(struct gh_session *session, struct gh_session_inbound *
 
 void gh_session_inbound_free(struct gh_session *session)
 {
-    free(session->in);
-    session->in = NULL;
+    if (session->in_capacity > 0)
+        free(session->in.list);
     session->in_count = session->in_capacity = session->in_due = session->in_counted = 0;
 }
 
@@ -89,20 +113,22 @@ static int by_id(const void *a, const void *b)
 
 bool gh_session_inbound_restore(struct gh_session *session, const uint16_t *received, size_t count)
 {
-    assert(session->in == NULL && count <= UINT16_MAX);
+    assert(session->in_count == 0 && count <= UINT16_MAX);
     if (count == 0)
         return true;
-    session->in = calloc(count, sizeof *session->in);
-    if (session->in == NULL)
+    struct gh_session_inbound *list = calloc(count, sizeof *list);
+    if (list == NULL)
         return false;
+    gh_session_inbound_free(session);
+    session->in.list = list;
     session->in_count = session->in_capacity = (uint16_t)count;
     for (size_t i = 0; i < count; i++) {
         assert(received[i] != 0);
-        session->in[i] = (struct gh_session_inbound){received[i], GH_SESSION_IN_RECEIVED, false};
+        list[i] = (struct gh_session_inbound){received[i], GH_SESSION_IN_RECEIVED, false};
     }
-    qsort(session->in, count, sizeof *session->in, by_id);
+    qsort(list, count, sizeof *list, by_id);
     for (size_t i = 1; i < count; i++)
-        assert(session->in[i - 1].packet_id != session->in[i].packet_id);
+        assert(list[i - 1].packet_id != list[i].packet_id);
     return true;
 }
 

@@ -11,29 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is in flight. */
+/* What is in flight. Peers mostly acknowledge in order: what ends at the front costs no move. */
+
+static struct gh_session_outbound *entry_at(const struct gh_session *session, size_t i)
+{
+    return &session->out[session->out_first + i];
+}
 
 size_t gh_session_inflight_out(const struct gh_session *session)
 {
     size_t count = 0;
     for (size_t i = 0; i < session->out_count; i++)
-        count += !session->out[i].withdrawn;
+        count += !entry_at(session, i)->withdrawn;
     return count;
 }
 
 static struct gh_session_outbound *find(const struct gh_session *session, uint16_t packet_id)
 {
     for (size_t i = 0; i < session->out_count; i++)
-        if (session->out[i].packet_id == packet_id)
-            return &session->out[i];
+        if (entry_at(session, i)->packet_id == packet_id)
+            return entry_at(session, i);
     return NULL;
 }
 
 static struct gh_session_outbound *find_token(const struct gh_session *session, uint64_t token)
 {
     for (size_t i = 0; i < session->out_count; i++)
-        if (session->out[i].token == token && !session->out[i].withdrawn)
-            return &session->out[i];
+        if (entry_at(session, i)->token == token && !entry_at(session, i)->withdrawn)
+            return entry_at(session, i);
     return NULL;
 }
 
@@ -59,14 +64,30 @@ static bool full(const struct gh_session *session, size_t size)
             session->out_bytes + size > limits->inflight_out_bytes_max);
 }
 
-static bool add(struct gh_session *session, struct gh_session_outbound added)
+/* Room for one more at the end: those before `out_first` give theirs when they are half of all. */
+static bool make_room(struct gh_session *session)
 {
+    unsigned used = (unsigned)session->out_first + session->out_count;
+    if (used < session->out_capacity)
+        return true;
+    if (session->out_first > session->out_capacity / 2 || used == UINT16_MAX) {
+        memmove(session->out, entry_at(session, 0), session->out_count * sizeof *session->out);
+        session->out_first = 0;
+        used = session->out_count;
+    }
     struct gh_session_outbound *list = gh_session_list_grow(
-        session->out, session->out_count, &session->out_capacity, sizeof *session->out);
+        session->out, (uint16_t)used, &session->out_capacity, sizeof *session->out);
     if (list == NULL)
         return false;
     session->out = list;
-    list[session->out_count++] = added;
+    return true;
+}
+
+static bool add(struct gh_session *session, struct gh_session_outbound added)
+{
+    if (!make_room(session))
+        return false;
+    *entry_at(session, session->out_count++) = added;
     session->out_bytes += added.size;
     session->out_counted += added.counted;
     return true;
@@ -109,24 +130,28 @@ static void forget_packet(struct gh_session *session, struct gh_session_outbound
 
 static void remove_entry(struct gh_session *session, struct gh_session_outbound *outbound)
 {
-    size_t i = (size_t)(outbound - session->out);
+    size_t i = (size_t)(outbound - entry_at(session, 0));
     forget_packet(session, outbound);
     session->out_counted -= outbound->counted;
     if (outbound->state == GH_SESSION_OUT_RECEIVED)
         session->out_due--;
     session->out_count--;
-    memmove(outbound, outbound + 1, (session->out_count - i) * sizeof *outbound);
     if (session->out_count == 0)
         gh_session_outbound_free(session);
+    else if (i == 0)
+        session->out_first++;
+    else
+        memmove(outbound, outbound + 1, (session->out_count - i) * sizeof *outbound);
 }
 
 void gh_session_outbound_free(struct gh_session *session)
 {
     for (size_t i = 0; i < session->out_count; i++)
-        free(session->out[i].packet);
+        free(entry_at(session, i)->packet);
     free(session->out);
     session->out = NULL;
-    session->out_count = session->out_capacity = session->out_counted = session->out_due = 0;
+    session->out_first = session->out_count = session->out_capacity = session->out_counted =
+        session->out_due = 0;
     session->out_bytes = 0;
 }
 
@@ -393,9 +418,9 @@ void gh_session_handle_pubcomp(struct gh_session *session, struct gh_mqtt_packet
 void gh_session_outbound_drop(struct gh_session *session)
 {
     while (session->out_count != 0) {
-        uint64_t token = session->out[0].token;
-        bool withdrawn = session->out[0].withdrawn;
-        remove_entry(session, &session->out[0]);
+        uint64_t token = entry_at(session, 0)->token;
+        bool withdrawn = entry_at(session, 0)->withdrawn;
+        remove_entry(session, entry_at(session, 0));
         if (!withdrawn)
             session->host->delivered(session->context, token, false);
     }
@@ -430,7 +455,7 @@ void gh_session_outbound_repeat(struct gh_session *session, int64_t now_ns, stru
     if (!repeats(session))
         return;
     for (size_t i = 0; i < session->out_count; i++) {
-        struct gh_session_outbound *outbound = &session->out[i];
+        struct gh_session_outbound *outbound = entry_at(session, i);
         if (repeat_due_ns(session, outbound) > now_ns)
             continue;
         outbound->sent_ns = now_ns; /* also when there is no room: the next turn is soon enough */
@@ -448,7 +473,7 @@ int64_t gh_session_outbound_deadline_ns(const struct gh_session *session)
     if (!repeats(session))
         return at_ns;
     for (size_t i = 0; i < session->out_count; i++) {
-        int64_t due_ns = repeat_due_ns(session, &session->out[i]);
+        int64_t due_ns = repeat_due_ns(session, entry_at(session, i));
         at_ns = due_ns < at_ns ? due_ns : at_ns;
     }
     return at_ns;

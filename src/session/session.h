@@ -95,6 +95,7 @@ enum gh_session_end {
     GH_SESSION_END_SHUTDOWN,           /* 0x8B */
     GH_SESSION_END_KICKED,             /* 0x98 */
     GH_SESSION_END_BANNED,             /* 0x98 */
+    GH_SESSION_END_TENANT_DISABLED,    /* 0x98 */
     GH_SESSION_END_POLICY,             /* 0x87 */
     GH_SESSION_END_RECEIVE_MAX,        /* 0x93: more unanswered publishes than Receive Maximum */
     GH_SESSION_END_TOPIC_ALIAS,        /* 0x94: alias 0, or over Topic Alias Maximum */

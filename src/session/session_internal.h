@@ -99,14 +99,18 @@ struct gh_session {
     const struct gh_session_host *host;
     void *context;
     struct gh_session_outbound *out; /* in the order of sending */
-    struct gh_session_inbound *in;   /* by packet id; one of QoS 1 may stand twice */
-    struct gh_session_extra *extra;  /* NULL until needed */
+    union {                          /* by packet id; one of QoS 1 may stand twice */
+        struct gh_session_inbound *list;
+        struct gh_session_inbound one; /* while in_capacity is 0: most have no more */
+    } in;
+    struct gh_session_extra *extra; /* NULL until needed */
     int64_t in_ns, out_ns; /* last packet in each direction; before UP the begin of the phase */
     int64_t hold_ns;       /* when input was first held */
     int64_t rate_ns;       /* when the throttle's bucket is full again */
     uint32_t out_bytes;    /* of the packets kept */
     uint32_t peer_bytes;   /* Maximum Packet Size of the peer; 0: any */
     uint32_t expiry_s;     /* of the DISCONNECT */
+    uint16_t out_first;    /* entries of `out` before it are over */
     uint16_t out_count, out_capacity, in_count, in_capacity;
     uint16_t in_due;      /* entries of `in` that the host owes an answer */
     uint16_t in_counted;  /* against our Receive Maximum */

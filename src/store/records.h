@@ -27,6 +27,7 @@ struct gh_tenant {
     struct gh_slice name;
     struct gh_slice google_project, azure_hub, aws_account; /* the names in the three dialects */
     struct gh_slice policy, policy_etag; /* grants on the whole tenant, JSON; empty: none */
+    bool disabled; /* nothing and nobody of it is let in until it is enabled again */
     int64_t created_at_ms;
 };
 
@@ -101,7 +102,20 @@ struct gh_credential_use {
     uint64_t device;
     struct gh_slice credential; /* its id */
     int64_t at_ms;
+    /* Of a certificate by a CA, which is no record of the device: which one, and its dates. */
+    int64_t anchor; /* to the store; 0: it is a record */
+    struct gh_slice serial;
+    int64_t not_before_ms, not_after_ms;
 };
+
+/* The mark of a secret that was stored without one. */
+struct gh_credential_mark {
+    uint64_t device;
+    int64_t tenant;                     /* read only */
+    struct gh_slice credential, sealed; /* its id; as stored, read only */
+    struct gh_slice mark;               /* empty: none is written */
+};
+enum { GH_CREDENTIAL_ID_MAX = 128 };
 
 struct gh_attribute {
     struct gh_slice key, value;
@@ -133,14 +147,16 @@ struct gh_device {
     uint64_t number; /* random, 1 to 2^63-1, never reused */
     int64_t registry, tenant;
     struct gh_slice tenant_name, google_project, registry_name, location; /* read only */
+    bool tenant_disabled;                                                 /* read only */
     struct gh_slice id;
     bool blocked;
     int64_t banned_until_ms; /* may not connect before; 0: is not banned */
     int log_level;           /* enum gh_device_log */
     struct gh_credential credentials[GH_DEVICE_CREDENTIALS_MAX];
     size_t credentials_count;
-    bool shares_keys; /* to the directory only: a key of it may be that of another device of the
-                       * same tenant, as Google IoT Core let it */
+    bool shares_keys;  /* to the directory only: a key of it may be that of another device of the
+                        * same tenant, as Google IoT Core let it */
+    bool keeps_number; /* to the directory only: a new device has its number from elsewhere */
     struct gh_attribute *attributes; /* in the order of their keys */
     size_t attributes_count;
     bool is_gateway;
@@ -292,6 +308,12 @@ struct gh_device_query {
     struct gh_slice page_token; /* empty: from the beginning */
 };
 
+/* What one binding more may not exceed; 0: no limit. */
+struct gh_gateway_limits {
+    size_t devices_max;  /* bound to one gateway */
+    size_t gateways_max; /* of one device */
+};
+
 struct gh_operator_row {
     int64_t number;
     struct gh_slice name;
@@ -329,6 +351,8 @@ struct gh_token_row {
     struct gh_slice role, member;
     int64_t tenant; /* 0: all */
     int64_t created_at_ms, expires_at_ms;
+    int64_t service_key; /* given for a token by this key of a service account, with which it goes;
+                            0: not */
     int64_t operator_number;     /* whose it is; 0: nobody's, it stands for itself */
     struct gh_slice label;       /* what its owner calls it */
     struct gh_slice permissions; /* those it is limited to, by name, a space between; empty: all */
@@ -404,6 +428,7 @@ enum gh_trail_kind {
     GH_TRAIL_TOKEN,  /* an access token was given or taken back */
     GH_TRAIL_ATTACH, /* a gateway speaks for the device from now on */
     GH_TRAIL_DETACH, /* and no more */
+    GH_TRAIL_ALERT,  /* it has been away for long, or is back (observe/absence.h) */
     GH_TRAIL_KIND_END
 };
 

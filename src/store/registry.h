@@ -28,12 +28,23 @@ GH_MUST_USE enum gh_error_code gh_store_tenant_list(struct gh_store *store, stru
  * operators go with it. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_delete(struct gh_store *store, int64_t number,
                                                       struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_tenant_disable(struct gh_store *store, int64_t number,
+                                                       bool disabled, struct gh_error *error);
 /* CONFLICT when `etag_before` is not empty and not the current one; "-": when there is one. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_policy_set(struct gh_store *store, int64_t number,
                                                           struct gh_slice policy,
                                                           struct gh_slice etag,
                                                           struct gh_slice etag_before,
                                                           struct gh_error *error);
+
+/* The bindings that hold in every tenant. */
+GH_MUST_USE enum gh_error_code
+gh_store_house_policy_get(struct gh_store *store, struct gh_arena *arena, struct gh_slice *policy,
+                          struct gh_slice *etag, struct gh_error *error);
+/* As gh_store_tenant_policy_set. */
+GH_MUST_USE enum gh_error_code
+gh_store_house_policy_set(struct gh_store *store, struct gh_slice policy, struct gh_slice etag,
+                          struct gh_slice etag_before, struct gh_error *error);
 
 /* --- registries --- */
 GH_MUST_USE enum gh_error_code
@@ -131,8 +142,11 @@ GH_MUST_USE enum gh_error_code gh_store_device_count(struct gh_store *store,
                                                      const struct gh_device_query *query,
                                                      uint64_t *count, struct gh_error *error);
 
+/* Counted and bound in one transaction: LIMIT, however many bind at once. */
 GH_MUST_USE enum gh_error_code gh_store_gateway_bind(struct gh_store *store, uint64_t gateway,
-                                                     uint64_t device, struct gh_error *error);
+                                                     uint64_t device,
+                                                     const struct gh_gateway_limits *limits,
+                                                     struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_gateway_unbind(struct gh_store *store, uint64_t gateway,
                                                        uint64_t device, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_gateway_bound(struct gh_store *store, uint64_t gateway,
@@ -268,10 +282,21 @@ GH_MUST_USE enum gh_error_code gh_store_state_list(struct gh_store *store, uint6
 GH_MUST_USE enum gh_error_code gh_store_activity_put(struct gh_store *store,
                                                      const struct gh_activity_times *rows,
                                                      size_t count, struct gh_error *error);
-/* Raises the time of last use of each credential; those that are gone are skipped. One commit. */
+/* Raises the time of last use of each credential; those that are gone are skipped. Of certificates
+ * by CAs the newest GH_CERTIFICATE_USES_MAX of a device are remembered. One commit. */
 GH_MUST_USE enum gh_error_code gh_store_credential_uses_put(struct gh_store *store,
                                                             const struct gh_credential_use *rows,
                                                             size_t count, struct gh_error *error);
+/* Symmetric keys without a mark, by device and id, those after `after`. */
+GH_MUST_USE enum gh_error_code gh_store_credential_unmarked(struct gh_store *store,
+                                                            const struct gh_credential_mark *after,
+                                                            size_t limit, struct gh_arena *arena,
+                                                            struct gh_credential_mark **out,
+                                                            size_t *count, struct gh_error *error);
+/* Writes each where there is none. One commit. */
+GH_MUST_USE enum gh_error_code gh_store_credential_marks_put(struct gh_store *store,
+                                                             const struct gh_credential_mark *rows,
+                                                             size_t count, struct gh_error *error);
 /* Another device that has a credential with this fingerprint, or with this mark: its number, or 0.
  */
 GH_MUST_USE enum gh_error_code gh_store_credential_holder(struct gh_store *store, uint64_t device,

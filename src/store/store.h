@@ -141,6 +141,7 @@ GH_MUST_USE enum gh_error_code gh_store_factor_replace(struct gh_store *store,
 GH_MUST_USE enum gh_error_code gh_store_token_create(struct gh_store *store,
                                                      const struct gh_token_row *row,
                                                      struct gh_error *error);
+/* NOT_FOUND also while the service account or key that it was given for is disabled. */
 GH_MUST_USE enum gh_error_code gh_store_token_find(struct gh_store *store, struct gh_slice hash,
                                                    struct gh_arena *arena, struct gh_token_row *out,
                                                    struct gh_error *error);

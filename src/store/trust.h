@@ -31,9 +31,10 @@ struct gh_anchor {
     struct gh_slice code; /* what the proof of possession has to name */
     struct gh_slice key;  /* of a built-in one: its private key, sealed; empty otherwise */
     struct gh_slice crl_url;
-    int64_t crl_number;  /* of the newest list, imported or (built-in) published */
-    int64_t crl_next_ms; /* when the imported list runs out; 0: there is none */
-    int64_t crl_read_ms; /* when it was imported */
+    struct gh_slice ocsp_url; /* of its responder; empty: it is not asked */
+    int64_t crl_number;       /* of the newest list, imported or (built-in) published */
+    int64_t crl_next_ms;      /* when the imported list runs out; 0: there is none */
+    int64_t crl_read_ms;      /* when it was imported */
     int64_t created_at_ms, verified_at_ms;
 };
 
@@ -93,6 +94,31 @@ GH_MUST_USE enum gh_error_code gh_store_revocation_list(struct gh_store *store, 
                                                         struct gh_revocation **out, size_t *count,
                                                         struct gh_error *error);
 
+/* What the responder of a CA said about one certificate, and when it is asked again. */
+struct gh_ocsp_row {
+    int64_t anchor;
+    struct gh_slice serial;
+    int64_t good_until_ms; /* 0: it has not said that it is good */
+    int64_t due_ms;
+    int64_t not_after_ms;                /* of the certificate: it is asked no more then */
+    struct gh_slice anchor_id, pem, url; /* read only: of the CA */
+};
+
+/* NOT_FOUND when it was never asked about. */
+GH_MUST_USE enum gh_error_code gh_store_ocsp_find(struct gh_store *store, int64_t anchor,
+                                                  struct gh_slice serial, struct gh_ocsp_row *out,
+                                                  struct gh_error *error);
+/* Creates or replaces; NOT_FOUND without the CA. */
+GH_MUST_USE enum gh_error_code
+gh_store_ocsp_put(struct gh_store *store, const struct gh_ocsp_row *row, struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_ocsp_delete(struct gh_store *store, int64_t anchor,
+                                                    struct gh_slice serial, struct gh_error *error);
+/* Those of active CAs that are due, the longest first. */
+GH_MUST_USE enum gh_error_code gh_store_ocsp_due(struct gh_store *store, int64_t now_ms,
+                                                 size_t limit, struct gh_arena *arena,
+                                                 struct gh_ocsp_row **out, size_t *count,
+                                                 struct gh_error *error);
+
 /* A certificate of the built-in CA. */
 struct gh_issued {
     int64_t anchor;
@@ -115,6 +141,26 @@ GH_MUST_USE enum gh_error_code gh_store_issued_list(struct gh_store *store, int6
 GH_MUST_USE enum gh_error_code gh_store_issued_get(struct gh_store *store, int64_t anchor,
                                                    struct gh_slice serial, struct gh_arena *arena,
                                                    struct gh_issued *out, struct gh_error *error);
+
+/* A certificate by a CA that proved a device, or was issued to it. */
+struct gh_certificate_use {
+    int64_t anchor;
+    struct gh_slice anchor_id, serial;
+    enum gh_anchor_state anchor_state;
+    int64_t not_before_ms, not_after_ms;
+    int64_t first_ms; /* when it was issued here, or first used */
+    int64_t last_used_ms;
+    int64_t revoked_at_ms; /* 0: it was not revoked */
+};
+enum { GH_CERTIFICATE_USES_MAX = 8 }; /* remembered of a device */
+
+/* Those that it used, the last first, then those that it has not used yet and that have not
+ * expired. */
+GH_MUST_USE enum gh_error_code gh_store_certificate_use_list(struct gh_store *store,
+                                                             uint64_t device, int64_t now_ms,
+                                                             struct gh_arena *arena,
+                                                             struct gh_certificate_use **out,
+                                                             size_t *count, struct gh_error *error);
 
 /* A token with which a device may enrol once. */
 struct gh_enrolment {

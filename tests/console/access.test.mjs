@@ -17,6 +17,7 @@ const PAGES = [
   [`${DEVICE}/commands`, 'hall-1-climate-a'],
   ['/connections', 'Connections'],
   ['/refusals', 'Refusals'],
+  ['/audit', 'Audit'],
   ['/system', 'System'],
 ];
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

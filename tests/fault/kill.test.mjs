@@ -93,7 +93,7 @@ async function backEnd() {
   }
 }
 
-test(`${kills} kills, seed ${seed}`, { timeout: 20 * 60 * 1000 * patience }, async () => {
+test(`checklist 6: ${kills} kills, seed ${seed}`, { timeout: 20 * 60 * 1000 * patience }, async () => {
   const identities = [];
   for (let i = 0; i < devicesCount; i++) identities.push(await makeDevice(server, token, `pub-${i}`, i % 2 ? 'RS256' : 'ES256'));
   const work = [...identities.map(device), backEnd()];

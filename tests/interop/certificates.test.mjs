@@ -1,6 +1,7 @@
 // Devices that sign in by X.509: registered certificates, CAs of a registry, revocation.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect as connectTls } from 'node:tls';
@@ -179,6 +180,32 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
   await refused('rev-3', leaves['rev-3'], 'CERTIFICATE_UNKNOWN');
 });
 
+test('a certificate by a CA is listed with its state, validity and last use', async () => {
+  const ca = pki.ca('List root'), id = await addCa(ca);
+  await server.cli('device', 'create', 'acme/plant/lamp');
+  const list = async () => (await api('GET', '/devices/lamp/credentials')).body.credentials;
+  const listed = (count) => eventually(async () => { const all = await list(); return all.length === count && all; }, 5000, `${count} certificates`);
+  assert.deepEqual(await list(), []);
+  const before = pki.leaf('lamp', ca), renewed = pki.leaf('lamp', ca), begun = Date.now();
+  await (await connect('lamp', before)).endAsync();
+  const [first] = await listed(1); // written once a second
+  const { validFrom, validTo } = new X509Certificate(before.cert);
+  assert.deepEqual([first.form, first.state, first.ca], ['certificate_by_ca', 'enabled', id]);
+  assert.deepEqual([first.valid_from, first.expires_at].map(Date.parse), [validFrom, validTo].map(Date.parse));
+  assert.equal(BigInt(`0x${first.serial}`), BigInt(`0x${before.serial}`));
+  assert.ok(Date.parse(first.last_used_at) >= begun - 1000);
+  await (await connect('lamp', renewed)).endAsync();
+  assert.deepEqual((await listed(2)).map(({ serial }) => BigInt(`0x${serial}`)), [renewed, before].map(({ serial }) => BigInt(`0x${serial}`)));
+  await server.cli('certificate', 'revoke', `acme/plant/${id}`, before.serial);
+  assert.deepEqual((await list()).map(({ state }) => state), ['enabled', 'revoked']);
+  await server.cli('ca', 'disable', `acme/plant/${id}`);
+  assert.deepEqual((await list()).map(({ state }) => state), ['ca_disabled', 'revoked']);
+  const change = await api('PATCH', `/devices/lamp/credentials/${first.id}`, { disabled: true });
+  assert.match(change.body.error.message, /revoked under its CA/);
+  await server.cli('ca', 'remove', `acme/plant/${id}`);
+  assert.deepEqual(await list(), []);
+});
+
 test('the list of a CA is fetched from where it lies', async () => {
   const ca = pki.ca('Publisher'), leaf = pki.leaf('pub-1', ca);
   let list = pki.crl(ca, [], 1), asked = 0;
@@ -197,6 +224,48 @@ test('the list of a CA is fetched from where it lies', async () => {
   http.close();
   http.closeAllConnections?.();
   assert.ok(asked >= 2);
+});
+
+test('the responder of a CA is asked: it answers itself or by whom it delegated that to, and nobody else does', async (t) => {
+  const ca = pki.ca('Responder root'), stranger = pki.ca('Somebody else');
+  const responder = (issuer, name, more = {}, use = 'extendedKeyUsage=OCSPSigning\n') => pki.sign(name, { subject: `/CN=${name}`, issuer, days: 7,
+    extensions: `basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n${use}subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n`, ...more });
+  const signers = { 'ocsp-ca': ca, 'ocsp-delegated': responder(ca, 'delegated'), 'ocsp-leaf': responder(ca, 'no responder', {}, ''),
+    'ocsp-late': responder(ca, 'expired', { days: -1 }), 'ocsp-stranger': responder(stranger, 'foreign'), 'ocsp-unknown': responder(ca, 'delegated 2'), 'ocsp-revoked': responder(ca, 'delegated 3') };
+  const leaves = Object.fromEntries(Object.keys(signers).map((id) => [id, pki.leaf(id, ca)]));
+  const index = pki.file('responder.index', Object.entries(leaves).filter(([id]) => id !== 'ocsp-unknown').map(([id, { serial }]) =>
+    `${id === 'ocsp-revoked' ? 'R' : 'V'}\t351231235959Z\t${id === 'ocsp-revoked' ? '260101000000Z,keyCompromise' : ''}\t${serial.toUpperCase()}\tunknown\t/CN=${id}\n`).join(''));
+  const asked = {};
+  const http = createServer(async (question, answer) => {
+    const chunks = [];
+    for await (const chunk of question) chunks.push(chunk);
+    const request = pki.file(`ocsp-${pki.count++}.der`, Buffer.concat(chunks)), response = `${request}.answer`;
+    const { stdout } = await run('openssl', ['ocsp', '-reqin', request, '-req_text']);
+    const serial = /Serial Number: ([0-9A-F]+)/.exec(stdout)[1].toLowerCase();
+    const [id] = Object.entries(leaves).find(([, leaf]) => leaf.serial === serial);
+    await run('openssl', ['ocsp', '-index', index, '-CA', ca.certFile, '-rsigner', signers[id].certFile, '-rkey', signers[id].keyFile,
+      '-ndays', '1', '-reqin', request, '-respout', response]);
+    asked[id] = (asked[id] ?? 0) + 1;
+    answer.writeHead(200, { 'content-type': 'application/ocsp-response' }).end(readFileSync(response));
+  });
+  t.after(() => { http.close(); http.closeAllConnections(); });
+  await new Promise((done) => { http.listen(0, '127.0.0.1', done); });
+  const added = await api('POST', '/cas', { pem: ca.cert, ocsp_url: `http://127.0.0.1:${http.address().port}/` });
+  assert.equal(added.status, 201, added.text);
+  const proof = pki.leaf('proof', ca, { subject: `/CN=${added.body.verification_code}` });
+  assert.equal((await api('POST', `/cas/${added.body.id}/verify`, { pem: proof.cert })).status, 200);
+  for (const id of Object.keys(signers)) {
+    await server.cli('device', 'create', `acme/plant/${id}`);
+    await refused(id, leaves[id], 'REVOCATION_UNKNOWN', /has not said that certificate/); // nobody waits for a responder
+  }
+  await eventually(() => Object.keys(signers).every((id) => asked[id] >= 1), 20000, 'each was asked about');
+  for (const id of ['ocsp-ca', 'ocsp-delegated']) {
+    await eventually(async () => { try { await (await connect(id, leaves[id])).endAsync(); return true; } catch { return false; } }, 10000, id);
+    assert.equal(asked[id], 1, 'an answer is kept as long as it holds');
+  }
+  await eventually(async () => (await api('GET', `/cas/${added.body.id}/revocations`)).body.revocations.some(({ serial }) => serial === leaves['ocsp-revoked'].serial), 10000, 'it is revoked');
+  await refused('ocsp-revoked', leaves['ocsp-revoked'], 'CERTIFICATE_REVOKED');
+  for (const id of ['ocsp-leaf', 'ocsp-late', 'ocsp-stranger', 'ocsp-unknown']) await refused(id, leaves[id], 'REVOCATION_UNKNOWN');
 });
 
 test("mosquitto's clients sign in by certificate", async () => {

@@ -1,7 +1,10 @@
 // The built-in CA for devices: EST with curl and openssl, issuing and revoking by the operator.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import https from 'node:https';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import mqtt from 'mqtt';
@@ -150,6 +153,46 @@ test("openssl ocsp asks about a certificate, and s_client gets the server's stap
   assert.match(await ask('POST', '-cert', out), /: revoked[\s\S]*keyCompromise/);
   const { stdout } = await run('sh', ['-c', `openssl s_client -connect 127.0.0.1:${server.port} -CAfile ${server.caFile} -status </dev/null 2>/dev/null`]);
   assert.match(stdout, /OCSP Response Status: successful[\s\S]*Cert Status: good/);
+});
+
+test('a certificate names its issuer, its list and its responder, and openssl follows each', async (t) => {
+  // Over http, where openssl goes by itself: a proxy as the operator has one, which lets in /pki/ and nothing else.
+  const proxy = createServer((request, response) => {
+    if (!request.url.startsWith('/pki/')) return response.writeHead(404).end();
+    const { method, headers: { 'content-type': type, 'content-length': length } } = request;
+    request.pipe(https.request(`${server.url}${request.url}`, { method, ca: server.ca, headers: { ...(type && { 'content-type': type }), ...(length && { 'content-length': length }) } },
+      (answer) => { response.writeHead(answer.statusCode, answer.headers); answer.pipe(response); }));
+  }).listen(0, '127.0.0.1');
+  t.after(() => { proxy.closeAllConnections(); proxy.close(); });
+  await once(proxy, 'listening');
+  const place = `http://127.0.0.1:${proxy.address().port}`;
+  await server.stop();
+  server.options = [...server.options, '--pki-url', place];
+  await server.start();
+  const { pem } = csr('pointers', '/CN=est-2'), out = pki.file('pointers.crt');
+  const shown = JSON.parse(await server.cli('certificate', 'issue', 'acme/plant/est-2', pem, '--out', out, '--json'));
+  const text = openssl(['x509', '-in', out, '-noout', '-text']);
+  for (const [what, rest] of [['CA Issuers', 'ca.cer'], ['OCSP', 'ocsp'], ['CRL Distribution Points', 'ca.crl']])
+    assert.match(text, new RegExp(`${what}[^/]*URI:${place}/pki/acme/${rest}\\b`));
+  assert.equal(openssl(['x509', '-in', out, '-noout', '-ocsp_uri']).trim(), `${place}/pki/acme/ocsp`);
+  const issuer = pki.file('issuing4.cer'), issuerPem = pki.file('issuing4.crt');
+  await run('curl', ['-sS', '--fail', '-o', issuer, `${place}/pki/acme/ca.cer`]);
+  openssl(['x509', '-inform', 'DER', '-in', issuer, '-out', issuerPem]);
+  const verify = () => run('openssl', ['verify', '-CAfile', server.caFile, '-untrusted', issuerPem, '-crl_check', '-crl_download', out]);
+  const ocsp = async () => (await run('openssl', ['ocsp', '-issuer', issuerPem, '-cert', out, '-url', `${place}/pki/acme/ocsp`,
+    '-VAfile', issuerPem, '-CAfile', server.caFile])).stdout;
+  assert.match((await verify()).stdout, /: OK/);
+  assert.match(await ocsp(), /: good/);
+  const request = pki.file('again.der');
+  openssl(['ocsp', '-issuer', issuerPem, '-cert', out, '-no_nonce', '-reqout', request]);
+  const get = `/pki/acme/ocsp/${encodeURIComponent(readFileSync(request).toString('base64'))}`;
+  const [one, two] = [await server.call('GET', get), await server.call('GET', get)];
+  assert.match(one.headers['cache-control'], /^max-age=(3600|35\d\d), public/);
+  assert.equal(one.text, two.text, 'signed once');
+  await server.cli('certificate', 'revoke', `acme/plant/${shown.ca}`, shown.serial, '--reason', 'superseded');
+  await assert.rejects(verify(), /certificate revoked/);
+  assert.match(await ocsp(), /: revoked/);
+  assert.notEqual((await server.call('GET', get)).text, one.text, 'what was kept is not given any more');
 });
 
 test('the CA survives a restart, and its key lies nowhere in the clear', async () => {

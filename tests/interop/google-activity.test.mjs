@@ -1,12 +1,12 @@
 // The activity log of Google Cloud IoT Core's devices on a topic: which entries come at which log level, and what they say.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { deviceToken, eventually, Server } from '../lib/server.mjs';
+import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
 import { connect, makeDevice, makeProject, project, registryPath } from '../lib/warehouse.mjs';
 
 let server, token;
 before(async () => {
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: unhurried })).start();
   token = await makeProject(server);
   for (const [method, path, body] of [
     ['PUT', `/v1/projects/${project}/topics/activity`, {}],

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { deviceToken, eventually, Server } from '../lib/server.mjs';
+import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
 import { connect, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
 
 let server, token;
 before(async () => {
-  server = await (await Server.create({ options: ['--google-attached-devices-max', '3', '--google-gateways-max', '2'] })).start();
+  server = await (await Server.create({ options: [...unhurried, '--google-attached-devices-max', '3', '--google-gateways-max', '2'] })).start();
   token = await makeProject(server);
 });
 after(() => server?.close());
@@ -223,7 +223,7 @@ describe('what takes an attached device off its gateway', () => {
 });
 
 test('fifty devices of one gateway: each gets its config, though they do not fit into the window at once', async () => {
-  const other = await (await Server.create()).start();
+  const other = await (await Server.create({ options: unhurried })).start();
   try {
     const admin = await makeProject(other);
     const post = async (path, body) => {

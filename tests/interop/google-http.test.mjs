@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { deviceToken, eventually, Server } from '../lib/server.mjs';
+import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
 import { makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
 
 const run = promisify(execFile);
 let server, token;
 before(async () => {
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: unhurried })).start();
   token = await makeProject(server);
 });
 after(() => server?.close());

@@ -6,12 +6,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { after, before, describe, test } from 'node:test';
-import { deviceToken, eventually, Server } from '../lib/server.mjs';
+import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
 import { connect, connectOptions, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
 
 let server, token;
 before(async () => {
-  server = await (await Server.create()).start();
+  server = await (await Server.create({ options: unhurried })).start();
   token = await makeProject(server);
 });
 after(() => server?.close());
@@ -146,7 +146,7 @@ describe('who is refused gets a code and nothing else, and the operator the exac
   });
 });
 
-describe('what a device may not do closes its connection with the right reason', () => {
+describe('checklist 5 and 7: what a device may not do closes its connection with the right reason', () => {
   const forbidden = [
     ['another device', (c) => c.publish('/devices/other/events', 'x', { qos: 1 }), 'TOPIC_FORBIDDEN'],
     ['a free topic', (c) => c.publish('/foo', 'x', { qos: 1 }), 'TOPIC_FORBIDDEN'],
@@ -167,7 +167,7 @@ describe('what a device may not do closes its connection with the right reason',
     });
   }
 
-  test('telemetry without a topic closes and sets lastErrorStatus', async () => {
+  test('checklist 8: telemetry without a topic closes and sets lastErrorStatus', async () => {
     const created = await server.call('POST', `/v1/projects/demo/locations/europe-west1/registries`, { token, body: { id: 'topicless' } });
     assert.equal(created.status, 200, created.text);
     const device = await makeDevice(server, token, 'quiet-one');
@@ -182,7 +182,7 @@ describe('what a device may not do closes its connection with the right reason',
     await eventually(async () => (await server.call('GET', `/v1/${path}/devices/quiet-two`, { token })).body.lastErrorStatus?.code > 0, 5000);
   });
 
-  test('a filter that is not its own is refused in SUBACK and the connection lives on', async () => {
+  test('checklist 5 and 10: a filter that is not its own is refused in SUBACK and the connection lives on', async () => {
     const device = await makeDevice(server, token, 'filters');
     const client = await connect(server, device);
     for (const filter of ['#', '/devices/+/config', '/devices/other/config', `/devices/${device.id}/commands/a`]) {
@@ -195,7 +195,7 @@ describe('what a device may not do closes its connection with the right reason',
 });
 
 describe('sessions end when their reason to be ends', () => {
-  test('a second CONNECT takes over; one with a bad token does not', async () => {
+  test('checklist 4: a second CONNECT takes over; one with a bad token does not', async () => {
     const device = await makeDevice(server, token, 'twice');
     const first = await connect(server, device);
     await assert.rejects(connect(server, device, { claims: { aud: 'wrong' } }));
@@ -212,7 +212,7 @@ describe('sessions end when their reason to be ends', () => {
     ['blocking', (id) => server.cli('device', 'block', `${project}/warehouse/${id}`), 'BLOCKED'],
     ['removing the key', (id) => server.call('PATCH', `/v1/${registryPath}/devices/${id}?updateMask=credentials`, { token, body: { credentials: [] } }), 'CREDENTIAL_REMOVED'],
   ]) {
-    test(`${name} closes the session within a second`, async () => {
+    test(`checklist 18: ${name} closes the session within a second`, async () => {
       const device = await makeDevice(server, token, `closed-by-${reason.toLowerCase()}`);
       const client = await connect(server, device);
       const closed = once(client, 'close');
@@ -224,7 +224,7 @@ describe('sessions end when their reason to be ends', () => {
     });
   }
 
-  test('deleting the device closes its session within a second', async () => {
+  test('checklist 18: deleting the device closes its session within a second', async () => {
     const device = await makeDevice(server, token, 'deleted');
     const client = await connect(server, device);
     const closed = once(client, 'close');
@@ -247,7 +247,7 @@ describe('sessions end when their reason to be ends', () => {
     await assert.rejects(connect(server, device, options), (error) => error.code === 5);
   });
 
-  test('a token that expired by less than the skew lives for the rest of it', async () => {
+  test('checklist 3: a token that expired by less than the skew lives for the rest of it', async () => {
     const device = await makeDevice(server, token, 'late');
     const now = Math.floor(Date.now() / 1000);
     const client = await connect(server, device, { claims: { iat: now - 4000, exp: now - 597 } });
@@ -256,7 +256,7 @@ describe('sessions end when their reason to be ends', () => {
   });
 });
 
-test('sendCommandToDevice: offline and not subscribed are FAILED_PRECONDITION; QoS 1 waits for PUBACK', async () => {
+test('checklist 10: sendCommandToDevice: offline and not subscribed are FAILED_PRECONDITION; QoS 1 waits for PUBACK', async () => {
   const device = await makeDevice(server, token, 'commands');
   const send = () => server.call('POST', `/v1/${registryPath}/devices/${device.id}:sendCommandToDevice`,
     { token, body: { binaryData: 'Z28=' } });
@@ -269,7 +269,7 @@ test('sendCommandToDevice: offline and not subscribed are FAILED_PRECONDITION; Q
   await client.endAsync();
 });
 
-test('of two quick configs only the newest arrives after a PUBACK that was withheld', async () => {
+test('checklist 9: of two quick configs only the newest arrives after a PUBACK that was withheld', async () => {
   const device = await makeDevice(server, token, 'newest');
   const client = await connect(server, device, { mqtt: { manualAcks: true } });
   const arrived = [];
@@ -312,7 +312,7 @@ test("mosquitto's clients publish and take commands", async () => {
   assert.equal(out, `/devices/${device.id}/commands/door open\n`);
 });
 
-test("Google's C SDK sends flags 0xC2 with an empty user name; a broken packet closes; others live on", async () => {
+test("checklist 2: Google's C SDK sends flags 0xC2 with an empty user name; a broken packet closes; others live on", async () => {
   const device = await makeDevice(server, token, 'raw');
   const text = (value) => { const bytes = Buffer.from(value); return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]); };
   const body = Buffer.concat([text('MQTT'), Buffer.from([4, 0xc2, 0, 20]), text(`${registryPath}/devices/${device.id}`),

@@ -20,7 +20,7 @@ const runs = [
   { claim: 'plain HTTP on loopback and an API key', project: 'rest-http', protocol: 'http', port: () => server.plainPort },
 ];
 for (const run of runs) {
-  test(`@google-cloud/iot and @google-cloud/pubsub over ${run.claim}`, async () => {
+  test(`checklist 13: @google-cloud/iot and @google-cloud/pubsub over ${run.claim}`, async () => {
     await server.cli('tenant', 'create', run.project);
     const environment = {
       ...process.env,

@@ -11,7 +11,7 @@ let server;
 before(async () => { server = await (await Server.create()).start(); });
 after(() => server?.close());
 
-test("@google-cloud/pubsub: subscription.on('message')", async () => {
+test("checklist 16: @google-cloud/pubsub: subscription.on('message')", async () => {
   await server.cli('tenant', 'create', 'stream');
   const environment = {
     ...process.env,

@@ -62,12 +62,11 @@ before(async () => {
 });
 after(() => { agent?.destroy(); return server?.close(); });
 
-// To a device; to a registry or a tenant it takes the right to write policies besides (tests/interop/policies.test.mjs).
-const bodies = { bindings: '{"nothing":1}', attach: '{"registry":"absent","device":"absent"}', detach: '{"registry":"absent","device":"absent"}' };
+const bodies = { bindings: '{"nothing":1}' };
 
 // One call: the status and the first piece of the body; an endless answer is left.
-const call = (method, path, token) => new Promise((done, fail) => {
-  const body = method === 'GET' || method === 'DELETE' ? undefined : bodies[path.split('/').pop()] ?? '{}';
+const call = (method, path, token, given) => new Promise((done, fail) => {
+  const body = given ?? (method === 'GET' || method === 'DELETE' ? undefined : bodies[path.split('/').pop()] ?? '{}');
   const request = https.request(`${server.url}${path}`, {
     method, agent,
     headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { 'content-type': 'application/json', 'content-length': body.length } : {}) },
@@ -97,8 +96,8 @@ async function eachOf(list, run) {
 async function matrix(cases, name) {
   const wrong = [];
   let allows = 0, denies = 0;
-  await eachOf(cases, async ({ method, path, token, who, allowed }) => {
-    const { status, text } = await call(method, path, token);
+  await eachOf(cases, async ({ method, path, token, who, allowed, body }) => {
+    const { status, text } = await call(method, path, token, body);
     const did = status !== 403 && status !== 401;
     if (allowed) allows++; else denies++;
     if (did !== allowed || status >= 500 && status !== 501 && status !== 503) wrong.push(`${allowed ? 'wrong deny' : 'WRONG ALLOW'}: ${who} ${method} ${path}: ${status} ${text.slice(0, 120)}`);
@@ -117,11 +116,11 @@ test('the tables were read', () => {
 
 test('nothing but the listed few answers without authentication', async () => {
   // What is public (keys, metadata, certificates, revocation), and what takes its own proof: sign-in, tokens, enrolment.
-  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /api/v1/session/provider', 'GET /api/v1/session/oidc', 'GET /api/v1/session/oidc/callback', 'GET /metrics', 'POST /oauth2/token', 'POST /oauth2/introspect',
+  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /api/v1/session/provider', 'GET /api/v1/session/oidc', 'GET /api/v1/session/oidc/callback', 'GET /metrics', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect',
     'POST /oauth2/revoke', 'GET /oauth2/jwks', 'GET /.well-known/oauth-authorization-server', 'GET /.well-known/openid-configuration',
     ...['', '{t}/'].flatMap((t) => ['GET ', 'GET ', 'POST ', 'POST '].map((method, i) =>
       `${method}/.well-known/est/${t}${['cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll'][i]}`)),
-    'GET /pki/{t}/ca.crt', 'GET /pki/{t}/ca.crl', 'POST /pki/{t}/ocsp', 'GET /pki/{t}/ocsp/{o}'];
+    'GET /pki/{t}/ca.crt', 'GET /pki/{t}/ca.cer', 'GET /pki/{t}/ca.crl', 'POST /pki/{t}/ocsp', 'GET /pki/{t}/ocsp/{o}'];
   const wrong = [];
   const cases = [...native.map((route) => ({ ...route, at: fill(route.path, 'acme') })), ...google.map((route) => ({ ...route, at: fillGoogle(route.path, 'acme') }))];
   await eachOf(cases, async ({ method, path, at, flags = [] }) => {
@@ -173,7 +172,7 @@ test('the native API: lists hold what their reader may read', async () => {
   });
 });
 
-test('Google\'s API: own tenant, foreign tenant', async () => {
+test('checklist 15: Google\'s API: own tenant, foreign tenant', async () => {
   const cases = [];
   for (const role of own)
     for (const { method, path, permission } of google.filter((route) => route.permission !== 'ANYWHERE')) {
@@ -187,7 +186,7 @@ test('Google\'s API: own tenant, foreign tenant', async () => {
   await matrix(cases, 'google, own roles');
 });
 
-test('Google\'s API: roles by binding, on one registry', async () => {
+test('checklist 15: Google\'s API: roles by binding, on one registry', async () => {
   const bound = roles.filter((name) => !own.includes(name));
   const registry = '/v1/projects/acme-project/locations/europe-west1/registries/acme-plant';
   const bindings = bound.map((role) => ({ role, members: [`serviceAccount:${role.replaceAll(/[/.]/g, '-')}`] }));
@@ -209,13 +208,14 @@ test('Google\'s API: roles by binding, on one registry', async () => {
 
 // --- bindings on every scope
 
-const levels = ['tenant', 'registry', 'group', 'device'];
+const levels = ['house', 'tenant', 'registry', 'group', 'device'];
 const levelOf = ({ path }) => /\/devices\/\{d\}(\/|$)/.test(path) ? 'device' : /\/registries\/\{r\}(\/|$)/.test(path) ? 'registry' : /\/groups\/\{g\}(\/|$)/.test(path) ? 'group' : 'tenant';
 const bindingPaths = {
+  house: '/api/v1/bindings',
   tenant: '/api/v1/tenants/acme/bindings', registry: '/api/v1/tenants/acme/registries/acme-plant/bindings',
   group: '/api/v1/tenants/acme/groups/north/bindings', device: '/api/v1/tenants/acme/registries/acme-plant/devices/acme-pump/bindings' };
 // Whether what is bound on `level` says something about a route of level `at`: the pump is in the group.
-const reaches = (level, at) => level === 'tenant' || level === at || at === 'device';
+const reaches = (level, at) => level === 'house' || level === 'tenant' || level === at || at === 'device';
 const fillAt = (path, tenant, registry, device, group) => path.replace('{t}', tenant).replace('{r}', registry).replace('{d}', device).replace('{g}', group).replace(/\{\w+\}/g, 'absent');
 const conditions = {
   always: undefined, here: { sources: ['127.0.0.0/8', '::1'], from: '2020-01-01T00:00:00Z' },
@@ -238,7 +238,7 @@ async function bindAll() {
   await must('POST', '/api/v1/tenants/acme/groups/south/add', { registry: 'acme-plant', device: 'acme-valve' });
   for (const level of levels) {
     const bindings = [];
-    for (const role of [...roles, ...mixed])
+    for (const role of [...roles, ...mixed].filter((name) => level !== 'house' || !name.startsWith('custom/')))
       for (const [name, condition] of Object.entries(conditions)) {
         if (name !== 'always' && !['administrator', 'roles/owner', 'custom/odd', 'house/fives'].includes(role)) continue;
         bindings.push({ role, members: [memberOf(role, level, name)], ...(condition ? { condition } : {}) });
@@ -249,7 +249,7 @@ async function bindAll() {
   await eachOf(bound, async (row) => { row.token = (await must('POST', '/api/v1/tokens', { member: memberOf(row.role, row.level, row.condition), ttl_s: 3600 })).token; });
 }
 
-test('the native API: roles bound on a tenant, a registry, a group and a device', async () => {
+test('the native API: roles bound in the house, on a tenant, a registry, a group and a device', async () => {
   await bindAll();
   const cases = [];
   for (const { role, level, condition, token } of bound)
@@ -260,15 +260,41 @@ test('the native API: roles bound on a tenant, a registry, a group and a device'
       };
       add(fillAt(route.path, 'acme', 'acme-plant', 'acme-pump', 'north'), holds && reaches(level, at));
       // Beside it: another device of the registry, another group; then another registry; then another tenant.
-      add(fillAt(route.path, 'acme', 'acme-plant', 'acme-valve', 'south'), holds && (level === 'tenant' || level === 'registry' && ['registry', 'device'].includes(at)));
+      add(fillAt(route.path, 'acme', 'acme-plant', 'acme-valve', 'south'), holds && (['house', 'tenant'].includes(level) || level === 'registry' && ['registry', 'device'].includes(at)));
       if (condition !== 'always') continue;
-      if (at !== 'tenant') add(fillAt(route.path, 'acme', 'second-plant', 'absent', 'absent'), holds && level === 'tenant');
-      add(fillAt(route.path, 'other', 'hidden-plant', 'hidden-pump', 'absent'), false);
+      if (at !== 'tenant') add(fillAt(route.path, 'acme', 'second-plant', 'absent', 'absent'), holds && ['house', 'tenant'].includes(level));
+      add(fillAt(route.path, 'other', 'hidden-plant', 'hidden-pump', 'absent'), holds && level === 'house');
     }
+  for (const { role, level, condition, token } of bound.filter((row) => row.condition === 'always'))
+    for (const { method, path, permission } of decided.filter(({ flags }) => !flags.includes('TENANT')))
+      cases.push({ method, path: fill(path, ''), token, who: `${role} on the ${level} (${condition})`, allowed: level === 'house' && grants(role, permission) });
   await matrix(cases, 'native, bindings');
 });
 
-test('Google\'s API: roles bound on a tenant, a registry, a group and a device', async () => {
+test('a policy is attached by who may on that device, or may write the policies of the tenant', async () => {
+  const cases = [], plant = 'acme-plant';
+  const targets = [['acme', { registry: plant, device: 'acme-pump' }, (level) => reaches(level, 'device')],
+    ['acme', { registry: plant, device: 'acme-valve' }, (level) => ['house', 'tenant', 'registry'].includes(level)],
+    ['acme', { registry: plant, device: 'absent' }, (level) => ['house', 'tenant'].includes(level)],
+    ['other', { registry: 'hidden-plant', device: 'hidden-pump' }, (level) => level === 'house'],
+    ['absent', { registry: plant, device: 'acme-pump' }, (level) => level === 'house'],
+    ...[{}, { registry: plant }, { group: 'north' }].map((body) => ['acme', body, (level) => ['house', 'tenant'].includes(level), 'wide'])];
+  const wide = (role) => grants(role, 'POLICIES_ATTACH') && grants(role, 'POLICIES_PUT');
+  for (const [tenant, body, where, width] of targets)
+    for (const deed of ['attach', 'detach']) {
+      const add = (token, who, allowed) => cases.push({ method: 'POST', path: `/api/v1/tenants/${tenant}/policies/absent/${deed}`, body: JSON.stringify(body), token, who, allowed });
+      const granted = (role) => (width ? wide(role) : grants(role, 'POLICIES_ATTACH'));
+      for (const { role, level, condition, token } of bound)
+        add(token, `${role} on the ${level} (${condition}) to ${JSON.stringify(body)}`, ['always', 'here'].includes(condition) && granted(role) && where(level));
+      for (const role of own) {
+        add(tokens.get(`${role}@acme`), `${role}@acme`, tenant === 'acme' && granted(role));
+        add(tokens.get(`${role}@`), `${role}@`, granted(role));
+      }
+    }
+  await matrix(cases, 'attaching');
+});
+
+test('Google\'s API: roles bound in the house, on a tenant, a registry, a group and a device', async () => {
   const cases = [];
   const fillDevice = (path, registry, device) => fillGoogle(path.replace('{d}', device), 'acme', registry);
   for (const { role, level, condition, token } of bound)
@@ -277,7 +303,7 @@ test('Google\'s API: roles bound on a tenant, a registry, a group and a device',
       const holds = ['always', 'here'].includes(condition) && grants(role, permission), named = path.replace(/(\/devices\/)\{\w+\}/, '$1{d}');
       const add = (at, allowed) => { if (!allowed || method !== 'DELETE') cases.push({ method, path: at, token, who: `${role} on the ${level} (${condition})`, allowed }); };
       add(fillDevice(named, 'acme-plant', 'acme-pump'), holds);
-      add(fillDevice(named, 'acme-plant', 'acme-valve'), holds && ['tenant', 'registry'].includes(level));
+      add(fillDevice(named, 'acme-plant', 'acme-valve'), holds && ['house', 'tenant', 'registry'].includes(level));
     }
   assert.ok(cases.length > 1000);
   await matrix(cases, 'google, bindings on devices');

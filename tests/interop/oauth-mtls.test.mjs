@@ -148,6 +148,23 @@ test('a bound token is worth nothing without its certificate, at every door', as
   }
 });
 
+test('over gRPC a bound token is taken with its certificate, and with no other and none', async () => {
+  const grpc = await import('@grpc/grpc-js');
+  const name = Buffer.from('projects/acme-project/locations/any/registries/hall/devices/ca-1');
+  const request = Buffer.concat([Buffer.from([0x0a, name.length]), name]); // GetDeviceRequest: field 1
+  const ask = (jwt, leaf) => new Promise((done) => {
+    const channel = grpc.credentials.createSsl(server.ca, ...(leaf ? [Buffer.from(leaf.key), Buffer.from(leaf.cert)] : []));
+    const client = new grpc.Client(`127.0.0.1:${server.port}`, channel), metadata = new grpc.Metadata();
+    metadata.set('authorization', `Bearer ${jwt}`);
+    client.makeUnaryRequest('/google.cloud.iot.v1.DeviceManager/GetDevice', (bytes) => bytes, (bytes) => bytes, request, metadata,
+      (error, answer) => { client.close(); done(error ? error.code : answer); });
+  });
+  const jwt = await token('ca-1', issued);
+  const device = await ask(jwt, issued);
+  assert.ok(Buffer.isBuffer(device) && device.includes('ca-1'), String(device));
+  for (const wrong of [undefined, own]) assert.equal(await ask(jwt, wrong), grpc.status.UNAUTHENTICATED);
+});
+
 test('a token that was asked for by secret over mutual TLS is bound too; one that was not is not', async () => {
   const { body } = await post('/oauth2/token', { grant_type: 'client_credentials' }, own, basic);
   assert.equal(claims(body.access_token).cnf['x5t#S256'], thumbprint(own));

@@ -1,6 +1,6 @@
 // What a developer's own code would do. Started by oauth.test.mjs, which says in the environment where the server is.
 import assert from 'node:assert/strict';
-import { createPrivateKey } from 'node:crypto';
+import { createHmac, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -122,4 +122,22 @@ test('a token exchange: what a device signs in with at MQTT, natively or as one 
   const google = await exchange('projects/acme-project/locations/any/registries/hall/devices/probe-1', await make('acme-project'));
   assert.equal((await verify(google.access_token)).payload.sub, 'acme/hall/probe-1');
   await assert.rejects(exchange('acme/hall/probe-7', await make('other', 'probe-7')), (error) => error.error === 'invalid_request');
+});
+
+test('a token exchange: the shared access signature that a device makes from its symmetric key', async () => {
+  const config = await openid.discovery(new URL(url), 'acme/hall/probe-sas', undefined, openid.None());
+  const key = Buffer.from(pem('sas.key').trim(), 'base64'), se = Math.floor(Date.now() / 1000) + 600;
+  const make = (sr, until = se) => `SharedAccessSignature sr=${sr}&sig=${encodeURIComponent(
+    createHmac('sha256', key).update(`${sr}\n${until}`).digest('base64'))}&se=${until}`;
+  const exchange = (subject, type = 'urn:gatehouse:params:oauth:token-type:sas') => openid.genericGrantRequest(config,
+    'urn:ietf:params:oauth:grant-type:token-exchange', { subject_token: subject, subject_token_type: type });
+  const good = make('acme%2Fhall%2Fprobe-sas');
+  const tokens = await exchange(good);
+  assert.equal(tokens.issued_token_type, 'urn:ietf:params:oauth:token-type:access_token');
+  assert.ok(tokens.expires_in <= 900, `no longer than the signature and the skew: ${tokens.expires_in}`);
+  assert.equal((await verify(tokens.access_token)).payload.sub, 'acme/hall/probe-sas');
+  const asBearer = (token) => fetch(`${url}/api/v1/device`, { headers: { authorization: `Bearer ${token}` } });
+  assert.equal((await asBearer(tokens.access_token)).status, 200);
+  assert.equal((await asBearer(good)).status, 401, 'itself it is no bearer token');
+  await assert.rejects(exchange(good, 'urn:ietf:params:oauth:token-type:jwt'), (error) => error.error === 'invalid_request');
 });

@@ -3,6 +3,7 @@
 // hide is looked at here, on the wire.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +37,7 @@ before(async () => {
   const ec = (i) => ['--public-key', file('ec.pem', { 1: key, 8: own }[i]?.pem ?? deviceKey().pem)];
   for (let i = 1; i < 10; i++) await addDevice(`probe-${i}`, ...password(i), ...ec(i));
   await addDevice('probe-rsa', '--public-key', file('rsa.pem', rsa.pem));
+  await addDevice('probe-sas', '--symmetric-key-file', file('sas.key', randomBytes(32).toString('base64')));
   await server.cli('policy', 'put', 'acme/all', file('policy.json', JSON.stringify({
     Version: '2012-10-17',
     Statement: [{ Effect: 'Allow', Action: ['connect', 'publish', 'subscribe', 'receive'], Resource: ['*'] }],

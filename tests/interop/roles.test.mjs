@@ -198,8 +198,25 @@ test('Google\'s face keeps what it has no words for', async () => {
   assert.deepEqual([await status('GET', device, undefined, hal), await status('GET', `${iam}/devices/valve-1`, undefined, hal), await status('GET', iam, undefined, hal)], [200, 403, 403]);
 });
 
+test('a binding in the house holds in every tenant and above them, by the command line too', async () => {
+  await server.cli('tenant', 'create', 'elsewhere');
+  const member = await server.cli('token', '--member', 'user:max@example.org');
+  const status = async (path) => (await server.call('GET', path, { token: member })).status;
+  const paths = ['/api/v1/tenants/elsewhere/registries', '/api/v1/tenants/acme/registries', '/api/v1/bindings'];
+  for (const path of paths) assert.equal(await status(path), 403, path);
+  await server.cli('binding', 'add', 'auditor', 'user:max@example.org');
+  assert.match(await server.cli('binding', 'list'), /auditor +user:max@example\.org/);
+  for (const path of paths) assert.equal(await status(path), 200, path);
+  const { body } = await server.call('GET', '/api/v1/tenants', { token: member });
+  assert.ok(body.tenants.some(({ name }) => name === 'elsewhere'), 'its lists too');
+  assert.match(await server.cli('access', 'explain', 'user:max@example.org', 'registries.list', 'elsewhere'), /a binding of the house gives user:max@example\.org auditor/);
+  await server.cli('binding', 'remove', 'auditor', 'user:max@example.org');
+  for (const path of paths) assert.equal(await status(path), 403, path);
+  assert.equal((await server.tryCli(['binding', 'add', 'auditor'])).code, 2);
+});
+
 test('help and completion know the commands', () => {
   const plainly = (...args) => spawnSync(join(bin, 'gatehouse'), args, { encoding: 'utf8' }).stdout;
-  assert.match(plainly('binding', '--help'), /binding add ROLE MEMBER TENANT\[\/REGISTRY\[\/DEVICE\]\]/);
+  assert.match(plainly('binding', '--help'), /binding add ROLE MEMBER \[TENANT\[\/REGISTRY\[\/DEVICE\]\]\]/);
   assert.match(plainly('completion', 'bash'), /2:binding:\*\) words=" list add remove"/);
 });

@@ -14,6 +14,9 @@ const run = promisify(execFile);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const bin = process.env.GATEHOUSE_BIN ?? join(root, 'build', 'debug', 'bin');
 
+// Of servers whose test changes one device or registry again and again: without the rate of such changes.
+export const unhurried = ['--google-device-updates-per-second', '0', '--google-registry-updates-per-second', '0'];
+
 export class Server {
   // Makes the data folder; `start` serves it.
   static async create(options = {}) {
@@ -21,6 +24,7 @@ export class Server {
     server.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
     server.data = join(server.folder, 'data');
     server.options = options.options ?? [];
+    server.listen = options.listen ?? '127.0.0.1:0'; // a test that starts it again on the port that it got sets it to that
     const { stdout } = await run(join(bin, 'gatehouse'), ['init', '--data', server.data]);
     server.password = /Password\s+(\S+)/.exec(stdout)[1];
     server.operator = /Operator\s+(\S+)/.exec(stdout)[1];
@@ -32,13 +36,14 @@ export class Server {
   // Starts gatehoused and waits for its word. `log` collects what it writes to standard error.
   async start() {
     await this.ready(spawn(join(bin, 'gatehoused'),
-      ['--data', this.data, '--listen', '127.0.0.1:0', ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] }));
+      ['--data', this.data, '--listen', this.listen, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] }));
     for (const line of readFileSync(join(this.data, 'listeners'), 'utf8').split('\n')) {
       const [kind, address] = line.split(' ');
       if (kind === 'tls') this.port = Number(address.split(':').pop());
       if (kind === 'plain') this.plainPort = Number(address.split(':').pop());
     }
-    this.url = `https://127.0.0.1:${this.port}`;
+    this.host = this.listen.split(':')[0];
+    this.url = `https://${this.host}:${this.port}`;
     return this;
   }
 

@@ -133,11 +133,16 @@ static bool is_other_rsa(const json_t *jwk)
     return false;
 }
 
-static bool is_unsupported(const json_t *jwk)
+/* NULL for a key that the house may do. */
+static const char *unsupported_kind(const json_t *jwk)
 {
-    return is_text(jwk, "kty", GH_SLICE("oct")) || is_text(jwk, "kty", GH_SLICE("OKP")) ||
-           (is_text(jwk, "kty", GH_SLICE("EC")) && !is_text(jwk, "crv", GH_SLICE("P-256"))) ||
-           (is_text(jwk, "kty", GH_SLICE("RSA")) && is_other_rsa(jwk));
+    return is_text(jwk, "kty", GH_SLICE("oct"))   ? "HS256 and its like: a token of a shared key"
+           : is_text(jwk, "kty", GH_SLICE("OKP")) ? "EdDSA"
+           : is_text(jwk, "kty", GH_SLICE("EC")) && !is_text(jwk, "crv", GH_SLICE("P-256"))
+               ? "ES384, ES512, ES256K: another curve than P-256"
+           : is_text(jwk, "kty", GH_SLICE("RSA")) && is_other_rsa(jwk)
+               ? "RS384, RS512, PS256, PS384, PS512"
+               : NULL;
 }
 
 static struct gh_key *open_one(const json_t *jwk)
@@ -187,11 +192,11 @@ static bool set_sound(const json_t *keys)
     return count > 0;
 }
 
-struct gh_key *vectors_jwk(const json_t *jwk, struct gh_slice kid, bool *unsupported)
+struct gh_key *vectors_jwk(const json_t *jwk, struct gh_slice kid, const char **unsupported)
 {
     const json_t *keys = json_object_get(jwk, "keys"), *chosen = keys == NULL ? jwk : NULL;
 
-    *unsupported = false;
+    *unsupported = NULL;
     if (keys != NULL && !set_sound(keys))
         return NULL;
     for (size_t i = 0; i < json_array_size(keys); i++) {
@@ -200,6 +205,6 @@ struct gh_key *vectors_jwk(const json_t *jwk, struct gh_slice kid, bool *unsuppo
     }
     if (chosen == NULL)
         return NULL;
-    *unsupported = is_unsupported(chosen);
-    return *unsupported ? NULL : open_one(chosen);
+    *unsupported = unsupported_kind(chosen);
+    return *unsupported != NULL ? NULL : open_one(chosen);
 }

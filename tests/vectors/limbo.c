@@ -137,7 +137,7 @@ static void run_case(struct set *set, const json_t *item)
         printf("difference: %s %s: %s (%s)\n", set->name, id, accepted ? "accepted" : "refused",
                why);
     vectors_judge(set, id, c.detail, expected ? EXPECT_ACCEPT : EXPECT_REJECT,
-                  why != NULL ? ANSWER_UNSUPPORTED
+                  why != NULL ? vectors_unsupported(why)
                   : accepted  ? ANSWER_ACCEPT
                               : ANSWER_REJECT);
     for (size_t i = 0; i < c.count; i++)

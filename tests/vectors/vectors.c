@@ -29,12 +29,31 @@ static const char *const known[] = {
     "rsa_pkcs1_2048_sig_gen_test", "rsa_signature_2048_sha256_test",
 };
 
+static const char *unsupported_why = "";
+
+enum answer vectors_unsupported(const char *why)
+{
+    unsupported_why = why;
+    return ANSWER_UNSUPPORTED;
+}
+
+static void count_unsupported(struct set *set, const char *why, size_t count)
+{
+    size_t at = 0;
+    while (at < VECTORS_REASONS_MAX - 1 && set->reasons[at].why != NULL &&
+           strcmp(set->reasons[at].why, why) != 0)
+        at++;
+    set->reasons[at].why = why;
+    set->reasons[at].count += count;
+    set->unsupported += count;
+}
+
 void vectors_judge(struct set *set, const char *id, const char *why, enum expectation expected,
                    enum answer answer)
 {
     set->total++;
     if (answer == ANSWER_UNSUPPORTED) {
-        set->unsupported++;
+        count_unsupported(set, unsupported_why, 1);
     } else if (expected == EXPECT_EITHER ||
                (expected == EXPECT_ACCEPT) == (answer == ANSWER_ACCEPT)) {
         set->right++;
@@ -48,7 +67,7 @@ void vectors_judge(struct set *set, const char *id, const char *why, enum expect
 void vectors_skip(struct set *set, size_t count)
 {
     set->total += count;
-    set->unsupported += count;
+    count_unsupported(set, "nothing here does this", count);
 }
 
 static struct set *add_set(struct table *table, const char *name, const char *part)
@@ -197,6 +216,17 @@ static bool run_folder(struct table *table, const char *folder, int depth)
     return true;
 }
 
+/* Why the unsupported cases are. */
+static void print_reasons(const struct table *table)
+{
+    puts("\nunsupported:");
+    for (size_t i = 0; i < table->count; i++)
+        for (size_t at = 0; at < VECTORS_REASONS_MAX && table->sets[i].reasons[at].why != NULL;
+             at++)
+            printf("%-44s | %6zu | %s\n", table->sets[i].name, table->sets[i].reasons[at].count,
+                   table->sets[i].reasons[at].why);
+}
+
 static int print_table(const struct table *table)
 {
     struct set all = {.name = "all"};
@@ -219,6 +249,7 @@ static int print_table(const struct table *table)
     }
     printf("%-44s | %6zu | %6zu | %11zu | %6zu\n", all.name, all.total, all.right, all.unsupported,
            all.wrong);
+    print_reasons(table);
     return all.wrong == 0 && all.right > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

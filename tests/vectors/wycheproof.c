@@ -88,16 +88,19 @@ static bool is_p256(const json_t *group)
                           GH_SLICE("secp256r1"));
 }
 
+static const char other_ecdsa[] = "another curve or digest than ES256's",
+                  other_rsa[] = "another digest than RS256's";
+
 static enum answer ecdsa_raw(const json_t *group, const json_t *test)
 {
     return is_sha256(group) && is_p256(group) ? verify(group, test, gh_key_verify_es256)
-                                              : ANSWER_UNSUPPORTED;
+                                              : vectors_unsupported(other_ecdsa);
 }
 
 static enum answer ecdsa_der(const json_t *group, const json_t *test)
 {
     return is_sha256(group) && is_p256(group) ? verify(group, test, gh_key_verify_es256_der)
-                                              : ANSWER_UNSUPPORTED;
+                                              : vectors_unsupported(other_ecdsa);
 }
 
 /* Exponents below 65537 verify fine and are refused when a key is registered (security rule 8):
@@ -118,9 +121,11 @@ static bool is_small_exponent(const json_t *group)
 
 static enum answer rsa_verify(const json_t *group, const json_t *test)
 {
-    enum answer answer =
-        is_sha256(group) ? verify(group, test, gh_key_verify_rs256) : ANSWER_UNSUPPORTED;
-    return answer == ANSWER_REJECT && is_small_exponent(group) ? ANSWER_UNSUPPORTED : answer;
+    enum answer answer = is_sha256(group) ? verify(group, test, gh_key_verify_rs256)
+                                          : vectors_unsupported(other_rsa);
+    return answer == ANSWER_REJECT && is_small_exponent(group)
+               ? vectors_unsupported("an exponent below 65537: such a key is not registered")
+               : answer;
 }
 
 static enum answer rsa_sign(const json_t *group, const json_t *test)
@@ -130,7 +135,7 @@ static enum answer rsa_sign(const json_t *group, const json_t *test)
     size_t size = 0;
 
     if (!is_sha256(group))
-        return ANSWER_UNSUPPORTED;
+        return vectors_unsupported(other_rsa);
     struct gh_private_key *key = gh_private_key_open(vectors_text(group, "privateKeyPem"), NULL);
     bytes_open(&bytes, test);
     bool same = key != NULL &&
@@ -168,10 +173,10 @@ static enum answer jws(const json_t *group, const json_t *test)
     struct gh_slice token = vectors_text(test, "jws");
     struct gh_jose jose;
     struct gh_arena arena;
-    bool unsupported = false;
+    const char *unsupported = NULL;
 
     if (json_object_get(test, "jws") == NULL)
-        return ANSWER_UNSUPPORTED; /* JWE */
+        return vectors_unsupported("JWE: tokens are signed, never encrypted");
     if (jwk == NULL)
         jwk = json_object_get(group, "private"); /* a symmetric key has no public half */
     gh_arena_init(&arena, BYTES_MAX);
@@ -181,7 +186,7 @@ static enum answer jws(const json_t *group, const json_t *test)
                     gh_key_verify(key, jose.signing_input, jose.signature);
     gh_key_close(key);
     gh_arena_deinit(&arena);
-    return unsupported ? ANSWER_UNSUPPORTED : answer_if(accepted);
+    return unsupported != NULL ? vectors_unsupported(unsupported) : answer_if(accepted);
 }
 
 static const struct {
@@ -223,8 +228,9 @@ static void run_group(struct set *set, const json_t *file, const json_t *group)
         char id[32];
         (void)snprintf(id, sizeof id, "tcId %lld",
                        (long long)json_integer_value(json_object_get(test, "tcId")));
-        vectors_judge(set, id, json_string_value(json_object_get(test, "comment")),
-                      expected_of(test), run == NULL ? ANSWER_UNSUPPORTED : run(group, test));
+        vectors_judge(
+            set, id, json_string_value(json_object_get(test, "comment")), expected_of(test),
+            run == NULL ? vectors_unsupported("nothing here does this") : run(group, test));
     }
 }
 

@@ -285,3 +285,35 @@ export interface ConnectionEvent {
   detail: string | null;
   address: string | null;
 }
+
+export interface AuditRow {
+  seq: number;
+  at: string;
+  tenant: string;
+  method: string;
+  face: string;
+  action: string;
+  object: string;
+  actor: string | null;
+  actor_id: string;
+  source: string | null;
+  source_id: string;
+  subject: string | null;
+  subject_id: string;
+  result: 'done' | 'refused' | 'failed' | 'begun';
+  code: number;
+  detail: string;
+  hash: string;
+}
+
+export interface AuditVerdict {
+  verdict: string;
+  text: string;
+  first: number;
+  last: number;
+  bad_first: number;
+  bad_last: number;
+  signed_seq: number;
+  checkpoints: number;
+  trail: { writable: boolean; signed_seq: number; signed_at: string | null; exported_seq: number; broken_seq: number };
+}

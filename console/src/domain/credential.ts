@@ -5,6 +5,7 @@ const FORMS: Record<string, string> = {
   password: 'password',
   symmetric_key: 'symmetric key (SAS)',
   enrolment_token: 'enrolment token',
+  certificate_by_ca: 'certificate by a CA',
 };
 
 export function credentialKind({ kind, form }: Pick<Credential, 'kind' | 'form'>): string {
@@ -16,6 +17,8 @@ const STATES: Record<string, { title: string; tone: 'good' | 'bad' | 'warn' | 'p
   disabled: { title: 'disabled', tone: 'warn' },
   not_yet_valid: { title: 'not valid yet', tone: 'warn' },
   expired: { title: 'expired', tone: 'bad' },
+  revoked: { title: 'revoked', tone: 'bad' },
+  ca_disabled: { title: 'CA disabled', tone: 'bad' },
   used: { title: 'used', tone: 'plain' },
 };
 

@@ -55,7 +55,9 @@ test('every reason that the server writes has words', () => {
 test('every deed and every kind of entry that the server writes has words', () => {
   const api = sources('api');
   hasWords([...KNOWN_DEEDS, ...KNOWN_EVENTS], found(api, /(?:^|\W)(?:\w*note|note_change)\([^;"]*"([A-Z_]{4,})"/g).filter((word) => word !== 'ENROLMENT'), 20);
+  hasWords(KNOWN_DEEDS, found(api, /\.deed = "(\w+)"/g), 2);
   hasWords(KNOWN_DEEDS, found(api, /GH_TRAIL_OPERATOR,\s+\.reason = GH_SLICE\("(\w+)"\)/g), 1);
+  hasWords(KNOWN_DEEDS, found(api, /\.deed = "(\w+)"/g), 3);
   hasWords(KNOWN_DEEDS, found(sources('dialect'), /google_note\([^;"]*"([\w.]+)"/g), 10);
   hasWords(LOG_KINDS, found(source('observe/trail.c'), /\[GH_TRAIL_\w+\] = "(\w+)"/g), 13);
 });
@@ -69,6 +71,7 @@ test('an entry about a token is a sentence', () => {
 
 test('only who may is offered a button', () => {
   assert.ok(may('operator', 'ban') && may('device-controller', 'kick'));
+  assert.ok(may('auditor', 'audit') && !may('operator', 'audit'));
   assert.ok(!may('device-controller', 'ban') && !may('viewer', 'kick') && !may(undefined, 'kick'));
 });
 

@@ -19,6 +19,7 @@ export type Route =
   | { page: 'connections' }
   | { page: 'device'; name: DeviceName; tab: DeviceTab }
   | { page: 'refusals' }
+  | { page: 'audit' }
   | { page: 'system' }
   | { page: 'people' }
   | { page: 'account' }
@@ -37,6 +38,7 @@ export function routeOf(path: string): Route {
   }
   if (head === 'connections' && parts.length === 1) return { page: 'connections' };
   if (head === 'refusals' && parts.length === 1) return { page: 'refusals' };
+  if (head === 'audit' && parts.length === 1) return { page: 'audit' };
   if (head === 'system' && parts.length === 1) return { page: 'system' };
   if (head === 'people' && parts.length === 1) return { page: 'people' };
   if (head === 'account' && parts.length === 1) return { page: 'account' };
@@ -63,7 +65,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', system: 'System', people: 'People', account: 'My account', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', account: 'My account', unknown: 'Not found' }[
     route.page
   ];
 }

@@ -6,6 +6,7 @@ export const ICONS = {
   devices: 'M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01',
   connections: 'M9 12h6M8 8H6a4 4 0 0 0 0 8h2M16 8h2a4 4 0 0 1 0 8h-2',
   refusals: 'M12 3l8 3v6c0 4.5-3.2 7.8-8 9-4.800-1.200-8-4.500-8-9V6zM9 9.500l6 6m0-6l-6 6',
+  audit: 'M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h5',
   system: 'M3 12h4l3-8 4 16 3-8h4',
   good: 'M4 12.500l5 5L20 6.500',
   warn: 'M12 4L2.500 20h19zM12 10v4.500M12 17.500v.01',

@@ -6,6 +6,7 @@
 #include "dialect/google/mqtt.h"
 #include "dialect/google/rest_internal.h"
 #include "identity/device.h"
+#include "observe/absence.h"
 #include "observe/trail.h"
 #include "pubsub/pubsub.h"
 #include "route/quota.h"
@@ -334,8 +335,8 @@ static enum gh_error_code check_rate(struct bridge *bridge, enum gh_rate_kind ki
         note(bridge, &bridge->device, GH_TRAIL_PUBLISH_DENIED, "TENANT_RATE", (struct gh_slice){0});
         return google_fail(call, GH_ERROR_LIMIT, "the tenant is over its messages per second");
     }
-    if (call->services->rates == NULL ||
-        gh_rates_take(call->services->rates, bridge->device.number, kind, call->now_ms))
+    const struct gh_rate_thing thing = {bridge->registry->tenant, bridge->device.number, kind};
+    if (call->services->rates == NULL || gh_rates_take(call->services->rates, &thing, call->now_ms))
         return GH_OK;
     note(bridge, &bridge->device, GH_TRAIL_PUBLISH_DENIED, "RATE",
          gh_slice_text(gh_rate_kind_name(kind)));
@@ -514,6 +515,15 @@ static void get_config(struct bridge *bridge)
 
 /* --- the way of a call */
 
+static enum gh_error_code check_requests(struct bridge *bridge)
+{
+    enum gh_error_code code =
+        google_rate_check(bridge->call, bridge->registry->tenant, 0, GH_RATE_REQUESTS);
+    if (code != GH_OK)
+        note(bridge, &bridge->device, GH_TRAIL_REFUSAL, "TENANT_REQUESTS", (struct gh_slice){0});
+    return code;
+}
+
 static enum gh_error_code read_body(struct google_call *call)
 {
     if (call->bridge_route->body == NULL)
@@ -538,6 +548,11 @@ void google_bridge_run(struct google_call *call)
     }
     *bridge = (struct bridge){.call = call};
     enum gh_error_code code = authenticate(bridge);
+    if (code == GH_OK)
+        code = check_requests(bridge);
+    if (code == GH_OK && call->services->absence != NULL)
+        gh_absence_note(call->services->absence, bridge->device.number, GH_ABSENCE_HEARD,
+                        call->now_ms);
     if (code == GH_OK)
         code = google_query_check(call, call->bridge_route->parameters,
                                   GH_COUNT(call->bridge_route->parameters));

@@ -41,8 +41,8 @@ static const struct google_field config_fields[] = {
     {.name = "binaryData", .type = GOOGLE_BYTES},
 };
 static const struct google_field state_fields[] = {
-    {.name = "updateTime", .output = true},
-    {.name = "binaryData", .output = true},
+    {.name = "updateTime", .type = GOOGLE_TIME},
+    {.name = "binaryData", .type = GOOGLE_BYTES},
 };
 static const struct google_field error_status_fields[] = {
     {.name = "code", .output = true},
@@ -78,12 +78,17 @@ static const struct google_field device_fields[] = {
     {.name = "lastErrorStatus", .output = true, .message = &error_status_message},
     {.name = "blocked", .type = GOOGLE_BOOL},
     {.name = "config", .type = GOOGLE_MESSAGE, .message = &config_message},
-    {.name = "state", .output = true, .message = &state_message},
+    {.name = "state", .type = GOOGLE_MESSAGE, .message = &state_message},
     {.name = "logLevel", .type = GOOGLE_ENUM, .values = &google_log_levels},
     {.name = "metadata", .type = GOOGLE_TEXT_MAP},
     {.name = "gatewayConfig", .type = GOOGLE_MESSAGE, .message = &gateway_message},
 };
 const struct google_message google_device_message = GOOGLE_FIELDS(device_fields);
+static const struct google_field import_fields[] = {{.name = "devices",
+                                                     .type = GOOGLE_MESSAGE,
+                                                     .repeated = true,
+                                                     .message = &google_device_message}};
+const struct google_message google_import_message = GOOGLE_FIELDS(import_fields);
 
 /* ---- reading ---- */
 
@@ -159,6 +164,14 @@ enum gh_error_code google_device_read(struct google_call *call, json_t *message,
     out->is_gateway = type == TYPE_GATEWAY;
     out->gateway_auth = (int)auth;
     return GH_OK;
+}
+
+void google_device_read_state(json_t *message, struct gh_device *out)
+{
+    json_t *state = NULL;
+    out->state.present = gh_json_object(message, "state", &state);
+    gh_json_i64(state, "updateTime", &out->state.updated_at_ms);
+    out->state.data = gh_json_slice(json_object_get(state, "binaryData"));
 }
 
 /* ---- writing ---- */

@@ -21,6 +21,7 @@ static const struct {
     {GH_ERROR_MEMORY, {"UNAVAILABLE", 14, 503, true}},
     {GH_ERROR_STORE_WRITE, {"UNAVAILABLE", 14, 503, true}},
     {GH_ERROR_LOG_FULL, {"UNAVAILABLE", 14, 503, true}},
+    {GH_ERROR_AUDIT, {"UNAVAILABLE", 14, 503, true}},
     {GH_ERROR_UNAUTHENTICATED, {"UNAUTHENTICATED", 16, 401, true}},
 };
 static const struct google_status internal = {"INTERNAL", 13, 500, true};

@@ -1,8 +1,10 @@
 #include "dialect/google/google.h"
+#include "base/log.h"
 #include "dialect/google/rest_internal.h"
 #include "identity/bearer.h"
 #include "io/http_server.h"
 #include "io/worker.h"
+#include "observe/trail.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -87,6 +89,19 @@ struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice a
     return gh_slice_equal_nocase(scheme, GH_SLICE("Bearer")) ? authorization : (struct gh_slice){0};
 }
 
+/* A token that was refused: the peer is told nothing, the operator everything. */
+static void note_refusal(const struct google_call *call, const struct gh_identity_verdict *verdict,
+                         int64_t now_ms)
+{
+    struct gh_trail_entry entry = {.at_ms = now_ms, .address = gh_slice_text(call->peer)};
+    if (!gh_bearer_refusal(verdict, &entry))
+        return;
+    gh_log(GH_LOG_WARN, "google", "refused a token from %s: %.*s, %s", call->peer,
+           GH_PRINT(entry.reason), verdict->detail);
+    if (call->services->trail != NULL)
+        gh_trail_note(call->services->trail, &entry);
+}
+
 enum gh_error_code google_call_authenticate(struct google_call *call, struct gh_slice token)
 {
     struct gh_identity_verdict verdict;
@@ -98,12 +113,14 @@ enum gh_error_code google_call_authenticate(struct google_call *call, struct gh_
                                      .chain = call->chain,
                                      .chain_count = call->chain_count,
                                      .now_ms = call->services->utc_ms()};
+    call->token = token;
     if (token.size == 0)
         return GH_OK; /* nobody */
     enum gh_error_code code =
         gh_bearer_check(&services, &bearer, call->arena, &call->caller, &verdict, &error);
     if (code == GH_OK)
         return GH_OK;
+    note_refusal(call, &verdict, bearer.now_ms);
     call->caller = (struct gh_caller){.kind = GH_CALLER_NOBODY};
     /* Else the store failed. */
     return code == GH_ERROR_UNAUTHENTICATED ? GH_OK : google_fail(call, code, "%s", error.text);

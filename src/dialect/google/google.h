@@ -15,8 +15,10 @@
 #include "base/metric.h"
 #include "command/command.h"
 
+struct gh_absence;
 struct gh_directory;
 struct gh_access;
+struct gh_audit;
 struct gh_exchange;
 struct gh_google;
 struct gh_pubsub;
@@ -35,7 +37,9 @@ struct gh_google_services {
     struct gh_workers *workers;
     struct gh_rates *rates;     /* of the HTTP bridge; NULL: none */
     struct gh_quotas *quotas;   /* of tenants, at the HTTP bridge; NULL: none */
+    struct gh_absence *absence; /* hears who comes by the HTTP bridge; or NULL */
     struct gh_trail *trail;     /* what callers changed; or NULL */
+    struct gh_audit *audit;     /* a row for each change, refused ones too; NULL: none */
     struct gh_metrics *metrics; /* or NULL */
     /* Sends a command to its device's session and takes it until `complete` (command/command.h). */
     void (*send_command)(void *context, struct gh_command *command);

@@ -78,6 +78,7 @@ static void on_gone(struct google_call *call, void (*fn)(void *context), void *c
 static enum gh_error_code prepare(struct visit *visit)
 {
     struct google_call *call = &visit->call;
+    call->body = visit->request;
     enum gh_error_code code = google_call_authenticate(call, google_rpc_token(visit->rpc));
     if (code != GH_OK)
         return code;
@@ -150,6 +151,9 @@ static void begin_unary(const struct gh_google_services *services, struct gh_rpc
     visit->call = (struct google_call){.services = services,
                                        .arena = gh_rpc_arena(rpc),
                                        .peer = gh_rpc_head_of(rpc)->peer,
+                                       .chain = gh_rpc_head_of(rpc)->certificates,
+                                       .chain_count = gh_rpc_head_of(rpc)->certificates_count,
+                                       .face = GH_SLICE("grpc"),
                                        .finish = finish,
                                        .on_gone = on_gone};
     gh_rpc_take(rpc, &taker, visit, false);

@@ -1,6 +1,6 @@
 /* StreamingPull: a stream of pulls and of acknowledgements, each of them a call of the service API
- * like those of other clients, with its own permission check, so that a token that is withdrawn
- * ends the stream with the next pull.
+ * like those of other clients, with its own permission check, made anew while it waits, so that a
+ * stream ends when its token is withdrawn.
  *
  * Pace: the next pull begins when the client's HTTP/2 window has taken what the last one gave, so
  * that a client that stops reading stops being sent to. Messages that a stream took and cannot send
@@ -71,10 +71,13 @@ static void step_close(struct step *step)
 /* Ready for google_method_call. */
 static void step_reset(struct step *step, void (*finish)(struct google_call *call))
 {
+    const struct gh_rpc_head *head = gh_rpc_head_of(step->stream->rpc);
     google_call_deinit(&step->call);
     step->call = (struct google_call){.services = step->stream->services,
                                       .arena = &step->arena,
-                                      .peer = gh_rpc_head_of(step->stream->rpc)->peer,
+                                      .peer = head->peer,
+                                      .chain = head->certificates,
+                                      .chain_count = head->certificates_count,
                                       .finish = finish};
 }
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- permission ---- */
 
@@ -53,8 +54,10 @@ static enum gh_error_code scope_device(struct google_call *call)
 static enum gh_error_code fill_scope(struct google_call *call)
 {
     struct gh_custom_role *roles;
+    struct gh_slice etag;
     enum gh_role role;
     call->scope = (struct gh_policy_scope){.tenant = call->tenant_found ? call->tenant.number : 0,
+                                           .tenant_disabled = call->tenant.disabled,
                                            .tenant_policy = call->tenant.policy,
                                            .registry_policy = call->registry.policy,
                                            .now_ms = call->now_ms,
@@ -65,6 +68,9 @@ static enum gh_error_code fill_scope(struct google_call *call)
         gh_directory_role_list(call->services->directory, call->scope.tenant, call->arena, &roles,
                                &call->scope.roles.count, &call->error);
     call->scope.roles.items = roles;
+    if (code == GH_OK)
+        code = gh_directory_house_policy_get(call->services->directory, call->arena,
+                                             &call->scope.house_policy, &etag, &call->error);
     return code == GH_OK && call->registry_found && call->target.size > 0 ? scope_device(call)
                                                                           : code;
 }
@@ -172,19 +178,77 @@ void google_note(struct google_call *call, const struct gh_device *device, const
                   });
 }
 
+static enum gh_error_code known(struct google_call *call)
+{
+    if (call->caller.kind != GH_CALLER_NOBODY)
+        return GH_OK;
+    gh_metric_add(call->services->metrics, GH_METRIC_api_unauthenticated_total, 1);
+    return google_fail(call, GH_ERROR_UNAUTHENTICATED, "no valid token");
+}
+
+enum gh_error_code google_call_judge(struct google_call *call)
+{
+    call->now_ms = call->services->utc_ms();
+    enum gh_error_code code =
+        call->token.size > 0 ? google_call_authenticate(call, call->token) : GH_OK;
+    if (code == GH_OK)
+        code = known(call);
+    return code == GH_OK ? authorise(call) : code;
+}
+
+/* ---- the row in the audit trail ---- */
+
+static bool is_audited(const struct google_route *route)
+{
+    return route->audit != GOOGLE_AUDIT_NOT && strcmp(route->method, "GET") != 0;
+}
+
+static void deed_open(struct google_call *call)
+{
+    static const struct gh_slice methods[] = {
+        [GH_CALLER_NOBODY] = GH_SLICE_INIT("none"),
+        [GH_CALLER_TOKEN] = GH_SLICE_INIT("token"),
+        [GH_CALLER_DEVICE] = GH_SLICE_INIT("device"),
+        [GH_CALLER_OPERATOR] = GH_SLICE_INIT("session"),
+        [GH_CALLER_LOCAL] = GH_SLICE_INIT("socket"),
+    };
+    const struct gh_audit_note note = {
+        .method = methods[call->caller.kind],
+        .face = call->face.size > 0 ? call->face : GH_SLICE("google"),
+        .action = gh_slice_text(gh_audit_action(gh_slice_text(call->route->method),
+                                                gh_slice_text(call->route->pattern), call->action)),
+        .object = call->path,
+        .actor = call->caller.name,
+        .source = address_of(call)};
+    gh_audit_deed_init(&call->deed, call->services->audit, &note, call->body);
+}
+
+static enum gh_error_code deed_begin(struct google_call *call)
+{
+    call->deed.note.tenant = call->tenant.name;
+    return gh_audit_begin(&call->deed,
+                          call->route->audit == GOOGLE_AUDIT_AHEAD ? GH_AUDIT_AHEAD : GH_AUDIT_RIDE,
+                          &call->error);
+}
+
 static enum gh_error_code prepare(struct google_call *call)
 {
-    if (call->caller.kind == GH_CALLER_NOBODY) {
-        gh_metric_add(call->services->metrics, GH_METRIC_api_unauthenticated_total, 1);
-        return google_fail(call, GH_ERROR_UNAUTHENTICATED, "no valid token");
-    }
     enum gh_error_code code = google_route_find(call);
+    if (code == GH_OK && is_audited(call->route))
+        deed_open(call);
+    enum gh_error_code unknown = known(call);
+    if (unknown != GH_OK)
+        return unknown;
     if (code == GH_OK)
         code = authorise(call);
+    if (code == GH_OK)
+        code = google_rate_check_route(call);
     if (code == GH_OK)
         code = google_parameters_check(call);
     if (code == GH_OK)
         code = read_body(call);
+    if (code == GH_OK)
+        code = deed_begin(call);
     return code;
 }
 
@@ -201,6 +265,7 @@ void google_call_run(struct google_call *call)
 
 void google_call_end(struct google_call *call, enum gh_error_code code)
 {
+    code = gh_audit_end(&call->deed, code, &call->error);
     call->code = code;
     if (code == GH_OK && call->write_failed)
         call->code = google_fail(call, GH_ERROR_MEMORY, "the answer");

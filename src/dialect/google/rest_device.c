@@ -125,6 +125,9 @@ enum gh_error_code google_device_update(struct google_call *call)
     if ((fields & GH_DEVICE_CREDENTIALS) &&
         (code = keep_passwords(call, &before, &change)) != GH_OK)
         return code;
+    code = google_rate_check(call, call->tenant.number, before.number, GH_RATE_DEVICE_UPDATES);
+    if (code != GH_OK)
+        return code;
     code = gh_directory_device_update(call->services->directory, before.number, fields, &change,
                                       call->arena, &after, &call->error);
     if (code != GH_OK)
@@ -264,39 +267,13 @@ enum gh_error_code google_device_list(struct google_call *call)
 
 /* ---- gateways ---- */
 
-/* How many the query finds, against a ceiling. */
-static enum gh_error_code check_count(struct google_call *call, const struct gh_device_query *query,
-                                      size_t max, const char *what)
-{
-    uint64_t count = 0;
-    enum gh_error_code code =
-        gh_directory_device_count(call->services->directory, query, &count, &call->error);
-    if (code == GH_OK && count >= max)
-        code = google_fail(call, GH_ERROR_LIMIT, "%s: at most %zu", what, max);
-    return code;
-}
-
-/* Binds, unless one of the two has as many of the other as it may. Binding again changes nothing.
- */
-static enum gh_error_code bind_within(struct google_call *call, uint64_t gateway, uint64_t device)
+static enum gh_error_code bind(struct google_call *call, uint64_t gateway, uint64_t device)
 {
     const struct gh_google_services *services = call->services;
-    bool bound = false;
-    enum gh_error_code code =
-        gh_directory_gateway_bound(services->directory, gateway, device, &bound, &call->error);
-    struct gh_device_query of_gateway = {.registry = call->registry.number, .bound_to = gateway};
-    struct gh_device_query of_device = {.registry = call->registry.number, .gateways_of = device};
-    if (code == GH_OK && !bound)
-        code = check_count(call, &of_gateway,
-                           services->bound_max == 0 ? BOUND_MAX : services->bound_max,
-                           "devices bound to the gateway");
-    if (code == GH_OK && !bound)
-        code = check_count(call, &of_device,
-                           services->gateways_max == 0 ? GATEWAYS_MAX : services->gateways_max,
-                           "gateways of the device");
-    return code == GH_OK
-               ? gh_directory_gateway_bind(services->directory, gateway, device, &call->error)
-               : code;
+    const struct gh_gateway_limits limits = {
+        .devices_max = services->bound_max == 0 ? BOUND_MAX : services->bound_max,
+        .gateways_max = services->gateways_max == 0 ? GATEWAYS_MAX : services->gateways_max};
+    return gh_directory_gateway_bind(services->directory, gateway, device, &limits, &call->error);
 }
 
 static enum gh_error_code unbind(struct google_call *call, uint64_t gateway, uint64_t device)
@@ -327,7 +304,7 @@ static enum gh_error_code change_binding(struct google_call *call, const char *w
 
 enum gh_error_code google_gateway_bind(struct google_call *call)
 {
-    return change_binding(call, "devices.bindGateway", bind_within);
+    return change_binding(call, "devices.bindGateway", bind);
 }
 
 enum gh_error_code google_gateway_unbind(struct google_call *call)

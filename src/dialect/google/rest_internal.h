@@ -8,11 +8,13 @@
 #ifndef GH_DIALECT_GOOGLE_REST_INTERNAL_H
 #define GH_DIALECT_GOOGLE_REST_INTERNAL_H
 
+#include "audit/audit.h"
 #include "base/arena.h"
 #include "dialect/google/google.h"
 #include "dialect/google/message_internal.h"
 #include "policy/permission.h"
 #include "registry/directory.h"
+#include "route/rate.h"
 
 enum {
     GOOGLE_CAPTURES_MAX = 5,
@@ -28,8 +30,17 @@ struct google_call;
 struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
 
+/* The row that a call leaves in the audit trail. Every route but those of GET leaves one, in the
+ * transaction of its change, unless it says otherwise. */
+enum google_audit {
+    GOOGLE_AUDIT_CHANGE,
+    GOOGLE_AUDIT_NOT,   /* it changes nothing, or moves messages, which have a log of their own */
+    GOOGLE_AUDIT_AHEAD, /* before it begins: what it does is not in the database */
+};
+
 struct google_route {
     const char *method, *pattern;
+    enum google_audit audit;
     const char *group_pattern;     /* the same below groups/{g}, or NULL */
     enum gh_permission permission; /* GH_PERMISSION_COUNT: the handler decides */
     google_handler *handler;
@@ -49,9 +60,8 @@ struct google_call {
     void (*waiting)(struct google_call *call);
     const char *peer;
     struct gh_caller caller;      /* NOBODY: no proof, or a wrong one */
-    struct gh_slice token;        /* of a device, at the HTTP bridge */
-    const struct gh_slice *chain; /* what the peer showed over TLS; none over gRPC: a token that is
-                                     bound to a certificate is refused there */
+    struct gh_slice token;        /* that it came with; at the HTTP bridge a device's */
+    const struct gh_slice *chain; /* what the peer showed over TLS */
     size_t chain_count;
     void (*finish)(
         struct google_call *call); /* the answer is there; called once, from any thread */
@@ -59,6 +69,10 @@ struct google_call {
     /* NULL, or has `fn` called exactly once when nobody waits for the answer any more, or it was
      * sent. */
     void (*on_gone)(struct google_call *call, void (*fn)(void *context), void *context);
+
+    struct gh_slice face; /* for the audit trail: "google", "grpc" */
+    struct gh_audit_deed deed;
+    char action[GH_AUDIT_ACTION_MAX];
 
     int64_t now_ms;
     const struct google_route *route;
@@ -81,6 +95,9 @@ struct google_call {
 /* Sets the caller: NOBODY without a token or with a wrong one. Fails when the store does. */
 GH_MUST_USE enum gh_error_code google_call_authenticate(struct google_call *call,
                                                         struct gh_slice token);
+/* Who is calling, and that it may where the path points: before a handler runs, and again while it
+ * waits, so that a token that is revoked or a right that goes ends the waiting. */
+GH_MUST_USE enum gh_error_code google_call_judge(struct google_call *call);
 /* From "Bearer X", or the API key of clients that were given one; empty when neither is there. */
 struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key);
 const struct gh_google_services *google_services_of(const struct gh_google *google);
@@ -102,6 +119,15 @@ enum gh_error_code google_fail(struct google_call *call, enum gh_error_code code
 GH_MUST_USE bool google_may(struct google_call *call, enum gh_permission permission);
 /* Writes a change to the trail: what was done, to which device (NULL: none). */
 void google_note(struct google_call *call, const struct gh_device *device, const char *what);
+
+/* ---- rates (rest_rate.c) ---- */
+
+/* LIMIT when one more is over the tenant's rate; otherwise it is counted. `number` as in
+ * route/rate.h. */
+GH_MUST_USE enum gh_error_code google_rate_check(struct google_call *call, int64_t tenant,
+                                                 uint64_t number, enum gh_rate_kind kind);
+/* The same for what the route does, by its permission. */
+GH_MUST_USE enum gh_error_code google_rate_check_route(struct google_call *call);
 
 /* ---- routes and the query (rest_route.c) ---- */
 
@@ -180,7 +206,8 @@ void google_bridge_run(struct google_call *call);
 
 /* ---- messages of the device manager ---- */
 
-extern const struct google_message google_registry_message, google_device_message;
+extern const struct google_message google_registry_message, google_device_message,
+    google_import_message;
 extern const struct google_enum google_gateway_types, google_log_levels;
 
 /* Settings of a registry from a message that was read; slices borrow from it. */
@@ -189,6 +216,8 @@ GH_MUST_USE enum gh_error_code google_registry_read(struct google_call *call, js
 json_t *google_registry_write(struct google_call *call, const struct gh_registry *registry);
 GH_MUST_USE enum gh_error_code google_device_read(struct google_call *call, json_t *message,
                                                   struct gh_device *out);
+/* Its state, which only an import may bring. */
+void google_device_read_state(json_t *message, struct gh_device *out);
 json_t *google_device_write(struct google_call *call, const struct gh_device *device);
 json_t *google_config_write(struct google_call *call, const struct gh_config *config);
 json_t *google_state_write(struct google_call *call, const struct gh_state *state);
@@ -202,6 +231,7 @@ google_handler google_registry_create, google_registry_get, google_registry_upda
     google_registry_delete, google_registry_list; /* rest_registry.c */
 google_handler google_device_create, google_device_get, google_device_update, google_device_delete,
     google_device_list, google_gateway_bind, google_gateway_unbind;         /* rest_device.c */
+google_handler google_device_import;                                        /* rest_import.c */
 google_handler google_config_modify, google_config_versions, google_states; /* rest_document.c */
 void google_command_send(struct google_call *call);
 google_handler google_policy_get, google_policy_set, google_policy_test; /* rest_policy.c */

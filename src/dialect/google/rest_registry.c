@@ -51,6 +51,10 @@ enum gh_error_code google_registry_update(struct google_call *call)
         return code;
     if (change.name.size != 0 && !gh_slice_equal(change.name, call->registry.name))
         return google_fail(call, GH_ERROR_INVALID, "id: it cannot be changed");
+    code = google_rate_check(call, call->tenant.number, (uint64_t)call->registry.number,
+                             GH_RATE_REGISTRY_UPDATES);
+    if (code != GH_OK)
+        return code;
     code = gh_directory_registry_update(call->services->directory, call->registry.number, fields,
                                         &change, call->arena, &after, &call->error);
     if (code != GH_OK)

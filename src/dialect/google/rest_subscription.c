@@ -219,10 +219,15 @@ enum gh_error_code google_modify_push(struct google_call *call)
 
 /* ---- pulling ---- */
 
+/* A consumer waits in pieces, and between them is asked again whether it may: one whose token was
+ * revoked, or whose right has gone, does not wait for its messages. */
+enum { PIECE_MS = 500 };
+
 struct pulling {
     struct gh_job job; /* first: `run` is given its address */
     struct gh_pull pull;
     struct google_call *call;
+    int64_t left_ms;      /* to wait after this piece */
     pthread_mutex_t lock; /* around what follows */
     bool started, replied, gone;
 };
@@ -285,6 +290,8 @@ static void give_back(struct pulling *pulling)
         gh_log(GH_LOG_WARN, "google", "messages stay leased: %s", error.text);
 }
 
+static void pull_on(struct pulling *pulling);
+
 static void run_answer(struct gh_job *job)
 {
     struct pulling *pulling = (struct pulling *)job;
@@ -293,6 +300,10 @@ static void run_answer(struct gh_job *job)
     pthread_mutex_unlock(&pulling->lock);
     if (gone)
         give_back(pulling);
+    else if (pulling->pull.result == GH_OK && pulling->pull.count == 0 && pulling->left_ms > 0) {
+        pull_on(pulling);
+        return;
+    }
     pull_answer(pulling);
 }
 
@@ -324,9 +335,10 @@ static void pull_gone(void *context)
 static enum gh_error_code pull_start(struct google_call *call, struct pulling *pulling)
 {
     enum gh_error_code code;
-    if (call->on_gone != NULL)
-        call->on_gone(call, pull_gone, pulling);
+    pulling->pull.wait_ms = pulling->left_ms < PIECE_MS ? pulling->left_ms : PIECE_MS;
+    pulling->left_ms -= pulling->pull.wait_ms;
     pthread_mutex_lock(&pulling->lock);
+    pulling->replied = false;
     if (pulling->gone)
         code = google_fail(call, GH_ERROR_UNAVAILABLE, "the consumer has gone");
     else
@@ -335,6 +347,18 @@ static enum gh_error_code pull_start(struct google_call *call, struct pulling *p
     pulling->started = code == GH_OK;
     pthread_mutex_unlock(&pulling->lock); /* from here on an answered pull may be gone */
     return code;
+}
+
+/* The next piece. */
+static void pull_on(struct pulling *pulling)
+{
+    struct google_call *call = pulling->call;
+    gh_pull_release(&pulling->pull);
+    enum gh_error_code code = google_call_judge(call);
+    if (code == GH_OK)
+        code = pull_start(call, pulling);
+    if (code != GH_OK)
+        google_call_end(call, code);
 }
 
 void google_pull(struct google_call *call)
@@ -357,7 +381,9 @@ void google_pull(struct google_call *call)
     pulling->pull.messages_max =
         messages_max > GH_PUBSUB_PULL_MAX ? GH_PUBSUB_PULL_MAX : (size_t)messages_max;
     pulling->pull.bytes_max = GOOGLE_PULL_BYTES_MAX;
-    pulling->pull.wait_ms = immediately ? 0 : INT64_C(1000) * GH_PUBSUB_WAIT_MAX_S;
+    pulling->left_ms = immediately ? 0 : INT64_C(1000) * GH_PUBSUB_WAIT_MAX_S;
+    if (call->on_gone != NULL)
+        call->on_gone(call, pull_gone, pulling);
     enum gh_error_code code = pull_start(call, pulling);
     if (code != GH_OK)
         google_call_end(call, code);

@@ -18,12 +18,13 @@ enum {
     CREDENTIAL_LIST,
     CREDENTIAL_CLEAR,
     USES_CLEAR,
-    USE_PUT,
     ATTRIBUTE_CREATE,
     ATTRIBUTE_LIST,
     ATTRIBUTE_CLEAR,
     CONFIG_CREATE,
+    STATE_CREATE,
     GATEWAY_PAIR,
+    GATEWAY_COUNTS,
     GATEWAY_BIND,
     GATEWAY_UNBIND,
     GATEWAY_BOUND,
@@ -33,8 +34,8 @@ enum {
 /* ?1 are the parts wanted (enum gh_device_parts): a part that is not wanted is not read from its
  * pages. */
 #define SELECT                                                                                     \
-    "SELECT d.number, d.registry, d.tenant, t.name, t.google_project, r.name, r.location, d.id, "  \
-    "d.blocked, "                                                                                  \
+    "SELECT d.number, d.registry, d.tenant, t.name, t.google_project, t.disabled, r.name, "        \
+    "r.location, d.id, d.blocked, "                                                                \
     "d.banned_until_ms, d.log_level, d.is_gateway, d.gateway_auth, d.created_at_ms, "              \
     "a.heartbeat_ms, a.event_ms, a.state_ms, a.config_ack_ms, a.config_send_ms, a.error_ms, "      \
     "a.error_code, "                                                                               \
@@ -92,18 +93,19 @@ static const char *const sql[] = {
     [CREDENTIAL_CLEAR] = "DELETE FROM credentials WHERE device = ?1",
     [USES_CLEAR] = "DELETE FROM credential_uses WHERE device = ?1 AND credential NOT IN "
                    "(SELECT id FROM credentials WHERE device = ?1)",
-    [USE_PUT] = "INSERT INTO credential_uses(device, credential, at_ms) "
-                "SELECT device, id, ?3 FROM credentials WHERE device = ?1 AND id = ?2 "
-                "ON CONFLICT(device, credential) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)",
     [ATTRIBUTE_CREATE] = "INSERT INTO attributes(device, key, value) VALUES(?1, ?2, ?3)",
     [ATTRIBUTE_LIST] = "SELECT key, value FROM attributes WHERE device = ?1 ORDER BY key",
     [ATTRIBUTE_CLEAR] = "DELETE FROM attributes WHERE device = ?1",
     [CONFIG_CREATE] =
         "INSERT INTO configs(device, version, updated_at_ms, acknowledged_at_ms, data) "
-        "VALUES(?1, 1, ?2, 0, ?3)",
+        "VALUES(?1, ?2, ?3, 0, ?4)",
+    [STATE_CREATE] =
+        "INSERT INTO states(device, sequence, updated_at_ms, data) VALUES(?1, 1, ?2, ?3)",
     [GATEWAY_PAIR] =
         "SELECT g.is_gateway, d.is_gateway, g.registry = d.registry FROM devices g, devices d "
         "WHERE g.number = ?1 AND d.number = ?2",
+    [GATEWAY_COUNTS] = "SELECT (SELECT count(*) FROM bindings WHERE gateway = ?1), "
+                       "(SELECT count(*) FROM bindings WHERE device = ?2)",
     [GATEWAY_BIND] = "INSERT OR IGNORE INTO bindings(gateway, device) VALUES(?1, ?2)",
     [GATEWAY_UNBIND] = "DELETE FROM bindings WHERE gateway = ?1 AND device = ?2",
     [GATEWAY_BOUND] = "SELECT 1 FROM bindings WHERE gateway = ?1 AND device = ?2",
@@ -207,24 +209,6 @@ enum gh_error_code gh_store_credential_holder(struct gh_store *store, uint64_t d
     return code;
 }
 
-enum gh_error_code gh_store_credential_uses_put(struct gh_store *store,
-                                                const struct gh_credential_use *rows, size_t count,
-                                                struct gh_error *error)
-{
-    struct gh_link *link;
-    enum gh_error_code code = gh_write_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    for (size_t i = 0; code == GH_OK && i < count; i++) {
-        struct gh_sql q = gh_sql_open(link, sql[USE_PUT]);
-        gh_sql_put_int(&q, (int64_t)rows[i].device);
-        gh_sql_put_text(&q, rows[i].credential);
-        gh_sql_put_int(&q, rows[i].at_ms);
-        code = gh_sql_run(&q, NULL, error);
-    }
-    return gh_write_end(link, code, error);
-}
-
 static enum gh_error_code attributes_write(struct gh_link *link, uint64_t number,
                                            const struct gh_device *row, struct gh_error *error)
 {
@@ -284,6 +268,29 @@ static enum gh_error_code device_insert(struct gh_link *link, const struct gh_de
     return code;
 }
 
+/* Its first config, and its state when it comes with one. */
+static enum gh_error_code documents_write(struct gh_link *link, struct gh_device *row,
+                                          struct gh_error *error)
+{
+    if (row->config.version == 0)
+        row->config.version = 1;
+    row->config.updated_at_ms = row->created_at_ms;
+    row->config.acknowledged_at_ms = 0;
+    struct gh_sql q = gh_sql_open(link, sql[CONFIG_CREATE]);
+    gh_sql_put_int(&q, (int64_t)row->number);
+    gh_sql_put_int(&q, row->config.version);
+    gh_sql_put_int(&q, row->config.updated_at_ms);
+    gh_sql_put_bytes(&q, row->config.data);
+    enum gh_error_code code = gh_sql_run(&q, NULL, error);
+    if (code != GH_OK || !row->state.present)
+        return code;
+    q = gh_sql_open(link, sql[STATE_CREATE]);
+    gh_sql_put_int(&q, (int64_t)row->number);
+    gh_sql_put_int(&q, row->state.updated_at_ms);
+    gh_sql_put_bytes(&q, row->state.data);
+    return gh_sql_run(&q, NULL, error);
+}
+
 static enum gh_error_code create(struct gh_link *link, struct gh_device *row, bool *number_taken,
                                  struct gh_error *error)
 {
@@ -297,16 +304,7 @@ static enum gh_error_code create(struct gh_link *link, struct gh_device *row, bo
         code = credentials_write(link, row->number, row, error);
     if (code == GH_OK && row->attributes_count > 0)
         code = attributes_write(link, row->number, row, error);
-    if (code != GH_OK)
-        return code;
-    row->config.version = 1;
-    row->config.updated_at_ms = row->created_at_ms;
-    row->config.acknowledged_at_ms = 0;
-    struct gh_sql q = gh_sql_open(link, sql[CONFIG_CREATE]);
-    gh_sql_put_int(&q, (int64_t)row->number);
-    gh_sql_put_int(&q, row->config.updated_at_ms);
-    gh_sql_put_bytes(&q, row->config.data);
-    return gh_sql_run(&q, NULL, error);
+    return code == GH_OK ? documents_write(link, row, error) : code;
 }
 
 enum gh_error_code gh_store_devices_create(struct gh_store *store, struct gh_device *rows,
@@ -332,6 +330,7 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_device 
     row->tenant = gh_sql_int(q);
     row->tenant_name = gh_sql_text(q, arena);
     row->google_project = gh_sql_text(q, arena);
+    row->tenant_disabled = gh_sql_int(q) != 0;
     row->registry_name = gh_sql_text(q, arena);
     row->location = gh_sql_text(q, arena);
     row->id = gh_sql_text(q, arena);
@@ -547,33 +546,67 @@ static enum gh_error_code pair_check(struct gh_link *link, uint64_t gateway, uin
                                    "gateway and device are not in one registry");
 }
 
-static enum gh_error_code pair_write(struct gh_store *store, const char *text, uint64_t gateway,
-                                     uint64_t device, struct gh_error *error)
+/* Runs one statement over a good pair; `*changed`: it made a difference. */
+static enum gh_error_code pair_write(struct gh_link *link, const char *text, uint64_t gateway,
+                                     uint64_t device, bool *changed, struct gh_error *error)
 {
-    struct gh_link *link;
-    enum gh_error_code code = gh_write_begin(store, &link, error);
+    int64_t rows = 0;
+    enum gh_error_code code = pair_check(link, gateway, device, error);
     if (code != GH_OK)
         return code;
-    code = pair_check(link, gateway, device, error);
-    if (code == GH_OK) {
-        struct gh_sql q = gh_sql_open(link, text);
-        gh_sql_put_int(&q, (int64_t)gateway);
-        gh_sql_put_int(&q, (int64_t)device);
-        code = gh_sql_run(&q, NULL, error);
-    }
-    return gh_write_end(link, code, error);
+    struct gh_sql q = gh_sql_open(link, text);
+    gh_sql_put_int(&q, (int64_t)gateway);
+    gh_sql_put_int(&q, (int64_t)device);
+    code = gh_sql_run(&q, &rows, error);
+    *changed = rows > 0;
+    return code;
+}
+
+/* LIMIT when one of the two has more of the other than it may. */
+static enum gh_error_code pair_limit(struct gh_link *link, uint64_t gateway, uint64_t device,
+                                     const struct gh_gateway_limits *limits, struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[GATEWAY_COUNTS]);
+    gh_sql_put_int(&q, (int64_t)gateway);
+    gh_sql_put_int(&q, (int64_t)device);
+    bool counted = gh_sql_next(&q);
+    uint64_t devices = counted ? (uint64_t)gh_sql_int(&q) : 0;
+    uint64_t gateways = counted ? (uint64_t)gh_sql_int(&q) : 0;
+    enum gh_error_code code = gh_sql_close(&q, error);
+    if (code == GH_OK && limits->devices_max != 0 && devices > limits->devices_max)
+        return gh_error_set(error, GH_ERROR_LIMIT, "devices bound to the gateway: at most %zu",
+                            limits->devices_max);
+    if (code == GH_OK && limits->gateways_max != 0 && gateways > limits->gateways_max)
+        return gh_error_set(error, GH_ERROR_LIMIT, "gateways of the device: at most %zu",
+                            limits->gateways_max);
+    return code;
 }
 
 enum gh_error_code gh_store_gateway_bind(struct gh_store *store, uint64_t gateway, uint64_t device,
+                                         const struct gh_gateway_limits *limits,
                                          struct gh_error *error)
 {
-    return pair_write(store, sql[GATEWAY_BIND], gateway, device, error);
+    struct gh_link *link;
+    bool changed = false;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    code = pair_write(link, sql[GATEWAY_BIND], gateway, device, &changed, error);
+    if (code == GH_OK && changed)
+        code = pair_limit(link, gateway, device, limits, error);
+    return gh_write_end(link, code, error);
 }
 
 enum gh_error_code gh_store_gateway_unbind(struct gh_store *store, uint64_t gateway,
                                            uint64_t device, struct gh_error *error)
 {
-    return pair_write(store, sql[GATEWAY_UNBIND], gateway, device, error);
+    struct gh_link *link;
+    bool changed;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    code = pair_write(link, sql[GATEWAY_UNBIND], gateway, device, &changed, error);
+    return gh_write_end(link, code, error);
 }
 
 enum gh_error_code gh_store_gateway_bound(struct gh_store *store, uint64_t gateway, uint64_t device,

@@ -27,7 +27,8 @@ enum {
     "subject FROM operators "
 #define TOKEN                                                                                      \
     "SELECT t.hash, t.role, t.member, t.tenant, t.created_at_ms, t.expires_at_ms, t.operator, "    \
-    "t.label, t.permissions, t.used_at_ms, o.name, o.role, o.tenant, o.disabled "                  \
+    "t.label, t.permissions, t.used_at_ms, t.service_key, o.name, o.role, o.tenant, "              \
+    "o.disabled "                                                                                  \
     "FROM tokens t LEFT JOIN operators o ON o.number = t.operator "
 
 static const char *const sql[] = {
@@ -48,8 +49,11 @@ static const char *const sql[] = {
     [SIGN_IN_EXPIRE] = "DELETE FROM sign_ins WHERE expires_at_ms <= ?1 OR seen_at_ms < ?2",
     [TOKEN_CREATE] =
         "INSERT INTO tokens(hash, role, member, tenant, created_at_ms, expires_at_ms, operator, "
-        "label, permissions) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [TOKEN_FIND] = TOKEN "WHERE t.hash = ?1",
+        "label, permissions, service_key) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [TOKEN_FIND] =
+        TOKEN "WHERE t.hash = ?1 AND (t.service_key IS NULL OR EXISTS("
+              "SELECT 1 FROM service_keys k JOIN service_accounts a ON a.number = k.account "
+              "WHERE k.number = t.service_key AND NOT k.disabled AND NOT a.disabled))",
     [TOKEN_LIST] = TOKEN "ORDER BY t.created_at_ms, t.hash",
     [TOKEN_USED] = "UPDATE tokens SET used_at_ms = max(used_at_ms, ?2) WHERE hash = ?1",
     [TOKEN_DELETE] = "DELETE FROM tokens WHERE hash = ?1",
@@ -263,9 +267,11 @@ enum gh_error_code gh_store_token_create(struct gh_store *store, const struct gh
     gh_sql_put_reference(&q, row->operator_number);
     gh_sql_put_text(&q, row->label);
     gh_sql_put_text(&q, row->permissions);
+    gh_sql_put_reference(&q, row->service_key);
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_PRECONDITION)
-        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant or operator");
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such %s",
+                            row->service_key != 0 ? "key" : "tenant or operator");
     return gh_write_end(link, code, error);
 }
 
@@ -294,6 +300,7 @@ static void token_read(struct gh_sql *q, struct gh_arena *arena, struct gh_token
     row->label = gh_sql_text(q, arena);
     row->permissions = gh_sql_text(q, arena);
     row->used_at_ms = gh_sql_int(q);
+    row->service_key = gh_sql_int(q);
     row->operator_name = gh_sql_text(q, arena);
     row->operator_role = gh_sql_text(q, arena);
     row->operator_tenant = gh_sql_int(q);

@@ -1,7 +1,9 @@
 /* How SQLite runs the statements: each one that the calls below have prepared is explained, and a
  * walk over a whole table or a sort in memory is a failure unless it is named here with its reason.
  */
+#include "store/audit.h"
 #include "store/sqlite/sqlite_internal.h"
+#include "store/trust.h"
 #include "tests/check.h"
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +38,13 @@ static const struct {
     {"FROM roles WHERE coalesce(tenant, 0) IN", "TEMP B-TREE", "they are few"},
     {"instr(policy", "SCAN", "before a role is deleted every policy is looked at"},
     {"FROM device_group_members m JOIN grants", "TEMP B-TREE", "those of one device"},
+    {"NOT IN (SELECT anchor, serial FROM certificate_uses", "TEMP B-TREE", "of one device"},
+    {"FROM (SELECT anchor, serial", "TEMP B-TREE", "of one device"},
+    {"FROM (SELECT anchor, serial", "SCAN c", "of one device"},
+    {"FROM audit r", "SCAN r", "by key, ends at the limit"},
+    {"FROM audit_checkpoints WHERE", "SCAN audit_checkpoints", "by key, ends at the limit"},
+    {"FROM audit ORDER BY seq DESC", "SCAN audit", "backwards by key, one row"},
+    {"DELETE FROM audit_names WHERE last_seq", "SCAN audit_names", "with a cut, once a day"},
     {"", "SCAN CONSTANT ROW", "no table at all"},
 };
 
@@ -105,7 +114,7 @@ static void run_writes(int64_t *tenant_out, int64_t *registry_out)
     code = gh_store_devices_create(store, devices, 2, &failed, &taken, &error);
     REQUIRE("devices", code == GH_OK);
     code = gh_store_device_update(store, 2, 31, &devices[1], &error);
-    code = gh_store_gateway_bind(store, 1, 2, &error);
+    code = gh_store_gateway_bind(store, 1, 2, &(struct gh_gateway_limits){0}, &error);
     code = gh_store_gateway_unbind(store, 1, 2, &error);
     int64_t version;
     for (int i = 0; i < 12; i++) {
@@ -282,6 +291,54 @@ static void run_reads(int64_t tenant)
     CHECK("the last one", code == GH_OK);
 }
 
+/* The audit trail: rows, a checkpoint, a cut. */
+static void run_audit(void)
+{
+    struct gh_slice one = GH_SLICE("one");
+    const struct gh_audit_note note = {.action = one, .actor = one};
+    struct gh_audit_filter filter = {.result = -1, .limit = 1};
+    struct gh_audit_checkpoint checkpoint = {.seq = 1}, *checkpoints;
+    struct gh_audit_entry *entries;
+    int64_t first, last;
+    size_t count;
+    enum gh_error_code code = gh_store_audit_append(store, &note, NULL, &error);
+    code = gh_store_audit_list(store, &filter, &arena, &entries, &count, &error);
+    filter.oldest_first = true;
+    code = gh_store_audit_list(store, &filter, &arena, &entries, &count, &error);
+    code = gh_store_audit_ends(store, &first, &last, &error);
+    code = gh_store_audit_checkpoint_put(store, &checkpoint, &error);
+    code = gh_store_audit_checkpoint_list(store, 0, 1, &arena, &checkpoints, &count, &error);
+    code = gh_store_audit_checkpoint_at(store, 1, &arena, &checkpoint, &error);
+    code = gh_store_audit_cut(store, 1, &note, &error);
+    code = gh_store_audit_forget(store, one, &note, &error);
+    CHECK("the last one", code == GH_OK);
+}
+
+/* Uses and marks of credentials, what responders said, and the house's bindings. */
+static void run_trust(void)
+{
+    const struct gh_slice one = GH_SLICE("1"), policy = GH_SLICE("{\"bindings\":[]}");
+    const struct gh_credential_use uses[] = {{.device = 2, .credential = one, .at_ms = 1},
+                                             {.device = 2, .anchor = 1, .serial = one}};
+    const struct gh_credential_mark mark = {.device = 2, .credential = one, .mark = one};
+    struct gh_ocsp_row answer = {.anchor = 1, .serial = one}, *answers;
+    struct gh_certificate_use *certificates;
+    struct gh_credential_mark *marks;
+    struct gh_slice etag, stored;
+    size_t count;
+    enum gh_error_code code = gh_store_credential_uses_put(store, uses, 2, &error);
+    code = gh_store_credential_marks_put(store, &mark, 1, &error);
+    code = gh_store_credential_unmarked(store, &mark, 1, &arena, &marks, &count, &error);
+    code = gh_store_certificate_use_list(store, 2, 1, &arena, &certificates, &count, &error);
+    code = gh_store_ocsp_put(store, &answer, &error);
+    code = gh_store_ocsp_find(store, 1, one, &answer, &error);
+    code = gh_store_ocsp_due(store, 1, 1, &arena, &answers, &count, &error);
+    code = gh_store_ocsp_delete(store, 1, one, &error);
+    code = gh_store_house_policy_set(store, policy, one, (struct gh_slice){0}, &error);
+    code = gh_store_house_policy_get(store, &arena, &stored, &etag, &error);
+    (void)code;
+}
+
 int main(void)
 {
     int64_t tenant, registry;
@@ -291,6 +348,8 @@ int main(void)
     run_writes(&tenant, &registry);
     run_device_reads(tenant, registry);
     run_reads(tenant);
+    run_audit();
+    run_trust();
     size_t explained = explain(&store->writer) + explain(store->readers[0]);
     printf("%zu statements explained\n", explained);
     CHECK("most of them", explained > 90);

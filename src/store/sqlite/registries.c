@@ -41,7 +41,7 @@ static const char *const sql[] = {
         "log_level = CASE WHEN ?2 & 16 THEN ?6 ELSE log_level END, "
         "activity_topic = CASE WHEN ?2 & 64 THEN ?7 ELSE activity_topic END WHERE number = ?1",
     [REGISTRY_DELETE] = "DELETE FROM registries WHERE number = ?1",
-    [REGISTRY_POLICY_GET] = "SELECT policy_etag FROM registries WHERE number = ?1",
+    [REGISTRY_POLICY_GET] = "SELECT tenant, policy_etag FROM registries WHERE number = ?1",
     [REGISTRY_POLICY_SET] = "UPDATE registries SET policy = ?2, policy_etag = ?3 WHERE number = ?1",
     [ROUTE_CREATE] =
         "INSERT INTO routes(registry, position, channel, topic) VALUES(?1, ?2, ?3, ?4)",
@@ -318,6 +318,7 @@ static enum gh_error_code policy_set(struct gh_link *link, int64_t number, struc
     struct gh_sql q = gh_sql_open(link, sql[REGISTRY_POLICY_GET]);
     gh_sql_put_int(&q, number);
     bool found = gh_sql_next(&q);
+    int64_t tenant = found ? gh_sql_int(&q) : 0;
     bool same = found && gh_sql_etag_same(gh_sql_borrow(&q), etag_before);
     enum gh_error_code code = gh_sql_close(&q, error);
     if (code != GH_OK)
@@ -326,6 +327,9 @@ static enum gh_error_code policy_set(struct gh_link *link, int64_t number, struc
         return gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such registry");
     if (!same)
         return gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed in between");
+    code = gh_roles_check(link, tenant, policy, error);
+    if (code != GH_OK)
+        return code;
     q = gh_sql_open(link, sql[REGISTRY_POLICY_SET]);
     gh_sql_put_int(&q, number);
     gh_sql_put_text(&q, policy);

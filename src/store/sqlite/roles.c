@@ -16,6 +16,9 @@ enum {
     GRANT_CLEAR,
     GRANT_SET,
     GRANTS_OF_DEVICE,
+    HOUSE_GET,
+    HOUSE_SET,
+    ROLES_MISSING,
     STATEMENTS
 };
 
@@ -39,7 +42,8 @@ static const char *const sql[STATEMENTS] = {
         "AND instr(policy, ?2) > 0) "
         "OR EXISTS(SELECT 1 FROM registries WHERE (?1 = 0 OR tenant = ?1) "
         "AND instr(policy, ?2) > 0) "
-        "OR EXISTS(SELECT 1 FROM grants WHERE (?1 = 0 OR tenant = ?1) AND instr(policy, ?2) > 0), "
+        "OR EXISTS(SELECT 1 FROM grants WHERE (?1 = 0 OR tenant = ?1) AND instr(policy, ?2) > 0) "
+        "OR EXISTS(SELECT 1 FROM house WHERE ?1 = 0 AND instr(policy, ?2) > 0), "
         "EXISTS(SELECT 1 FROM tokens WHERE (?1 = 0 OR tenant = ?1) AND role = ?3 "
         "AND expires_at_ms > ?4) "
         "OR EXISTS(SELECT 1 FROM operators WHERE (?1 = 0 OR tenant = ?1) AND role = ?3)",
@@ -54,7 +58,31 @@ static const char *const sql[STATEMENTS] = {
         "FROM device_group_members m JOIN grants t ON t.device_group = m.device_group "
         "JOIN device_groups g ON g.number = m.device_group WHERE m.device = ?1 "
         "UNION ALL SELECT tenant, 0, device, '', policy, etag FROM grants WHERE device = ?1",
+    [HOUSE_GET] = "SELECT policy, etag FROM house WHERE one = 1",
+    [HOUSE_SET] = "UPDATE house SET policy = ?1, etag = ?2 WHERE one = 1",
+    [ROLES_MISSING] =
+        "SELECT role FROM (SELECT json_extract(value, '$.role') AS role "
+        "FROM json_each(?1, '$.bindings')) WHERE "
+        "(role LIKE 'house/%' AND NOT EXISTS(SELECT 1 FROM roles r WHERE coalesce(r.tenant, 0) = 0 "
+        "AND r.name = substr(role, 7))) OR "
+        "(role LIKE 'custom/%' AND (?2 = 0 OR NOT EXISTS(SELECT 1 FROM roles r "
+        "WHERE coalesce(r.tenant, 0) = ?2 AND r.name = substr(role, 8)))) LIMIT 1",
 };
+
+enum gh_error_code gh_roles_check(struct gh_link *link, int64_t tenant, struct gh_slice policy,
+                                  struct gh_error *error)
+{
+    if (policy.size == 0)
+        return GH_OK;
+    struct gh_sql q = gh_sql_open(link, sql[ROLES_MISSING]);
+    gh_sql_put_text(&q, policy);
+    gh_sql_put_int(&q, tenant);
+    bool missing = gh_sql_next(&q);
+    enum gh_error_code code = gh_sql_close(&q, error);
+    return code == GH_OK && missing
+               ? gh_error_set(error, GH_ERROR_CONFLICT, "a role was deleted in between")
+               : code;
+}
 
 /* --- roles --- */
 
@@ -250,6 +278,9 @@ static enum gh_error_code set(struct gh_link *link, const struct gh_grant_row *r
         return code;
     if (!same)
         return gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed in between");
+    code = gh_roles_check(link, row->tenant, row->policy, error);
+    if (code != GH_OK)
+        return code;
     q = gh_sql_open(link, sql[GRANT_CLEAR]);
     put_place(&q, row);
     code = gh_sql_run(&q, NULL, error);
@@ -317,4 +348,64 @@ enum gh_error_code gh_store_grants_of_device(struct gh_store *store, uint64_t de
     *out = rows.items;
     *count = rows.count;
     return code;
+}
+
+/* --- bindings of the house */
+
+static enum gh_error_code read_house(struct gh_link *link, struct gh_arena *arena,
+                                     struct gh_slice *policy, struct gh_slice *etag,
+                                     struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[HOUSE_GET]);
+    *policy = *etag = (struct gh_slice){0};
+    if (gh_sql_next(&q)) {
+        *policy = gh_sql_text(&q, arena);
+        *etag = gh_sql_text(&q, arena);
+    }
+    return gh_sql_close(&q, error);
+}
+
+enum gh_error_code gh_store_house_policy_get(struct gh_store *store, struct gh_arena *arena,
+                                             struct gh_slice *policy, struct gh_slice *etag,
+                                             struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    code = read_house(link, arena, policy, etag, error);
+    gh_read_end(link);
+    return code;
+}
+
+static enum gh_error_code set_house(struct gh_link *link, struct gh_slice policy,
+                                    struct gh_slice etag, struct gh_slice etag_before,
+                                    struct gh_error *error)
+{
+    struct gh_sql q = gh_sql_open(link, sql[HOUSE_GET]);
+    bool found = gh_sql_next(&q);
+    gh_sql_skip(&q, 1);
+    bool same = found && gh_sql_etag_same(gh_sql_borrow(&q), etag_before);
+    enum gh_error_code code = gh_sql_close(&q, error);
+    if (code == GH_OK && !same)
+        code = gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed in between");
+    if (code == GH_OK)
+        code = gh_roles_check(link, 0, policy, error);
+    if (code != GH_OK)
+        return code;
+    q = gh_sql_open(link, sql[HOUSE_SET]);
+    gh_sql_put_text(&q, policy);
+    gh_sql_put_text(&q, etag);
+    return gh_sql_run(&q, NULL, error);
+}
+
+enum gh_error_code gh_store_house_policy_set(struct gh_store *store, struct gh_slice policy,
+                                             struct gh_slice etag, struct gh_slice etag_before,
+                                             struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    return code == GH_OK
+               ? gh_write_end(link, set_house(link, policy, etag, etag_before, error), error)
+               : code;
 }

@@ -351,8 +351,111 @@ static const char gateways_10[] =
     "  at_ms INTEGER NOT NULL) STRICT;"
     "ALTER TABLE registries ADD COLUMN activity_topic TEXT NOT NULL DEFAULT '';";
 
+static const char tenants_11[] =
+    "ALTER TABLE tenants ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;";
+
+/* Certificates by CAs that proved a device, with their own dates. */
+static const char certificate_uses_12[] =
+    "CREATE TABLE certificate_uses("
+    "  device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,"
+    "  anchor INTEGER NOT NULL REFERENCES anchors ON DELETE CASCADE,"
+    "  serial TEXT NOT NULL,"
+    "  not_before_ms INTEGER NOT NULL,"
+    "  not_after_ms INTEGER NOT NULL,"
+    "  first_ms INTEGER NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(device, anchor, serial)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX certificate_uses_of_anchor ON certificate_uses(anchor);";
+
+/* Symmetric keys that were stored before there were marks; they get theirs at the next start. */
+static const char unmarked_13[] =
+    "CREATE INDEX credentials_unmarked ON credentials(device, id) WHERE format = 6 AND mark = '';";
+
+/* Programs that sign their own tokens, and what was given to them for such a one. */
+static const char service_accounts_14[] =
+    "CREATE TABLE service_accounts("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  email TEXT NOT NULL UNIQUE,"
+    "  title TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX service_accounts_of_tenant ON service_accounts(tenant, email);"
+    "CREATE TABLE service_keys("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  account INTEGER NOT NULL REFERENCES service_accounts ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  public_key TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  last_used_at_ms INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(account, id)) STRICT;"
+    "ALTER TABLE tokens ADD COLUMN service_key INTEGER REFERENCES service_keys ON DELETE CASCADE;"
+    "CREATE INDEX tokens_of_service_key ON tokens(service_key) WHERE service_key IS NOT NULL;";
+
+static const char audit_15[] =
+    /* Rows are only added, and go only below a checkpoint. */
+    "CREATE TABLE audit("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  tenant TEXT NOT NULL,"
+    "  method TEXT NOT NULL,"
+    "  face TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  object TEXT NOT NULL,"
+    "  actor BLOB NOT NULL,"
+    "  source BLOB NOT NULL,"
+    "  subject BLOB NOT NULL,"
+    "  detail BLOB NOT NULL,"
+    "  result INTEGER NOT NULL,"
+    "  code INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;"
+    /* Who stands behind a pseudonym: not part of the chain, so that it can be forgotten. */
+    "CREATE TABLE audit_names("
+    "  text TEXT PRIMARY KEY NOT NULL,"
+    "  salt BLOB NOT NULL,"
+    "  pseudonym BLOB NOT NULL UNIQUE,"
+    "  last_seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit_checkpoints("
+    "  seq INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  root BLOB NOT NULL,"
+    "  frontier BLOB NOT NULL,"
+    "  key_id TEXT NOT NULL,"
+    "  signature BLOB NOT NULL) STRICT;";
+
+/* The bindings that hold in every tenant: one row. */
+static const char house_16[] = "CREATE TABLE house("
+                               "  one INTEGER PRIMARY KEY CHECK(one = 1),"
+                               "  policy TEXT NOT NULL,"
+                               "  etag TEXT NOT NULL) STRICT;"
+                               "INSERT INTO house VALUES(1, '', '');";
+
+/* Where a CA's responder is, and what it said: asked again at `due_ms`. */
+static const char ocsp_17[] = "ALTER TABLE anchors ADD COLUMN ocsp_url TEXT NOT NULL DEFAULT '';"
+                              "CREATE TABLE ocsp_answers("
+                              "  anchor INTEGER NOT NULL REFERENCES anchors ON DELETE CASCADE,"
+                              "  serial TEXT NOT NULL,"
+                              "  good_until_ms INTEGER NOT NULL,"
+                              "  due_ms INTEGER NOT NULL,"
+                              "  not_after_ms INTEGER NOT NULL,"
+                              "  PRIMARY KEY(anchor, serial)) STRICT, WITHOUT ROWID;"
+                              "CREATE INDEX ocsp_answers_due ON ocsp_answers(due_ms);";
+
+/* Devices that have not been heard of for the time that an alert gives them. */
+static const char absences_18[] =
+    "CREATE TABLE absences("
+    "  device INTEGER PRIMARY KEY REFERENCES devices ON DELETE CASCADE,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  since_ms INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX absences_of_tenant ON absences(tenant, since_ms);"
+    "CREATE INDEX absences_by_time ON absences(since_ms);";
+
 /* Second factors, what a session has proved, tokens of operators, and who they are elsewhere. */
-static const char people_11[] =
+static const char people_19[] =
     "ALTER TABLE operators ADD COLUMN email TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE operators ADD COLUMN provider TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE operators ADD COLUMN subject TEXT NOT NULL DEFAULT '';"
@@ -388,12 +491,20 @@ static const struct {
     int version; /* rising */
     const char *text;
 } migrations[] = {
-    {1, directory_1},   {1, services_1},   {1, history_1},  {2, policies_2}, {3, bans_3},
-    {4, data_keys_4},   {5, spent_5},      {6, groups_6},   {7, trust_7},    {8, roles_8},
-    {9, credentials_9}, {10, gateways_10}, {11, people_11},
+    {1, directory_1},   {1, services_1},
+    {1, history_1},     {2, policies_2},
+    {3, bans_3},        {4, data_keys_4},
+    {5, spent_5},       {6, groups_6},
+    {7, trust_7},       {8, roles_8},
+    {9, credentials_9}, {10, gateways_10},
+    {11, tenants_11},   {12, certificate_uses_12},
+    {13, unmarked_13},  {14, service_accounts_14},
+    {15, audit_15},     {16, house_16},
+    {17, ocsp_17},      {18, absences_18},
+    {19, people_19},
 };
 
-enum { VERSION = 11 }; /* of the last row */
+enum { VERSION = 19 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

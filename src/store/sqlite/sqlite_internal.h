@@ -29,7 +29,7 @@ enum {
     GH_STORE_APPLICATION_ID = 0x47484731, /* "GHG1" in the database's header */
     GH_STORE_READERS_MAX = 4,
     GH_STORE_STATEMENTS_MAX =
-        256,                  /* per connection; a power of two above the number of statements */
+        512,                  /* per connection; a power of two above the number of statements */
     GH_STORE_GROUP_MAX = 256, /* writes in one commit */
 };
 
@@ -107,6 +107,10 @@ struct gh_slice gh_sql_borrow(struct gh_sql *q);
 void gh_sql_skip(struct gh_sql *q, int columns);
 /* GH_OK when all steps went well. A broken UNIQUE gives EXISTS, a broken reference PRECONDITION. */
 GH_MUST_USE enum gh_error_code gh_sql_close(struct gh_sql *q, struct gh_error *error);
+/* In a transaction that writes a policy of `tenant` (0: the house): CONFLICT when it names a custom
+ * role that is not there, so that none is deleted in the moment in which it is bound. */
+GH_MUST_USE enum gh_error_code gh_roles_check(struct gh_link *link, int64_t tenant,
+                                              struct gh_slice policy, struct gh_error *error);
 /* Runs a statement that yields no rows to its end and closes it; `*changed` (may be NULL) is how
  * many rows it changed. */
 GH_MUST_USE enum gh_error_code gh_sql_run(struct gh_sql *q, int64_t *changed,
@@ -142,6 +146,12 @@ GH_MUST_USE enum gh_error_code gh_write_end(struct gh_link *link, enum gh_error_
 /* An empty database gets the schema, an older one is brought up to date, a newer one is refused. */
 GH_MUST_USE enum gh_error_code gh_schema_create(struct gh_link *link, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_schema_update(struct gh_link *link, struct gh_error *error);
+
+/* --- audit.c --- */
+struct gh_audit_note;
+/* Inside a write: adds a row at the end of the chain. */
+GH_MUST_USE enum gh_error_code gh_audit_add(struct gh_link *link, const struct gh_audit_note *note,
+                                            int64_t *seq, struct gh_error *error);
 
 /* --- tenant_documents.c --- */
 /* Inside a write. */

@@ -7,12 +7,14 @@ enum {
     TENANT_FIND_GOOGLE,
     TENANT_LIST,
     TENANT_DELETE,
+    TENANT_DISABLE,
     TENANT_POLICY_GET,
     TENANT_POLICY_SET,
 };
 
 #define COLUMNS                                                                                    \
-    "number, name, google_project, azure_hub, aws_account, policy, policy_etag, created_at_ms"
+    "number, name, google_project, azure_hub, aws_account, policy, policy_etag, disabled, "        \
+    "created_at_ms"
 
 static const char *const sql[] = {
     [TENANT_CREATE] =
@@ -23,6 +25,7 @@ static const char *const sql[] = {
     [TENANT_FIND_GOOGLE] = "SELECT " COLUMNS " FROM tenants WHERE google_project = ?1",
     [TENANT_LIST] = "SELECT " COLUMNS " FROM tenants ORDER BY name",
     [TENANT_DELETE] = "DELETE FROM tenants WHERE number = ?1",
+    [TENANT_DISABLE] = "UPDATE tenants SET disabled = ?2 WHERE number = ?1",
     [TENANT_POLICY_GET] = "SELECT policy_etag FROM tenants WHERE number = ?1",
     [TENANT_POLICY_SET] = "UPDATE tenants SET policy = ?2, policy_etag = ?3 WHERE number = ?1",
 };
@@ -36,6 +39,7 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_tenant 
     row->aws_account = gh_sql_text(q, arena);
     row->policy = gh_sql_text(q, arena);
     row->policy_etag = gh_sql_text(q, arena);
+    row->disabled = gh_sql_int(q) != 0;
     row->created_at_ms = gh_sql_int(q);
 }
 
@@ -160,6 +164,23 @@ enum gh_error_code gh_store_tenant_delete(struct gh_store *store, int64_t number
     return gh_write_end(link, code, error);
 }
 
+enum gh_error_code gh_store_tenant_disable(struct gh_store *store, int64_t number, bool disabled,
+                                           struct gh_error *error)
+{
+    struct gh_link *link;
+    int64_t changed = 0;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TENANT_DISABLE]);
+    gh_sql_put_int(&q, number);
+    gh_sql_put_int(&q, disabled);
+    code = gh_sql_run(&q, &changed, error);
+    if (code == GH_OK && changed == 0)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
+    return gh_write_end(link, code, error);
+}
+
 /* Compares and replaces. */
 static enum gh_error_code policy_set(struct gh_link *link, int64_t number, struct gh_slice policy,
                                      struct gh_slice etag, struct gh_slice etag_before,
@@ -176,6 +197,9 @@ static enum gh_error_code policy_set(struct gh_link *link, int64_t number, struc
         return gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
     if (!same)
         return gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed in between");
+    code = gh_roles_check(link, number, policy, error);
+    if (code != GH_OK)
+        return code;
     q = gh_sql_open(link, sql[TENANT_POLICY_SET]);
     gh_sql_put_int(&q, number);
     gh_sql_put_text(&q, policy);

@@ -3,7 +3,11 @@
  * Writes share commits: whoever has written and sees others waiting for the writer leaves the
  * transaction open to them and waits; the last in line commits for all. A lone write commits at
  * once, so nobody ever waits for time to pass. Each write runs in a savepoint, so that one which
- * fails takes back only its own changes. */
+ * fails takes back only its own changes.
+ *
+ * A thread may have a row of the audit trail ride on its next write: it is added inside that
+ * write's savepoint, so that a change costs one commit and never stands without its row. */
+#include "store/audit.h"
 #include "store/sqlite/sqlite_internal.h"
 #include <assert.h>
 #include <stdio.h>
@@ -185,11 +189,45 @@ static enum gh_error_code step_end(struct gh_link *link, enum gh_error_code code
     return code != GH_OK ? code : gh_error_set(error, why, "%s", lost.text);
 }
 
+/* The row that waits for a write of this thread. What a thread does for one caller ends before it
+ * begins with the next, so the thread is the transaction's natural owner; the other way, a
+ * parameter of every function that writes, was not taken. */
+static _Thread_local struct rider {
+    struct gh_store *store;
+    const struct gh_audit_note *note;
+    int64_t seq; /* once it is durable */
+} rider;
+
+void gh_store_audit_ride(struct gh_store *store, const struct gh_audit_note *note)
+{
+    assert(rider.note == NULL);
+    rider = (struct rider){.store = store, .note = note};
+}
+
+int64_t gh_store_audit_alight(struct gh_store *store)
+{
+    int64_t seq = rider.store == store ? rider.seq : 0;
+    rider = (struct rider){0};
+    return seq;
+}
+
+/* Adds the row that waits, if one does; `*seq` is its number then. */
+static enum gh_error_code take_along(struct gh_link *link, int64_t *seq, struct gh_error *error)
+{
+    *seq = 0;
+    return rider.note != NULL && rider.store == link->store && rider.seq == 0
+               ? gh_audit_add(link, rider.note, seq, error)
+               : GH_OK;
+}
+
 enum gh_error_code gh_write_end(struct gh_link *link, enum gh_error_code code,
                                 struct gh_error *error)
 {
     struct gh_store *store = link->store;
     struct gh_group *group = store->group;
+    int64_t seq = 0;
+    if (code == GH_OK)
+        code = take_along(link, &seq, error);
     code = step_end(link, code, error);
     if (!group->ended)
         commit_or_pass_on(store);
@@ -199,5 +237,7 @@ enum gh_error_code gh_write_end(struct gh_link *link, enum gh_error_code code,
         code = group_result(group, error);
     group_leave(group);
     pthread_mutex_unlock(&store->write_lock);
+    if (code == GH_OK && seq != 0)
+        rider.seq = seq;
     return code;
 }

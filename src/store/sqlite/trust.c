@@ -31,7 +31,7 @@ enum {
 
 #define ANCHOR                                                                                     \
     "number, tenant, coalesce(registry, 0), fingerprint, pem, state, code, key, crl_url, "         \
-    "crl_number, crl_next_ms, crl_read_ms, created_at_ms, verified_at_ms"
+    "ocsp_url, crl_number, crl_next_ms, crl_read_ms, created_at_ms, verified_at_ms"
 #define ISSUED                                                                                     \
     "i.anchor, i.serial, i.device, coalesce(r.name, ''), coalesce(d.id, ''), i.not_before_ms, "    \
     "i.not_after_ms, i.issued_at_ms, v.serial IS NOT NULL, coalesce(v.at_ms, 0)"
@@ -45,7 +45,8 @@ static const char *const sql[] = {
         "SELECT count(*) FROM anchors WHERE tenant = ?1 AND coalesce(registry, 0) = ?2",
     [ANCHOR_CREATE] =
         "INSERT INTO anchors(tenant, registry, fingerprint, pem, state, code, key, crl_url, "
-        "created_at_ms, verified_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "ocsp_url, created_at_ms, verified_at_ms) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [ANCHOR_LIST] = "SELECT " ANCHOR " FROM anchors WHERE tenant = ?1 AND (registry = ?2 OR "
                     "registry IS NULL) ORDER BY number",
     [ANCHOR_LIST_FETCHED] = "SELECT " ANCHOR " FROM anchors WHERE crl_url > '' ORDER BY crl_url",
@@ -111,6 +112,7 @@ static enum gh_error_code anchor_create(struct gh_link *link, struct gh_anchor *
     gh_sql_put_text(&q, row->code);
     gh_sql_put_bytes(&q, row->key);
     gh_sql_put_text(&q, row->crl_url);
+    gh_sql_put_text(&q, row->ocsp_url);
     gh_sql_put_int(&q, row->created_at_ms);
     gh_sql_put_int(&q, row->verified_at_ms);
     code = gh_sql_run(&q, NULL, error);
@@ -142,6 +144,7 @@ static void anchor_read(struct gh_sql *q, struct gh_arena *arena, struct gh_anch
     row->code = gh_sql_text(q, arena);
     row->key = gh_sql_text(q, arena);
     row->crl_url = gh_sql_text(q, arena);
+    row->ocsp_url = gh_sql_text(q, arena);
     row->crl_number = gh_sql_int(q);
     row->crl_next_ms = gh_sql_int(q);
     row->crl_read_ms = gh_sql_int(q);

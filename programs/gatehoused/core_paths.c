@@ -1,0 +1,121 @@
+#include "programs/gatehoused/core_paths.h"
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    ALL = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CHANGE,
+    CONFIGURED_MAX = 3, /* files that the configuration names to be read */
+};
+
+/* In the data folder. A rule holds for a file or folder that is there, so those that would be made
+ * later are made first; SQLite takes an empty log as one that holds nothing. In the folder itself
+ * files may be made and moved, but not read: what is read has a row. */
+static const struct {
+    const char *name;
+    unsigned rights;
+    enum { FOUND, FILE_MADE, FOLDER_MADE } how;
+} own[] = {
+    {"", SANDBOX_WRITE | SANDBOX_CHANGE, FOUND},
+    {"registry.db", SANDBOX_READ | SANDBOX_WRITE, FOUND},
+    {"registry.lock", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
+    {"registry.db-wal", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
+    {"registry.db-shm", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
+    {"ca.crt", SANDBOX_READ, FOUND},
+    {"audit", ALL, FOLDER_MADE},
+    {"log", ALL, FOLDER_MADE},
+    {"sessions", ALL, FOLDER_MADE},
+};
+
+/* Of the system: names, addresses, time zones, the CAs of the world, and the C library's modules
+ * for names, which are loaded when the first is asked for. */
+static const struct sandbox_path of_system[] = {
+    {"/etc", SANDBOX_READ},
+    {"/usr", SANDBOX_READ},
+    {"/lib", SANDBOX_READ},
+    {"/lib64", SANDBOX_READ},
+    {"/run/systemd/resolve", SANDBOX_READ},
+    {"/run/resolvconf", SANDBOX_READ},
+    {"/run/NetworkManager", SANDBOX_READ},
+    {"/run/nscd", SANDBOX_READ},
+    {"/sys/devices/system/cpu", SANDBOX_READ},
+    {"/dev/urandom", SANDBOX_READ},
+};
+
+struct list {
+    struct sandbox_path
+        of[GH_COUNT(own) + GH_COUNT(of_system) + CONFIG_LISTENERS_MAX + 2 + CONFIGURED_MAX];
+    char names[GH_COUNT(own) + CONFIG_LISTENERS_MAX + 2 + CONFIGURED_MAX][PATH_MAX];
+    size_t count, names_count;
+};
+
+static char *name_into(struct list *list, unsigned rights)
+{
+    char *name = list->names[list->names_count++];
+    list->of[list->count++] = (struct sandbox_path){name, rights};
+    return name;
+}
+
+/* Nothing is made in a folder without a database, which is no data folder. */
+static void add_own(struct list *list, const char *data)
+{
+    char database[PATH_MAX];
+    snprintf(database, sizeof database, "%.*s/registry.db", PATH_MAX - 32, data);
+    bool is_data = access(database, F_OK) == 0;
+    for (size_t i = 0; i < GH_COUNT(own); i++) {
+        char *path = name_into(list, own[i].rights);
+        snprintf(path, PATH_MAX, "%.*s/%s", PATH_MAX - 32, data, own[i].name);
+        int file = is_data && own[i].how == FILE_MADE
+                       ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)
+                       : -1;
+        if (file >= 0)
+            close(file);
+        if (is_data && own[i].how == FOLDER_MADE)
+            (void)mkdir(path, 0700);
+    }
+}
+
+/* A Unix socket is made, and an old one removed, in its folder. */
+static void add_socket(struct list *list, const char *address)
+{
+    if (address[0] != '/')
+        return;
+    char path[CONFIG_TEXT_MAX];
+    snprintf(path, sizeof path, "%s", address);
+    snprintf(name_into(list, SANDBOX_CHANGE), PATH_MAX, "%s", dirname(path));
+}
+
+/* Where checkpoints of the audit trail go, which may be another disk. */
+static void add_audit(struct list *list, const char *folder)
+{
+    (void)mkdir(folder, 0700);
+    snprintf(name_into(list, ALL), PATH_MAX, "%s", folder);
+}
+
+/* About people: known passwords, and what the outside provider is asked with. */
+static void add_configured(struct list *list, const struct config *config)
+{
+    const char *const files[CONFIGURED_MAX] = {config->breached_passwords, config->oidc_secret_file,
+                                               config->oidc_ca_file};
+    for (size_t i = 0; i < CONFIGURED_MAX; i++)
+        if (files[i][0] != '\0')
+            snprintf(name_into(list, SANDBOX_READ), PATH_MAX, "%s", files[i]);
+}
+
+int core_paths(const struct config *config)
+{
+    static struct list list;
+    list.count = list.names_count = 0;
+    add_own(&list, config->data);
+    for (size_t i = 0; i < config->listen_count; i++)
+        add_socket(&list, config->listen[i]);
+    add_socket(&list, config->listen_plain);
+    add_audit(&list, config->audit_folder);
+    add_configured(&list, config);
+    for (size_t i = 0; i < GH_COUNT(of_system); i++)
+        list.of[list.count++] = of_system[i];
+    return sandbox_paths(list.of, list.count);
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { missing, operator } from './server.mjs';
+
+describe('the audit trail', { skip: missing }, () => {
+  let browser, context, page, trouble;
+  before(async () => {
+    browser = await openBrowser();
+    ({ context, page, trouble } = await openPage(browser));
+    await signIn(page);
+  });
+  after(() => browser?.close());
+
+  test('says in words whether it holds, and who did what', async () => {
+    await page.getByRole('link', { name: 'Audit' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Audit' }).waitFor();
+    await page.getByRole('heading', { name: 'The trail holds' }).waitFor();
+    await page.getByText(/^Rows 1 to \d+ are as they were written\./).waitFor();
+    const signedIn = page.getByRole('row').filter({ hasText: 'session.create' }).filter({ hasText: operator.name }).first();
+    await signedIn.waitFor();
+    assert.match(await signedIn.innerText(), /Done/);
+    if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/audit.png`, fullPage: false });
+  });
+
+  test('is filtered, opened and gone through by keyboard alone', async () => {
+    await visit(page, '/audit', 'Audit');
+    await page.getByRole('row').nth(1).waitFor();
+    await page.getByLabel('Action').focus();
+    await page.keyboard.type('devices.create');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => [...document.querySelectorAll('tbody td strong')].every((cell) => cell.textContent === 'devices.create'));
+    assert.ok((await page.getByRole('row').count()) > 3);
+    const detail = page.getByRole('button', { name: /^Detail of row \d+$/ }).first();
+    await detail.focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await detail.getAttribute('aria-expanded'), 'true');
+    await page.getByText('on the server’s own host').waitFor();
+    assert.match(await page.locator('tr.detail').innerText(), /Hash\s+[0-9a-f]{64}/);
+    if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/audit-detail.png`, fullPage: false });
+    await page.keyboard.press('Enter');
+    assert.equal(await detail.getAttribute('aria-expanded'), 'false');
+    await page.getByLabel('Who').focus();
+    await page.keyboard.type('nobody has this name');
+    await page.keyboard.press('Enter');
+    await page.getByText('No row fits.').waitFor();
+    await page.getByRole('button', { name: 'Show all rows' }).press('Enter');
+    await page.getByRole('row').nth(1).waitFor();
+    await page.getByLabel('Result').selectOption('refused');
+    await page.getByRole('button', { name: 'Show', exact: true }).press('Enter');
+    await page.waitForFunction(() => [...document.querySelectorAll('tbody .result')].every((cell) => cell.textContent === 'Refused'));
+    assert.deepEqual(trouble, []);
+    await context.close();
+  });
+});

@@ -1,0 +1,25 @@
+// What the server answers to, read from its sources, so that a new route is attacked the day it is written.
+import { readFileSync } from 'node:fs';
+
+const source = (path) => readFileSync(new URL(`../../src/${path}`, import.meta.url), 'utf8');
+
+// The native API, as its own document lists it (a test of the document compares it with the table of routes):
+// [{ method, path }], a path with {names}.
+export const nativeRoutes = () => Object.entries(JSON.parse(source('api/openapi.json')).paths).flatMap(([path, methods]) =>
+  Object.keys(methods).filter((method) => /^(get|put|post|patch|delete)$/.test(method)).map((method) => ({ method: method.toUpperCase(), path })));
+
+// Google's REST: [{ method, path }].
+export function googleRoutes() {
+  const text = source('dialect/google/rest_route.c'), macros = {};
+  const strings = (parts) => [...parts.matchAll(/"([^"]*)"|(\w+)/g)].map(([, string, name]) => string ?? macros[name]).join('');
+  for (const [, name, value] of text.matchAll(/^#define (\w+) ((?:\w+ )?"[^\n]*"|PROJECT[^\n]*|REGISTR\w+[^\n]*)$/gm)) macros[name] = strings(value);
+  return [...text.matchAll(/\{\.method = "([A-Z]+)",\s*\.pattern = ([^,]+),\s*(?:\.group_pattern = ([^,]+),)?/g)].flatMap(([, method, pattern, group]) =>
+    [pattern, group].filter(Boolean).map((each) => ({ method, path: strings(each) })));
+}
+
+// Google's methods over gRPC: ['/google.cloud.iot.v1.DeviceManager/GetDevice', …].
+export function grpcMethods() {
+  const text = source('dialect/google/grpc_method.c'), services = {};
+  for (const [, name, path] of text.matchAll(/^#define (\w+) "(\/[^"]+\/)"$/gm)) services[name] = path;
+  return [...text.matchAll(/\{(\w+) "(\w+)",/g)].map(([, service, method]) => services[service] + method);
+}
