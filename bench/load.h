@@ -32,8 +32,9 @@ struct options {
     const char *project, *registry, *location, *import; /* devices */
     long publishers, window, size, subscribers, pullers, rate, lag_max, qos;
     long count, concurrency, seconds_ms, settle_ms;
-    long stored, fan_out, resume; /* 0 or 1 */
-    long gateways, behind;        /* endure */
+    long stored, fan_out, resume, kill; /* 0 or 1 */
+    const char *folder;                 /* disk */
+    long gateways, behind;              /* endure */
 };
 
 struct load {
@@ -126,6 +127,7 @@ struct mode {
     void (*report)(void *state, struct gh_buffer *out);
 };
 extern const struct mode publish_mode, connect_mode, idle_mode, devices_mode;
+extern const struct mode store_mode, collect_mode, disk_mode;
 extern const struct mode certificates_mode, hold_mode, endure_mode, power_cut_mode;
 /* publish_mode with the options of a shape. */
 extern const struct mode pairs_mode, fan_in_mode, fan_out_mode, fleet_mode, latency_mode;

@@ -9,9 +9,9 @@
 enum { EXIT_USAGE = 2, TEXT_AT = 28 };
 
 static const struct mode *const modes[] = {
-    &pairs_mode,   &fan_in_mode,  &fan_out_mode,      &fleet_mode,     &latency_mode,
-    &publish_mode, &connect_mode, &idle_mode,         &power_cut_mode, &hold_mode,
-    &endure_mode,  &devices_mode, &certificates_mode,
+    &pairs_mode,   &fan_in_mode, &fan_out_mode,   &fleet_mode,        &latency_mode, &publish_mode,
+    &connect_mode, &idle_mode,   &power_cut_mode, &hold_mode,         &endure_mode,  &store_mode,
+    &collect_mode, &disk_mode,   &devices_mode,   &certificates_mode,
 };
 
 /* An option sets a text or a number. A row without a name is the heading of those behind it. */
@@ -71,6 +71,9 @@ static const struct option_row rows[] = {
     NUMBER("resume", resume, "1: each identity shows the TLS ticket that it got last"),
     NUMBER("gateways", gateways, "endure: the first clients of the file are gateways (0)"),
     NUMBER("behind", behind, "endure: devices of each gateway, the next clients (0)"),
+    HEADING("What a PUBACK is worth: store, collect, disk; with --stored 1 and --count"),
+    NUMBER("kill", kill, "store: 1: --pids are killed the moment the last PUBACK is there"),
+    TEXT("folder", "DIR", folder, "disk: where it is written"),
     HEADING("Making clients for Gatehouse: devices, certificates"),
     TEXT("project", "ID", project, "tenant and project (bench)"),
     TEXT("registry", "ID", registry, "registry (fleet)"),

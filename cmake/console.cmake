@@ -54,6 +54,10 @@ add_custom_command(OUTPUT ${console_table}
     DEPENDS ${console_ready} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
     COMMENT "Embedding the console" VERBATIM)
 add_library(gh_console STATIC ${console_table})
+# Assembly at top level: the link-time optimizer may put a table and the labels it names into two units.
+set_target_properties(gh_console PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 target_link_libraries(gh_console PUBLIC gh_flags)
+# The bytes are assembler text, whose names a link-time optimiser loses once it cuts the program into parts.
+set_target_properties(gh_console PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 # The bytes come in by .incbin, which a compiler cache does not see.
 set_source_files_properties(${console_table} PROPERTIES OBJECT_DEPENDS "${console_ready}")

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { assertNoReport } from '../../tests/lib/sanitizer.mjs';
 import { bin, Server } from '../../tests/lib/server.mjs';
-import { family, placed, swarm } from './machine.mjs';
+import { family, placed, runs, swarm } from './machine.mjs';
 
 const project = 'bench', registry = 'fleet', location = 'europe-west1';
 export const subscription = `/v1/projects/${project}/subscriptions/pull`;
@@ -27,6 +27,7 @@ async function end(child) {
 // Gatehouse. What is measured is a copy of the prepared data folder, so that no measurement sees another's log.
 export class Gatehouse {
   name = 'gatehouse';
+  promises = true; // that what it has acknowledged is safe
 
   static version() {
     return /project\(gatehouse VERSION ([\d.]+)/.exec(readFileSync(new URL('../../CMakeLists.txt', import.meta.url), 'utf8'))[1];
@@ -59,11 +60,12 @@ export class Gatehouse {
     return side;
   }
 
-  // `empty`: a data folder without devices.
-  async start({ empty = false } = {}) {
+  // `empty`: a data folder without devices. `again`: the one of the time before.
+  async start({ empty = false, again = false } = {}) {
     const data = join(this.folder, 'data');
-    rmSync(data, { recursive: true, force: true });
-    if (empty) execFileSync(join(bin, 'gatehouse'), ['init', '--data', data]);
+    if (!again) rmSync(data, { recursive: true, force: true });
+    if (again) rmSync(join(data, 'listeners'), { force: true });
+    else if (empty) execFileSync(join(bin, 'gatehouse'), ['init', '--data', data]);
     else cpSync(this.prepared, data, { recursive: true, filter: (path) => !path.endsWith('.sock') });
     const [program, args] = placed(this.prefix, join(bin, 'gatehoused'), ['--data', data, '--listen', '127.0.0.1:0',
       '--listen-plain', '127.0.0.1:0', '--loops', String(this.loops ?? 1), '--messages-per-second', '0', '--log-level', 'error']);
@@ -90,6 +92,12 @@ export class Gatehouse {
     this.child.kill('SIGTERM');
     await this.gone;
     assertNoReport(this.log, 'gatehoused');
+  }
+
+  // Somebody else has killed its processes.
+  async killed() {
+    await this.gone;
+    while (this.pids.some(runs)) await pause(1);
   }
 }
 
@@ -138,12 +146,14 @@ class Rival {
     return /([\d.]+\d)/.exec(spawnSync(this.program, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? '';
   }
 
-  async start() {
+  // `persistent`: it keeps what it can. `again`: on what it had kept.
+  async start({ persistent = false, again = false } = {}) {
     const [plain, tls, mutual] = [await freePort(), await freePort(), this.deviceCa && await freePort()];
-    const store = join(this.folder, `${this.name}-${tls}`);
-    mkdirSync(store);
+    if (!again) this.store = join(this.folder, `${this.name}-${tls}`);
+    mkdirSync(this.store, { recursive: true });
+    this.persistent = persistent;
     const file = join(this.folder, `${this.name}.conf`);
-    writeFileSync(file, this.configuration(plain, tls, store, mutual));
+    writeFileSync(file, this.configuration(plain, tls, this.store, mutual));
     const [program, args] = placed(this.prefix, this.program, this.args(file));
     const from = process.hrtime.bigint();
     this.child = spawn(program, args, { stdio: 'ignore' });
@@ -158,6 +168,10 @@ class Rival {
 
   stop() {
     return end(this.child);
+  }
+
+  async killed() {
+    if (this.child.exitCode === null && this.child.signalCode === null) await ended(this.child);
   }
 }
 
@@ -214,9 +228,16 @@ export class NanoMQ extends Rival {
 
 // Mosquitto, of Debian when no other program is named.
 export class Mosquitto extends Rival {
-  constructor({ name = 'mosquitto', persistence = false, program = Mosquitto.program() } = {}) {
+  // `sqlite`: its plugin for that, which keeps more than its own snapshots.
+  constructor({ name = 'mosquitto', persistence = false, program = Mosquitto.program(), sqlite } = {}) {
     super();
-    Object.assign(this, { name, persistence, program });
+    Object.assign(this, { name, persistence, program, sqlite });
+  }
+
+  keeping(store) {
+    if (this.persistent && this.sqlite) return [`plugin ${this.sqlite}`, `plugin_opt_db_file ${store}/store.sqlite3`, 'plugin_opt_sync full', 'plugin_opt_flush_period 1'];
+    if (this.persistence || this.persistent) return ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'];
+    return ['persistence false'];
   }
 
   static program() {
@@ -237,7 +258,7 @@ export class Mosquitto extends Rival {
     return [
       `user ${user}`.trim(), 'log_dest none', 'connection_messages false',
       'max_queued_messages 0', 'max_inflight_messages 0', 'set_tcp_nodelay true',
-      ...(this.persistence ? ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'] : ['persistence false']),
+      ...this.keeping(store),
       `listener ${plain} 127.0.0.1`, 'allow_anonymous true',
       `listener ${tls} 127.0.0.1`, ...shows,
       ...(mutual ? [`listener ${mutual} 127.0.0.1`, ...shows, `cafile ${this.deviceCa}`, 'require_certificate true'] : []), '',

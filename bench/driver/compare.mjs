@@ -11,11 +11,12 @@ import { FlashMQ, Mosquitto, NanoMQ } from './brokers.mjs';
 import { connectionsOf, connectionWorks } from './connections.mjs';
 import { describe, openFilesMax, placed, placement, swarm } from './machine.mjs';
 import { NativeGatehouse } from './native.mjs';
+import { survivalWorks, survive } from './survival.mjs';
 
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: {
   rounds: { ...text, default: '3' }, 'run-ms': { ...text, default: '1500' }, folder: { ...text, default: os.tmpdir() }, json: text,
-  fifo: flag, quick: flag, profile: text, mosquitto: text, flashmq: text, nanomq: text,
+  fifo: flag, quick: flag, profile: text, loops: text, mosquitto: text, 'mosquitto-sqlite': text, flashmq: text, nanomq: text,
 } });
 
 const small = options.quick ? { publishers: '--publishers', subscribers: '--subscribers' } : null;
@@ -35,21 +36,23 @@ const works = {
   out1: { what: '1 to 200, QoS 1', load: shrink(['fan-out', '--qos', '1'], '1', '10') },
   latency: { what: '20,000 messages a second, 50 pairs, QoS 1', load: pairs('--qos', '1', '--rate', options.quick ? '500' : '20000', '--window', '500') },
   'latency-durable': { what: 'the same to stored sessions', load: pairs('--qos', '1', '--stored', '1', '--rate', options.quick ? '500' : '20000', '--window', '500') },
+  ...survivalWorks(options.quick),
   ...connectionWorks(options.quick),
 };
 const chosen = positionals.length > 0 ? positionals : Object.keys(works);
 const problems = chosen.filter((name) => !works[name]).map((name) => `there is no work ${name}`);
-const clientsMax = Math.max(1001, ...chosen.filter((name) => works[name]?.unit).map((name) => connectionsOf(works[name])));
+const clientsMax = Math.max(1001, ...chosen.filter((name) => works[name]?.unit && !works[name].collect).map((name) => connectionsOf(works[name])));
 if (clientsMax + 200 > openFilesMax()) problems.push(`${clientsMax} connections need more open files than the ${openFilesMax()} that this machine allows: raise ulimit -H -n`);
 const certificates = chosen.some((name) => works[name]?.transport === 'mutual');
-const places = placement({ pin: !options.quick && os.cpus().length > 1, fifo: options.fifo });
+// With --loops the server and the load share all cores.
+const places = placement({ pin: !options.quick && !options.loops && os.cpus().length > 1, fifo: options.fifo });
 
 // Samples what Gatehouse's processes do, until it is interrupted: for `perf report -i`.
 const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '20'] : [], 'perf', ['record', '-e', 'cpu-clock', '-q', '-F', '1999', '-g', '-p', side.pids.join(','), '-o', join(options.profile, `${name}.data`)]),
   { stdio: ['ignore', 'ignore', 'inherit'] });
 
-function run(side, name) {
-  const { load, transport = 'plain' } = works[name];
+function run(side, name, load = works[name].load) {
+  const { transport = 'plain' } = works[name];
   const mutual = transport === 'mutual';
   const [program, args] = placed(places.load, swarm, ['bench', load[0], '--settle-ms', '150', ...load.slice(1), ...(mutual ? side.mutualIdentity : side.identity),
     '--server', side[transport], ...(transport !== 'plain' ? ['--ca', side.ca] : []), ...(mutual ? ['--identities', side.identities] : []),
@@ -65,7 +68,8 @@ function run(side, name) {
 
 async function makeSides(folder) {
   const gatehouse = await NativeGatehouse.prepare(folder, clientsMax, places.server, { certificates });
-  const others = [new Mosquitto({ program: options.mosquitto })];
+  if (options.loops) return [gatehouse.withLoops(Number(options.loops)), gatehouse];
+  const others = [new Mosquitto({ program: options.mosquitto, sqlite: options['mosquitto-sqlite'] })];
   if (options.flashmq) others.push(new FlashMQ({ program: options.flashmq }));
   if (options.nanomq) others.push(new NanoMQ({ program: options.nanomq }));
   const sides = [gatehouse];
@@ -84,10 +88,17 @@ const median = (values) => {
 
 function noteConnections(name, side, report, round, reports) {
   const { value, unit, also } = works[name];
-  if (report.failed || report.refused !== 0) problems.push(`${name} ${side.name}: refused ${report.refused}`);
+  if (report.failed || report.refused !== 0) problems.push(`${name} ${side.name}: ${report.lost === undefined ? `refused ${report.refused}` : `lost ${report.lost}, doubled ${report.duplicates}`}`);
   if (report.failed) return;
   ((reports[name] ??= {})[side.name] ??= []).push(report);
   process.stderr.write(`round ${round + 1} ${name.padEnd(18)} ${side.name.padEnd(10)} ${value(report).toFixed(2)} ${unit} ${also?.(report) ?? ''}\n`);
+}
+
+async function once(side, name) {
+  await side.start();
+  const report = await run(side, name);
+  await side.stop();
+  return report;
 }
 
 async function measure(sides) {
@@ -95,9 +106,7 @@ async function measure(sides) {
   for (let round = 0; round < Number(options.rounds); round++)
     for (const name of chosen)
       for (const side of sides) {
-        await side.start();
-        const report = await run(side, name);
-        await side.stop();
+        const report = await (works[name].collect ? survive(side, works[name], (load) => run(side, name, load)) : once(side, name));
         if (works[name].unit) {
           noteConnections(name, side, report, round, reports);
           continue;
@@ -128,6 +137,8 @@ function cells(name, own, other) {
     ? [`${other.median.toFixed(digits)} / ${other.best.toFixed(digits)}${other.also ? `, ${other.also}` : ''}`, own && [own.median / other.median, own.best / other.best]]
     : name.startsWith('latency')
     ? [`${other.delivery_p50_us.toFixed(0)} / ${other.delivery_p99_us.toFixed(0)}`, own && [own.delivery_p50_us / other.delivery_p50_us, own.delivery_p99_us / other.delivery_p99_us]]
+    : options.loops
+    ? [`${other.cpu_us.toFixed(2)} us, ${Math.round(other.per_s / 1000)}k/s`, own && [own.cpu_us / other.cpu_us, own.per_s / other.per_s]]
     : [`${other.cpu_us.toFixed(2)} / ${other.cpu_us_best.toFixed(2)}`, own && [own.cpu_us / other.cpu_us, own.cpu_us_best / other.cpu_us_best]];
   return figures[1] ? `${figures[0]} (${figures[1].map((ratio) => ratio.toFixed(2)).join(' / ')})` : figures[0];
 }

@@ -18,7 +18,7 @@ export function connectionWorks(quick) {
     'tls-resumed': { what: 'the same with the ticket of the time before', load: resumed, transport: 'tls', ...cpuEach },
     'tls-mutual': { what: 'the same with a client certificate', load: connect, transport: 'mutual', ...cpuEach },
     'tls-mutual-resumed': { what: 'the same with certificate and ticket', load: resumed, transport: 'mutual', ...cpuEach },
-    'memory-back': { what: `${count} TLS connections have come and gone; MiB more than before`, load: idle, transport: 'tls', ...leftMib },
+    'memory-back': { what: `${count} TLS connections have come and gone; MiB more than before`, load: [...idle, '--settle-ms', quick ? '200' : '6000'], transport: 'tls', ...leftMib },
     'power-cut': { what: `${count} devices with certificates come back at once; CPU microseconds of each`,
       load: ['power-cut', ...idle.slice(1), '--resume', '1'], transport: 'mutual', unit: 'us',
       value: (r) => r.back.server_cpu_s * 1e6 / r.connected, also: (r) => `${r.back.seconds.toFixed(1)} s` },

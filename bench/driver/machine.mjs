@@ -62,6 +62,11 @@ export function cpuSeconds(pids) {
   }, 0);
 }
 
+// Whether the process is there and has not ended.
+export function runs(pid) {
+  try { return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')); } catch { return false; }
+}
+
 // Sums over processes, in bytes; pss is null when smaps_rollup may not be read (another user's process).
 export function memory(pids) {
   const sum = { rss: 0, pss: 0 };

@@ -49,6 +49,11 @@ export class NativeGatehouse extends Gatehouse {
     side.identity = ['--id', 'dev{n}', '--user', `${tenant}/${registry}/dev{n}`, '--password', 'the long secret of device {n}', '--topic', 'load/dev{n}'];
     return side;
   }
+  // The same, with so many loops.
+  withLoops(loops) {
+    return Object.assign(new NativeGatehouse(), this, { loops, name: `${this.name}, ${loops} loops` });
+  }
+
   async start(options) {
     await super.start(options);
     this.mutual = this.tls;

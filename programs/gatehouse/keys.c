@@ -197,7 +197,6 @@ int run_keys_migrate(struct cli *cli)
  * any more: then the keys are all that is left to save. */
 static bool tell_export(struct cli *cli)
 {
-    struct folder folder;
     const char *database = gh_arena_print(&cli->arena, "%s/registry.db", cli_data(cli));
     if (cli_is_served(cli)) {
         json_t *body = json_pack("{s:s}", "name", cli->arguments[0]);
@@ -210,9 +209,11 @@ static bool tell_export(struct cli *cli)
     }
     if (access(database, F_OK) != 0)
         return true;
+    struct gh_store *store = gh_store_open(cli_data(cli), GH_STORE_EXISTING, &cli->error);
     const char *object = gh_arena_print(&cli->arena, "keys/%s", cli->arguments[0]);
-    bool told = folder_open_for(cli, &folder, object);
-    (void)folder_close(cli, &folder, true);
+    bool told = store != NULL && cli_audit(cli, store, "keys.export", object);
+    if (store != NULL)
+        gh_store_close(store);
     return told;
 }
 

@@ -178,6 +178,12 @@ static const struct list_key lists[] = {
     {"server", "proxy_from", "proxy-from", offsetof(struct config, proxy_from),
      offsetof(struct config, proxy_from_count), CONFIG_NAMES_MAX,
      "network (10.0.0.0/8, 2001:db8::1) of load balancers that speak the PROXY protocol"},
+    {"google", "push_host", "google-push-host", offsetof(struct config, push_hosts),
+     offsetof(struct config, push_hosts_count), CONFIG_NAMES_MAX,
+     "HOST[:PORT] to which subscriptions may push messages; without any nothing is pushed"},
+    {"google", "push_ca", "google-push-ca", offsetof(struct config, push_ca),
+     offsetof(struct config, push_ca_count), 1,
+     "PEM file of the CAs of those hosts; without it the system's"},
     {"tls", "name", NULL, offsetof(struct config, names), offsetof(struct config, names_count),
      CONFIG_NAMES_MAX, NULL},
 };

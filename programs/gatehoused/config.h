@@ -29,6 +29,10 @@ struct config {
     /* A listener whose text ends in ",proxy" expects the PROXY protocol, from these networks. */
     char proxy_from[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] proxy_from */
     size_t proxy_from_count;
+    char push_hosts[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [google] push_host */
+    size_t push_hosts_count;
+    char push_ca[1][CONFIG_TEXT_MAX]; /* [google] push_ca: whom their endpoints are proved by */
+    size_t push_ca_count;
     char names[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [tls] name: in the server's certificate */
     size_t names_count;
     char origins[CONFIG_NAMES_MAX][CONFIG_TEXT_MAX]; /* [server] websocket_origin: whose pages may

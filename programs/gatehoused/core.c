@@ -8,6 +8,7 @@
 #ifdef GH_DIALECT_GOOGLE
 #include "dialect/google/google.h"
 #include "dialect/google/mqtt.h"
+#include "dialect/google/push.h"
 #endif
 #ifdef GH_DIALECT_NATIVE
 #include "dialect/native/mqtt.h"
@@ -88,6 +89,8 @@ struct core {
     struct gh_front *front;
 #ifdef GH_DIALECT_GOOGLE
     struct gh_google *google;
+    struct gh_google_push *push;
+    const char *push_hosts[CONFIG_NAMES_MAX];
 #endif
     struct gh_api *api;
     struct gh_api_door door, local_door;
@@ -302,12 +305,34 @@ static void send_command(void *context, struct gh_command *command)
     gh_sessions_command(context, command);
 }
 
+#ifdef GH_DIALECT_GOOGLE
+/* The sender of messages that subscriptions push. */
+static bool open_push(struct core *core)
+{
+    const struct config *config = core->config;
+    for (size_t i = 0; i < config->push_hosts_count; i++)
+        core->push_hosts[i] = config->push_hosts[i];
+    const struct gh_google_push_options options = {
+        .pubsub = core->pubsub,
+        .directory = core->directory,
+        .access = core->access,
+        .hosts = core->push_hosts,
+        .hosts_count = config->push_hosts_count,
+        .ca_path = config->push_ca_count == 0 ? NULL : config->push_ca[0],
+        .utc_ms = gh_time_utc_ms};
+    core->push = gh_google_push_open(&options, &core->error);
+    return core->push != NULL;
+}
+#endif
+
 /* The faces of the dialects that are built in. Without any, the server still serves its own API. */
 static bool open_dialects(struct core *core, struct gh_front_services *front,
                           struct gh_api_services *api)
 {
     size_t count = 0;
 #ifdef GH_DIALECT_GOOGLE
+    if (!open_push(core))
+        return false;
     struct gh_google_services google = {.directory = core->directory,
                                         .access = core->access,
                                         .store = core->store,
@@ -318,6 +343,7 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .absence = core->absence,
                                         .bound_max = (size_t)core->config->google_bound_max,
                                         .gateways_max = (size_t)core->config->google_gateways_max,
+                                        .push = core->push,
                                         .trail = core->trail,
                                         .audit = core->audit,
                                         .metrics = &core->metrics,
@@ -774,6 +800,9 @@ static void core_close(struct core *core)
     close_rim(core);
     if (core->telemetry != NULL)
         gh_telemetry_close(core->telemetry);
+#ifdef GH_DIALECT_GOOGLE
+    gh_google_push_close(core->push);
+#endif
     gh_absence_close(core->absence); /* it may wait for the log */
     if (core->pubsub != NULL)
         gh_pubsub_close(core->pubsub);
@@ -891,10 +920,10 @@ static void say_ready(struct core *core, int ready)
 {
     for (size_t i = 0; i < core->listeners_count; i++)
         gh_log(GH_LOG_INFO, "core", "listening on %s", gh_listener_address(core->listeners[i]));
+    (void)!write(ready, "r", 1); /* first: who hears of it may kill us at once */
     puts("ready");
     fflush(stdout);
     sd_notify(0, "READY=1");
-    (void)!write(ready, "r", 1);
 }
 
 /* The paths at once, as what starts a thread comes after; the calls once all that a start needs is

@@ -6,10 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    ALL = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CHANGE,
-    CONFIGURED_MAX = 3, /* files that the configuration names to be read */
-};
+enum { ALL = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CHANGE };
 
 /* In the data folder. A rule holds for a file or folder that is there, so those that would be made
  * later are made first; SQLite takes an empty log as one that holds nothing. In the folder itself
@@ -25,7 +22,6 @@ static const struct {
     {"registry.db-wal", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"registry.db-shm", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"ca.crt", SANDBOX_READ, FOUND},
-    {"audit", ALL, FOLDER_MADE},
     {"log", ALL, FOLDER_MADE},
     {"sessions", ALL, FOLDER_MADE},
 };
@@ -45,29 +41,35 @@ static const struct sandbox_path of_system[] = {
     {"/dev/urandom", SANDBOX_READ},
 };
 
+enum { NAMED_MAX = GH_COUNT(own) + CONFIG_LISTENERS_MAX + 8 };
+
 struct list {
-    struct sandbox_path
-        of[GH_COUNT(own) + GH_COUNT(of_system) + CONFIG_LISTENERS_MAX + 2 + CONFIGURED_MAX];
-    char names[GH_COUNT(own) + CONFIG_LISTENERS_MAX + 2 + CONFIGURED_MAX][PATH_MAX];
+    struct sandbox_path of[NAMED_MAX + GH_COUNT(of_system)];
+    char names[NAMED_MAX][PATH_MAX];
     size_t count, names_count;
 };
 
-static char *name_into(struct list *list, unsigned rights)
+/* A path that the configuration made; an empty one is none. */
+static const char *add_named(struct list *list, unsigned rights, const char *folder,
+                             const char *name)
 {
-    char *name = list->names[list->names_count++];
-    list->of[list->count++] = (struct sandbox_path){name, rights};
-    return name;
+    if (folder[0] == '\0' || list->names_count == NAMED_MAX)
+        return folder;
+    char *path = list->names[list->names_count++];
+    snprintf(path, PATH_MAX, "%.*s%s%s", PATH_MAX - 32, folder, name[0] == '\0' ? "" : "/", name);
+    list->of[list->count++] = (struct sandbox_path){path, rights};
+    return path;
 }
 
 /* Nothing is made in a folder without a database, which is no data folder. */
-static void add_own(struct list *list, const char *data)
+static void add_own(struct list *list, const struct config *config)
 {
+    const char *data = config->data;
     char database[PATH_MAX];
     snprintf(database, sizeof database, "%.*s/registry.db", PATH_MAX - 32, data);
     bool is_data = access(database, F_OK) == 0;
     for (size_t i = 0; i < GH_COUNT(own); i++) {
-        char *path = name_into(list, own[i].rights);
-        snprintf(path, PATH_MAX, "%.*s/%s", PATH_MAX - 32, data, own[i].name);
+        const char *path = add_named(list, own[i].rights, data, own[i].name);
         int file = is_data && own[i].how == FILE_MADE
                        ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)
                        : -1;
@@ -76,6 +78,9 @@ static void add_own(struct list *list, const char *data)
         if (is_data && own[i].how == FOLDER_MADE)
             (void)mkdir(path, 0700);
     }
+    if (is_data)
+        (void)mkdir(config->audit_folder, 0700);
+    (void)add_named(list, ALL, config->audit_folder, "");
 }
 
 /* A Unix socket is made, and an old one removed, in its folder. */
@@ -85,36 +90,21 @@ static void add_socket(struct list *list, const char *address)
         return;
     char path[CONFIG_TEXT_MAX];
     snprintf(path, sizeof path, "%s", address);
-    snprintf(name_into(list, SANDBOX_CHANGE), PATH_MAX, "%s", dirname(path));
-}
-
-/* Where checkpoints of the audit trail go, which may be another disk. */
-static void add_audit(struct list *list, const char *folder)
-{
-    (void)mkdir(folder, 0700);
-    snprintf(name_into(list, ALL), PATH_MAX, "%s", folder);
-}
-
-/* About people: known passwords, and what the outside provider is asked with. */
-static void add_configured(struct list *list, const struct config *config)
-{
-    const char *const files[CONFIGURED_MAX] = {config->breached_passwords, config->oidc_secret_file,
-                                               config->oidc_ca_file};
-    for (size_t i = 0; i < CONFIGURED_MAX; i++)
-        if (files[i][0] != '\0')
-            snprintf(name_into(list, SANDBOX_READ), PATH_MAX, "%s", files[i]);
+    (void)add_named(list, SANDBOX_CHANGE, dirname(path), "");
 }
 
 int core_paths(const struct config *config)
 {
     static struct list list;
     list.count = list.names_count = 0;
-    add_own(&list, config->data);
+    add_own(&list, config);
     for (size_t i = 0; i < config->listen_count; i++)
         add_socket(&list, config->listen[i]);
     add_socket(&list, config->listen_plain);
-    add_audit(&list, config->audit_folder);
-    add_configured(&list, config);
+    (void)add_named(&list, SANDBOX_READ, config->push_ca[0], "");
+    (void)add_named(&list, SANDBOX_READ, config->breached_passwords, "");
+    (void)add_named(&list, SANDBOX_READ, config->oidc_secret_file, "");
+    (void)add_named(&list, SANDBOX_READ, config->oidc_ca_file, "");
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);

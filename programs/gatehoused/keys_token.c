@@ -276,13 +276,15 @@ enum gh_error_code keys_handle_token_list(struct keys *keys, struct gh_cursor *a
     return GH_OK;
 }
 
-/* A signing input whose header is the one of an access token by this key. */
-static bool is_access_token(const struct token_key *key, struct gh_slice message)
+/* A signing input whose header is the one of a token that is made here, by this key. */
+static bool is_token(const struct token_key *key, struct gh_slice message,
+                     bool (*print_header)(const char *algorithm, const char *kid,
+                                          struct gh_buffer *out))
 {
     uint8_t header_block[HEADER_MAX], text_block[2 * HEADER_MAX];
     struct gh_buffer header = gh_buffer_fixed(header_block, sizeof header_block);
     struct gh_buffer text = gh_buffer_fixed(text_block, sizeof text_block);
-    return gh_access_header(algorithms[gh_private_key_kind(key->key)], key->kid, &header) &&
+    return print_header(algorithms[gh_private_key_kind(key->key)], key->kid, &header) &&
            gh_base64_encode(gh_buffer_slice(&header), GH_BASE64_URL_NOPAD, &text) &&
            gh_buffer_u8(&text, '.') && gh_slice_starts(message, gh_buffer_slice(&text));
 }
@@ -301,8 +303,9 @@ enum gh_error_code keys_handle_token_sign(struct keys *keys, struct gh_cursor *a
             continue;
         if (key->state != GH_ACCESS_KEY_CURRENT)
             break;
-        if (!is_access_token(key, message))
-            return gh_error_set(error, GH_ERROR_INVALID, "that is no access token");
+        if (!is_token(key, message, gh_access_header) &&
+            !is_token(key, message, gh_access_identity_header))
+            return gh_error_set(error, GH_ERROR_INVALID, "that is no token of ours");
         if (!gh_private_key_sign(key->key, message, signature, &size))
             return gh_error_set(error, GH_ERROR_MEMORY, "the token could not be signed");
         gh_buffer_put(out, gh_slice(signature, size));

@@ -30,7 +30,9 @@ static const struct {
     {"sched_getparam", P | C},
     {"sched_getscheduler", P | C},
     {"getpriority", P | C},
-    {"setpriority", P | C}, /* a thread that is nicer than it was started */
+    {"setpriority", P | C},        /* a thread that is nicer than it was started, */
+    {"sched_setscheduler", P | C}, /* also one that was started with real-time priority */
+    {"sched_get_priority_min", P | C},
     {"set_robust_list", P | C},
     {"set_tid_address", P},
     {"rseq", P | C},

@@ -28,8 +28,11 @@ GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 /* The context in which certificates are read, and in which handshakes read them; NULL is OpenSSL's
  * own and does as well. */
 OSSL_LIB_CTX *gh_library(void);
-/* The certificate that `der` is, to its last byte; NULL for anything else. */
+/* The certificate that `der` is, to its last byte; NULL for anything else. It may be shared: not to
+ * be changed. The caller frees it. */
 X509 *gh_x509_read(struct gh_slice der);
+/* Somebody has read `der` already, in gh_library: whoever reads it next may have this. */
+void gh_x509_remember(struct gh_slice der, X509 *native);
 
 /* The native handle, borrowed. */
 EVP_PKEY *gh_key_native(const struct gh_key *key);

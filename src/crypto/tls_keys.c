@@ -166,6 +166,8 @@ static bool copy_shown(struct gh_tls *tls)
         int size = i2d_X509(i == 0 ? leaf : sk_X509_value(others, i - 1), &to);
         tls->shown->chain[i] = gh_slice(from, (size_t)size);
     }
+    if (count > 0) /* it is judged next */
+        gh_x509_remember(tls->shown->chain[0], leaf);
     return true;
 }
 
@@ -336,6 +338,7 @@ enum gh_tls_status tls_keys_read(struct gh_tls *tls, uint8_t *block, size_t size
         return tls->is_broken ? GH_TLS_FAILED : GH_TLS_END;
     tls->is_drained = false;
     records = gh_slice(in, take_back(tls, in));
+    size_t used = records.size;
     if (records.size > 0)
         opened = open_all(tls, &records, block, size, got, &left);
     while (*got == 0 && opened <= GH_RECORD_IDLE && status == GH_TLS_OK) {
@@ -347,6 +350,7 @@ enum gh_tls_status tls_keys_read(struct gh_tls *tls, uint8_t *block, size_t size
             room = sizeof tls->desk->in - records.size;
         status = receive(tls, in + records.size, room, &count);
         records = gh_slice(in, records.size + count);
+        used = records.size > used ? records.size : used;
         if (status == GH_TLS_OK)
             opened = open_all(tls, &records, block, size, got, &left);
     }
@@ -355,6 +359,7 @@ enum gh_tls_status tls_keys_read(struct gh_tls *tls, uint8_t *block, size_t size
         records.size = 0;
     if (!keep(tls, left, records))
         give_up(tls, GH_RECORD_INTERNAL_ERROR);
+    memset(in, 0, used); /* text was opened there: a password, that no later dump shall hold */
     if (*got > 0)
         return GH_TLS_OK;
     if (tls->is_broken)

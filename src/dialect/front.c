@@ -283,8 +283,10 @@ static size_t input(void *state, struct gh_slice bytes)
     struct link *link = state;
     size_t consumed = gh_session_input(link->session, bytes, gh_loop_now_ns(link->port->port.loop),
                                        gh_conn_out(link->conn));
-    gh_metric_add(link->port->front->services.metrics, GH_METRIC_bytes_received_total,
-                  (int64_t)consumed);
+    if (link->port->received > 0) /* loops share the counter: not for each message */
+        gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total,
+                      link->port->received);
+    link->port->received = 0;
     count_throttle(link);
     link_settle(link);
     return consumed;

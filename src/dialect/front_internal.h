@@ -35,6 +35,7 @@ struct front_port {
     struct gh_front *front;
     struct gh_map views;   /* by registry number */
     struct gh_map parties; /* by serial: the connected ones */
+    int64_t received;      /* messages of the input at hand */
 };
 
 struct gh_front {

@@ -261,7 +261,7 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
     }
     struct gh_operation operation;
     struct party *party = resolve(link, packet, &operation);
-    gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total, 1);
+    link->port->received++;
     if (link->routed != NULL && operation.kind != GH_OPERATION_ROUTE &&
         operation.kind != GH_OPERATION_REFUSED &&
         !route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic)) {

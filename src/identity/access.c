@@ -246,15 +246,23 @@ bool gh_access_header(const char *algorithm, const char *kid, struct gh_buffer *
                            kid);
 }
 
+bool gh_access_identity_header(const char *algorithm, const char *kid, struct gh_buffer *out)
+{
+    return gh_buffer_print(out, "{\"alg\":\"%s\",\"kid\":\"%s\",\"typ\":\"JWT\"}", algorithm, kid);
+}
+
+/* The header of one kind of token. */
+typedef bool header_printer(const char *algorithm, const char *kid, struct gh_buffer *out);
+
 static enum gh_error_code sign_with(struct gh_access *access, const struct gh_access_key *key,
-                                    struct gh_slice payload, struct gh_buffer *out,
-                                    struct gh_error *error)
+                                    header_printer *print_header, struct gh_slice payload,
+                                    struct gh_buffer *out, struct gh_error *error)
 {
     uint8_t header_block[160], signature_block[GH_KEY_SIGNATURE_MAX];
     struct gh_buffer header = gh_buffer_fixed(header_block, sizeof header_block);
     struct gh_buffer signature = gh_buffer_fixed(signature_block, sizeof signature_block);
     gh_buffer_clear(out);
-    if (!gh_access_header(key->algorithm, key->kid, &header) ||
+    if (!print_header(key->algorithm, key->kid, &header) ||
         !gh_jose_begin_raw(out, gh_buffer_slice(&header), payload))
         return gh_error_set(error, GH_ERROR_MEMORY, "the token does not fit");
     enum gh_error_code code = access->signer.sign(access->signer.context, gh_slice_text(key->kid),
@@ -267,8 +275,8 @@ static enum gh_error_code sign_with(struct gh_access *access, const struct gh_ac
 /* Keys of a kind that was never asked for are made now; a key that was rotated away meanwhile is
  * looked up again. */
 static enum gh_error_code sign(struct gh_access *access, enum gh_key_kind kind,
-                               struct gh_slice payload, struct gh_buffer *out,
-                               struct gh_error *error)
+                               header_printer *print_header, struct gh_slice payload,
+                               struct gh_buffer *out, struct gh_error *error)
 {
     enum gh_error_code code = GH_OK;
     struct gh_access_key key;
@@ -278,7 +286,7 @@ static enum gh_error_code sign(struct gh_access *access, enum gh_key_kind kind,
             if (code != GH_OK || !find_signing(access, kind, &key))
                 break;
         }
-        code = sign_with(access, &key, payload, out, error);
+        code = sign_with(access, &key, print_header, payload, out, error);
         if (code != GH_ERROR_NOT_FOUND)
             return code;
         code = gh_access_refresh(access, error);
@@ -307,7 +315,27 @@ enum gh_error_code gh_access_issue(struct gh_access *access, const struct gh_acc
     json_decref(claims);
     if (!written)
         return gh_error_set(error, GH_ERROR_MEMORY, "the token's claims do not fit");
-    return sign(access, grant->kind, gh_buffer_slice(&payload), out, error);
+    return sign(access, grant->kind, gh_access_header, gh_buffer_slice(&payload), out, error);
+}
+
+enum gh_error_code gh_access_identify(struct gh_access *access,
+                                      const struct gh_access_identity *identity, int64_t now_s,
+                                      struct gh_buffer *out, struct gh_error *error)
+{
+    uint8_t block[PAYLOAD_MAX];
+    struct gh_buffer payload = gh_buffer_fixed(block, sizeof block);
+    json_t *email = gh_json_new_text(identity->email);
+    assert(identity->ttl_s > 0 && identity->ttl_s <= GH_ACCESS_TTL_S);
+    json_t *claims =
+        json_pack("{s:s, s:o, s:O, s:b, s:o, s:I, s:I}", "iss", access->issuer, "aud",
+                  gh_json_new_text(identity->audience), "email", email, "email_verified", 1, "sub",
+                  email, "iat", (json_int_t)now_s, "exp", (json_int_t)(now_s + identity->ttl_s));
+    bool written = gh_json_write(claims, &payload);
+    json_decref(claims);
+    if (!written)
+        return gh_error_set(error, GH_ERROR_MEMORY, "the token's claims do not fit");
+    return sign(access, GH_KEY_RSA, gh_access_identity_header, gh_buffer_slice(&payload), out,
+                error);
 }
 
 bool gh_access_scope(struct gh_slice asked, struct gh_slice *out)

@@ -107,6 +107,20 @@ GH_MUST_USE enum gh_error_code gh_access_issue(struct gh_access *access,
                                                struct gh_error *error);
 /* The header of such a token, to the byte: what a signer holds a message against. */
 GH_MUST_USE bool gh_access_header(const char *algorithm, const char *kid, struct gh_buffer *out);
+
+/* A token that says to somebody else who calls him (OpenID Connect Core §2): by its `typ` it is no
+ * access token, and good for nothing here. */
+struct gh_access_identity {
+    struct gh_slice email, audience; /* `sub` is the email too */
+    int64_t ttl_s;                   /* 1 … GH_ACCESS_TTL_S */
+};
+/* Appends it to `out`, empty before, signed with RS256. */
+GH_MUST_USE enum gh_error_code gh_access_identify(struct gh_access *access,
+                                                  const struct gh_access_identity *identity,
+                                                  int64_t now_s, struct gh_buffer *out,
+                                                  struct gh_error *error);
+GH_MUST_USE bool gh_access_identity_header(const char *algorithm, const char *kid,
+                                           struct gh_buffer *out);
 /* The scope that is given for the one asked for (RFC 6749 §3.3; empty: all): static text. False
  * when it names one that does not exist. */
 GH_MUST_USE bool gh_access_scope(struct gh_slice asked, struct gh_slice *out);

@@ -338,9 +338,16 @@ static void for_all(struct gh_loop *loop, void (*end)(struct gh_conn *conn, cons
         end(conn, why);
 }
 
+static void stop(struct gh_conn *conn, const char *why)
+{
+    if (conn->phase == CONN_OPEN && conn->protocol->stopping != NULL)
+        conn->protocol->stopping(conn->state);
+    gh_conn_close_why(conn, why);
+}
+
 void conns_close(struct gh_loop *loop, const char *why)
 {
-    for_all(loop, gh_conn_close_why, why);
+    for_all(loop, stop, why);
 }
 
 void conns_abort(struct gh_loop *loop, const char *why)

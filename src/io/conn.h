@@ -53,6 +53,8 @@ struct gh_protocol {
     void (*established)(void *state);
     /* The peer will send no more but may still read. NULL: the connection is closed then. */
     void (*ended)(void *state);
+    /* The loop is stopping: last words, after which the connection is closed. May be NULL. */
+    void (*stopping)(void *state);
     /* The end: the state is to be freed. `why` is static text for a log. */
     void (*closed)(void *state, const char *why);
 };

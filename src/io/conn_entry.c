@@ -80,6 +80,7 @@ static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin
     }
     list_add(&loop->conns, conn);
     loop->conns_count++;
+    conn_note_here(loop);
     gh_metric_add(origin->metrics, GH_METRIC_connections_open, 1);
     conn_set_pending(conn);
     return conn;
@@ -91,6 +92,7 @@ void conn_forget(struct gh_conn *conn)
     set_shaking(conn, false);
     list_remove(&conn->loop->conns, conn);
     conn->loop->conns_count--;
+    conn_note_gone(conn);
     gh_metric_add(conn->origin->metrics, GH_METRIC_connections_open, -1);
 }
 

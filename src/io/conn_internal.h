@@ -112,6 +112,11 @@ void conn_shake(struct gh_conn *conn);
 /* It is pending and gets its step when the others of this turn have been served. */
 void conn_wait_for_step(struct gh_conn *conn);
 
+/* ---- conn_tidy.c */
+/* One of the loop's has come, or is about to go. */
+void conn_note_here(struct gh_loop *loop);
+void conn_note_gone(struct gh_conn *conn);
+
 /* ---- conn_input.c: of CONN_FIRST_BYTE and CONN_OPEN */
 void conn_read(struct gh_conn *conn);
 #endif

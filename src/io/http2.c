@@ -512,6 +512,17 @@ void http2_close(struct http2 *http2)
     free(http2);
 }
 
+void http2_stop(struct http2 *http2)
+{
+    if (http2->why != NULL)
+        return;
+    for (struct gh_rpc *rpc = http2->calls; rpc != NULL; rpc = rpc->next)
+        refuse_call(http2, rpc, GH_GRPC_UNAVAILABLE, "the server is stopping");
+    (void)nghttp2_submit_goaway(http2->session, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(http2->session),
+                                NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 const char *http2_why(const struct http2 *http2)
 {
     return http2->why;

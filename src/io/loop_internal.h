@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "crypto/tls.h"
 #include "io/loop.h"
+#include "io/worker.h"
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
@@ -26,6 +27,14 @@ struct gh_source {
     void (*ready)(struct gh_source *source, uint32_t events);
 };
 
+/* Gives memory back when many connections have gone. */
+struct gh_tidy {
+    struct gh_timer timer;
+    struct gh_job job;
+    struct gh_workers *workers;
+    atomic_bool is_away; /* the job */
+};
+
 struct conn_list {
     struct gh_conn *first, **end;
 };
@@ -44,6 +53,8 @@ struct gh_loop {
     struct conn_list conns, shaking;              /* open; on their way there, the oldest first */
     size_t conns_count, shaking_count;            /* of all; of the second list */
     struct gh_conn *pending_first, **pending_end; /* to be looked at in this turn, or in the next */
+    size_t conns_peak;                            /* since the last tidying */
+    struct gh_tidy tidy;                          /* conn_tidy.c */
     int burials;                                  /* how many more may be freed in this turn */
     struct gh_tls_desk *desk;                     /* made with the first connection that needs it */
     uint8_t *scratch; /* LOOP_SCRATCH_BYTES: every read goes here first */

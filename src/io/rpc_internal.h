@@ -81,6 +81,8 @@ void http2_write(struct http2 *http2, struct gh_buffer *out, size_t high);
 int64_t http2_deadline(const struct http2 *http2);
 /* `unwritten` bytes of what was said are still with us. */
 void http2_tick(struct http2 *http2, size_t unwritten, int64_t now_ns);
+/* Ends every call with UNAVAILABLE and says GOAWAY: the client may repeat elsewhere. */
+void http2_stop(struct http2 *http2);
 /* NULL, or why the connection is to be closed once everything is written; static text. */
 const char *http2_why(const struct http2 *http2);
 /* The call has something to say. */

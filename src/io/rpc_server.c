@@ -112,6 +112,14 @@ static void on_drained(void *state)
     gh_conn_resume(rpc->conn);
 }
 
+static void on_stopping(void *state)
+{
+    struct rpc_conn *rpc = state;
+
+    http2_stop(rpc->http2);
+    flush(rpc);
+}
+
 static void on_closed(void *state, const char *why)
 {
     struct rpc_conn *rpc = state;
@@ -127,5 +135,6 @@ const struct gh_protocol gh_rpc_protocol = {
     .input = on_input,
     .tick = on_tick,
     .drained = on_drained,
+    .stopping = on_stopping,
     .closed = on_closed,
 };

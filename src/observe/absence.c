@@ -508,6 +508,27 @@ static void consider(struct gh_absence *absence, const json_t *rules,
         gh_log(GH_LOG_WARN, "absence", "a device is not watched: no memory");
 }
 
+/* Nobody asks any more for some of those that are away: they are away for nobody. */
+static void drop_unwatched(struct gh_absence *absence, int64_t tenant)
+{
+    struct gh_absence_row *rows;
+    struct gh_arena arena;
+    struct gh_error error = {0};
+    size_t count = 0;
+    gh_arena_init(&arena, ARENA_BYTES_MAX);
+    if (gh_store_absence_list(absence->options.store, tenant, AWAY_MAX, &arena, &rows, &count,
+                              &error) != GH_OK)
+        gh_log(GH_LOG_WARN, "absence", "alerts that nobody asks for may stay: %s", error.text);
+    for (size_t i = 0; i < count; i++) {
+        struct look look;
+        if (look_at(absence, rows[i].device, &look, &error) == GH_OK && look.after_ms == 0)
+            forget(absence, rows[i].device);
+        look_end(&look);
+        gh_arena_reset(&absence->arena);
+    }
+    gh_arena_deinit(&arena);
+}
+
 /* All devices of a tenant, page by page. */
 static void look_through(struct gh_absence *absence, int64_t tenant, int64_t now_ms)
 {
@@ -560,8 +581,10 @@ void gh_absence_step(struct gh_absence *absence)
 {
     int64_t now_ms = absence->options.utc_ms();
     uint64_t device;
-    for (int64_t tenant; (tenant = take_new(absence)) != 0;)
+    for (int64_t tenant; (tenant = take_new(absence)) != 0;) {
+        drop_unwatched(absence, tenant);
         look_through(absence, tenant, now_ms);
+    }
     take_notes(absence, now_ms);
     while (gh_deadlines_take(&absence->deadlines, now_ms, &device))
         visit(absence, device, now_ms);

@@ -196,6 +196,29 @@ static void survives_restarts(void)
     TOLD("once", DOOR, "-");
 }
 
+static size_t how_many_away(void)
+{
+    struct gh_absence_row *rows;
+    struct gh_error error;
+    size_t count;
+    REQUIRE("listed", gh_store_absence_list(world.store, world.tenant, 100, &world.arena, &rows,
+                                            &count, &error) == GH_OK);
+    return count;
+}
+
+static void forgets_without_rules(void)
+{
+    json_t *none = json_pack("{s:[]}", "rules");
+    CHECK("some are away", how_many_away() > 0);
+    REQUIRE("no rules", gh_absence_set(world.absence, world.tenant, none));
+    step_after(0);
+    CHECK("for nobody", how_many_away() == 0);
+    note(DOOR, GH_ABSENCE_CAME);
+    step_after(0);
+    TOLD("whose return is not told", DOOR, "-");
+    json_decref(none);
+}
+
 static void takes_the_nearest_rule(void)
 {
     static const struct {
@@ -275,6 +298,7 @@ int main(void)
     tells_once();
     hears_without_connections();
     survives_restarts();
+    forgets_without_rules();
     takes_the_nearest_rule();
     refuses_rules();
     gh_absence_close(world.absence);

@@ -5,7 +5,15 @@
 
 enum { NO_SLOT = UINT32_MAX / 2 };
 
-static_assert(sizeof(struct gh_delivery_entry) == 32, "bytes an entry, as the header says");
+static_assert(sizeof(struct gh_delivery_entry) == 48, "64 with its places, as the header says");
+
+struct gh_delivery_chain {
+    uint64_t key;
+    uint32_t first, last; /* by offset; NO_SLOT when it is empty */
+    uint32_t out;         /* entries that neither wait nor stand behind others */
+    bool is_at_hand;
+    struct gh_delivery_chain *next_at_hand;
+};
 
 void gh_delivery_init(struct gh_delivery *delivery, uint64_t read_to, size_t waiting_max,
                       size_t leases_max)
@@ -14,6 +22,7 @@ void gh_delivery_init(struct gh_delivery *delivery, uint64_t read_to, size_t wai
                                      .waiting_max = waiting_max,
                                      .leases_max = leases_max,
                                      .read_to = read_to};
+    gh_map_init(&delivery->chains);
 }
 
 void gh_delivery_deinit(struct gh_delivery *delivery)
@@ -22,7 +31,13 @@ void gh_delivery_deinit(struct gh_delivery *delivery)
     free(delivery->index);
     free(delivery->waiting.slots);
     free(delivery->leased.slots);
+    free(delivery->dead.slots);
     free(delivery->acked);
+    struct gh_slice key;
+    void *chain;
+    for (size_t at = 0; gh_map_next(&delivery->chains, &at, &key, &chain);)
+        free(chain);
+    gh_map_deinit(&delivery->chains);
 }
 
 /* Heaps. `place` of an entry follows it. */
@@ -31,7 +46,7 @@ static bool before(const struct gh_delivery *delivery, const struct gh_delivery_
                    uint32_t a, uint32_t b)
 {
     const struct gh_delivery_entry *x = &delivery->entries[a], *y = &delivery->entries[b];
-    return heap == &delivery->waiting ? x->offset < y->offset : x->deadline_ns < y->deadline_ns;
+    return heap == &delivery->leased ? x->deadline_ns < y->deadline_ns : x->offset < y->offset;
 }
 
 static void put(struct gh_delivery *delivery, struct gh_delivery_heap *heap, size_t place,
@@ -81,7 +96,7 @@ static bool heap_room(struct gh_delivery_heap *heap, size_t wanted)
 
 static void heap_add(struct gh_delivery *delivery, struct gh_delivery_heap *heap, uint32_t slot)
 {
-    assert(heap->count < heap->capacity); /* both have room for every entry */
+    assert(heap->count < heap->capacity); /* each has room for every entry */
     heap->slots[heap->count] = slot;
     rise(delivery, heap, heap->count++);
 }
@@ -155,12 +170,13 @@ static bool index_room(struct gh_delivery *delivery)
     return true;
 }
 
-/* A free entry, with room in both heaps and the index for it; NO_SLOT: no memory. */
+/* A free entry, with room in the heaps and the index for it; NO_SLOT: no memory. */
 static uint32_t entry_new(struct gh_delivery *delivery)
 {
     uint32_t slot = delivery->free_slot;
     if (!index_room(delivery) || !heap_room(&delivery->waiting, delivery->count + 1) ||
-        !heap_room(&delivery->leased, delivery->count + 1))
+        !heap_room(&delivery->leased, delivery->count + 1) ||
+        !heap_room(&delivery->dead, delivery->count + 1))
         return NO_SLOT;
     if (slot != NO_SLOT) {
         delivery->free_slot = delivery->entries[slot].place;
@@ -177,23 +193,150 @@ static uint32_t entry_new(struct gh_delivery *delivery)
     return (uint32_t)delivery->entries_used++;
 }
 
+/* Chains. */
+
+static bool waits(enum gh_delivery_state state)
+{
+    return state == GH_DELIVERY_WAITING || state == GH_DELIVERY_BEHIND;
+}
+
+static struct gh_delivery_heap *heap_of(struct gh_delivery *delivery, enum gh_delivery_state state)
+{
+    switch (state) {
+    case GH_DELIVERY_WAITING:
+        return &delivery->waiting;
+    case GH_DELIVERY_LEASED:
+    case GH_DELIVERY_PAUSED:
+        return &delivery->leased;
+    case GH_DELIVERY_DEAD:
+        return &delivery->dead;
+    default:
+        return NULL;
+    }
+}
+
+/* From one state to another, with the heaps and counts that go with them; its chain is settled by
+ * the caller. A new entry comes from FREE, one that ends goes there. */
+static void turn(struct gh_delivery *delivery, uint32_t slot, enum gh_delivery_state state)
+{
+    struct gh_delivery_entry *entry = &delivery->entries[slot];
+    enum gh_delivery_state before = (enum gh_delivery_state)entry->state;
+    struct gh_delivery_heap *from = heap_of(delivery, before), *to = heap_of(delivery, state);
+    if (from != NULL)
+        heap_remove(delivery, from, slot);
+    entry->state = (uint8_t)state;
+    if (to != NULL)
+        heap_add(delivery, to, slot);
+    delivery->waiting_count -= waits(before);
+    delivery->waiting_count += waits(state);
+    if (entry->chain == NULL)
+        return;
+    entry->chain->out -= before != GH_DELIVERY_FREE && !waits(before);
+    entry->chain->out += state != GH_DELIVERY_FREE && !waits(state);
+}
+
+static struct gh_slice key_of(const uint64_t *key)
+{
+    return gh_slice(key, sizeof *key);
+}
+
+/* NULL: no memory. */
+static struct gh_delivery_chain *chain_find(struct gh_delivery *delivery, uint64_t key)
+{
+    struct gh_delivery_chain *chain = gh_map_get(&delivery->chains, key_of(&key));
+    if (chain != NULL || (chain = calloc(1, sizeof *chain)) == NULL)
+        return chain;
+    chain->key = key;
+    chain->first = chain->last = NO_SLOT;
+    if (gh_map_put(&delivery->chains, key_of(&chain->key), chain, NULL))
+        return chain;
+    free(chain);
+    return NULL;
+}
+
+/* In the order of offsets, which is almost always at its end. */
+static void chain_join(struct gh_delivery *delivery, struct gh_delivery_chain *chain, uint32_t slot)
+{
+    struct gh_delivery_entry *entries = delivery->entries, *entry = &entries[slot];
+    entry->chain = chain;
+    entry->before = chain->last;
+    while (entry->before != NO_SLOT && entries[entry->before].offset > entry->offset)
+        entry->before = entries[entry->before].before;
+    entry->behind = entry->before == NO_SLOT ? chain->first : entries[entry->before].behind;
+    *(entry->before == NO_SLOT ? &chain->first : &entries[entry->before].behind) = slot;
+    *(entry->behind == NO_SLOT ? &chain->last : &entries[entry->behind].before) = slot;
+}
+
+static void chain_part(struct gh_delivery *delivery, uint32_t slot)
+{
+    struct gh_delivery_entry *entries = delivery->entries, *entry = &entries[slot];
+    struct gh_delivery_chain *chain = entry->chain;
+    *(entry->before == NO_SLOT ? &chain->first : &entries[entry->before].behind) = entry->behind;
+    *(entry->behind == NO_SLOT ? &chain->last : &entries[entry->behind].before) = entry->before;
+    entry->chain = NULL;
+}
+
+/* Its first waiting message may be handed out when nothing of it is out, or when what is out is of
+ * the batch that is being made. An empty chain goes. */
+static void chain_settle(struct gh_delivery *delivery, struct gh_delivery_chain *chain)
+{
+    if (chain == NULL)
+        return;
+    if (chain->first == NO_SLOT && !chain->is_at_hand) {
+        gh_map_remove(&delivery->chains, key_of(&chain->key));
+        free(chain);
+        return;
+    }
+    uint32_t slot = chain->first;
+    while (slot != NO_SLOT && !waits((enum gh_delivery_state)delivery->entries[slot].state))
+        slot = delivery->entries[slot].behind;
+    if (slot == NO_SLOT)
+        return;
+    bool is_open = chain->out == 0 || chain->is_at_hand;
+    enum gh_delivery_state state = is_open ? GH_DELIVERY_WAITING : GH_DELIVERY_BEHIND;
+    if (delivery->entries[slot].state != state)
+        turn(delivery, slot, state);
+    uint32_t next = delivery->entries[slot].behind; /* it was first until this one came back */
+    if (next != NO_SLOT && delivery->entries[next].state == GH_DELIVERY_WAITING)
+        turn(delivery, next, GH_DELIVERY_BEHIND);
+}
+
+/* To any state, with what follows from it for the chain. */
+static void settle(struct gh_delivery *delivery, uint32_t slot, enum gh_delivery_state state)
+{
+    turn(delivery, slot, state);
+    chain_settle(delivery, delivery->entries[slot].chain);
+}
+
+/* In a chain it may stand behind others. */
+static void wait_again(struct gh_delivery *delivery, uint32_t slot)
+{
+    bool is_chained = delivery->entries[slot].chain != NULL;
+    settle(delivery, slot, is_chained ? GH_DELIVERY_BEHIND : GH_DELIVERY_WAITING);
+}
+
 static void entry_free(struct gh_delivery *delivery, uint32_t slot)
 {
     struct gh_delivery_entry *entry = &delivery->entries[slot];
-    if (entry->state == GH_DELIVERY_WAITING)
-        heap_remove(delivery, &delivery->waiting, slot);
-    if (entry->state == GH_DELIVERY_LEASED)
-        heap_remove(delivery, &delivery->leased, slot);
+    struct gh_delivery_chain *chain = entry->chain;
+    turn(delivery, slot, GH_DELIVERY_FREE);
+    if (chain != NULL)
+        chain_part(delivery, slot);
     index_remove(delivery, entry->offset);
-    entry->state = GH_DELIVERY_FREE;
     entry->place = delivery->free_slot;
     delivery->free_slot = slot;
     delivery->count--;
+    chain_settle(delivery, chain);
 }
 
 bool gh_delivery_has_room(const struct gh_delivery *delivery)
 {
-    return delivery->waiting.count < delivery->waiting_max;
+    return delivery->waiting_count < delivery->waiting_max;
+}
+
+uint64_t gh_delivery_key(const struct gh_delivery_entry *entry)
+{
+    return entry->chain == NULL ? 0 : entry->chain->key;
 }
 
 /* Index of the first acknowledged offset not below `offset`. */
@@ -235,49 +378,69 @@ void gh_delivery_read_to(struct gh_delivery *delivery, uint64_t offset)
     }
 }
 
-bool gh_delivery_add(struct gh_delivery *delivery, uint64_t offset, uint32_t position,
-                     uint32_t attempts)
+bool gh_delivery_add(struct gh_delivery *delivery, uint64_t offset, uint32_t position, uint64_t key)
 {
+    struct gh_delivery_chain *chain = NULL;
     if (is_acked(delivery, offset) || find(delivery, offset) != NO_SLOT) {
         gh_delivery_read_to(delivery, offset + 1);
         return true;
     }
-    uint32_t slot = entry_new(delivery);
-    if (slot == NO_SLOT)
+    if (key != 0 && (chain = chain_find(delivery, key)) == NULL)
         return false;
-    delivery->entries[slot] = (struct gh_delivery_entry){
-        .offset = offset, .position = position, .attempts = attempts, .state = GH_DELIVERY_WAITING};
+    uint32_t slot = entry_new(delivery);
+    if (slot == NO_SLOT) {
+        chain_settle(delivery, chain);
+        return false;
+    }
+    delivery->entries[slot] = (struct gh_delivery_entry){.offset = offset, .position = position};
     delivery->index[index_find(delivery, offset)] = slot + 1;
     delivery->count++;
-    heap_add(delivery, &delivery->waiting, slot);
+    if (chain != NULL)
+        chain_join(delivery, chain, slot);
+    wait_again(delivery, slot);
     gh_delivery_read_to(delivery, offset + 1);
     return true;
 }
 
-/* From any state to waiting. */
-static void wait_again(struct gh_delivery *delivery, uint32_t slot)
+void gh_delivery_recall(struct gh_delivery *delivery, uint64_t offset, uint32_t attempts,
+                        uint16_t failures)
 {
-    if (delivery->entries[slot].state == GH_DELIVERY_LEASED)
-        heap_remove(delivery, &delivery->leased, slot);
-    delivery->entries[slot].state = GH_DELIVERY_WAITING;
-    heap_add(delivery, &delivery->waiting, slot);
+    uint32_t slot = find(delivery, offset);
+    if (slot == NO_SLOT)
+        return;
+    delivery->entries[slot].attempts = attempts;
+    delivery->entries[slot].failures = failures;
 }
 
 bool gh_delivery_lease(struct gh_delivery *delivery, int64_t deadline_ns,
                        struct gh_delivery_entry *out)
 {
     if (delivery->waiting.count == 0 ||
-        delivery->count - delivery->waiting.count >= delivery->leases_max)
+        delivery->count - delivery->waiting_count >= delivery->leases_max)
         return false;
     uint32_t slot = delivery->waiting.slots[0];
     struct gh_delivery_entry *entry = &delivery->entries[slot];
-    heap_remove(delivery, &delivery->waiting, slot);
-    entry->state = GH_DELIVERY_LEASED;
+    struct gh_delivery_chain *chain = entry->chain;
+    if (chain != NULL && !chain->is_at_hand) {
+        chain->is_at_hand = true;
+        chain->next_at_hand = delivery->at_hand;
+        delivery->at_hand = chain;
+    }
     entry->deadline_ns = deadline_ns;
     entry->attempts++;
-    heap_add(delivery, &delivery->leased, slot);
+    settle(delivery, slot, GH_DELIVERY_LEASED);
     *out = *entry;
     return true;
+}
+
+void gh_delivery_batch_end(struct gh_delivery *delivery)
+{
+    for (struct gh_delivery_chain *next; delivery->at_hand != NULL; delivery->at_hand = next) {
+        struct gh_delivery_chain *chain = delivery->at_hand;
+        next = chain->next_at_hand;
+        chain->is_at_hand = false;
+        chain_settle(delivery, chain);
+    }
 }
 
 void gh_delivery_unlease(struct gh_delivery *delivery, uint64_t offset)
@@ -288,28 +451,79 @@ void gh_delivery_unlease(struct gh_delivery *delivery, uint64_t offset)
     wait_again(delivery, slot);
 }
 
-bool gh_delivery_extend(struct gh_delivery *delivery, uint64_t offset, uint32_t attempt,
-                        int64_t deadline_ns)
+/* Twice as long with every failure. */
+static int64_t pause_ns(const struct gh_delivery *delivery, unsigned failures)
+{
+    int64_t pause = delivery->rules.pause_min_ns;
+    for (unsigned i = 1; i < failures && pause < delivery->rules.pause_max_ns; i++)
+        pause *= 2;
+    return pause < delivery->rules.pause_max_ns ? pause : delivery->rules.pause_max_ns;
+}
+
+/* A lease has ended without an acknowledgement. */
+static void fail(struct gh_delivery *delivery, uint32_t slot, int64_t now_ns)
+{
+    struct gh_delivery_entry *entries = delivery->entries, *entry = &entries[slot];
+    enum gh_delivery_state state = GH_DELIVERY_BEHIND;
+    turn(delivery, slot, GH_DELIVERY_BEHIND); /* out of the heap, as its deadline changes */
+    if (entry->failures < UINT16_MAX)
+        entry->failures++;
+    entry->deadline_ns = now_ns + pause_ns(delivery, entry->failures);
+    if (delivery->rules.failures_max != 0 && entry->failures >= delivery->rules.failures_max)
+        state = GH_DELIVERY_DEAD;
+    else if (entry->deadline_ns > now_ns)
+        state = GH_DELIVERY_PAUSED;
+    else if (entry->chain == NULL)
+        state = GH_DELIVERY_WAITING;
+    for (uint32_t later = entry->chain == NULL ? NO_SLOT : entry->behind; later != NO_SLOT;
+         later = entries[later].behind)
+        if (entries[later].state == GH_DELIVERY_LEASED || entries[later].state == GH_DELIVERY_EARLY)
+            turn(delivery, later, GH_DELIVERY_BEHIND); /* which is not its own failure */
+    settle(delivery, slot, state);
+}
+
+/* The slot of that attempt's lease, NO_SLOT when there is none any more. */
+static uint32_t lease_find(const struct gh_delivery *delivery, uint64_t offset, uint32_t attempt)
 {
     uint32_t slot = find(delivery, offset);
     if (slot == NO_SLOT || delivery->entries[slot].state != GH_DELIVERY_LEASED ||
         delivery->entries[slot].attempts != attempt)
+        return NO_SLOT;
+    return slot;
+}
+
+bool gh_delivery_extend(struct gh_delivery *delivery, uint64_t offset, uint32_t attempt,
+                        int64_t deadline_ns)
+{
+    uint32_t slot = lease_find(delivery, offset, attempt);
+    if (slot == NO_SLOT)
         return false;
-    if (deadline_ns == 0) {
-        wait_again(delivery, slot);
-        return true;
-    }
     heap_remove(delivery, &delivery->leased, slot);
     delivery->entries[slot].deadline_ns = deadline_ns;
     heap_add(delivery, &delivery->leased, slot);
     return true;
 }
 
+bool gh_delivery_nack(struct gh_delivery *delivery, uint64_t offset, uint32_t attempt,
+                      int64_t now_ns)
+{
+    uint32_t slot = lease_find(delivery, offset, attempt);
+    if (slot == NO_SLOT)
+        return false;
+    fail(delivery, slot, now_ns);
+    return true;
+}
+
 void gh_delivery_expire(struct gh_delivery *delivery, int64_t now_ns)
 {
     while (delivery->leased.count > 0 &&
-           delivery->entries[delivery->leased.slots[0]].deadline_ns <= now_ns)
-        wait_again(delivery, delivery->leased.slots[0]);
+           delivery->entries[delivery->leased.slots[0]].deadline_ns <= now_ns) {
+        uint32_t slot = delivery->leased.slots[0];
+        if (delivery->entries[slot].state == GH_DELIVERY_LEASED)
+            fail(delivery, slot, now_ns);
+        else
+            wait_again(delivery, slot);
+    }
 }
 
 int64_t gh_delivery_deadline_ns(const struct gh_delivery *delivery)
@@ -318,19 +532,61 @@ int64_t gh_delivery_deadline_ns(const struct gh_delivery *delivery)
                                        : delivery->entries[delivery->leased.slots[0]].deadline_ns;
 }
 
+bool gh_delivery_take_dead(struct gh_delivery *delivery, struct gh_delivery_entry *out)
+{
+    if (delivery->dead.count == 0)
+        return false;
+    uint32_t slot = delivery->dead.slots[0];
+    settle(delivery, slot, GH_DELIVERY_ACKING);
+    *out = delivery->entries[slot];
+    return true;
+}
+
+void gh_delivery_revive(struct gh_delivery *delivery, uint64_t offset, int64_t deadline_ns)
+{
+    uint32_t slot = find(delivery, offset);
+    if (slot == NO_SLOT || delivery->entries[slot].state != GH_DELIVERY_ACKING)
+        return;
+    delivery->entries[slot].deadline_ns = deadline_ns;
+    settle(delivery, slot, GH_DELIVERY_PAUSED);
+}
+
+/* Whether all of its chain before it are being acknowledged. */
+static bool is_its_turn(const struct gh_delivery *delivery, uint32_t slot)
+{
+    const struct gh_delivery_entry *entries = delivery->entries;
+    uint32_t before = entries[slot].chain == NULL ? NO_SLOT : entries[slot].before;
+    return before == NO_SLOT || entries[before].state == GH_DELIVERY_ACKING;
+}
+
 bool gh_delivery_ack_begin(struct gh_delivery *delivery, uint64_t offset)
 {
     uint32_t slot = find(delivery, offset);
     if (slot == NO_SLOT)
         return offset >= delivery->read_to && !is_acked(delivery, offset);
-    struct gh_delivery_entry *entry = &delivery->entries[slot];
-    if (entry->state == GH_DELIVERY_LEASED)
-        heap_remove(delivery, &delivery->leased, slot);
-    else if (entry->state == GH_DELIVERY_WAITING) { /* a late acknowledgement counts */
-        heap_remove(delivery, &delivery->waiting, slot);
-        entry->deadline_ns = 0;
+    enum gh_delivery_state state = (enum gh_delivery_state)delivery->entries[slot].state;
+    if (!is_its_turn(delivery, slot)) {
+        if (state == GH_DELIVERY_LEASED)
+            settle(delivery, slot, GH_DELIVERY_EARLY);
+        return false;
     }
-    entry->state = GH_DELIVERY_ACKING;
+    settle(delivery, slot, GH_DELIVERY_ACKING);
+    if (waits(state)) /* a late acknowledgement counts */
+        delivery->entries[slot].deadline_ns = 0;
+    return true;
+}
+
+bool gh_delivery_ack_next(struct gh_delivery *delivery, uint64_t offset, uint64_t *next)
+{
+    uint32_t slot = find(delivery, offset);
+    if (slot == NO_SLOT || delivery->entries[slot].chain == NULL)
+        return false;
+    uint32_t behind = delivery->entries[slot].behind;
+    if (behind == NO_SLOT || delivery->entries[behind].state != GH_DELIVERY_EARLY ||
+        !is_its_turn(delivery, behind))
+        return false;
+    settle(delivery, behind, GH_DELIVERY_ACKING);
+    *next = delivery->entries[behind].offset;
     return true;
 }
 
@@ -364,9 +620,7 @@ void gh_delivery_ack_failed(struct gh_delivery *delivery, uint64_t offset)
     uint32_t slot = find(delivery, offset);
     if (slot == NO_SLOT || delivery->entries[slot].state != GH_DELIVERY_ACKING)
         return;
-    delivery->entries[slot].state =
-        GH_DELIVERY_LEASED; /* its deadline may have passed: then it waits */
-    heap_add(delivery, &delivery->leased, slot);
+    settle(delivery, slot, GH_DELIVERY_LEASED); /* its deadline may have passed: then it waits */
 }
 
 void gh_delivery_drop(struct gh_delivery *delivery, uint64_t offset)
@@ -383,6 +637,33 @@ void gh_delivery_drop_below(struct gh_delivery *delivery, uint64_t offset)
             delivery->entries[slot].offset < offset)
             entry_free(delivery, (uint32_t)slot);
     gh_delivery_read_to(delivery, offset);
+}
+
+bool gh_delivery_seek(struct gh_delivery *delivery, uint64_t from, uint64_t again_from)
+{
+    struct gh_delivery next;
+    uint64_t read_to = delivery->read_to < again_from ? delivery->read_to : again_from;
+    bool done = true;
+    gh_delivery_init(&next, from, delivery->waiting_max, delivery->leases_max);
+    next.rules = delivery->rules;
+    for (size_t i = 0; done && i < delivery->entries_used; i++) {
+        const struct gh_delivery_entry *entry = &delivery->entries[i];
+        if (entry->state == GH_DELIVERY_FREE || entry->offset < from || entry->offset >= again_from)
+            continue;
+        done = gh_delivery_add(&next, entry->offset, entry->position, gh_delivery_key(entry));
+        gh_delivery_recall(&next, entry->offset, entry->attempts, 0);
+    }
+    next.read_to = from > read_to ? from : read_to;
+    for (size_t i = 0; done && i < delivery->acked_count; i++)
+        if (delivery->acked[i] < again_from)
+            done = gh_delivery_ack_done(&next, delivery->acked[i]);
+    if (!done) {
+        gh_delivery_deinit(&next);
+        return false;
+    }
+    gh_delivery_deinit(delivery);
+    *delivery = next;
+    return true;
 }
 
 uint64_t gh_delivery_acked_to(const struct gh_delivery *delivery)

@@ -12,7 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void read_ack(struct gh_slice bytes)
 {
     struct gh_journal_ack ack;
+    struct gh_journal_seek seek;
+    struct gh_cursor at;
     uint64_t offset, count = 0;
+    (void)!gh_journal_seek_read(bytes, &seek);
+    (void)!gh_journal_state_open(bytes, &at);
     if (!gh_journal_ack_read(bytes, &ack))
         return;
     while (gh_journal_ack_next(&ack, &offset))
@@ -46,7 +50,8 @@ static void read_checkpoint(struct gh_slice bytes, bool mend)
     if (mend)
         gh_buffer_u32(&copy, gh_hash_crc32c(0, bytes));
     if (gh_checkpoint_open(gh_buffer_slice(&copy), &at, &checkpoint))
-        while (gh_checkpoint_subscription_read(&at, &head) && gh_checkpoint_entry_read(&at, &entry))
+        while (gh_checkpoint_subscription_read(&at, checkpoint.format, &head) &&
+               gh_checkpoint_entry_read(&at, checkpoint.format, &entry))
             continue;
     gh_buffer_deinit(&copy);
 }

@@ -128,6 +128,7 @@ static struct gh_pubsub *pubsub_new(const struct gh_pubsub_options *options)
     gh_map_init(&ps->subscriptions);
     gh_map_init(&ps->topics_by_number);
     gh_map_init(&ps->subscriptions_by_number);
+    gh_map_init(&ps->snapshots);
     gh_mailbox_init(&ps->inbox);
     gh_buffer_init(&ps->fetched, FETCH_BYTES_MAX);
     return ps;
@@ -140,6 +141,7 @@ static void pubsub_free(struct gh_pubsub *ps)
     gh_log_hold_close(ps->hold);
     gh_pubsub_subscriptions_free(ps); /* they hold readers of the log */
     gh_log_close(ps->log);
+    gh_pubsub_snapshots_free(ps);
     gh_pubsub_topics_free(ps);
     gh_buffer_deinit(&ps->fetched);
     if (ps->bell >= 0)
@@ -159,6 +161,8 @@ static enum gh_error_code start(struct gh_pubsub *ps, struct gh_error *error)
     enum gh_error_code code = gh_pubsub_topics_load(ps, error);
     if (code == GH_OK)
         code = gh_pubsub_subscriptions_load(ps, error);
+    if (code == GH_OK)
+        code = gh_pubsub_snapshots_load(ps, error);
     if (code == GH_OK)
         code = gh_pubsub_restore(ps, error);
     if (code != GH_OK)

@@ -57,17 +57,24 @@ bool gh_pubsub_ack_id_read(const struct gh_pubsub *ps, uint32_t subscription, st
            check == gh_hash_sip(ps->ack_key, gh_slice(bytes, ACK_SIGNED_BYTES));
 }
 
-/* Counts a call in; the subscription's number, 0 with `error` filled. */
-static uint32_t call_begin(struct gh_pubsub *ps, int64_t tenant, struct gh_slice name,
-                           struct gh_error *error)
+uint32_t gh_pubsub_call_begin(struct gh_pubsub *ps, int64_t tenant, struct gh_slice name,
+                              struct gh_error *error)
 {
     uint32_t number = 0;
+    bool is_detached = false;
     pthread_rwlock_rdlock(&ps->names);
     const struct gh_pubsub_subscription *subscription =
         gh_pubsub_subscription_named(ps, tenant, name);
-    if (subscription != NULL)
+    if (subscription != NULL) {
         number = subscription->what.number;
+        is_detached = subscription->what.is_detached;
+    }
     pthread_rwlock_unlock(&ps->names);
+    if (is_detached) {
+        gh_error_set(error, GH_ERROR_PRECONDITION, "subscription %.*s is detached from its topic",
+                     GH_PRINT(name));
+        return 0;
+    }
     if (number == 0) {
         gh_error_set(error, GH_ERROR_NOT_FOUND, "subscription %.*s does not exist",
                      name.size > GH_PUBSUB_NAME_MAX ? GH_PUBSUB_NAME_MAX : (int)name.size,
@@ -75,11 +82,16 @@ static uint32_t call_begin(struct gh_pubsub *ps, int64_t tenant, struct gh_slice
         return 0;
     }
     if (atomic_fetch_add(&ps->calls, 1) >= GH_PUBSUB_CALLS_MAX || atomic_load(&ps->closing)) {
-        atomic_fetch_sub(&ps->calls, 1);
+        gh_pubsub_call_end(ps);
         gh_error_set(error, GH_ERROR_UNAVAILABLE, "too many calls to subscriptions are under way");
         return 0;
     }
     return number;
+}
+
+void gh_pubsub_call_end(struct gh_pubsub *ps)
+{
+    atomic_fetch_sub(&ps->calls, 1);
 }
 
 enum gh_error_code gh_pubsub_pull(struct gh_pubsub *ps, int64_t tenant,
@@ -92,7 +104,7 @@ enum gh_error_code gh_pubsub_pull(struct gh_pubsub *ps, int64_t tenant,
         pull->wait_ms < GH_PUBSUB_WAIT_MAX_S * 1000 ? pull->wait_ms : GH_PUBSUB_WAIT_MAX_S * 1000;
     if (pull->messages_max == 0 || wait_ms < 0)
         return gh_error_set(error, GH_ERROR_INVALID, "a pull asks for at least one message");
-    pull->subscription = call_begin(ps, tenant, subscription, &mine);
+    pull->subscription = gh_pubsub_call_begin(ps, tenant, subscription, &mine);
     if (pull->subscription == 0) {
         if (error != NULL)
             *error = mine;
@@ -131,7 +143,7 @@ void gh_pull_release(struct gh_pull *pull)
 void gh_pubsub_pull_end(struct gh_pubsub *ps, struct gh_pull *pull, enum gh_error_code result)
 {
     pull->result = result;
-    atomic_fetch_sub(&ps->calls, 1);
+    gh_pubsub_call_end(ps);
     pull->reply(pull->reply_context, &pull->done); /* the pull is its caller's from here on */
 }
 
@@ -164,11 +176,13 @@ struct ack_item {
 struct gh_ack_work {
     struct gh_letter inbound;
     struct gh_append append;
-    struct gh_acknowledge *call;
+    struct gh_acknowledge *call; /* NULL: nobody waits for it */
     struct gh_pubsub *owner;
     uint32_t subscription;
     int64_t deadline_s; /* -1: acknowledge */
     struct gh_buffer record;
+    uint64_t *written; /* offsets in the record, ascending */
+    size_t written_count, written_capacity;
     size_t count;
     struct ack_item items[];
 };
@@ -176,9 +190,12 @@ struct gh_ack_work {
 static void ack_end(struct gh_ack_work *work, enum gh_error_code result)
 {
     struct gh_acknowledge *call = work->call;
-    atomic_fetch_sub(&work->owner->calls, 1);
+    gh_pubsub_call_end(work->owner);
     gh_buffer_deinit(&work->record);
+    free(work->written);
     free(work);
+    if (call == NULL)
+        return;
     call->work = NULL;
     call->result = result;
     call->reply(call->reply_context, &call->done); /* the call is its caller's from here on */
@@ -204,52 +221,111 @@ static void ack_written(struct gh_letter *letter)
     struct gh_delivery *delivery = delivery_of(ps, work->subscription);
 
     ps->acks_under_way--;
-    for (size_t i = 0; delivery != NULL && i < work->count; i++) {
+    for (size_t i = 0; delivery != NULL && i < work->written_count; i++) {
         if (append->result == GH_OK)
-            (void)!gh_delivery_ack_done(delivery, work->items[i].offset);
+            (void)!gh_delivery_ack_done(delivery, work->written[i]);
         else
-            gh_delivery_ack_failed(delivery, work->items[i].offset);
+            gh_delivery_ack_failed(delivery, work->written[i]);
     }
     if (append->result == GH_OK) {
         ps->replay_from = append->offset + 1; /* they come back in the order of the log */
-        ps->journalled += work->count;
+        ps->journalled += work->written_count;
         ps->changed = true;
     }
     ack_end(work, append->result);
 }
 
-/* Writes the journal record of what is not acknowledged yet. On the service thread. */
-static void ack_begin(struct gh_ack_work *work, struct gh_delivery *delivery)
+/* What has begun is taken back. */
+static void ack_give_up(struct gh_ack_work *work, struct gh_delivery *delivery,
+                        enum gh_error_code result)
+{
+    for (size_t i = 0; i < work->written_count; i++)
+        gh_delivery_ack_failed(delivery, work->written[i]);
+    ack_end(work, result);
+}
+
+static bool ack_note(struct gh_ack_work *work, uint64_t offset)
+{
+    if (work->written_count == work->written_capacity) {
+        size_t capacity = work->written_capacity == 0 ? work->count : 2 * work->written_capacity;
+        uint64_t *written = reallocarray(work->written, capacity, sizeof *written);
+        if (written == NULL)
+            return false;
+        work->written = written;
+        work->written_capacity = capacity;
+    }
+    work->written[work->written_count++] = offset;
+    return true;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Writes the journal record of what was noted. On the service thread. */
+static void ack_write(struct gh_ack_work *work, struct gh_delivery *delivery)
 {
     struct gh_pubsub *ps = work->owner;
-    uint64_t *offsets = calloc(work->count, sizeof *offsets);
     size_t count = 0;
-    if (offsets == NULL) {
-        ack_end(work, GH_ERROR_MEMORY);
+    if (work->written_count == 0) {
+        ack_end(work, GH_OK);
         return;
     }
-    for (size_t i = 0; i < work->count; i++)
-        if (gh_delivery_ack_begin(delivery, work->items[i].offset)) {
-            offsets[count] = work->items[i].offset;
-            work->items[count++] = work->items[i];
-        }
-    work->count = count;
-    bool encoded = gh_journal_ack_write(work->subscription, offsets, count, &work->record);
-    free(offsets);
+    qsort(work->written, work->written_count, sizeof *work->written, by_number);
+    for (size_t i = 0; i < work->written_count; i++) /* one may have been begun twice */
+        if (i == 0 || work->written[i] != work->written[count - 1])
+            work->written[count++] = work->written[i];
+    work->written_count = count;
+    gh_buffer_init(&work->record, 16 + 10 * count);
+    bool encoded = gh_journal_ack_write(work->subscription, work->written, count, &work->record);
     work->append = (struct gh_append){.done.open = ack_written,
                                       .reply = gh_pubsub_send,
                                       .reply_context = ps,
                                       .tag = GH_PUBSUB_JOURNAL_TAG,
                                       .body = gh_buffer_slice(&work->record)};
-    if (count == 0) {
-        ack_end(work, GH_OK);
-    } else if (encoded && gh_log_append(ps->log, &work->append)) {
+    if (encoded && gh_log_append(ps->log, &work->append))
         ps->acks_under_way++;
-    } else {
-        for (size_t i = 0; i < count; i++)
-            gh_delivery_ack_failed(delivery, work->items[i].offset);
-        ack_end(work, GH_ERROR_UNAVAILABLE);
+    else
+        ack_give_up(work, delivery, GH_ERROR_UNAVAILABLE);
+}
+
+/* Notes what is not acknowledged yet, and what was ahead of it. On the service thread. */
+static void ack_begin(struct gh_ack_work *work, struct gh_delivery *delivery)
+{
+    for (size_t i = 0; i < work->count; i++) {
+        uint64_t offset = work->items[i].offset;
+        bool begun = gh_delivery_ack_begin(delivery, offset), noted = true;
+        while (begun && noted) {
+            noted = ack_note(work, offset);
+            begun = gh_delivery_ack_next(delivery, offset, &offset);
+        }
+        if (!noted) {
+            gh_delivery_ack_failed(delivery, offset);
+            ack_give_up(work, delivery, GH_ERROR_MEMORY);
+            return;
+        }
     }
+    ack_write(work, delivery);
+}
+
+void gh_pubsub_ack_one(struct gh_pubsub *ps, uint32_t subscription, uint64_t offset)
+{
+    struct gh_delivery *delivery = delivery_of(ps, subscription);
+    struct gh_ack_work *work =
+        delivery == NULL ? NULL : calloc(1, sizeof *work + sizeof *work->items);
+    if (work == NULL) {
+        if (delivery != NULL)
+            gh_delivery_ack_failed(delivery, offset);
+        return;
+    }
+    *work = (struct gh_ack_work){.owner = ps, .subscription = subscription, .count = 1};
+    atomic_fetch_add(&ps->calls, 1);
+    if (ack_note(work, offset))
+        ack_write(work, delivery);
+    else
+        ack_give_up(work, delivery, GH_ERROR_MEMORY);
 }
 
 static void ack_open(struct gh_letter *letter)
@@ -264,11 +340,15 @@ static void ack_open(struct gh_letter *letter)
     } else if (work->deadline_s < 0) {
         ack_begin(work, delivery);
     } else {
-        int64_t deadline_ns =
-            work->deadline_s == 0 ? 0 : gh_pubsub_now_ns(ps) + work->deadline_s * GH_SECOND_NS;
-        for (size_t i = 0; i < work->count; i++)
-            (void)gh_delivery_extend(delivery, work->items[i].offset, work->items[i].attempt,
-                                     deadline_ns);
+        int64_t now_ns = gh_pubsub_now_ns(ps);
+        for (size_t i = 0; i < work->count; i++) {
+            const struct ack_item *item = &work->items[i];
+            if (work->deadline_s == 0)
+                (void)gh_delivery_nack(delivery, item->offset, item->attempt, now_ns);
+            else
+                (void)gh_delivery_extend(delivery, item->offset, item->attempt,
+                                         now_ns + work->deadline_s * GH_SECOND_NS);
+        }
         ack_end(work, GH_OK);
     }
 }
@@ -311,9 +391,9 @@ static enum gh_error_code ack_send(struct gh_pubsub *ps, int64_t tenant,
     struct gh_ack_work *work = calloc(1, sizeof *work + count * sizeof *work->items);
     if (work == NULL)
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory for %zu ackIds", count);
-    work->subscription = call_begin(ps, tenant, subscription, &mine);
+    work->subscription = gh_pubsub_call_begin(ps, tenant, subscription, &mine);
     if (work->subscription != 0 && !ack_ids_read(ps, work, ack_ids, count)) {
-        atomic_fetch_sub(&ps->calls, 1);
+        gh_pubsub_call_end(ps);
         gh_error_set(&mine, GH_ERROR_INVALID, "subscription %.*s: an ackId is not one of its own",
                      GH_PRINT(subscription));
     }
@@ -327,7 +407,6 @@ static enum gh_error_code ack_send(struct gh_pubsub *ps, int64_t tenant,
     work->call = call;
     work->owner = ps;
     work->deadline_s = deadline_s;
-    gh_buffer_init(&work->record, 16 + 10 * count);
     call->work = work;
     gh_pubsub_send(ps, &work->inbound);
     return GH_OK;

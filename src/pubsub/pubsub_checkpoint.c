@@ -18,24 +18,51 @@ static char *path_of(const struct gh_pubsub *ps, const char *name, char out[PATH
     return out;
 }
 
-static void delivery_write(const struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription,
+static int by_offset(const void *a, const void *b)
+{
+    const struct gh_delivery_entry *x = *(const struct gh_delivery_entry *const *)a;
+    const struct gh_delivery_entry *y = *(const struct gh_delivery_entry *const *)b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* In the order of their offsets, which is the fastest to read into chains again; in any when there
+ * is no memory to sort. */
+static void entries_write(const struct gh_delivery *delivery, struct gh_buffer *out)
+{
+    const struct gh_delivery_entry **sorted = calloc(delivery->count + 1, sizeof *sorted);
+    size_t count = 0;
+    for (size_t i = 0; sorted != NULL && i < delivery->entries_used; i++)
+        if (delivery->entries[i].state != GH_DELIVERY_FREE)
+            sorted[count++] = &delivery->entries[i];
+    if (sorted != NULL)
+        qsort(sorted, count, sizeof *sorted, by_offset);
+    else
+        count = delivery->entries_used;
+    for (size_t i = 0; i < count; i++) {
+        const struct gh_delivery_entry *entry = sorted != NULL ? sorted[i] : &delivery->entries[i];
+        if (entry->state != GH_DELIVERY_FREE)
+            gh_checkpoint_entry(out, &(struct gh_checkpoint_entry){.offset = entry->offset,
+                                                                   .key = gh_delivery_key(entry),
+                                                                   .position = entry->position,
+                                                                   .attempts = entry->attempts,
+                                                                   .failures = entry->failures});
+    }
+    free(sorted);
+}
+
+void gh_pubsub_state_write(const struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription,
                            struct gh_buffer *out)
 {
     struct gh_delivery *delivery = &subscription->delivery;
     if (subscription->live)
         gh_delivery_read_to(delivery, ps->read_to);
-    gh_checkpoint_subscription(
-        out, &(struct gh_checkpoint_subscription){.number = subscription->what.number,
-                                                  .topic = subscription->what.topic_number,
-                                                  .read_to = delivery->read_to});
+    gh_checkpoint_subscription(out, &(struct gh_checkpoint_subscription){
+                                        .number = subscription->what.number,
+                                        .topic = subscription->what.topic_number,
+                                        .read_to = delivery->read_to,
+                                        .active_at_ms = (uint64_t)subscription->active_at_ms});
     gh_buffer_u32(out, (uint32_t)delivery->count);
-    for (size_t i = 0; i < delivery->entries_used; i++) {
-        const struct gh_delivery_entry *entry = &delivery->entries[i];
-        if (entry->state != GH_DELIVERY_FREE)
-            gh_checkpoint_entry(out, &(struct gh_checkpoint_entry){.offset = entry->offset,
-                                                                   .position = entry->position,
-                                                                   .attempts = entry->attempts});
-    }
+    entries_write(delivery, out);
     gh_buffer_u32(out, (uint32_t)delivery->acked_count);
     for (size_t i = 0; i < delivery->acked_count; i++)
         gh_buffer_u64(out, delivery->acked[i]);
@@ -87,7 +114,7 @@ bool gh_pubsub_checkpoint(struct gh_pubsub *ps)
     gh_buffer_init(&out, CHECKPOINT_BYTES_MAX);
     gh_checkpoint_begin(&out, &checkpoint);
     for (size_t at = 0; gh_map_next(&ps->subscriptions, &at, &key, &subscription);)
-        delivery_write(ps, subscription, &out);
+        gh_pubsub_state_write(ps, subscription, &out);
     bool saved = gh_checkpoint_end(&out) && file_replace(ps, gh_buffer_slice(&out));
     gh_buffer_deinit(&out);
     if (saved) {
@@ -97,40 +124,52 @@ bool gh_pubsub_checkpoint(struct gh_pubsub *ps)
     return saved;
 }
 
-/* One subscription's part; what belongs to a deleted one is passed over. */
-static bool delivery_read(struct gh_pubsub *ps, struct gh_cursor *at)
+/* Makes room for the state of the subscription that `head` names. */
+static void state_begin(struct gh_pubsub_subscription *subscription,
+                        const struct gh_checkpoint_subscription *head)
+{
+    gh_pubsub_delivery_begin(subscription, 0);
+    subscription->live = false;
+    if (head->active_at_ms != 0)
+        subscription->active_at_ms = (int64_t)head->active_at_ms;
+    if (subscription->what.topic_number == 0) /* deleted: the store does not know it any more */
+        subscription->what.topic_number = head->topic;
+}
+
+bool gh_pubsub_state_read(struct gh_pubsub *ps, struct gh_cursor *at, uint32_t format,
+                          struct gh_pubsub_subscription *other)
 {
     struct gh_checkpoint_subscription head;
     struct gh_checkpoint_entry entry;
     uint32_t count;
     uint64_t offset, next = gh_log_next(ps->log);
 
-    if (!gh_checkpoint_subscription_read(at, &head) || !gh_cursor_u32(at, &count))
+    if (!gh_checkpoint_subscription_read(at, format, &head) || !gh_cursor_u32(at, &count))
         return false;
-    struct gh_pubsub_subscription *subscription =
-        gh_map_get(&ps->subscriptions_by_number, gh_pubsub_number_key(&head.number));
-    if (subscription != NULL) {
-        gh_delivery_deinit(&subscription->delivery);
-        gh_delivery_init(&subscription->delivery, 0, GH_PUBSUB_WAITING_MAX, GH_PUBSUB_LEASES_MAX);
-        if (subscription->what.topic_number == 0) /* deleted: the store does not know it any more */
-            subscription->what.topic_number = head.topic;
-    }
+    struct gh_pubsub_subscription *subscription = other;
+    if (other == NULL)
+        subscription = gh_map_get(&ps->subscriptions_by_number, gh_pubsub_number_key(&head.number));
+    struct gh_delivery *delivery = subscription == NULL ? NULL : &subscription->delivery;
+    if (subscription != NULL)
+        state_begin(subscription, &head);
     for (uint32_t i = 0; i < count; i++) {
-        if (!gh_checkpoint_entry_read(at, &entry))
+        if (!gh_checkpoint_entry_read(at, format, &entry))
             return false;
-        if (subscription != NULL && entry.offset < next &&
-            !gh_delivery_add(&subscription->delivery, entry.offset, entry.position, entry.attempts))
+        if (subscription == NULL || entry.offset >= next)
+            continue;
+        if (!gh_delivery_add(delivery, entry.offset, entry.position,
+                             subscription->what.is_ordered ? entry.key : 0))
             return false;
+        gh_delivery_recall(delivery, entry.offset, entry.attempts, (uint16_t)entry.failures);
     }
     if (subscription != NULL)
-        gh_delivery_read_to(&subscription->delivery, head.read_to < next ? head.read_to : next);
+        gh_delivery_read_to(delivery, head.read_to < next ? head.read_to : next);
     if (!gh_cursor_u32(at, &count))
         return false;
     for (uint32_t i = 0; i < count; i++) {
         if (!gh_cursor_u64(at, &offset))
             return false;
-        if (subscription != NULL && offset < next &&
-            !gh_delivery_ack_done(&subscription->delivery, offset))
+        if (subscription != NULL && offset < next && !gh_delivery_ack_done(delivery, offset))
             return false;
     }
     return true;
@@ -146,7 +185,7 @@ static enum load checkpoint_parse(struct gh_pubsub *ps, struct gh_slice bytes)
         return LOAD_DAMAGED;
     memcpy(ps->ack_key, checkpoint.ack_key, sizeof ps->ack_key);
     for (uint32_t i = 0; i < checkpoint.count; i++)
-        if (!delivery_read(ps, &at))
+        if (!gh_pubsub_state_read(ps, &at, checkpoint.format, NULL))
             return LOAD_DAMAGED;
     ps->replay_from = checkpoint.replay_from;
     return LOADED;
@@ -183,9 +222,7 @@ static void begin_again(struct gh_pubsub *ps)
     for (size_t at = 0; gh_map_next(&ps->subscriptions, &at, &key, &value);) {
         struct gh_pubsub_subscription *subscription = value;
         uint64_t first = subscription->first_offset < next ? subscription->first_offset : next;
-        gh_delivery_deinit(&subscription->delivery);
-        gh_delivery_init(&subscription->delivery, first, GH_PUBSUB_WAITING_MAX,
-                         GH_PUBSUB_LEASES_MAX);
+        gh_pubsub_delivery_begin(subscription, first);
     }
     ps->replay_from = 1;
 }
@@ -204,6 +241,24 @@ static bool ack_replay(struct gh_pubsub *ps, struct gh_slice body)
     return subscription == NULL || ack.left == 0;
 }
 
+static bool seek_replay(struct gh_pubsub *ps, struct gh_slice body)
+{
+    struct gh_journal_seek seek;
+    if (!gh_journal_seek_read(body, &seek))
+        return false;
+    struct gh_pubsub_subscription *subscription =
+        gh_map_get(&ps->subscriptions_by_number, gh_pubsub_number_key(&seek.subscription));
+    return subscription == NULL ||
+           gh_delivery_seek(&subscription->delivery, seek.from, seek.again_from);
+}
+
+static bool state_replay(struct gh_pubsub *ps, struct gh_slice body)
+{
+    struct gh_cursor at;
+    return gh_journal_state_open(body, &at) &&
+           gh_pubsub_state_read(ps, &at, GH_CHECKPOINT_FORMAT, NULL);
+}
+
 static enum gh_error_code replay(struct gh_pubsub *ps, struct gh_error *error)
 {
     struct gh_log_record record;
@@ -214,7 +269,8 @@ static enum gh_error_code replay(struct gh_pubsub *ps, struct gh_error *error)
     gh_log_reader_seek(reader, ps->replay_from);
     do {
         step = gh_log_reader_next(reader, GH_PUBSUB_JOURNAL_TAG, &record);
-        if (step == GH_LOG_READ_RECORD && !ack_replay(ps, record.body))
+        if (step == GH_LOG_READ_RECORD && !ack_replay(ps, record.body) &&
+            !seek_replay(ps, record.body) && !state_replay(ps, record.body))
             gh_log(GH_LOG_ERROR, "pubsub",
                    "journal record %llu is not understood; its messages may be delivered again",
                    (unsigned long long)record.offset);

@@ -1,6 +1,7 @@
-/* kill -9 at random moments between publishing, pulling and acknowledging. A child tells on a pipe
- * what was answered; after its death everything that was published and not acknowledged is
- * delivered, and nothing whose acknowledgement was answered. */
+/* kill -9 at random moments between publishing, pulling, acknowledging and seeking. A child tells
+ * on a pipe what was answered; after its death everything that was published and not acknowledged
+ * is delivered, and nothing whose acknowledgement was answered. A seek that was answered undoes
+ * acknowledgements: to the beginning all of them, to a snapshot those that came after it. */
 #include "pubsub/pubsub.h"
 #include "store/registry.h"
 #include "store/store.h"
@@ -15,7 +16,8 @@
 
 enum { KILLS = 30, SEED = 4711, IDS_MAX = 1 << 20 };
 
-static const struct gh_slice topic = GH_SLICE_INIT("telemetry"), name = GH_SLICE_INIT("climate");
+static const struct gh_slice topic = GH_SLICE_INIT("telemetry"), name = GH_SLICE_INIT("climate"),
+                             snapshot = GH_SLICE_INIT("snapshot");
 
 struct house {
     struct gh_store *store;
@@ -52,7 +54,8 @@ static int64_t furnish(struct house *house)
     CHECK("a tenant", gh_store_tenant_create(house->store, &tenant, &error) == GH_OK);
     CHECK("a topic", gh_pubsub_topic_create(house->ps, tenant.number, topic, gh_slice(NULL, 0),
                                             &arena, NULL, NULL) == GH_OK);
-    struct gh_subscription what = {.tenant = tenant.number, .name = name, .topic = topic};
+    struct gh_subscription what = {
+        .tenant = tenant.number, .name = name, .topic = topic, .retains_acked = true};
     CHECK("a subscription",
           gh_pubsub_subscription_create(house->ps, &what, &arena, NULL, NULL) == GH_OK);
     gh_arena_deinit(&arena);
@@ -65,7 +68,15 @@ static uint64_t next_random(uint64_t *random)
     return *random >> 33;
 }
 
-enum what { PUBLISHED = 1, ACKNOWLEDGING, ACKNOWLEDGED };
+enum what {
+    PUBLISHED = 1, /* of an id, in this order */
+    ACKNOWLEDGING,
+    ACKNOWLEDGED,
+    SNAPPED, /* of the subscription */
+    SEEKING,
+    SOUGHT,
+};
+enum { TO_BEGINNING, TO_SNAPSHOT };
 
 static void tell(int pipe, enum what what, uint64_t id)
 {
@@ -110,21 +121,75 @@ static void acknowledge_some(struct house *house, int64_t tenant, int pipe, uint
     gh_pull_release(&pull);
 }
 
+static void snap(struct house *house, int64_t tenant, int pipe)
+{
+    struct gh_snapshot what = {.tenant = tenant, .name = snapshot}, made;
+    struct gh_arena arena;
+    gh_arena_init(&arena, 1 << 20);
+    (void)!gh_pubsub_snapshot_delete(house->ps, tenant, snapshot, NULL);
+    if (gh_pubsub_snapshot_create(house->ps, &what, name, &arena, &made, NULL) != GH_OK)
+        _exit(8);
+    tell(pipe, SNAPPED, 0);
+    gh_arena_deinit(&arena);
+}
+
+static void seek(struct house *house, int64_t tenant, int pipe, uint64_t where)
+{
+    struct gh_slice to = where == TO_SNAPSHOT ? snapshot : gh_slice(NULL, 0);
+    tell(pipe, SEEKING, where);
+    if (gh_pubsub_seek_wait(house->ps, tenant, name, to, 1, NULL) != GH_OK)
+        _exit(9);
+    tell(pipe, SOUGHT, where);
+}
+
 static _Noreturn void child_run(const char *folder, int64_t tenant, int pipe, uint64_t random)
 {
     struct house house = house_open(folder);
     if (house.ps == NULL)
         _exit(2);
+    snap(&house, tenant, pipe);
     for (;;) {
         publish_some(&house, tenant, pipe, &random);
         acknowledge_some(&house, tenant, pipe, &random);
+        uint64_t chance = next_random(&random) % 24;
+        if (chance < 2)
+            seek(&house, tenant, pipe, chance);
+        else if (chance == 2)
+            snap(&house, tenant, pipe);
     }
 }
 
 struct history {
-    uint8_t told[IDS_MAX]; /* enum what, the last of an id; 0: nothing */
-    uint64_t count, highest;
+    uint8_t told[IDS_MAX];    /* enum what, the last of an id; 0: nothing */
+    uint8_t snapped[IDS_MAX]; /* the same when the snapshot was made */
+    uint64_t count, highest, seeks;
 };
+
+/* What a seek says of ids that were acknowledged: either while it is under way, then undone. */
+static void sought(struct history *history, enum what what, uint64_t where)
+{
+    for (uint64_t id = 1; id <= history->highest; id++) {
+        bool stays = where == TO_SNAPSHOT && history->snapped[id] == ACKNOWLEDGED;
+        if (history->told[id] < ACKNOWLEDGING || stays)
+            continue;
+        history->told[id] = what == SOUGHT ? PUBLISHED : ACKNOWLEDGING;
+    }
+    history->seeks += what == SOUGHT;
+}
+
+static void note(struct history *history, enum what what, uint64_t id)
+{
+    history->count++;
+    if (what == SNAPPED) {
+        memcpy(history->snapped, history->told, sizeof history->snapped);
+    } else if (what == SEEKING || what == SOUGHT) {
+        sought(history, what, id);
+    } else {
+        REQUIRE("within the test", id < IDS_MAX);
+        history->told[id] = (uint8_t)what;
+        history->highest = id > history->highest ? id : history->highest;
+    }
+}
 
 static void live_and_die(const char *folder, int64_t tenant, uint64_t *random,
                          struct history *history)
@@ -140,10 +205,7 @@ static void live_and_die(const char *folder, int64_t tenant, uint64_t *random,
     }
     close(pipes[1]);
     for (uint64_t seen = 0; read(pipes[0], report, sizeof report) == sizeof report; seen++) {
-        REQUIRE("within the test", report[1] < IDS_MAX);
-        history->told[report[1]] = (uint8_t)report[0];
-        history->count++;
-        history->highest = report[1] > history->highest ? report[1] : history->highest;
+        note(history, (enum what)report[0], report[1]);
         if (seen == moment)
             kill(child, SIGKILL);
     }
@@ -195,6 +257,6 @@ int main(void)
         live_and_die(folder, tenant, &random, &history);
         look(folder, tenant, &history, kill);
     }
-    CHECK("there was something to lose", history.count > KILLS * 100);
+    CHECK("there was something to lose", history.count > KILLS * 100 && history.seeks > 0);
     return check_report();
 }

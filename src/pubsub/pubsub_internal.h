@@ -1,7 +1,8 @@
 /* The inside of topics and subscriptions, shared by its files: definitions (pubsub_topics.c,
- * pubsub_subscriptions.c), publishing and taps (pubsub.c), followers (pubsub_follow.c), the calls
- * of consumers (pubsub_calls.c), the thread that serves them (pubsub_service.c), and what survives
- * a restart (pubsub_checkpoint.c).
+ * pubsub_subscriptions.c, pubsub_snapshots.c), publishing and taps (pubsub.c), followers
+ * (pubsub_follow.c), the calls of consumers (pubsub_calls.c, pubsub_seek.c), the thread that serves
+ * them (pubsub_service.c), dead letters (pubsub_forward.c), what goes by itself (pubsub_expire.c),
+ * and what survives a restart (pubsub_checkpoint.c).
  *
  * Three locks, taken in this order: `admin` serialises changes of definitions, over SQL; `lock`
  * guards deliveries and waiting pulls, and is the service thread's while it works; `names` guards
@@ -27,9 +28,16 @@ struct gh_pubsub_subscription {
     uint64_t first_offset;
     struct gh_pubsub_subscription *next_of_topic;
     struct gh_delivery delivery;
+    struct gh_filter *filter; /* NULL: none */
+    int64_t active_at_ms;     /* a consumer was last seen, or it was made */
     bool live; /* it has all that the service thread has read; otherwise `reader` catches up */
     struct gh_log_reader *reader;
     struct gh_pull *pulls, **pulls_end; /* waiting, oldest first */
+};
+
+struct gh_pubsub_snapshot {
+    struct gh_snapshot what; /* its slices are allocated */
+    uint64_t from_offset;    /* what it needs begins there */
 };
 
 struct gh_tap {
@@ -51,6 +59,7 @@ struct gh_pubsub {
     pthread_rwlock_t names;
     struct gh_map topics, subscriptions; /* by tenant and name */
     struct gh_map topics_by_number, subscriptions_by_number;
+    struct gh_map snapshots; /* by tenant and name */
 
     pthread_mutex_t taps_lock;
     struct gh_tap *taps;
@@ -74,15 +83,16 @@ struct gh_pubsub {
     struct gh_log_hold *hold;
     struct gh_buffer fetched;
     uint8_t ack_key[GH_JOURNAL_KEY_BYTES];
-    size_t acks_under_way;
-    uint64_t replay_from; /* journal records below are applied */
-    uint64_t journalled;  /* acknowledged since the last checkpoint */
-    bool changed;         /* since the last checkpoint */
-    int64_t checkpoint_at_ns, hold_at_ns, retry_at_ns;
+    size_t acks_under_way; /* journal records that are being written */
+    uint64_t replay_from;  /* journal records below are applied */
+    uint64_t journalled;   /* acknowledged since the last checkpoint */
+    bool changed;          /* since the last checkpoint */
+    int64_t checkpoint_at_ns, hold_at_ns, retry_at_ns, expire_at_ns;
 };
 
 enum {
     GH_PUBSUB_JOURNAL_TAG = UINT32_MAX / 2, /* of the journal's records; topics have their number */
+    GH_PUBSUB_STATE_BYTES_MAX = 8 * 1024 * 1024, /* of one subscription's state */
     GH_PUBSUB_WAITING_MAX = 4096, /* messages known to a subscription and not handed out */
 };
 
@@ -106,10 +116,24 @@ struct gh_pubsub_subscription *gh_pubsub_subscription_named(const struct gh_pubs
 GH_MUST_USE bool gh_pubsub_copy(struct gh_slice from, struct gh_slice *out);
 void gh_pubsub_uncopy(struct gh_slice slice);
 
+/* The allocated texts of a definition. False: no memory, nothing is allocated. */
+GH_MUST_USE bool gh_pubsub_texts_copy(const void *from, void *out, const size_t *texts,
+                                      size_t count);
+void gh_pubsub_texts_free(void *what, const size_t *texts, size_t count);
+/* The same in an arena. */
+GH_MUST_USE bool gh_pubsub_texts_give(const void *from, void *out, const size_t *texts,
+                                      size_t count, struct gh_arena *arena);
+
+/* Whether `etag` is empty, or the policy's. */
+GH_MUST_USE bool gh_pubsub_etag_fits(struct gh_slice policy, struct gh_slice etag);
+
 /* Definitions, from the store at open. */
 GH_MUST_USE enum gh_error_code gh_pubsub_topics_load(struct gh_pubsub *ps, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_pubsub_subscriptions_load(struct gh_pubsub *ps,
                                                             struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_pubsub_snapshots_load(struct gh_pubsub *ps,
+                                                        struct gh_error *error);
+void gh_pubsub_snapshots_free(struct gh_pubsub *ps);
 void gh_pubsub_topics_free(struct gh_pubsub *ps);
 void gh_pubsub_subscriptions_free(struct gh_pubsub *ps);
 /* Into the topic's list. Under `lock`. */
@@ -117,6 +141,25 @@ void gh_pubsub_topic_join(struct gh_pubsub *ps, struct gh_pubsub_subscription *s
 void gh_pubsub_topic_part(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription);
 /* The topic of these is gone. Under all locks. */
 void gh_pubsub_orphan(struct gh_pubsub *ps, struct gh_pubsub_topic *topic);
+void gh_pubsub_snapshots_orphan(struct gh_pubsub *ps, uint32_t topic);
+
+/* For how long messages are delivered: as the subscription says, or its topic. Under `lock`. */
+int64_t gh_pubsub_kept_ms(const struct gh_pubsub *ps,
+                          const struct gh_pubsub_subscription *subscription);
+/* The key of an ordering key, 0 for none. */
+uint64_t gh_pubsub_order_key(struct gh_slice ordering_key);
+/* The delivery begins anew at `read_to`, with the subscription's rules. Under `lock`. */
+void gh_pubsub_delivery_begin(struct gh_pubsub_subscription *subscription, uint64_t read_to);
+/* Its rules have changed. Under `lock`. */
+void gh_pubsub_rules_apply(struct gh_pubsub_subscription *subscription);
+
+/* A subscription's state, as a checkpoint has it. Under `lock`. */
+void gh_pubsub_state_write(const struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription,
+                           struct gh_buffer *out);
+/* Replaces the state of the subscription that the bytes name, or of `other` unless that is NULL.
+ * Passes over what belongs to nobody. Under `lock`; false: they are not right, or no memory. */
+GH_MUST_USE bool gh_pubsub_state_read(struct gh_pubsub *ps, struct gh_cursor *at, uint32_t format,
+                                      struct gh_pubsub_subscription *other);
 
 /* Reads the checkpoint and the journal behind it into the deliveries. */
 GH_MUST_USE enum gh_error_code gh_pubsub_restore(struct gh_pubsub *ps, struct gh_error *error);
@@ -132,6 +175,18 @@ void gh_pubsub_pull_open(struct gh_letter *letter);
 /* Ends all waiting pulls of a subscription. Under `lock`. */
 void gh_pubsub_pulls_end(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription,
                          enum gh_error_code result);
+
+/* Counts a call in; the subscription's number, 0 with `error` filled. */
+GH_MUST_USE uint32_t gh_pubsub_call_begin(struct gh_pubsub *ps, int64_t tenant,
+                                          struct gh_slice name, struct gh_error *error);
+void gh_pubsub_call_end(struct gh_pubsub *ps);
+/* Writes the acknowledgement of a message whose acknowledgement has begun. Under `lock`. */
+void gh_pubsub_ack_one(struct gh_pubsub *ps, uint32_t subscription, uint64_t offset);
+
+/* Sends the dead messages of a subscription on. Under `lock`. */
+void gh_pubsub_bury(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription);
+/* Deletes subscriptions and snapshots whose time has come. On the service thread, without locks. */
+void gh_pubsub_expire(struct gh_pubsub *ps);
 
 void gh_pubsub_ack_id_write(const struct gh_pubsub *ps, uint32_t subscription, uint64_t offset,
                             uint32_t attempt, char out[GH_PUBSUB_ACK_ID_BYTES + 1]);

@@ -18,6 +18,7 @@ enum {
 };
 #define CHECKPOINT_EVERY_NS (30 * GH_SECOND_NS)
 #define HOLD_EVERY_NS (10 * GH_SECOND_NS)
+#define EXPIRE_EVERY_NS (60 * GH_SECOND_NS)
 
 void gh_pubsub_pull_open(struct gh_letter *letter)
 {
@@ -36,6 +37,7 @@ void gh_pubsub_pull_open(struct gh_letter *letter)
         gh_pubsub_pull_end(ps, pull, GH_ERROR_UNAVAILABLE);
         return;
     }
+    subscription->active_at_ms = gh_pubsub_now_ms(ps);
     *subscription->pulls_end = pull;
     subscription->pulls_end = &pull->next;
 }
@@ -50,6 +52,27 @@ void gh_pubsub_pulls_end(struct gh_pubsub *ps, struct gh_pubsub_subscription *su
         next = pull->next;
         gh_pubsub_pull_end(ps, pull, result);
     }
+}
+
+/* Tells a subscription of a message of its topic. False: it has no room for it now. */
+static bool feed(struct gh_pubsub_subscription *subscription, const struct gh_log_record *record)
+{
+    struct gh_message_attribute attributes[GH_MESSAGE_ATTRIBUTES_MAX];
+    struct gh_delivery *delivery = &subscription->delivery;
+    struct gh_message message;
+    uint64_t key = 0;
+    if (subscription->filter != NULL || subscription->what.is_ordered) {
+        bool wanted =
+            gh_message_decode(record->body, attributes, &message) &&
+            (subscription->filter == NULL || gh_filter_matches(subscription->filter, &message));
+        if (!wanted) {
+            gh_delivery_read_to(delivery, record->offset + 1);
+            return true;
+        }
+        key = subscription->what.is_ordered ? gh_pubsub_order_key(message.ordering_key) : 0;
+    }
+    return gh_delivery_has_room(delivery) &&
+           gh_delivery_add(delivery, record->offset, record->position, key);
 }
 
 /* Follows the log for all subscriptions that are up to date. True: there is more. */
@@ -71,8 +94,7 @@ static bool follow(struct gh_pubsub *ps)
             if (!subscription->live || record.offset < delivery->read_to)
                 continue; /* it was made after this message */
             gh_delivery_read_to(delivery, record.offset);
-            subscription->live = gh_delivery_has_room(delivery) &&
-                                 gh_delivery_add(delivery, record.offset, record.position, 0);
+            subscription->live = feed(subscription, &record);
             ps->changed = true;
         }
     }
@@ -93,7 +115,7 @@ static void caught_up(struct gh_pubsub *ps, struct gh_pubsub_subscription *subsc
 /* Half empty: reading goes in long strides. */
 static bool wants_more(const struct gh_pubsub_subscription *subscription)
 {
-    return subscription->delivery.waiting.count <= subscription->delivery.waiting_max / 2;
+    return subscription->delivery.waiting_count <= subscription->delivery.waiting_max / 2;
 }
 
 /* Reads on for one that is behind. True: there is more. */
@@ -123,7 +145,7 @@ static bool catch_up(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscr
             break;
         ps->changed = true;
         gh_delivery_read_to(delivery, record.offset);
-        if (!gh_delivery_add(delivery, record.offset, record.position, 0)) {
+        if (!feed(subscription, &record)) {
             ps->retry_at_ns = gh_pubsub_now_ns(ps) + GH_SECOND_NS;
             return false;
         }
@@ -163,9 +185,11 @@ static enum fill fill_one(struct gh_pubsub *ps, struct gh_pubsub_subscription *s
         return FILL_STOP;
     }
     bool expired = fetched == GH_LOG_FETCHED &&
-                   record.at_ms < gh_pubsub_now_ms(ps) - subscription->what.retention_ms;
+                   record.at_ms < gh_pubsub_now_ms(ps) - gh_pubsub_kept_ms(ps, subscription);
     if (fetched == GH_LOG_FETCH_GONE || expired ||
-        !gh_message_decode(record.body, attributes, &out->message)) {
+        !gh_message_decode(record.body, attributes, &out->message) ||
+        (subscription->filter != NULL && /* a snapshot of another subscription holds it */
+         !gh_filter_matches(subscription->filter, &out->message))) {
         gh_delivery_drop(delivery, entry->offset);
         return FILL_SKIPPED;
     }
@@ -177,7 +201,7 @@ static enum fill fill_one(struct gh_pubsub *ps, struct gh_pubsub_subscription *s
     }
     out->id = entry->offset;
     out->at_ms = record.at_ms;
-    out->attempt = entry->attempts;
+    out->attempt = entry->failures + UINT32_C(1);
     gh_pubsub_ack_id_write(ps, subscription->what.number, entry->offset, entry->attempts,
                            out->ack_id);
     *bytes += record.body.size;
@@ -189,10 +213,11 @@ static void fill(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscripti
                  struct gh_pull *pull)
 {
     struct gh_delivery *delivery = &subscription->delivery;
-    int64_t deadline_ns =
-        gh_pubsub_now_ns(ps) + (int64_t)subscription->what.ack_deadline_s * GH_SECOND_NS;
+    uint32_t deadline_s =
+        pull->ack_deadline_s != 0 ? pull->ack_deadline_s : subscription->what.ack_deadline_s;
+    int64_t deadline_ns = gh_pubsub_now_ns(ps) + (int64_t)deadline_s * GH_SECOND_NS;
     size_t most =
-        pull->messages_max < delivery->waiting.count ? pull->messages_max : delivery->waiting.count;
+        pull->messages_max < delivery->waiting_count ? pull->messages_max : delivery->waiting_count;
     struct gh_delivery_entry entry;
     size_t bytes = 0;
 
@@ -207,6 +232,8 @@ static void fill(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscripti
         pull->count += filled == FILLED;
         ps->changed = true;
     }
+    gh_delivery_batch_end(delivery);
+    subscription->active_at_ms = gh_pubsub_now_ms(ps);
     if (pull->count == 0) { /* it waits on, and its memory must not grow with every look */
         pull->messages = NULL;
         gh_arena_reset(&pull->arena);
@@ -228,10 +255,10 @@ static bool is_over(const struct gh_pubsub *ps, const struct gh_pubsub_subscript
 static void serve(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription, int64_t now_ns)
 {
     struct gh_pull **at = &subscription->pulls;
-    gh_delivery_expire(&subscription->delivery, now_ns);
     while (*at != NULL) {
         struct gh_pull *pull = *at;
-        if (subscription->delivery.waiting.count > 0 && !atomic_load(&pull->cancelled))
+        if (subscription->delivery.waiting.count > 0 && !pull->only_waits &&
+            !atomic_load(&pull->cancelled))
             fill(ps, subscription, pull);
         if (pull->count == 0 && !is_over(ps, subscription, pull, now_ns)) {
             at = &pull->next;
@@ -244,8 +271,19 @@ static void serve(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscript
     subscription->pulls_end = at;
 }
 
-/* Which segments are still needed: by what is not acknowledged and not past its retention, and by
- * the journal behind the checkpoint. */
+/* Where begins what the subscription needs: the first message that it has not acknowledged, or may
+ * seek back to. */
+static uint64_t needed_from(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscription)
+{
+    if (subscription->what.retains_acked)
+        return subscription->first_offset;
+    return subscription->live && subscription->delivery.count == 0
+               ? ps->read_to
+               : gh_delivery_acked_to(&subscription->delivery);
+}
+
+/* Which segments are still needed: by what is not acknowledged or retained and not past its time,
+ * by topics that keep their messages, by snapshots, and by the journal behind the checkpoint. */
 static void hold_move(struct gh_pubsub *ps)
 {
     uint64_t lowest = ps->replay_from < ps->read_to ? ps->replay_from : ps->read_to;
@@ -254,14 +292,24 @@ static void hold_move(struct gh_pubsub *ps)
     void *value;
     for (size_t at = 0; gh_map_next(&ps->subscriptions, &at, &key, &value);) {
         struct gh_pubsub_subscription *subscription = value;
-        uint64_t needed = subscription->live && subscription->delivery.count == 0
-                              ? ps->read_to
-                              : gh_delivery_acked_to(&subscription->delivery);
+        uint64_t needed = needed_from(ps, subscription);
         if (needed >= lowest)
             continue;
-        uint64_t kept = gh_log_offset_at(ps->log, now_ms - subscription->what.retention_ms);
+        uint64_t kept = gh_log_offset_at(ps->log, now_ms - gh_pubsub_kept_ms(ps, subscription));
         needed = needed < kept ? kept : needed;
         lowest = needed < lowest ? needed : lowest;
+    }
+    for (size_t at = 0; gh_map_next(&ps->topics, &at, &key, &value);) {
+        const struct gh_topic *topic = &((const struct gh_pubsub_topic *)value)->topic;
+        uint64_t kept = topic->retention_ms == 0
+                            ? lowest
+                            : gh_log_offset_at(ps->log, now_ms - topic->retention_ms);
+        lowest = kept < lowest ? kept : lowest;
+    }
+    for (size_t at = 0; gh_map_next(&ps->snapshots, &at, &key, &value);) {
+        const struct gh_pubsub_snapshot *snapshot = value;
+        if (snapshot->what.expires_at_ms > now_ms && snapshot->from_offset < lowest)
+            lowest = snapshot->from_offset;
     }
     gh_log_hold_move(ps->hold, lowest);
 }
@@ -298,20 +346,22 @@ static bool turn(struct gh_pubsub *ps, int64_t *due_ns)
     *due_ns = ps->checkpoint_at_ns < ps->hold_at_ns ? ps->checkpoint_at_ns : ps->hold_at_ns;
     for (size_t at = 0; gh_map_next(&ps->subscriptions, &at, &key, &value);) {
         struct gh_pubsub_subscription *subscription = value;
+        struct gh_delivery *delivery = &subscription->delivery;
         if (!subscription->live && ps->retry_at_ns == 0)
             more = catch_up(ps, subscription) || more;
-        if (subscription->pulls == NULL)
-            continue;
-        serve(ps, subscription, now_ns);
+        gh_delivery_expire(delivery, now_ns);
+        gh_pubsub_bury(ps, subscription);
+        if (subscription->pulls != NULL)
+            serve(ps, subscription, now_ns);
+        int64_t deadline_ns = gh_delivery_deadline_ns(delivery);
+        *due_ns = deadline_ns < *due_ns ? deadline_ns : *due_ns;
         if (subscription->pulls == NULL)
             continue;
         if (!subscription->live && ps->retry_at_ns == 0 && wants_more(subscription))
             more = true; /* the pulls took what had been read */
-        int64_t deadline_ns = gh_delivery_deadline_ns(&subscription->delivery);
         int64_t until_ns = subscription->pulls->until_ns;
         for (const struct gh_pull *pull = subscription->pulls; pull != NULL; pull = pull->next)
             until_ns = pull->until_ns < until_ns ? pull->until_ns : until_ns;
-        *due_ns = deadline_ns < *due_ns ? deadline_ns : *due_ns;
         *due_ns = until_ns < *due_ns ? until_ns : *due_ns;
     }
     if (ps->retry_at_ns != 0 && ps->retry_at_ns < *due_ns)
@@ -348,6 +398,7 @@ void *gh_pubsub_service_run(void *context)
     pthread_mutex_lock(&ps->lock); /* callers are at work already */
     ps->checkpoint_at_ns = ps->hold_at_ns =
         gh_pubsub_now_ns(ps); /* at once, so that the key is kept */
+    ps->expire_at_ns = ps->hold_at_ns + EXPIRE_EVERY_NS;
     ps->changed = true;
     pthread_mutex_unlock(&ps->lock);
     while (!done) {
@@ -360,8 +411,12 @@ void *gh_pubsub_service_run(void *context)
         if (done)
             (void)gh_pubsub_checkpoint(ps);
         pthread_mutex_unlock(&ps->lock);
+        if (!done && gh_pubsub_now_ns(ps) >= ps->expire_at_ns) {
+            gh_pubsub_expire(ps);
+            ps->expire_at_ns = gh_pubsub_now_ns(ps) + EXPIRE_EVERY_NS;
+        }
         if (!done && !more)
-            sleep_until(ps, due_ns);
+            sleep_until(ps, due_ns < ps->expire_at_ns ? due_ns : ps->expire_at_ns);
     }
     return NULL;
 }

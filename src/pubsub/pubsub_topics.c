@@ -2,6 +2,7 @@
 #include "pubsub/pubsub_internal.h"
 #include "store/store.h"
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,10 +67,45 @@ struct gh_pubsub_topic *gh_pubsub_topic_named(const struct gh_pubsub *ps, int64_
     return gh_map_get(&ps->topics, gh_pubsub_name_key(tenant, name, key));
 }
 
+bool gh_pubsub_texts_copy(const void *from, void *out, const size_t *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        *(struct gh_slice *)((char *)out + texts[i]) = gh_slice(NULL, 0);
+    for (size_t i = 0; i < count; i++) {
+        if (gh_pubsub_copy(*(const struct gh_slice *)((const char *)from + texts[i]),
+                           (struct gh_slice *)((char *)out + texts[i])))
+            continue;
+        gh_pubsub_texts_free(out, texts, count);
+        return false;
+    }
+    return true;
+}
+
+void gh_pubsub_texts_free(void *what, const size_t *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        gh_pubsub_uncopy(*(struct gh_slice *)((char *)what + texts[i]));
+}
+
+bool gh_pubsub_texts_give(const void *from, void *out, const size_t *texts, size_t count,
+                          struct gh_arena *arena)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!gh_arena_copy(arena, *(const struct gh_slice *)((const char *)from + texts[i]),
+                           (struct gh_slice *)((char *)out + texts[i])))
+            return false;
+    return true;
+}
+
+static const size_t topic_texts[] = {
+    offsetof(struct gh_topic, name),
+    offsetof(struct gh_topic, settings),
+    offsetof(struct gh_topic, policy),
+};
+
 static void topic_free(struct gh_pubsub_topic *topic)
 {
-    gh_pubsub_uncopy(topic->topic.name);
-    gh_pubsub_uncopy(topic->topic.settings);
+    gh_pubsub_texts_free(&topic->topic, topic_texts, GH_COUNT(topic_texts));
     free(topic);
 }
 
@@ -90,12 +126,19 @@ static bool topic_add(struct gh_pubsub *ps, const struct gh_topic_row *row)
     struct gh_pubsub_topic *topic = calloc(1, sizeof *topic);
     if (topic == NULL)
         return false;
-    topic->topic = (struct gh_topic){.number = (uint32_t)row->number,
-                                     .tenant = row->tenant,
-                                     .created_at_ms = row->created_at_ms};
-    if (!gh_pubsub_copy(row->name, &topic->topic.name) ||
-        !gh_pubsub_copy(row->settings, &topic->topic.settings) ||
-        !gh_map_put(&ps->topics, gh_pubsub_name_key(row->tenant, row->name, key), topic, NULL)) {
+    struct gh_topic what = {.number = (uint32_t)row->number,
+                            .tenant = row->tenant,
+                            .name = row->name,
+                            .settings = row->settings,
+                            .created_at_ms = row->created_at_ms,
+                            .retention_ms = row->retention_s * 1000,
+                            .policy = row->policy};
+    topic->topic = what;
+    if (!gh_pubsub_texts_copy(&what, &topic->topic, topic_texts, GH_COUNT(topic_texts))) {
+        free(topic);
+        return false;
+    }
+    if (!gh_map_put(&ps->topics, gh_pubsub_name_key(row->tenant, row->name, key), topic, NULL)) {
         topic_free(topic);
         return false;
     }
@@ -137,8 +180,7 @@ static enum gh_error_code topic_give(const struct gh_topic *topic, struct gh_are
     if (out == NULL)
         return GH_OK;
     *out = *topic;
-    if (!gh_arena_copy(arena, topic->name, &out->name) ||
-        !gh_arena_copy(arena, topic->settings, &out->settings))
+    if (!gh_pubsub_texts_give(topic, out, topic_texts, GH_COUNT(topic_texts), arena))
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory for an answer");
     return GH_OK;
 }
@@ -195,6 +237,60 @@ bool gh_pubsub_topic_exists(struct gh_pubsub *ps, int64_t tenant, struct gh_slic
     return exists;
 }
 
+/* Puts `after` in the place of what the topic says of itself, or leaves all as it was. Under
+ * `admin`. */
+static enum gh_error_code topic_change(struct gh_pubsub *ps, struct gh_pubsub_topic *topic,
+                                       const struct gh_topic *after, struct gh_error *error)
+{
+    struct gh_topic_row row = {.number = topic->topic.number,
+                               .settings = after->settings,
+                               .retention_s = after->retention_ms / 1000,
+                               .policy = after->policy};
+    struct gh_topic next = *after, before = topic->topic;
+    if (!gh_pubsub_texts_copy(after, &next, topic_texts, GH_COUNT(topic_texts)))
+        return gh_error_set(error, GH_ERROR_MEMORY, "no memory for a topic");
+    enum gh_error_code code = gh_store_topic_update(ps->store, &row, error);
+    if (code == GH_OK) {
+        pthread_mutex_lock(&ps->lock);
+        pthread_rwlock_wrlock(&ps->names);
+        topic->topic = next;
+        next = before;
+        pthread_rwlock_unlock(&ps->names);
+        pthread_mutex_unlock(&ps->lock);
+    }
+    gh_pubsub_texts_free(&next, topic_texts, GH_COUNT(topic_texts));
+    return code;
+}
+
+enum gh_error_code gh_pubsub_topic_update(struct gh_pubsub *ps, const struct gh_topic *what,
+                                          unsigned fields, struct gh_arena *arena,
+                                          struct gh_topic *out, struct gh_error *error)
+{
+    if ((fields & GH_TOPIC_RETENTION) != 0 && what->retention_ms != 0 &&
+        (what->retention_ms < GH_PUBSUB_RETENTION_MIN_MS ||
+         what->retention_ms > GH_PUBSUB_RETENTION_MAX_MS))
+        return gh_error_set(error, GH_ERROR_INVALID, "the retention is 10 minutes to 31 days");
+    pthread_mutex_lock(&ps->admin);
+    struct gh_pubsub_topic *topic = gh_pubsub_topic_named(ps, what->tenant, what->name);
+    enum gh_error_code code = topic == NULL ? no_topic(what->name, error) : GH_OK;
+    if (code == GH_OK && !gh_pubsub_etag_fits(topic->topic.policy, what->policy_etag))
+        code = gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed since it was read");
+    if (code == GH_OK) {
+        struct gh_topic after = topic->topic;
+        if ((fields & GH_TOPIC_SETTINGS) != 0)
+            after.settings = what->settings;
+        if ((fields & GH_TOPIC_RETENTION) != 0)
+            after.retention_ms = what->retention_ms;
+        if ((fields & GH_TOPIC_POLICY) != 0)
+            after.policy = what->policy;
+        code = topic_change(ps, topic, &after, error);
+    }
+    if (code == GH_OK)
+        code = topic_give(&topic->topic, arena, out, error);
+    pthread_mutex_unlock(&ps->admin);
+    return code;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return gh_slice_compare(((const struct gh_topic *)a)->name, ((const struct gh_topic *)b)->name);
@@ -249,6 +345,7 @@ enum gh_error_code gh_pubsub_topic_delete(struct gh_pubsub *ps, int64_t tenant,
         pthread_mutex_lock(&ps->lock);
         pthread_rwlock_wrlock(&ps->names);
         gh_pubsub_orphan(ps, topic);
+        gh_pubsub_snapshots_orphan(ps, topic->topic.number);
         gh_map_remove(&ps->topics, gh_pubsub_name_key(tenant, topic->topic.name, key));
         gh_map_remove(&ps->topics_by_number, gh_pubsub_number_key(&topic->topic.number));
         topic_free(topic);

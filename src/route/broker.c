@@ -51,6 +51,12 @@ void port_send(struct port *port, struct gh_letter *letter)
         gh_loop_send(port->loop, letter);
 }
 
+void broker_count_queued(const struct session *session, int by)
+{
+    struct queued *queued = &session->broker->queued[session->number % BROKER_QUEUED];
+    atomic_fetch_add_explicit(&queued->count, (size_t)by, memory_order_relaxed);
+}
+
 void broker_live(const struct session *session, size_t bytes, int sign)
 {
     if (session->stored)
@@ -328,11 +334,14 @@ void gh_broker_each(struct gh_broker *broker, uint64_t device,
 
 struct gh_broker_status gh_broker_status(struct gh_broker *broker)
 {
+    size_t queued = 0;
+    for (size_t i = 0; i < BROKER_QUEUED; i++)
+        queued += atomic_load_explicit(&broker->queued[i].count, memory_order_relaxed);
     return (struct gh_broker_status){
         .sessions = atomic_load(&broker->sessions),
         .connected = atomic_load(&broker->connected),
         .subscriptions = atomic_load(&broker->subscriptions),
         .retained = atomic_load(&broker->retained),
-        .queued = atomic_load(&broker->queued),
+        .queued = queued,
         .journal_bytes = broker->log == NULL ? 0 : gh_log_status(broker->log).bytes};
 }

@@ -49,7 +49,7 @@ void session_end_entry(struct session *session, uint64_t sequence)
     if (session->stored)
         atomic_fetch_sub(&session->broker->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     gh_queue_done(&session->queue, sequence, NULL);
-    atomic_fetch_sub_explicit(&session->broker->queued, 1, memory_order_relaxed);
+    broker_count_queued(session, -1);
     journal(session, GH_JOURNAL_DONE, sequence);
 }
 

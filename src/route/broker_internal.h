@@ -35,6 +35,13 @@ enum {
     ENTRY_DUP = GH_TARGET_SENT, /* was sent in an earlier connection */
     ENTRY_RESUME = 0x20,        /* its PUBREL must be sent in this one */
     LIVE_OVERHEAD_BYTES = 100,  /* of a record, for the estimate of what is alive */
+    BROKER_QUEUED = 16,         /* counters of what is queued */
+};
+
+/* A counter that changes with each message: loops that count at once do not share its line. */
+struct queued {
+    atomic_size_t count;
+    uint8_t apart[64 - sizeof(atomic_size_t)];
 };
 
 struct gh_broker {
@@ -50,9 +57,10 @@ struct gh_broker {
     struct gh_map by_number;
     uint64_t number_last;
     atomic_bool stopped;
-    atomic_size_t sessions, connected, subscriptions, retained, queued;
+    atomic_size_t sessions, connected, subscriptions, retained;
     atomic_int_fast64_t live_bytes; /* an estimate of what is alive in the journal */
     struct cleaner *cleaner;
+    struct queued queued[BROKER_QUEUED]; /* messages in queues, by the number of the session */
 };
 
 /* The topics of one tenant. */
@@ -256,6 +264,8 @@ int64_t broker_now_ms(const struct gh_broker *broker);
 int64_t port_now_ms(struct port *port); /* the same, read once in each turn of its loop */
 /* Sends; once the broker has stopped, when there are no threads any more, opens the letter here. */
 void port_send(struct port *port, struct gh_letter *letter);
+/* Counts one more queued message of the session (+1), or one less (-1). */
+void broker_count_queued(const struct session *session, int by);
 /* Counts what a stored session has in the journal: an estimate, for the cleaner. */
 void broker_live(const struct session *session, size_t bytes, int sign);
 size_t session_live_bytes(const struct session *session);

@@ -108,7 +108,7 @@ static uint64_t queue_push(struct session *session, struct gh_route_message *mes
     gh_route_message_ref(message);
     session->bodies++;
     session->queue_bytes += entry.size;
-    atomic_fetch_add_explicit(&session->broker->queued, 1, memory_order_relaxed);
+    broker_count_queued(session, 1);
     return sequence;
 }
 
@@ -216,7 +216,7 @@ static void place_failed(const struct place *place)
         session->queue_bytes -= entry->size;
         session_drop_body(session, entry);
         gh_queue_done(&session->queue, place->sequence, NULL);
-        atomic_fetch_sub(&session->broker->queued, 1);
+        broker_count_queued(session, -1);
         session_notify(session); /* what stands behind it */
     }
     pthread_mutex_unlock(&session->lock);

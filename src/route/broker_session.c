@@ -56,7 +56,7 @@ static void drop_queue(struct session *session)
     for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
          sequence++) {
         session_drop_body(session, entry);
-        atomic_fetch_sub(&session->broker->queued, 1);
+        broker_count_queued(session, -1);
         if (session->stored)
             atomic_fetch_sub(&session->broker->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     }

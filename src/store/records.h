@@ -391,6 +391,8 @@ struct gh_topic_row {
     struct gh_slice name;
     struct gh_slice settings; /* JSON of the caller's */
     int64_t created_at_ms;
+    int64_t retention_s; /* 0: what its subscriptions need */
+    struct gh_slice policy;
 };
 
 struct gh_subscription_row {
@@ -403,6 +405,19 @@ struct gh_subscription_row {
     uint64_t first_offset;    /* of the log, when it was created */
     struct gh_slice settings; /* JSON of the caller's */
     int64_t created_at_ms;
+    struct gh_slice rules; /* how it delivers: JSON of pubsub/rules.h */
+    struct gh_slice policy;
+};
+
+/* What a subscription had not finished with at a moment. */
+struct gh_snapshot_row {
+    int64_t number; /* from 1, never reused */
+    int64_t tenant;
+    int64_t topic; /* 0: its topic was deleted */
+    struct gh_slice topic_name, name;
+    struct gh_slice settings; /* JSON of the caller's */
+    uint64_t from_offset;     /* of the log; what is needed begins there */
+    int64_t expires_at_ms;
 };
 
 /* A JSON document of a tenant: zones and what else the API keeps by kind and name. */

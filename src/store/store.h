@@ -173,7 +173,11 @@ GH_MUST_USE enum gh_error_code gh_store_expire(struct gh_store *store, int64_t n
 /* Fills `number`. NOT_FOUND without the tenant, EXISTS when the name is taken. */
 GH_MUST_USE enum gh_error_code
 gh_store_topic_create(struct gh_store *store, struct gh_topic_row *row, struct gh_error *error);
-/* Its subscriptions stay, with topic 0. */
+/* Writes settings, retention_s and policy of `row->number`. */
+GH_MUST_USE enum gh_error_code gh_store_topic_update(struct gh_store *store,
+                                                     const struct gh_topic_row *row,
+                                                     struct gh_error *error);
+/* Its subscriptions and snapshots stay, with topic 0. */
 GH_MUST_USE enum gh_error_code gh_store_topic_delete(struct gh_store *store, int64_t number,
                                                      struct gh_error *error);
 /* All, by number. */
@@ -184,7 +188,7 @@ GH_MUST_USE enum gh_error_code gh_store_topic_list(struct gh_store *store, struc
 GH_MUST_USE enum gh_error_code gh_store_subscription_create(struct gh_store *store,
                                                             struct gh_subscription_row *row,
                                                             struct gh_error *error);
-/* Writes ack_deadline_s, retention_s and settings of `row->number`. */
+/* Writes ack_deadline_s, retention_s, settings, rules and policy of `row->number`. */
 GH_MUST_USE enum gh_error_code gh_store_subscription_update(struct gh_store *store,
                                                             const struct gh_subscription_row *row,
                                                             struct gh_error *error);
@@ -195,6 +199,27 @@ GH_MUST_USE enum gh_error_code gh_store_subscription_list(struct gh_store *store
                                                           struct gh_arena *arena,
                                                           struct gh_subscription_row **out,
                                                           size_t *count, struct gh_error *error);
+
+/* Fills `number`. NOT_FOUND without tenant or topic, EXISTS when the name is taken in the tenant.
+ */
+GH_MUST_USE enum gh_error_code gh_store_snapshot_create(struct gh_store *store,
+                                                        struct gh_snapshot_row *row,
+                                                        struct gh_slice state,
+                                                        struct gh_error *error);
+/* Writes settings and expires_at_ms of `row->number`. */
+GH_MUST_USE enum gh_error_code gh_store_snapshot_update(struct gh_store *store,
+                                                        const struct gh_snapshot_row *row,
+                                                        struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_snapshot_delete(struct gh_store *store, int64_t number,
+                                                        struct gh_error *error);
+/* All, by number, without their states. */
+GH_MUST_USE enum gh_error_code gh_store_snapshot_list(struct gh_store *store,
+                                                      struct gh_arena *arena,
+                                                      struct gh_snapshot_row **out, size_t *count,
+                                                      struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_store_snapshot_state(struct gh_store *store, int64_t number,
+                                                       struct gh_arena *arena, struct gh_slice *out,
+                                                       struct gh_error *error);
 
 /* --- documents -----------------------------------------------------------------------------------
  */

@@ -181,6 +181,33 @@ static void keeps_topics(void)
               count == 1 && rows[0].ack_deadline_s == 20 &&
               rows[0].first_offset == UINT64_C(1) << 40 && rows[0].topic == topic.number &&
               same(rows[0].settings, "{\"a\":1}"));
+    struct gh_snapshot_row snapshot = {.tenant = tenant,
+                                       .topic = topic.number,
+                                       .name = GH_SLICE("snap"),
+                                       .from_offset = UINT64_C(1) << 41,
+                                       .expires_at_ms = 5};
+    struct gh_snapshot_row *snapshots;
+    struct gh_slice state;
+    topic.policy = GH_SLICE("{}");
+    topic.retention_s = 700;
+    CHECK("what a topic keeps",
+          gh_store_topic_update(store, &topic, &error) == GH_OK &&
+              gh_store_topic_list(store, &arena, &topics, &count, &error) == GH_OK &&
+              topics[0].retention_s == 700 && same(topics[0].policy, "{}"));
+    CHECK("a snapshot",
+          gh_store_snapshot_create(store, &snapshot, GH_SLICE("a\0b"), &error) == GH_OK &&
+              gh_store_snapshot_create(store, &snapshot, GH_SLICE(""), &error) == GH_ERROR_EXISTS);
+    snapshot.expires_at_ms = 6;
+    CHECK("updated", gh_store_snapshot_update(store, &snapshot, &error) == GH_OK);
+    CHECK("listed", gh_store_snapshot_list(store, &arena, &snapshots, &count, &error) == GH_OK &&
+                        count == 1 && snapshots[0].from_offset == UINT64_C(1) << 41 &&
+                        snapshots[0].expires_at_ms == 6);
+    CHECK("its state",
+          gh_store_snapshot_state(store, snapshot.number, &arena, &state, &error) == GH_OK &&
+              gh_slice_equal(state, GH_SLICE("a\0b")));
+    CHECK("deleted", gh_store_snapshot_delete(store, snapshot.number, &error) == GH_OK &&
+                         gh_store_snapshot_state(store, snapshot.number, &arena, &state, &error) ==
+                             GH_ERROR_NOT_FOUND);
     CHECK("a tenant with topics stays",
           gh_store_tenant_delete(store, tenant, &error) == GH_ERROR_PRECONDITION);
     CHECK("the topic goes",

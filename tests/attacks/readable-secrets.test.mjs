@@ -11,6 +11,7 @@ import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
 import { deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
 import { Planted } from '../lib/planted.mjs';
+import { patience } from '../lib/sanitizer.mjs';
 
 const REGISTRY = '/api/v1/tenants/acme/registries/hall';
 const DEVICES = 40;
@@ -127,7 +128,9 @@ test('the wire: 0 hits', { skip: root && hasTcpdump ? false : 'needs root and tc
   assert.equal(report(planted.in(bytes)), '');
 });
 
-test('core dumps: 0 hits', { skip: root ? false : 'needs root, to look into another process' }, async () => {
+// ThreadSanitizer brings an allocator of its own, which does not forget.
+const blind = !root ? 'needs root, to look into another process' : patience > 1 ? 'not with ThreadSanitizer' : false;
+test('core dumps: 0 hits', { skip: blind }, async () => {
   const children = readFileSync(`/proc/${server.process.pid}/task/${server.process.pid}/children`, 'utf8').trim().split(' ');
   assert.equal(children.length, 2);
   for (const pid of [server.process.pid, ...children]) assert.equal(report(planted.inMemory(pid)), '', `process ${pid}`);

@@ -15,6 +15,7 @@ const PAGES = [
   [`${DEVICE}/log`, 'hall-1-climate-a'],
   [`${DEVICE}/configuration`, 'hall-1-climate-a'],
   [`${DEVICE}/commands`, 'hall-1-climate-a'],
+  [`${DEVICE}/rights`, 'hall-1-climate-a'],
   ['/connections', 'Connections'],
   ['/refusals', 'Refusals'],
   ['/audit', 'Audit'],

@@ -3,6 +3,43 @@ import { after, before, describe, test } from 'node:test';
 import { openBrowser, openPage, signIn, visit } from './browser.mjs';
 import { missing, operator } from './server.mjs';
 
+const DEVICE = '/devices/demo/warehouse/hall-1-climate-a';
+
+describe('a device and its rights', { skip: missing }, () => {
+  let browser, context, page, trouble;
+  before(async () => {
+    browser = await openBrowser();
+    ({ context, page, trouble } = await openPage(browser));
+    await signIn(page);
+  });
+  after(() => browser?.close());
+
+  test('are explained in words, by keyboard', async () => {
+    const talk = { Version: '2012-10-17', Statement: [{ Sid: 'say', Effect: 'Allow', Action: 'publish', Resource: 'topic/hall/*' }] };
+    const made = await page.evaluate(async (document) => {
+      const call = (method, path, body) => fetch(`/api/v1/tenants/demo/policies/${path}`, { method, headers: { 'content-type': 'application/json', 'x-gatehouse': '1' }, body: JSON.stringify(body) });
+      return [(await call('PUT', 'talk', { document })).status, (await call('POST', 'talk/attach', { registry: 'warehouse', device: 'hall-1-climate-a' })).status];
+    }, talk);
+    assert.ok(made.every((status) => status < 300), String(made));
+    await visit(page, `${DEVICE}/rights`, 'hall-1-climate-a');
+    await page.getByText('talk', { exact: true }).waitFor();
+    await page.getByLabel('With a topic').focus();
+    await page.keyboard.type('hall/1/air');
+    await page.keyboard.press('Enter');
+    await page.getByText('Yes: hall-1-climate-a may publish hall/1/air. It is allowed by statement “say” of the policy “talk”.').waitFor();
+    await page.getByLabel('With a topic').fill('office/1');
+    await page.keyboard.press('Enter');
+    await page.getByText(/^No: hall-1-climate-a may not publish office\/1\./).waitFor();
+    await page.getByLabel('A role, or a member of bindings').focus();
+    await page.keyboard.type('viewer');
+    await page.keyboard.press('Enter');
+    await page.getByText(/^No: viewer may not do devices\.sendCommand here\./).waitFor();
+    if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/rights.png`, fullPage: true });
+    assert.deepEqual(trouble, []);
+    await context.close();
+  });
+});
+
 describe('the audit trail', { skip: missing }, () => {
   let browser, context, page, trouble;
   before(async () => {

@@ -8,13 +8,14 @@ const source = (path) => readFileSync(new URL(`../../src/${path}`, import.meta.u
 export const nativeRoutes = () => Object.entries(JSON.parse(source('api/openapi.json')).paths).flatMap(([path, methods]) =>
   Object.keys(methods).filter((method) => /^(get|put|post|patch|delete)$/.test(method)).map((method) => ({ method: method.toUpperCase(), path })));
 
-// Google's REST: [{ method, path }].
+// Google's REST: [{ method, path, permission, handler, ofGroup }]; what is also there for a group of devices comes once more.
 export function googleRoutes() {
   const text = source('dialect/google/rest_route.c'), macros = {};
   const strings = (parts) => [...parts.matchAll(/"([^"]*)"|(\w+)/g)].map(([, string, name]) => string ?? macros[name]).join('');
   for (const [, name, value] of text.matchAll(/^#define (\w+) ((?:\w+ )?"[^\n]*"|PROJECT[^\n]*|REGISTR\w+[^\n]*)$/gm)) macros[name] = strings(value);
-  return [...text.matchAll(/\{\.method = "([A-Z]+)",\s*\.pattern = ([^,]+),\s*(?:\.group_pattern = ([^,]+),)?/g)].flatMap(([, method, pattern, group]) =>
-    [pattern, group].filter(Boolean).map((each) => ({ method, path: strings(each) })));
+  const row = /\{\.method = "([A-Z]+)",\s*\.pattern = ([^,]+),\s*(?:\.group_pattern = ([^,]+),\s*)?\.permission = (\w+),\s*\.(?:handler|waiting) = (\w+)/g;
+  return [...text.matchAll(row)].flatMap(([, method, pattern, group, permission, handler]) => [pattern, group].filter(Boolean).map((each, i) =>
+    ({ method, path: strings(each), permission: permission.replace('GH_PERMISSION_', ''), handler, ofGroup: i === 1 })));
 }
 
 // Google's methods over gRPC: ['/google.cloud.iot.v1.DeviceManager/GetDevice', …].

@@ -317,3 +317,28 @@ export interface AuditVerdict {
   checkpoints: number;
   trail: { writable: boolean; signed_seq: number; signed_at: string | null; exported_seq: number; broken_seq: number };
 }
+
+export type DeviceAction = 'connect' | 'publish' | 'subscribe' | 'receive' | 'retain';
+
+export interface Policy {
+  name: string;
+  version: number;
+  updated_at: string | null;
+  document: unknown;
+}
+
+export interface PolicyDecision {
+  allowed: boolean;
+  outcome: string;
+  action: DeviceAction;
+  resource: string;
+  policy: string | null;
+  statement: number | null;
+  sid: string | null;
+}
+
+export interface AccessDecision {
+  allowed: boolean;
+  permission: string;
+  why: string;
+}

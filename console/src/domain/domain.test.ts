@@ -4,6 +4,8 @@ import test from 'node:test';
 import type { LogEntry, TelemetryRecord } from '../api/types';
 import { diffLines, payloadText, readJson, toBase64 } from './payload';
 import { deed, event, explain, KNOWN_DEEDS, KNOWN_EVENTS, KNOWN_REASONS, LOG_KINDS, reasonTitle } from './reasons';
+import { actorWords, stateOf } from './audit';
+import { accessSentence, policySentence } from './explain';
 import { may } from './rights';
 import { devicePath, hallPath, routeOf } from './route';
 import { appendRecord, hasSiteTime, joined, numbersOf, seriesOf, summary } from './series';
@@ -203,4 +205,27 @@ test('documents are shown as JSON, as text or as bytes', () => {
 
 test('a difference shows what goes and what comes', () => {
   assert.deepEqual(diffLines('a\nb\nc', 'a\nx\nc').map((l) => l.sign + l.text), [' a', '−b', '+x', ' c']);
+});
+
+test('a decision of policy is a sentence that names what decided', () => {
+  const asked = { allowed: true, outcome: 'allow', action: 'publish', resource: 'hall/1', policy: 'talk', statement: 1, sid: null } as const;
+  assert.equal(policySentence('pump', asked), 'Yes: pump may publish hall/1. It is allowed by statement number 2 of the policy “talk”.');
+  assert.match(policySentence('pump', { ...asked, allowed: false, outcome: 'deny', sid: 'never' }), /^No: .* forbidden by statement “never” of the policy “talk”/);
+  assert.match(policySentence('pump', { ...asked, allowed: false, outcome: 'no match', policy: null, statement: null }), /what is not allowed is refused\.$/);
+  assert.equal(accessSentence('viewer', { allowed: false, permission: 'devices.create', why: 'role viewer does not have it' }),
+    'No: viewer may not do devices.create here. Role viewer does not have it.');
+});
+
+test('the state of the audit trail is said in words', () => {
+  const trail = { writable: true, signed_seq: 9, signed_at: null, exported_seq: 9, broken_seq: 0 };
+  const whole = { verdict: 'whole', text: '', first: 1, last: 12, bad_first: 0, bad_last: 0, signed_seq: 9, checkpoints: 2, trail };
+  assert.match(stateOf(whole).text, /^Rows 1 to 12 are as they were written\. 2 signed checkpoints vouch for all up to row 9; the 3 newest wait/);
+  assert.match(stateOf({ ...whole, checkpoints: 0, signed_seq: 0 }).text, /Nothing has been signed yet/);
+  assert.equal(stateOf({ ...whole, trail: { ...trail, writable: false } }).tone, 'bad');
+  const bent = stateOf({ ...whole, verdict: 'missing', text: 'row 5 is missing', bad_first: 5 });
+  assert.deepEqual([bent.tone, bent.text], ['bad', 'Row 5 is missing.']);
+  assert.ok(['changed', 'missing', 'truncated', 'rewritten', 'unsigned'].every((verdict) => stateOf({ ...whole, verdict }).advice.endsWith('.')));
+  const row = { seq: 1, at: '', tenant: '', method: 'token', face: 'api', action: '', object: '', actor: null, actor_id: 'ab'.repeat(32), source: null, source_id: '', subject: null, subject_id: '', result: 'done', code: 0, detail: '', hash: '' } as const;
+  assert.equal(actorWords(row), 'forgotten (abababab)');
+  assert.equal(actorWords({ ...row, actor: 'mary' }), 'mary');
 });

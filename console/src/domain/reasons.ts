@@ -396,6 +396,14 @@ const DEEDS: Record<string, string> = {
   'pubsub.subscriptions.update': 'changed a subscription',
   'pubsub.subscriptions.delete': 'deleted a subscription',
   'pubsub.topics.create': 'made a topic',
+  'pubsub.subscriptions.seek': 'moved a subscription in time',
+  'pubsub.subscriptions.setIamPolicy': 'changed who may use a subscription',
+  'pubsub.snapshots.create': 'made a snapshot',
+  'pubsub.snapshots.update': 'changed a snapshot',
+  'pubsub.snapshots.delete': 'deleted a snapshot',
+  'pubsub.topics.update': 'changed a topic',
+  'pubsub.topics.detachSubscription': 'detached a subscription from its topic',
+  'pubsub.topics.setIamPolicy': 'changed who may use a topic',
   'pubsub.topics.delete': 'deleted a topic',
 };
 

@@ -2,7 +2,7 @@
 
 import type { DeviceName } from '../api/types';
 
-export type DeviceTab = 'overview' | 'telemetry' | 'log' | 'configuration' | 'commands';
+export type DeviceTab = 'overview' | 'telemetry' | 'log' | 'configuration' | 'commands' | 'rights';
 
 export const DEVICE_TABS: readonly { tab: DeviceTab; title: string }[] = [
   { tab: 'overview', title: 'Overview' },
@@ -10,6 +10,7 @@ export const DEVICE_TABS: readonly { tab: DeviceTab; title: string }[] = [
   { tab: 'log', title: 'Connections' },
   { tab: 'configuration', title: 'Configuration' },
   { tab: 'commands', title: 'Commands' },
+  { tab: 'rights', title: 'Rights' },
 ];
 
 export type Route =

@@ -2,17 +2,21 @@
  * like those of other clients, with its own permission check, made anew while it waits, so that a
  * stream ends when its token is withdrawn.
  *
- * Pace: the next pull begins when the client's HTTP/2 window has taken what the last one gave, so
- * that a client that stops reading stops being sent to. Messages that a stream took and cannot send
- * any more become free at their deadline. Acknowledgements that wait for a worker are bounded; a
- * client with more of them than that has its stream ended and repeats. */
+ * Pace: a client says how much it takes before it answers (window.h); while its window is full a
+ * pull only waits. And the next pull begins when the client's HTTP/2 window has taken what the last
+ * one gave, so that a client that stops reading stops being sent to. Messages that a stream took
+ * and cannot send any more become free at their deadline. Acknowledgements that wait for a worker
+ * are bounded; a client with more of them than that has its stream ended and repeats. */
 #include "base/log.h"
+#include "base/time.h"
 #include "dialect/google/grpc_internal.h"
+#include "dialect/google/window.h"
 #include "google.pb-c.h"
 #include "io/worker.h"
 #include "pubsub/pubsub.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     ANSWERS_WAITING_MAX = 64,                /* acknowledgements of one stream */
@@ -26,6 +30,8 @@ struct stream {
     struct gh_rpc *rpc;           /* not counted: every step holds a reference */
     struct gh_slice subscription; /* of the first request; empty before it came */
     pthread_mutex_t lock;         /* around what follows */
+    struct google_window window;
+    uint32_t ack_deadline_s; /* of what is given; 0: the subscription's */
     bool is_gone, waits_for_room;
     size_t answers_waiting;
     void (*gone)(void *context); /* of the pull that waits */
@@ -36,6 +42,7 @@ struct stream {
 struct step {
     struct gh_job job; /* first: `run` is given its address */
     struct google_call call;
+    struct google_pull_terms terms; /* of pulls */
     struct gh_arena arena;
     struct stream *stream;
     struct gh_slice request; /* of acknowledgements: the bytes that came */
@@ -121,11 +128,42 @@ static void leave_pull(struct stream *stream, bool gave)
     pthread_mutex_unlock(&stream->lock);
 }
 
+/* What a message weighs: its data and attributes. */
+static size_t weight_of(json_t *received)
+{
+    json_t *message = json_object_get(received, "message"), *value;
+    size_t bytes = json_string_length(json_object_get(message, "data")) / 4 * 3;
+    const char *key;
+    json_object_foreach(json_object_get(message, "attributes"), key, value) bytes +=
+        strlen(key) + json_string_length(value);
+    return bytes;
+}
+
+/* Into the window, before they are sent: an answer may come at once. */
+static void count_pulled(struct stream *stream, json_t *list)
+{
+    json_t *each;
+    size_t i;
+    pthread_mutex_lock(&stream->lock);
+    uint32_t deadline_s =
+        stream->ack_deadline_s == 0 ? GH_PUBSUB_DEADLINE_MAX_S : stream->ack_deadline_s;
+    int64_t deadline_ns = gh_time_monotonic_ns() + deadline_s * GH_SECOND_NS;
+    json_array_foreach(list, i, each)
+        google_window_add(&stream->window, gh_json_slice(json_object_get(each, "ackId")),
+                          weight_of(each), deadline_ns);
+    pthread_mutex_unlock(&stream->lock);
+}
+
 static void send_pulled(struct step *step)
 {
     struct google_call *call = &step->call;
     struct gh_rpc *rpc = step->stream->rpc;
     struct gh_slice bytes;
+    if (step->terms.is_ordered)
+        call->write_failed |=
+            json_object_set_new(call->output, "subscriptionProperties",
+                                json_pack("{s:b}", "messageOrderingEnabled", 1)) != 0;
+    count_pulled(step->stream, json_object_get(call->output, "receivedMessages"));
     call->code = google_protobuf_write(&google__streaming_pull_response__descriptor, call->output,
                                        call->arena, &bytes, &call->error);
     if (call->code != GH_OK)
@@ -152,10 +190,24 @@ static void pulled(struct google_call *call)
     step_close(step);
 }
 
+static void room_of(void *context, size_t *messages, size_t *bytes)
+{
+    struct stream *stream = context;
+    pthread_mutex_lock(&stream->lock);
+    google_window_room(&stream->window, gh_time_monotonic_ns(), messages, bytes);
+    pthread_mutex_unlock(&stream->lock);
+}
+
 static void run_pull(struct gh_job *job)
 {
     struct step *step = (struct step *)job;
+    struct stream *stream = step->stream;
     step_reset(step, pulled);
+    pthread_mutex_lock(&stream->lock);
+    step->terms = (struct google_pull_terms){
+        .room = room_of, .context = stream, .ack_deadline_s = stream->ack_deadline_s};
+    pthread_mutex_unlock(&stream->lock);
+    step->call.terms = &step->terms;
     step->call.on_gone = on_gone;
     run_call(step, "/google.pubsub.v1.Subscriber/Pull",
              json_pack("{s:o, s:i}", "subscription", gh_json_new_text(step->stream->subscription),
@@ -184,6 +236,25 @@ static void answered(struct google_call *call)
     gh_log(GH_LOG_DEBUG, "google", "%s: acknowledgements of a stream: %s", call->peer, text);
 }
 
+/* These have been answered: with a deadline they stay in the window until then. */
+static void count_answered(struct stream *stream, json_t *ids, int64_t deadline_s)
+{
+    json_t *each;
+    size_t i;
+    pthread_mutex_lock(&stream->lock);
+    int64_t deadline_ns = gh_time_monotonic_ns() + deadline_s * GH_SECOND_NS;
+    json_array_foreach(ids, i, each)
+    {
+        if (deadline_s > 0)
+            google_window_extend(&stream->window, gh_json_slice(each), deadline_ns);
+        else
+            google_window_drop(&stream->window, gh_json_slice(each));
+    }
+    if (deadline_s == 0 && stream->gone != NULL)
+        google_pull_wake(stream->gone_context);
+    pthread_mutex_unlock(&stream->lock);
+}
+
 static void acknowledge(struct step *step, json_t *ids)
 {
     if (json_array_size(ids) == 0)
@@ -192,6 +263,7 @@ static void acknowledge(struct step *step, json_t *ids)
     run_call(step, "/google.pubsub.v1.Subscriber/Acknowledge",
              json_pack("{s:o, s:O}", "subscription", gh_json_new_text(step->stream->subscription),
                        "ackIds", ids));
+    count_answered(step->stream, ids, 0);
 }
 
 /* Neighbours with one deadline are changed together. */
@@ -209,10 +281,34 @@ static void modify_deadlines(struct step *step, json_t *ids, json_t *deadlines)
             (void)json_array_append(run, json_array_get(ids, i));
         step_reset(step, answered);
         run_call(step, "/google.pubsub.v1.Subscriber/ModifyAckDeadline",
-                 json_pack("{s:o, s:O, s:o}", "subscription",
+                 json_pack("{s:o, s:O, s:O}", "subscription",
                            gh_json_new_text(step->stream->subscription), "ackDeadlineSeconds",
                            seconds, "ackIds", run));
+        count_answered(step->stream, run, json_integer_value(seconds));
+        json_decref(run);
     }
+}
+
+/* The deadline that a request asks for, in the first one with the window. False: it is out of its
+ * limits. */
+static bool read_terms(struct stream *stream, const json_t *request, bool is_first)
+{
+    int64_t deadline_s = 0, messages = 0, bytes = 0;
+    struct gh_error error;
+    gh_json_i64(request, "streamAckDeadlineSeconds", &deadline_s);
+    if (deadline_s != 0 &&
+        (deadline_s < GH_PUBSUB_DEADLINE_MIN_S || deadline_s > GH_PUBSUB_DEADLINE_MAX_S))
+        return false;
+    bool read =
+        gh_json_get_i64(request, "maxOutstandingMessages", GH_JSON_OR_TEXT, &messages, &error) &&
+        gh_json_get_i64(request, "maxOutstandingBytes", GH_JSON_OR_TEXT, &bytes, &error);
+    pthread_mutex_lock(&stream->lock);
+    if (is_first)
+        google_window_init(&stream->window, messages, bytes);
+    if (deadline_s != 0)
+        stream->ack_deadline_s = (uint32_t)deadline_s;
+    pthread_mutex_unlock(&stream->lock);
+    return read;
 }
 
 static void run_answers(struct gh_job *job)
@@ -224,6 +320,9 @@ static void run_answers(struct gh_job *job)
                                            step->request, &step->arena, &error);
     if (request == NULL)
         gh_rpc_end(stream->rpc, google_status_of(error.code)->grpc, gh_slice_text(error.text));
+    else if (!read_terms(stream, request, false))
+        gh_rpc_end(stream->rpc, GH_GRPC_INVALID_ARGUMENT,
+                   GH_SLICE("stream_ack_deadline_seconds: 10 to 600"));
     acknowledge(step, json_object_get(request, "ackIds"));
     modify_deadlines(step, json_object_get(request, "modifyDeadlineAckIds"),
                      json_object_get(request, "modifyDeadlineSeconds"));
@@ -271,13 +370,14 @@ static void begin_stream(struct stream *stream, struct gh_slice body)
                           : google_protobuf_read(&google__streaming_pull_request__descriptor, body,
                                                  &arena, &error);
     gh_json_text(request, "subscription", &name);
-    bool is_read =
-        name.size != 0 && gh_arena_copy(gh_rpc_arena(stream->rpc), name, &stream->subscription);
+    bool is_read = name.size != 0 && read_terms(stream, request, true) &&
+                   gh_arena_copy(gh_rpc_arena(stream->rpc), name, &stream->subscription);
     json_decref(request);
     json_t *says = json_pack("{s:{}}", "subscriptionProperties");
     if (!is_read)
         gh_rpc_end(stream->rpc, GH_GRPC_INVALID_ARGUMENT,
-                   GH_SLICE("the first request must be well-formed and name a subscription"));
+                   GH_SLICE("the first request must be well-formed and name a subscription, and a "
+                            "deadline is 10 to 600 seconds"));
     else if (google_protobuf_write(&google__streaming_pull_response__descriptor, says, &arena,
                                    &properties, &error) == GH_OK &&
              gh_rpc_send(stream->rpc, properties))
@@ -324,6 +424,8 @@ static void on_over(void *context, struct gh_rpc *rpc)
     if (stream->gone != NULL)
         stream->gone(stream->gone_context);
     stream->gone = NULL;
+    google_window_deinit(&stream->window);
+    google_window_init(&stream->window, 0, 0); /* nothing is remembered any more */
     pthread_mutex_unlock(&stream->lock);
 }
 
@@ -339,6 +441,7 @@ void google_stream_begin(const struct gh_google_services *services, struct gh_rp
     }
     stream->services = services;
     stream->rpc = rpc;
+    google_window_init(&stream->window, 0, 0);
     pthread_mutex_init(&stream->lock, NULL);
     gh_rpc_take(rpc, &taker, stream, true);
 }

@@ -33,21 +33,27 @@ static bool is_own_project(const struct google_call *call, struct gh_slice proje
            (gh_slice_to_u64(project, &number) && number == (uint64_t)call->tenant.number);
 }
 
-enum gh_error_code google_topic_read(struct google_call *call, const char *field,
-                                     struct gh_slice full, struct gh_slice *plain)
+enum gh_error_code google_name_read(struct google_call *call, const char *field,
+                                    const char *collection, struct gh_slice full,
+                                    struct gh_slice *plain)
 {
     struct gh_slice rest = full;
     bool is_path = gh_slice_equal(gh_slice_split(&rest, '/'), GH_SLICE("projects"));
     struct gh_slice project = gh_slice_split(&rest, '/');
-    is_path = is_path && gh_slice_equal(gh_slice_split(&rest, '/'), GH_SLICE("topics"));
+    is_path = is_path && gh_slice_equal(gh_slice_split(&rest, '/'), gh_slice_text(collection));
     if (!is_path || project.size == 0 || rest.size == 0 || gh_slice_find(rest, '/') != rest.size)
-        return google_fail(call, GH_ERROR_INVALID, "%s: it must be projects/PROJECT/topics/TOPIC",
-                           field);
+        return google_fail(call, GH_ERROR_INVALID, "%s: it must be projects/PROJECT/%s/NAME", field,
+                           collection);
     if (!is_own_project(call, project))
-        return google_fail(call, GH_ERROR_INVALID, "%s: the topic belongs to another project",
-                           field);
+        return google_fail(call, GH_ERROR_INVALID, "%s: it belongs to another project", field);
     *plain = rest;
     return GH_OK;
+}
+
+enum gh_error_code google_topic_read(struct google_call *call, const char *field,
+                                     struct gh_slice full, struct gh_slice *plain)
+{
+    return google_name_read(call, field, "topics", full, plain);
 }
 
 const char *google_name_print(struct google_call *call, const char *collection,

@@ -262,6 +262,8 @@ json_t *google_protobuf_read(const ProtobufCMessageDescriptor *type, struct gh_s
 {
     ProtobufCAllocator memory = {take_memory, leave_memory, arena};
     const struct path path = {arena, error};
+    if (!google_protobuf_texts_whole(type, bytes))
+        return refuse(&path, GH_ERROR_INVALID, type->short_name, "a text holds a NUL");
     gh_error_set(error, GH_ERROR_MEMORY, "%s", type->short_name); /* unless it is told better */
     ProtobufCMessage *message = protobuf_c_message_unpack(type, &memory, bytes.size, bytes.data);
     if (message == NULL)

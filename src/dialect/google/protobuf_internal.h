@@ -11,11 +11,16 @@
 #include "wire/json.h"
 #include <protobuf-c/protobuf-c.h>
 
-/* A new object. NULL with INVALID (malformed, a text that is not UTF-8), UNSUPPORTED (a field that
- * the message here does not have) or LIMIT (it needs more than the arena gives). */
+/* A new object. NULL with INVALID (malformed, a text that is not UTF-8 or holds a NUL), UNSUPPORTED
+ * (a field that the message here does not have) or LIMIT (it needs more than the arena gives). */
 GH_MUST_USE json_t *google_protobuf_read(const ProtobufCMessageDescriptor *type,
                                          struct gh_slice bytes, struct gh_arena *arena,
                                          struct gh_error *error);
+/* Whether no text of the message holds a NUL, at which protobuf-c's strings would end: such a text
+ * must be refused, not cut. What is malformed is left to the decoder to refuse (protobuf_texts.c).
+ */
+GH_MUST_USE bool google_protobuf_texts_whole(const ProtobufCMessageDescriptor *type,
+                                             struct gh_slice bytes);
 /* Members that the type does not have are left out; NULL is the empty message. INTERNAL when a
  * member is of another kind than its field, LIMIT as above. */
 GH_MUST_USE enum gh_error_code google_protobuf_write(const ProtobufCMessageDescriptor *type,

@@ -71,8 +71,13 @@ static enum gh_error_code fill_scope(struct google_call *call)
     if (code == GH_OK)
         code = gh_directory_house_policy_get(call->services->directory, call->arena,
                                              &call->scope.house_policy, &etag, &call->error);
-    return code == GH_OK && call->registry_found && call->target.size > 0 ? scope_device(call)
-                                                                          : code;
+    if (code != GH_OK || call->target.size == 0)
+        return code;
+    if (call->registry_name.size == 0) /* a topic's or subscription's own, in its place */
+        return google_pubsub_policy_find(call, &call->scope.registry_policy) == GH_ERROR_MEMORY
+                   ? GH_ERROR_MEMORY
+                   : GH_OK;
+    return call->registry_found ? scope_device(call) : GH_OK;
 }
 
 /* What the path names. That it does not exist is not told before permission was checked. */

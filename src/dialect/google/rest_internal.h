@@ -26,6 +26,10 @@ enum {
     GOOGLE_SETTINGS_BYTES_MAX = 16 * 1024,
 };
 
+/* How the patterns of a topic's and a subscription's routes begin. */
+#define GOOGLE_TOPICS_PATTERN "/v1/projects/{p}/topics/"
+#define GOOGLE_SUBSCRIPTIONS_PATTERN "/v1/projects/{p}/subscriptions/"
+
 struct google_call;
 struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
@@ -50,6 +54,16 @@ struct google_route {
     const char *parameters[10];        /* of the query, in lowerCamelCase */
 };
 
+/* How a stream pulls, beside what a pull over REST says. */
+struct google_pull_terms {
+    /* What may be taken now; no messages: the pull only waits. Asked before every piece of its
+     * waiting, on any thread. */
+    void (*room)(void *context, size_t *messages, size_t *bytes);
+    void *context;
+    uint32_t ack_deadline_s; /* 0: the subscription's */
+    bool is_ordered;         /* the answer's: what the subscription says */
+};
+
 struct google_call {
     const struct gh_google_services *services;
     struct gh_arena *arena;
@@ -70,7 +84,8 @@ struct google_call {
      * sent. */
     void (*on_gone)(struct google_call *call, void (*fn)(void *context), void *context);
 
-    struct gh_slice face; /* for the audit trail: "google", "grpc" */
+    struct google_pull_terms *terms; /* of a pull on behalf of a stream; or NULL */
+    struct gh_slice face;            /* for the audit trail: "google", "grpc" */
     struct gh_audit_deed deed;
     char action[GH_AUDIT_ACTION_MAX];
 
@@ -190,6 +205,10 @@ const struct google_status *google_status_of(enum gh_error_code code);
  */
 GH_MUST_USE enum gh_error_code google_topic_read(struct google_call *call, const char *field,
                                                  struct gh_slice full, struct gh_slice *plain);
+/* The same of another collection: "snapshots". */
+GH_MUST_USE enum gh_error_code google_name_read(struct google_call *call, const char *field,
+                                                const char *collection, struct gh_slice full,
+                                                struct gh_slice *plain);
 /* "projects/<the tenant's project>/<collection>/<name>"; NULL at the arena's ceiling. */
 const char *google_name_print(struct google_call *call, const char *collection,
                               struct gh_slice name);
@@ -234,23 +253,46 @@ google_handler google_device_create, google_device_get, google_device_update, go
 google_handler google_device_import;                                        /* rest_import.c */
 google_handler google_config_modify, google_config_versions, google_states; /* rest_document.c */
 void google_command_send(struct google_call *call);
-google_handler google_policy_get, google_policy_set, google_policy_test; /* rest_policy.c */
+google_handler google_policy_get, google_policy_set, google_policy_test, google_pubsub_policy_get,
+    google_pubsub_policy_set, google_pubsub_policy_test; /* rest_policy.c */
+/* The policy of the topic or subscription that the path names; empty when it has none. NOT_FOUND
+ * when there is no such, or the path names another thing. */
+GH_MUST_USE enum gh_error_code google_pubsub_policy_find(struct google_call *call,
+                                                         struct gh_slice *policy);
 
 extern const struct google_message google_topic_message, google_publish_message,
-    google_subscription_message, google_subscription_update_message, google_pull_message,
-    google_acknowledge_message, google_deadline_message, google_push_message;
-google_handler google_topic_create, google_topic_get, google_topic_delete, google_topic_list,
-    google_topic_subscriptions, google_publish; /* rest_topic.c */
+    google_topic_update_message, google_subscription_message, google_subscription_update_message,
+    google_push_message, google_push_config_message, google_pull_message,
+    google_acknowledge_message, google_deadline_message, google_snapshot_create_message,
+    google_snapshot_update_message, google_seek_message;
+google_handler google_topic_create, google_topic_get, google_topic_update, google_topic_delete,
+    google_topic_list, google_topic_subscriptions, google_publish; /* rest_topic.c */
 google_handler google_subscription_create, google_subscription_get, google_subscription_update,
-    google_subscription_delete, google_subscription_list, google_acknowledge,
-    google_modify_deadline, google_modify_push; /* rest_subscription.c */
+    google_subscription_delete, google_subscription_list, google_modify_push,
+    google_detach;                                         /* rest_subscription.c */
+google_handler google_acknowledge, google_modify_deadline; /* rest_pull.c */
 void google_pull(struct google_call *call);
+/* There is room again: a pull that only waits looks anew. `context` is what `on_gone` was given;
+ * between then and `finish`. */
+void google_pull_wake(void *context);
+google_handler google_snapshot_create, google_snapshot_get, google_snapshot_update,
+    google_snapshot_delete, google_snapshot_list, google_topic_snapshots,
+    google_seek; /* rest_snapshot.c */
+struct gh_received;
+/* google.pubsub.v1.PubsubMessage. */
+json_t *google_message_write(struct google_call *call, const struct gh_received *received);
+/* A push configuration (NULL, or without an endpoint: none) as the subscription keeps it, once it
+ * is checked; and back, as a member of `object`. */
+GH_MUST_USE enum gh_error_code google_push_read(struct google_call *call, json_t *config,
+                                                struct gh_slice *out);
+void google_put_push(struct google_call *call, json_t *object, struct gh_slice push);
+/* A subscription has changed. */
+void google_push_tell(const struct google_call *call);
 /* Labels of a topic or subscription: kept as the text of a JSON object, empty when there are none.
  */
 GH_MUST_USE enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
                                                     struct gh_slice *out);
 void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings);
-google_handler google_unserved; /* rest_route.c: known to Google's API and refused here */
 
 /* The device that the path names, in the call's registry. */
 GH_MUST_USE enum gh_error_code google_device_find(struct google_call *call, struct gh_device *out);

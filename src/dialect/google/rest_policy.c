@@ -1,9 +1,11 @@
 #include "dialect/google/rest_internal.h"
 #include "policy/binding.h"
+#include "pubsub/pubsub.h"
 #include "wire/base64.h"
 
-/* google.iam.v1 on registries. The etag is bytes: base64 in JSON. Bindings that this grammar has no
- * words for (policy/binding.h) are neither shown nor touched here. */
+/* google.iam.v1 on registries, topics and subscriptions. The etag is bytes: base64 in JSON.
+ * Bindings that this grammar has no words for (policy/binding.h) are neither shown nor touched
+ * here. */
 
 static const struct google_field options_fields[] = {
     {.name = "requestedPolicyVersion", .type = GOOGLE_NUMBER}};
@@ -55,9 +57,104 @@ static enum gh_error_code write_policy(struct google_call *call, struct gh_slice
     return GH_OK;
 }
 
+/* Whose policy it is: what is stored there, and how it is replaced (when `etag` is empty or still
+ * the stored one's; `*after` is the new one's). */
+struct place {
+    bool is_found;
+    struct gh_slice policy, etag;
+    enum gh_error_code (*store)(struct google_call *call, struct gh_slice policy,
+                                struct gh_slice etag, struct gh_slice *after);
+    const char *deed;
+};
+
+static enum gh_error_code store_of_registry(struct google_call *call, struct gh_slice policy,
+                                            struct gh_slice etag, struct gh_slice *after)
+{
+    return gh_directory_registry_policy_set(call->services->directory, call->registry.number,
+                                            policy, etag, call->arena, after, &call->error);
+}
+
+static struct place place_of_registry(const struct google_call *call)
+{
+    return (struct place){.is_found = call->registry_found,
+                          .policy = call->registry.policy,
+                          .etag = call->registry.policy_etag,
+                          .store = store_of_registry,
+                          .deed = "registries.setIamPolicy"};
+}
+
+/* The etag of a policy of Pub/Sub; empty at the arena's ceiling. */
+static struct gh_slice etag_of(struct google_call *call, struct gh_slice policy)
+{
+    uint8_t *etag = gh_arena_alloc(call->arena, GH_PUBSUB_ETAG_BYTES);
+    if (etag == NULL)
+        return (struct gh_slice){0};
+    gh_pubsub_etag(policy, etag);
+    return gh_slice(etag, GH_PUBSUB_ETAG_BYTES);
+}
+
+static enum gh_error_code store_of_topic(struct google_call *call, struct gh_slice policy,
+                                         struct gh_slice etag, struct gh_slice *after)
+{
+    struct gh_topic what = {
+        .tenant = call->tenant.number, .name = call->target, .policy = policy, .policy_etag = etag};
+    *after = etag_of(call, policy);
+    return gh_pubsub_topic_update(call->services->pubsub, &what, GH_TOPIC_POLICY, call->arena, NULL,
+                                  &call->error);
+}
+
+static enum gh_error_code store_of_subscription(struct google_call *call, struct gh_slice policy,
+                                                struct gh_slice etag, struct gh_slice *after)
+{
+    struct gh_subscription what = {
+        .tenant = call->tenant.number, .name = call->target, .policy = policy, .policy_etag = etag};
+    *after = etag_of(call, policy);
+    return gh_pubsub_subscription_update(call->services->pubsub, &what, GH_SUBSCRIPTION_POLICY,
+                                         call->arena, NULL, &call->error);
+}
+
+enum gh_error_code google_pubsub_policy_find(struct google_call *call, struct gh_slice *policy)
+{
+    struct gh_pubsub *pubsub = call->services->pubsub;
+    struct gh_subscription subscription = {0};
+    struct gh_topic topic = {0};
+    struct gh_slice collection = gh_slice_text(call->route->pattern);
+    enum gh_error_code code = GH_ERROR_NOT_FOUND;
+    *policy = (struct gh_slice){0};
+    if (gh_slice_starts(collection, GH_SLICE(GOOGLE_TOPICS_PATTERN)))
+        code = gh_pubsub_topic_get(pubsub, call->tenant.number, call->target, call->arena, &topic,
+                                   &call->error);
+    else if (gh_slice_starts(collection, GH_SLICE(GOOGLE_SUBSCRIPTIONS_PATTERN)))
+        code = gh_pubsub_subscription_get(pubsub, call->tenant.number, call->target, call->arena,
+                                          &subscription, &call->error);
+    *policy = topic.policy.size != 0 ? topic.policy : subscription.policy;
+    return code;
+}
+
+static enum gh_error_code place_of_pubsub(struct google_call *call, struct place *out)
+{
+    bool is_topic =
+        gh_slice_starts(gh_slice_text(call->route->pattern), GH_SLICE(GOOGLE_TOPICS_PATTERN));
+    *out = (struct place){.store = is_topic ? store_of_topic : store_of_subscription,
+                          .deed = is_topic ? "pubsub.topics.setIamPolicy"
+                                           : "pubsub.subscriptions.setIamPolicy"};
+    enum gh_error_code code = google_pubsub_policy_find(call, &out->policy);
+    out->is_found = code == GH_OK;
+    out->etag = etag_of(call, out->policy);
+    return code;
+}
+
 enum gh_error_code google_policy_get(struct google_call *call)
 {
-    return write_policy(call, call->registry.policy, call->registry.policy_etag);
+    struct place place = place_of_registry(call);
+    return write_policy(call, place.policy, place.etag);
+}
+
+enum gh_error_code google_pubsub_policy_get(struct google_call *call)
+{
+    struct place place;
+    enum gh_error_code code = place_of_pubsub(call, &place);
+    return code == GH_OK ? write_policy(call, place.policy, place.etag) : code;
 }
 
 /* Only what the whole policy is made of may stand in the mask; the policy is replaced as a whole.
@@ -74,9 +171,9 @@ static enum gh_error_code check_mask(struct google_call *call)
 }
 
 /* Appends to `kept` the stored bindings that this face does not show. */
-static bool keep_native(const struct google_call *call, json_t *kept)
+static bool keep_native(struct gh_slice policy, json_t *kept)
 {
-    json_t *stored = gh_json_read(call->registry.policy, NULL), *bindings = NULL, *each;
+    json_t *stored = gh_json_read(policy, NULL), *bindings = NULL, *each;
     bool appended = true;
     size_t i;
     if (gh_json_array(stored, "bindings", &bindings)) {
@@ -93,14 +190,13 @@ static bool keep_native(const struct google_call *call, json_t *kept)
 
 /* What was read is what is replaced: a change in between is a conflict for whoever sent an etag,
  * and for whoever did not when bindings that he does not see stand there. */
-static struct gh_slice etag_before(const struct google_call *call, const json_t *given,
-                                   bool has_native)
+static struct gh_slice etag_before(const struct place *place, const json_t *given, bool has_native)
 {
     struct gh_slice etag = gh_json_slice(json_object_get(given, "etag"));
-    return etag.size == 0 && has_native ? call->registry.policy_etag : etag;
+    return etag.size == 0 && has_native ? place->etag : etag;
 }
 
-enum gh_error_code google_policy_set(struct google_call *call)
+static enum gh_error_code set(struct google_call *call, const struct place *place)
 {
     json_t *given = NULL;
     struct gh_buffer text;
@@ -114,21 +210,20 @@ enum gh_error_code google_policy_set(struct google_call *call)
     if (kept == NULL)
         return call->error.code;
     size_t shown = json_array_size(json_object_get(kept, "bindings"));
-    if (!keep_native(call, kept)) {
+    if (!keep_native(place->policy, kept)) {
         json_decref(kept);
         return google_fail(call, GH_ERROR_MEMORY, "policy");
     }
     bool has_native = json_array_size(json_object_get(kept, "bindings")) > shown;
     gh_buffer_init(&text, GH_POLICY_BYTES_MAX);
     if (gh_json_write(kept, &text))
-        code = gh_directory_registry_policy_set(
-            call->services->directory, call->registry.number, gh_buffer_slice(&text),
-            etag_before(call, given, has_native), call->arena, &etag, &call->error);
+        code = place->store(call, gh_buffer_slice(&text), etag_before(place, given, has_native),
+                            &etag);
     else
         code =
             google_fail(call, GH_ERROR_INVALID, "policy: more than %d bytes", GH_POLICY_BYTES_MAX);
     if (code == GH_OK) {
-        google_note(call, NULL, "registries.setIamPolicy");
+        google_note(call, NULL, place->deed);
         code = write_policy(call, gh_buffer_slice(&text), etag);
     }
     gh_buffer_deinit(&text);
@@ -136,8 +231,21 @@ enum gh_error_code google_policy_set(struct google_call *call)
     return code;
 }
 
-/* What the caller may do here, of what it asks for; nothing on a registry that does not exist. */
-enum gh_error_code google_policy_test(struct google_call *call)
+enum gh_error_code google_policy_set(struct google_call *call)
+{
+    struct place place = place_of_registry(call);
+    return set(call, &place);
+}
+
+enum gh_error_code google_pubsub_policy_set(struct google_call *call)
+{
+    struct place place;
+    enum gh_error_code code = place_of_pubsub(call, &place);
+    return code == GH_OK ? set(call, &place) : code;
+}
+
+/* What the caller may do here, of what it asks for; nothing on what does not exist. */
+static enum gh_error_code test(struct google_call *call, bool is_found)
 {
     json_t *asked = NULL, *each, *granted = json_array();
     size_t i;
@@ -145,11 +253,22 @@ enum gh_error_code google_policy_test(struct google_call *call)
     json_array_foreach(asked, i, each)
     {
         enum gh_permission permission;
-        if (call->registry_found && google_permission_read(gh_json_slice(each), &permission) &&
+        if (is_found && google_permission_read(gh_json_slice(each), &permission) &&
             google_may(call, permission) && json_array_append(granted, each) != 0)
             call->write_failed = true;
     }
     call->output = json_object();
     google_put_value(call->output, "permissions", granted, &call->write_failed);
     return GH_OK;
+}
+
+enum gh_error_code google_policy_test(struct google_call *call)
+{
+    return test(call, call->registry_found);
+}
+
+enum gh_error_code google_pubsub_policy_test(struct google_call *call)
+{
+    struct place place;
+    return test(call, place_of_pubsub(call, &place) == GH_OK);
 }

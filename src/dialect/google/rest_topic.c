@@ -11,7 +11,7 @@ static const struct google_field topic_fields[] = {
     {.name = "kmsKeyName", .type = GOOGLE_REFUSED},
     {.name = "schemaSettings", .type = GOOGLE_REFUSED},
     {.name = "satisfiesPzs", .output = true},
-    {.name = "messageRetentionDuration", .type = GOOGLE_REFUSED},
+    {.name = "messageRetentionDuration", .type = GOOGLE_DURATION},
     {.name = "ingestionDataSourceSettings", .type = GOOGLE_REFUSED},
     {.name = "messageTransforms", .type = GOOGLE_REFUSED},
     {.name = "state", .output = true},
@@ -28,6 +28,11 @@ static const struct google_field publish_fields[] = {
     {.name = "messages", .type = GOOGLE_MESSAGE, .repeated = true, .message = &pubsub_message}};
 
 const struct google_message google_topic_message = GOOGLE_FIELDS(topic_fields);
+static const struct google_field update_fields[] = {
+    {.name = "topic", .type = GOOGLE_MESSAGE, .message = &google_topic_message},
+    {.name = "updateMask"},
+};
+const struct google_message google_topic_update_message = GOOGLE_FIELDS(update_fields);
 const struct google_message google_publish_message = GOOGLE_FIELDS(publish_fields);
 
 /* ---- settings ---- */
@@ -77,18 +82,35 @@ static json_t *write_topic(struct google_call *call, const struct gh_topic *topi
     call->write_failed |= name == NULL;
     google_put_text(out, "name", gh_slice_text(name), &call->write_failed);
     google_put_settings(call, out, topic->settings);
+    google_put_seconds(out, "messageRetentionDuration", topic->retention_ms / 1000,
+                       &call->write_failed);
     return out;
+}
+
+/* Labels and retention of a topic that a message speaks of. */
+static enum gh_error_code read_topic(struct google_call *call, json_t *in, struct gh_topic *out)
+{
+    *out = (struct gh_topic){.tenant = call->tenant.number, .name = call->target};
+    gh_json_i64(in, "messageRetentionDuration", &out->retention_ms);
+    if (out->retention_ms != 0 && (out->retention_ms < GH_PUBSUB_RETENTION_MIN_MS ||
+                                   out->retention_ms > GH_PUBSUB_RETENTION_MAX_MS))
+        return google_fail(call, GH_ERROR_INVALID,
+                           "messageRetentionDuration: 10 minutes to 31 days");
+    return google_settings_read(call, in, &out->settings);
 }
 
 enum gh_error_code google_topic_create(struct google_call *call)
 {
-    struct gh_topic topic;
-    struct gh_slice settings;
-    enum gh_error_code code = google_settings_read(call, call->input, &settings);
+    struct gh_topic what, topic;
+    struct gh_pubsub *pubsub = call->services->pubsub;
+    enum gh_error_code code = read_topic(call, call->input, &what);
     if (code != GH_OK)
         return code;
-    code = gh_pubsub_topic_create(call->services->pubsub, call->tenant.number, call->target,
-                                  settings, call->arena, &topic, &call->error);
+    code = gh_pubsub_topic_create(pubsub, call->tenant.number, call->target, what.settings,
+                                  call->arena, &topic, &call->error);
+    if (code == GH_OK && what.retention_ms != 0)
+        code = gh_pubsub_topic_update(pubsub, &what, GH_TOPIC_RETENTION, call->arena, &topic,
+                                      &call->error);
     if (code != GH_OK)
         return code;
     google_note(call, NULL, "pubsub.topics.create");
@@ -104,6 +126,29 @@ enum gh_error_code google_topic_get(struct google_call *call)
     if (code == GH_OK)
         call->output = write_topic(call, &topic);
     return code;
+}
+
+enum gh_error_code google_topic_update(struct google_call *call)
+{
+    static const struct google_mask_field fields[] = {
+        {"labels", GH_TOPIC_SETTINGS}, {"messageRetentionDuration", GH_TOPIC_RETENTION}};
+    struct gh_topic what, after;
+    struct gh_slice mask = {0};
+    json_t *given = NULL;
+    unsigned named;
+    gh_json_text(call->input, "updateMask", &mask);
+    gh_json_object(call->input, "topic", &given);
+    enum gh_error_code code = google_mask_read(call, mask, fields, GH_COUNT(fields), &named);
+    if (code == GH_OK)
+        code = read_topic(call, given, &what);
+    if (code == GH_OK)
+        code = gh_pubsub_topic_update(call->services->pubsub, &what, named, call->arena, &after,
+                                      &call->error);
+    if (code != GH_OK)
+        return code;
+    google_note(call, NULL, "pubsub.topics.update");
+    call->output = write_topic(call, &after);
+    return GH_OK;
 }
 
 enum gh_error_code google_topic_delete(struct google_call *call)

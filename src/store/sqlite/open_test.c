@@ -294,6 +294,9 @@ static void is_set_up_safely(void)
 /* A folder that version 1 left: what version 2 added is not there yet. */
 /* What the migrations made since, dropped: whoever references before what is referenced. */
 static const char back_to_version_1[] =
+    "DROP TABLE snapshots;"
+    "ALTER TABLE topics DROP COLUMN policy; ALTER TABLE topics DROP COLUMN retention_s;"
+    "ALTER TABLE subscriptions DROP COLUMN rules; ALTER TABLE subscriptions DROP COLUMN policy;"
     "DROP TABLE absences; DROP TABLE audit; DROP TABLE audit_names; DROP TABLE audit_checkpoints;"
     "DROP TABLE factors; DROP INDEX operators_by_email; DROP INDEX operators_by_subject;"
     "DROP INDEX tokens_of_operator;"

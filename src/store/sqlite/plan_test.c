@@ -27,6 +27,7 @@ static const struct {
     {"DELETE FROM sign_ins WHERE expires", "SCAN sign_ins", "they are few"},
     {"FROM topics ORDER BY number", "SCAN topics", "all topics are asked for"},
     {"FROM subscriptions ORDER BY number", "SCAN subscriptions", "all subscriptions are asked for"},
+    {"FROM snapshots ORDER BY number", "SCAN snapshots", "all snapshots are asked for"},
     {"SELECT count(*) FROM", "SCAN", "a count reads an index from end to end"},
     {"LIKE ?5", "SCAN attributes", "a search reads all attributes, once"},
     {"json_each", "SCAN json_each", "the ids that were given"},
@@ -139,7 +140,12 @@ static void run_writes(int64_t *tenant_out, int64_t *registry_out)
     struct gh_subscription_row subscription = {
         .tenant = tenant.number, .topic = topic.number, .name = one};
     code = gh_store_subscription_create(store, &subscription, &error);
+    code = gh_store_topic_update(store, &topic, &error);
     code = gh_store_subscription_update(store, &subscription, &error);
+    struct gh_snapshot_row snapshot = {.tenant = tenant.number, .topic = topic.number, .name = one};
+    code = gh_store_snapshot_create(store, &snapshot, one, &error);
+    code = gh_store_snapshot_update(store, &snapshot, &error);
+    code = gh_store_snapshot_delete(store, snapshot.number, &error);
     code = gh_store_subscription_delete(store, subscription.number, &error);
     code = gh_store_topic_delete(store, topic.number, &error);
     struct gh_document_row document = {.tenant = tenant.number, .kind = one, .name = one};
@@ -216,6 +222,7 @@ static void run_reads(int64_t tenant)
     struct gh_token_row token, *tokens;
     struct gh_topic_row *topics;
     struct gh_subscription_row *subscriptions;
+    struct gh_snapshot_row *snapshots;
     struct gh_document_row document, *documents;
     struct gh_policy_row policy, *policies;
     struct gh_policy_target *targets;
@@ -243,6 +250,8 @@ static void run_reads(int64_t tenant)
     code = gh_store_token_list(store, &arena, &tokens, &count, &error);
     code = gh_store_topic_list(store, &arena, &topics, &count, &error);
     code = gh_store_subscription_list(store, &arena, &subscriptions, &count, &error);
+    code = gh_store_snapshot_list(store, &arena, &snapshots, &count, &error);
+    code = gh_store_snapshot_state(store, 1, &arena, &value, &error);
     code = gh_store_document_get(store, tenant, one, one, &arena, &document, &error);
     code = gh_store_document_list(store, tenant, one, &arena, &documents, &count, &error);
     code = gh_store_meta_get(store, one, &arena, &value, &error);

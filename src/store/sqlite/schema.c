@@ -454,8 +454,27 @@ static const char absences_18[] =
     "CREATE INDEX absences_of_tenant ON absences(tenant, since_ms);"
     "CREATE INDEX absences_by_time ON absences(since_ms);";
 
+/* What a topic keeps, how a subscription delivers, who may use either, and snapshots. */
+static const char pubsub_19[] =
+    "ALTER TABLE topics ADD COLUMN retention_s INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE topics ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE subscriptions ADD COLUMN rules TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE subscriptions ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE snapshots("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  tenant INTEGER NOT NULL REFERENCES tenants ON DELETE CASCADE,"
+    "  topic INTEGER REFERENCES topics ON DELETE SET NULL," /* NULL: deleted */
+    "  topic_name TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  settings TEXT NOT NULL,"
+    "  from_offset INTEGER NOT NULL,"
+    "  expires_at_ms INTEGER NOT NULL,"
+    "  state BLOB NOT NULL,"
+    "  UNIQUE(tenant, name)) STRICT;"
+    "CREATE INDEX snapshots_of_topic ON snapshots(topic);";
+
 /* Second factors, what a session has proved, tokens of operators, and who they are elsewhere. */
-static const char people_19[] =
+static const char people_20[] =
     "ALTER TABLE operators ADD COLUMN email TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE operators ADD COLUMN provider TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE operators ADD COLUMN subject TEXT NOT NULL DEFAULT '';"
@@ -501,10 +520,10 @@ static const struct {
     {13, unmarked_13},  {14, service_accounts_14},
     {15, audit_15},     {16, house_16},
     {17, ocsp_17},      {18, absences_18},
-    {19, people_19},
+    {19, pubsub_19},    {20, people_20},
 };
 
-enum { VERSION = 19 }; /* of the last row */
+enum { VERSION = 20 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {

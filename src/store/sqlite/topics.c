@@ -1,32 +1,49 @@
-/* Topics and subscriptions. */
+/* Topics, subscriptions and snapshots. */
 #include "store/sqlite/sqlite_internal.h"
 
 enum {
     TOPIC_CREATE,
+    TOPIC_UPDATE,
     TOPIC_DELETE,
     TOPIC_LIST,
     SUBSCRIPTION_CREATE,
     SUBSCRIPTION_UPDATE,
     SUBSCRIPTION_DELETE,
     SUBSCRIPTION_LIST,
+    SNAPSHOT_CREATE,
+    SNAPSHOT_UPDATE,
+    SNAPSHOT_DELETE,
+    SNAPSHOT_LIST,
+    SNAPSHOT_STATE,
 };
 
 static const char *const sql[] = {
-    [TOPIC_CREATE] =
-        "INSERT INTO topics(tenant, name, settings, created_at_ms) VALUES(?1, ?2, ?3, ?4)",
+    [TOPIC_CREATE] = "INSERT INTO topics(tenant, name, settings, created_at_ms, retention_s) "
+                     "VALUES(?1, ?2, ?3, ?4, ?5)",
+    [TOPIC_UPDATE] =
+        "UPDATE topics SET settings = ?2, retention_s = ?3, policy = ?4 WHERE number = ?1",
     [TOPIC_DELETE] = "DELETE FROM topics WHERE number = ?1",
     [TOPIC_LIST] =
-        "SELECT number, tenant, name, settings, created_at_ms FROM topics ORDER BY number",
+        "SELECT number, tenant, name, settings, created_at_ms, retention_s, policy FROM topics "
+        "ORDER BY number",
     [SUBSCRIPTION_CREATE] =
         "INSERT INTO subscriptions(tenant, topic, topic_name, name, ack_deadline_s, retention_s, "
-        "first_offset, settings, created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "first_offset, settings, created_at_ms, rules) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [SUBSCRIPTION_UPDATE] =
-        "UPDATE subscriptions SET ack_deadline_s = ?2, retention_s = ?3, settings = ?4 "
-        "WHERE number = ?1",
+        "UPDATE subscriptions SET ack_deadline_s = ?2, retention_s = ?3, settings = ?4, "
+        "rules = ?5, policy = ?6 WHERE number = ?1",
     [SUBSCRIPTION_DELETE] = "DELETE FROM subscriptions WHERE number = ?1",
     [SUBSCRIPTION_LIST] =
         "SELECT number, tenant, topic, topic_name, name, ack_deadline_s, retention_s, "
-        "first_offset, settings, created_at_ms FROM subscriptions ORDER BY number",
+        "first_offset, settings, created_at_ms, rules, policy FROM subscriptions ORDER BY number",
+    [SNAPSHOT_CREATE] = "INSERT INTO snapshots(tenant, topic, topic_name, name, settings, "
+                        "from_offset, expires_at_ms, state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SNAPSHOT_UPDATE] = "UPDATE snapshots SET settings = ?2, expires_at_ms = ?3 WHERE number = ?1",
+    [SNAPSHOT_DELETE] = "DELETE FROM snapshots WHERE number = ?1",
+    [SNAPSHOT_LIST] = "SELECT number, tenant, topic, topic_name, name, settings, from_offset, "
+                      "expires_at_ms FROM snapshots ORDER BY number",
+    [SNAPSHOT_STATE] = "SELECT state FROM snapshots WHERE number = ?1",
 };
 
 /* Ends a change of the one row named by its number; NOT_FOUND when there is none. */
@@ -52,6 +69,7 @@ enum gh_error_code gh_store_topic_create(struct gh_store *store, struct gh_topic
     gh_sql_put_text(&q, row->name);
     gh_sql_put_text(&q, row->settings);
     gh_sql_put_int(&q, row->created_at_ms);
+    gh_sql_put_int(&q, row->retention_s);
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_EXISTS)
         gh_error_set(error, code, "topic %.*s: the name is taken", GH_PRINT(row->name));
@@ -62,16 +80,38 @@ enum gh_error_code gh_store_topic_create(struct gh_store *store, struct gh_topic
     return gh_write_end(link, code, error);
 }
 
-enum gh_error_code gh_store_topic_delete(struct gh_store *store, int64_t number,
+enum gh_error_code gh_store_topic_update(struct gh_store *store, const struct gh_topic_row *row,
                                          struct gh_error *error)
 {
     struct gh_link *link;
     enum gh_error_code code = gh_write_begin(store, &link, error);
     if (code != GH_OK)
         return code;
-    struct gh_sql q = gh_sql_open(link, sql[TOPIC_DELETE]);
-    gh_sql_put_int(&q, number);
+    struct gh_sql q = gh_sql_open(link, sql[TOPIC_UPDATE]);
+    gh_sql_put_int(&q, row->number);
+    gh_sql_put_text(&q, row->settings);
+    gh_sql_put_int(&q, row->retention_s);
+    gh_sql_put_text(&q, row->policy);
     return change_end(link, &q, "topic", error);
+}
+
+/* Deletes the row of that number. */
+static enum gh_error_code delete_one(struct gh_store *store, const char *text, int64_t number,
+                                     const char *what, struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, text);
+    gh_sql_put_int(&q, number);
+    return change_end(link, &q, what, error);
+}
+
+enum gh_error_code gh_store_topic_delete(struct gh_store *store, int64_t number,
+                                         struct gh_error *error)
+{
+    return delete_one(store, sql[TOPIC_DELETE], number, "topic", error);
 }
 
 enum gh_error_code gh_store_topic_list(struct gh_store *store, struct gh_arena *arena,
@@ -91,6 +131,8 @@ enum gh_error_code gh_store_topic_list(struct gh_store *store, struct gh_arena *
         row->name = gh_sql_text(&q, arena);
         row->settings = gh_sql_text(&q, arena);
         row->created_at_ms = gh_sql_int(&q);
+        row->retention_s = gh_sql_int(&q);
+        row->policy = gh_sql_text(&q, arena);
     }
     code = gh_sql_close(&q, error);
     gh_read_end(link);
@@ -117,6 +159,7 @@ enum gh_error_code gh_store_subscription_create(struct gh_store *store,
     gh_sql_put_int(&q, (int64_t)row->first_offset);
     gh_sql_put_text(&q, row->settings);
     gh_sql_put_int(&q, row->created_at_ms);
+    gh_sql_put_text(&q, row->rules);
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_EXISTS)
         gh_error_set(error, code, "subscription %.*s: the name is taken", GH_PRINT(row->name));
@@ -140,19 +183,15 @@ enum gh_error_code gh_store_subscription_update(struct gh_store *store,
     gh_sql_put_int(&q, row->ack_deadline_s);
     gh_sql_put_int(&q, row->retention_s);
     gh_sql_put_text(&q, row->settings);
+    gh_sql_put_text(&q, row->rules);
+    gh_sql_put_text(&q, row->policy);
     return change_end(link, &q, "subscription", error);
 }
 
 enum gh_error_code gh_store_subscription_delete(struct gh_store *store, int64_t number,
                                                 struct gh_error *error)
 {
-    struct gh_link *link;
-    enum gh_error_code code = gh_write_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    struct gh_sql q = gh_sql_open(link, sql[SUBSCRIPTION_DELETE]);
-    gh_sql_put_int(&q, number);
-    return change_end(link, &q, "subscription", error);
+    return delete_one(store, sql[SUBSCRIPTION_DELETE], number, "subscription", error);
 }
 
 enum gh_error_code gh_store_subscription_list(struct gh_store *store, struct gh_arena *arena,
@@ -177,10 +216,106 @@ enum gh_error_code gh_store_subscription_list(struct gh_store *store, struct gh_
         row->first_offset = (uint64_t)gh_sql_int(&q);
         row->settings = gh_sql_text(&q, arena);
         row->created_at_ms = gh_sql_int(&q);
+        row->rules = gh_sql_text(&q, arena);
+        row->policy = gh_sql_text(&q, arena);
     }
     code = gh_sql_close(&q, error);
     gh_read_end(link);
     *out = rows.items;
     *count = rows.count;
     return code;
+}
+
+enum gh_error_code gh_store_snapshot_create(struct gh_store *store, struct gh_snapshot_row *row,
+                                            struct gh_slice state, struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SNAPSHOT_CREATE]);
+    gh_sql_put_int(&q, row->tenant);
+    gh_sql_put_reference(&q, row->topic);
+    gh_sql_put_text(&q, row->topic_name);
+    gh_sql_put_text(&q, row->name);
+    gh_sql_put_text(&q, row->settings);
+    gh_sql_put_int(&q, (int64_t)row->from_offset);
+    gh_sql_put_int(&q, row->expires_at_ms);
+    gh_sql_put_bytes(&q, state);
+    code = gh_sql_run(&q, NULL, error);
+    if (code == GH_ERROR_EXISTS)
+        gh_error_set(error, code, "snapshot %.*s: the name is taken", GH_PRINT(row->name));
+    if (code == GH_ERROR_PRECONDITION)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant or topic");
+    if (code == GH_OK)
+        row->number = sqlite3_last_insert_rowid(link->db);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_snapshot_update(struct gh_store *store,
+                                            const struct gh_snapshot_row *row,
+                                            struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SNAPSHOT_UPDATE]);
+    gh_sql_put_int(&q, row->number);
+    gh_sql_put_text(&q, row->settings);
+    gh_sql_put_int(&q, row->expires_at_ms);
+    return change_end(link, &q, "snapshot", error);
+}
+
+enum gh_error_code gh_store_snapshot_delete(struct gh_store *store, int64_t number,
+                                            struct gh_error *error)
+{
+    return delete_one(store, sql[SNAPSHOT_DELETE], number, "snapshot", error);
+}
+
+enum gh_error_code gh_store_snapshot_list(struct gh_store *store, struct gh_arena *arena,
+                                          struct gh_snapshot_row **out, size_t *count,
+                                          struct gh_error *error)
+{
+    struct gh_rows rows = {.arena = arena, .item_size = sizeof **out};
+    struct gh_link *link;
+    struct gh_snapshot_row *row;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SNAPSHOT_LIST]);
+    while (gh_sql_next(&q) && (row = gh_rows_add(&rows, &q)) != NULL) {
+        row->number = gh_sql_int(&q);
+        row->tenant = gh_sql_int(&q);
+        row->topic = gh_sql_int(&q); /* NULL reads as 0 */
+        row->topic_name = gh_sql_text(&q, arena);
+        row->name = gh_sql_text(&q, arena);
+        row->settings = gh_sql_text(&q, arena);
+        row->from_offset = (uint64_t)gh_sql_int(&q);
+        row->expires_at_ms = gh_sql_int(&q);
+    }
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    *out = rows.items;
+    *count = rows.count;
+    return code;
+}
+
+enum gh_error_code gh_store_snapshot_state(struct gh_store *store, int64_t number,
+                                           struct gh_arena *arena, struct gh_slice *out,
+                                           struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[SNAPSHOT_STATE]);
+    gh_sql_put_int(&q, number);
+    bool found = gh_sql_next(&q);
+    *out = found ? gh_sql_text(&q, arena) : (struct gh_slice){0};
+    code = gh_sql_close(&q, error);
+    gh_read_end(link);
+    return code == GH_OK && !found
+               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such snapshot")
+               : code;
 }
