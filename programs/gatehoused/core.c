@@ -865,7 +865,8 @@ static void serve(struct core *core, const sigset_t *stop)
             continue;
         tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;
         expire(core);
-        token_keys_tend(core->access, core->config->token_key_days, gh_time_utc_ms() / 1000);
+        token_keys_tend(core->access, core->audit, core->config->token_key_days,
+                        gh_time_utc_ms() / 1000);
         if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))
             renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     }
