@@ -145,6 +145,10 @@ int run_certificate_revoke(struct cli *cli);
 int run_certificate_issue(struct cli *cli);
 int run_device_enrol(struct cli *cli);
 int run_credential(struct cli *cli);
+int run_operator_create(struct cli *cli); /* people.c */
+int run_operator_update(struct cli *cli); /* change, disable and enable */
+int run_operator_token(struct cli *cli);
+int run_sign_in(struct cli *cli);      /* show and demand */
 int run_audit_verify(struct cli *cli); /* audit.c */
 int run_audit_export(struct cli *cli);
 int run_audit_prove(struct cli *cli);

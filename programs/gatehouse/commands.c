@@ -1,5 +1,6 @@
 #include "programs/gatehouse/cli.h"
 
+#define OPERATOR "/api/v1/operators/{0}"
 #define TENANT "/api/v1/tenants/{0}"
 #define REGISTRY TENANT "/registries/{1}"
 #define DEVICE REGISTRY "/devices/{2}"
@@ -14,6 +15,11 @@ const struct cli_command cli_commands[] = {
     {"up", NULL, "", 0, "data demo host operator speed listen",
      "start the server in the foreground; --demo warehouse with a simulated site", run_up, NULL,
      NULL, NULL, NULL},
+    {"token", "list", "", 0, "…", "the bearer tokens that are valid, and whose they are", run_call,
+     "GET", "/api/v1/tokens", "tokens",
+     "id label operator role member tenant permissions created_at expires_at last_used_at"},
+    {"token", "revoke", "ID", 1, "…", "take a bearer token back, by its id; at once", run_call,
+     "DELETE", "/api/v1/tokens/{0}", NULL, ""},
     {"token", NULL, "", 0, "… role tenant ttl member", "print a bearer token for scripts",
      run_token, NULL, NULL, NULL, NULL},
     {"status", NULL, "", 0, "…", "what the server is doing", run_call, "GET", "/api/v1/status",
@@ -30,8 +36,42 @@ const struct cli_command cli_commands[] = {
     {"keys", "export", "NAME", 1, "data", "print a secret of the keyring, for a copy in a safe",
      run_keys_export, NULL, NULL, NULL, NULL},
 
+    {"operator", "create", "NAME", 1, "… role tenant email password-file no-password!",
+     "add a person who signs in; the first password is shown once, unless --password-file has it",
+     run_operator_create, "POST", "/api/v1/operators", NULL, "name role password"},
+    {"operator", "list", "", 0, "…", "list the people who may sign in", run_call, "GET",
+     "/api/v1/operators", "operators",
+     "name role tenant email disabled has_password subject created_at"},
+    {"operator", "show", "NAME", 1, "…", "show an operator and the second factors", run_call, "GET",
+     OPERATOR, NULL,
+     "name role tenant email disabled has_password subject created_at factors recovery_codes_left"},
+    {"operator", "change", "NAME", 1, "… role tenant email provider subject",
+     "give an operator another role, tenant, e-mail address, or name at the sign-in provider; the "
+     "sessions end",
+     run_operator_update, "PATCH", OPERATOR, NULL, "name role tenant email disabled subject"},
+    {"operator", "disable", "NAME", 1, "…",
+     "let an operator in no more; sessions and tokens end at once", run_operator_update, "PATCH",
+     OPERATOR, NULL, "name role disabled"},
+    {"operator", "enable", "NAME", 1, "…", "let an operator in again", run_operator_update, "PATCH",
+     OPERATOR, NULL, "name role disabled"},
+    {"operator", "delete", "NAME", 1, "…", "forget an operator, with sessions and tokens", run_call,
+     "DELETE", OPERATOR, NULL, ""},
     {"operator", "password", "NAME", 1, "…", "give an operator a new password, shown once",
-     run_call, "POST", "/api/v1/operators/{0}/password", NULL, "name password"},
+     run_call, "POST", OPERATOR "/password", NULL, "name password"},
+    {"operator", "forget-factors", "NAME", 1, "…",
+     "take all second factors off somebody who has lost them; the sessions end", run_call, "DELETE",
+     OPERATOR "/factors", NULL, ""},
+    {"operator", "end-sessions", "NAME", 1, "…", "sign an operator out everywhere", run_call,
+     "DELETE", OPERATOR "/sessions", NULL, ""},
+    {"operator", "token", "NAME", 1, "… label ttl tenant permission",
+     "make a token that acts as the operator, shown once; --permission, repeatable, limits it",
+     run_operator_token, "POST", OPERATOR "/tokens", NULL, "token expires_at"},
+    {"sign-in", "show", "[TENANT]", CLI_ANY_ARGUMENTS, "…",
+     "what signing in takes beside the password, in the house or for a tenant's operators",
+     run_sign_in, "GET", "/api/v1/sign-in-policy", NULL, "second_factor"},
+    {"sign-in", "demand", "[TENANT]", CLI_ANY_ARGUMENTS, "… second-factor! nothing!",
+     "demand a second factor, or nothing but the password", run_sign_in, "PUT",
+     "/api/v1/sign-in-policy", NULL, "second_factor"},
 
     {"tenant", "create", "NAME", 1, "… google-project azure-hub aws-account", "add a tenant",
      run_tenant_create, "POST", "/api/v1/tenants", NULL,

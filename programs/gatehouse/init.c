@@ -76,26 +76,23 @@ static bool make_folder(struct cli *cli, const char *path)
     return false;
 }
 
-/* The keyring with the authority's key and the one under which the secrets of devices are stored.
- */
-static bool make_keyring(struct cli *cli, const char *data, struct gh_slice authority_key)
+/* The keyring with the authority's key and the one under which the secrets of devices and the
+ * passwords of people are stored. */
+static bool make_keyring(struct cli *cli, const char *data, struct gh_slice authority_key,
+                         struct gh_slice passwords)
 {
-    uint8_t passwords[32];
     const char *place = cli_option(cli, "kek");
     struct gh_keyring *keyring =
         gh_keyring_create(data, gh_slice_text(place != NULL ? place : "file"), &cli->error);
-    gh_random(passwords, sizeof passwords);
     bool made = keyring != NULL &&
                 gh_keyring_put(keyring, GH_KEYRING_CA, authority_key, &cli->error) == GH_OK &&
-                gh_keyring_put(keyring, GH_KEYRING_PASSWORDS, gh_slice(passwords, sizeof passwords),
-                               &cli->error) == GH_OK &&
+                gh_keyring_put(keyring, GH_KEYRING_PASSWORDS, passwords, &cli->error) == GH_OK &&
                 gh_keyring_save(keyring, &cli->error) == GH_OK;
-    gh_secret_wipe(passwords, sizeof passwords);
     gh_keyring_close(keyring);
     return made;
 }
 
-static bool make_authority(struct cli *cli, const char *data)
+static bool make_authority(struct cli *cli, const char *data, struct gh_slice passwords)
 {
     int64_t now_s = gh_time_utc_ms() / 1000;
     struct gh_validity validity = {now_s - 3600, now_s + ROOT_YEARS * INT64_C(365) * 86400};
@@ -105,7 +102,7 @@ static bool make_authority(struct cli *cli, const char *data)
     bool made = make_folder(cli, gh_arena_print(&cli->arena, "%s/keys", data)) &&
                 gh_authority_create(GH_SLICE("Gatehouse CA"), validity, &key, &certificate,
                                     &cli->error) == GH_OK &&
-                make_keyring(cli, data, gh_buffer_slice(&key)) &&
+                make_keyring(cli, data, gh_buffer_slice(&key), passwords) &&
                 file_write(cli, gh_arena_print(&cli->arena, "%s/ca.crt", data),
                            gh_buffer_slice(&certificate), 0644);
     if (key.data != NULL)
@@ -137,18 +134,21 @@ static bool write_configuration(struct cli *cli, const char *data)
     return written;
 }
 
-static bool make_operator(struct cli *cli, const char *data, const char *name, const char *password)
+static bool make_operator(struct cli *cli, const char *data, struct gh_slice key, const char *name,
+                          const char *password)
 {
     struct gh_store *store = gh_store_open(data, GH_STORE_CREATE, &cli->error);
-    struct gh_operators *operators =
-        store == NULL ? NULL : gh_operators_open(store, GH_PASSWORD_COST);
-    bool made =
-        operators != NULL &&
-        gh_operators_create(operators, gh_slice_text(name), gh_slice_text(password),
-                            GH_SLICE("administrator"), gh_time_utc_ms(), &cli->error) == GH_OK &&
-        cli_audit(cli, store, "house.create", "operators/{o}");
-    if (operators != NULL)
-        gh_operators_close(operators);
+    struct gh_operators_options options = {.store = store, .cost = GH_PASSWORD_COST, .key = key};
+    struct gh_operator_draft draft = {.name = gh_slice_text(name),
+                                      .password = gh_slice_text(password),
+                                      .role = GH_SLICE("administrator")};
+    struct gh_operators *operators = NULL;
+    if (store != NULL)
+        operators = gh_operators_open(&options, &cli->error);
+    bool made = operators != NULL &&
+                gh_operators_create(operators, &draft, gh_time_utc_ms(), &cli->error) == GH_OK &&
+                cli_audit(cli, store, "house.create", "operators/{o}");
+    gh_operators_close(operators);
     if (store != NULL)
         gh_store_close(store);
     return made;
@@ -156,14 +156,20 @@ static bool make_operator(struct cli *cli, const char *data, const char *name, c
 
 bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password)
 {
+    uint8_t passwords[32] = {0};
+    struct gh_slice key = gh_slice(passwords, sizeof passwords);
     if (init_exists(data)) {
         gh_error_set(&cli->error, GH_ERROR_EXISTS, "%s is a data folder already", data);
         return false;
     }
     gh_password_make(password);
+    gh_random(passwords, sizeof passwords);
     /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
-    return make_folder(cli, data) && write_configuration(cli, data) &&
-           make_operator(cli, data, operator_name, password) && make_authority(cli, data);
+    bool made = make_folder(cli, data) && write_configuration(cli, data) &&
+                make_operator(cli, data, key, operator_name, password) &&
+                make_authority(cli, data, key);
+    gh_secret_wipe(passwords, sizeof passwords);
+    return made;
 }
 
 int run_init(struct cli *cli)

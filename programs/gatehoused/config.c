@@ -138,6 +138,8 @@ static const struct number_key numbers[] = {
      1, 86400, "seconds after which one is signed, when there are new rows"},
     {"audit", "syslog", "audit-syslog", offsetof(struct config, audit_syslog), 0, 0, 1,
      "1: checkpoints go to syslog too"},
+    {"oidc", "by_email", "oidc-by-email", offsetof(struct config, oidc_by_email), 0, 0, 1,
+     "1: an address that the provider has verified names the operator, the first time"},
     {"tls", "crl_fetch_s", "crl-fetch-s", offsetof(struct config, crl_fetch_s), 3600, 1, 86400,
      "between two readings of the revocation lists of CAs, seconds"},
     {"tls", "crl_private", "crl-private", offsetof(struct config, crl_private), 0, 0, 1,
@@ -192,6 +194,34 @@ static const struct list_key lists[] = {
      CONFIG_NAMES_MAX, NULL},
 };
 
+/* A key with one text. */
+struct text_key {
+    const char *section, *name, *option;
+    size_t offset; /* CONFIG_TEXT_MAX bytes */
+    const char *help;
+};
+
+static const struct text_key texts[] = {
+    {"operators", "breached_passwords", "breached-passwords",
+     offsetof(struct config, breached_passwords),
+     "file of known passwords that nobody may choose: one a line, or SHA-1 in hex"},
+    {"oidc", "issuer", "oidc-issuer", offsetof(struct config, oidc_issuer),
+     "https://…, an OpenID Connect provider by which operators may sign in"},
+    {"oidc", "client_id", "oidc-client-id", offsetof(struct config, oidc_client_id),
+     "what this server is called there"},
+    {"oidc", "client_secret_file", "oidc-client-secret-file",
+     offsetof(struct config, oidc_secret_file), "file whose first line is its secret there"},
+    {"oidc", "ca_file", "oidc-ca-file", offsetof(struct config, oidc_ca_file),
+     "trust anchors of the provider, PEM; the system's when it is not given"},
+    {"oidc", "title", "oidc-title", offsetof(struct config, oidc_title),
+     "what the console's door calls the provider"},
+};
+
+static bool read_text(struct config *config, const struct text_key *key, const char *text)
+{
+    return copy_text((char *)config + key->offset, CONFIG_TEXT_MAX, text);
+}
+
 static size_t *count_at(struct config *config, const struct list_key *key)
 {
     return (size_t *)(void *)((char *)config + key->count_offset);
@@ -243,6 +273,9 @@ static int read_line(void *context, const char *section, const char *name, const
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (strcmp(section, lists[i].section) == 0 && strcmp(name, lists[i].name) == 0)
             return add_text(config, &lists[i], value);
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        if (strcmp(section, texts[i].section) == 0 && strcmp(name, texts[i].name) == 0)
+            return read_text(config, &texts[i], value);
     if (strcmp(section, "server") == 0 && strcmp(name, "listen_plain") == 0)
         return copy_text(config->listen_plain, CONFIG_TEXT_MAX, value);
     if (strcmp(section, "server") == 0 && strcmp(name, "log_level") == 0)
@@ -270,7 +303,8 @@ enum {
     OPTION_PKI,
     OPTION_SANDBOX,
     OPTION_LIST,
-    OPTION_NUMBER = OPTION_LIST + (int)GH_COUNT(lists),
+    OPTION_TEXT = OPTION_LIST + (int)GH_COUNT(lists),
+    OPTION_NUMBER = OPTION_TEXT + (int)GH_COUNT(texts),
 };
 
 /* The first of a list on the command line takes the place of all that the file said. */
@@ -286,7 +320,7 @@ static bool read_list(struct config *config, size_t index, bool seen[], const ch
 static enum gh_error_code read_options(int argc, char **argv, bool before_file,
                                        struct config *config, struct gh_error *error)
 {
-    struct option options[7 + GH_COUNT(lists) + GH_COUNT(numbers) + 1] = {
+    struct option options[7 + GH_COUNT(lists) + GH_COUNT(texts) + GH_COUNT(numbers) + 1] = {
         {"data", required_argument, NULL, OPTION_DATA},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"listen-plain", required_argument, NULL, OPTION_PLAIN},
@@ -303,6 +337,9 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
         if (lists[i].option != NULL)
             options[count++] =
                 (struct option){lists[i].option, required_argument, NULL, OPTION_LIST + (int)i};
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        options[count++] =
+            (struct option){texts[i].option, required_argument, NULL, OPTION_TEXT + (int)i};
     bool good = true, seen[GH_COUNT(lists)] = {false};
     optind = 1;
     opterr = 0;
@@ -325,8 +362,10 @@ static enum gh_error_code read_options(int argc, char **argv, bool before_file,
             good = read_pki_place(config, optarg);
         else if (option == OPTION_SANDBOX)
             good = sandbox_mode_read(optarg, &config->sandbox);
-        else if (option < OPTION_NUMBER)
+        else if (option < OPTION_TEXT)
             good = read_list(config, (size_t)(option - OPTION_LIST), seen, optarg);
+        else if (option < OPTION_NUMBER)
+            good = read_text(config, &texts[option - OPTION_TEXT], optarg);
         else
             good = read_number(config, &numbers[option - OPTION_NUMBER], optarg);
     }
@@ -402,6 +441,8 @@ void config_help(void)
     for (size_t i = 0; i < GH_COUNT(lists); i++)
         if (lists[i].help != NULL)
             printf("  --%-25s %s\n", lists[i].option, lists[i].help);
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        printf("  --%-25s %s\n", texts[i].option, texts[i].help);
     for (size_t i = 0; i < GH_COUNT(numbers); i++)
         printf("  --%-25s %s (%ld)\n", numbers[i].option, numbers[i].help, numbers[i].value);
     puts("\nThe same keys stand in the file: [server] listen, listen_plain, log_level, loops, …; "

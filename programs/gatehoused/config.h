@@ -65,6 +65,13 @@ struct config {
     long leaf_days;               /* [tls] leaf_days: life of the server's certificate */
     long token_key_days;          /* [oauth] key_days: how long a key signs access tokens */
     char issuer[CONFIG_TEXT_MAX]; /* [oauth] issuer: https://…; empty: made from the listeners */
+    /* [oidc]: the outside sign-in provider; without an issuer there is none */
+    char oidc_issuer[CONFIG_TEXT_MAX], oidc_client_id[CONFIG_TEXT_MAX],
+        oidc_secret_file[CONFIG_TEXT_MAX], oidc_ca_file[CONFIG_TEXT_MAX],
+        oidc_title[CONFIG_TEXT_MAX];
+    long oidc_by_email;
+    char breached_passwords[CONFIG_TEXT_MAX]; /* [operators] breached_passwords: a list; empty: none
+                                               */
     char pki_place[CONFIG_TEXT_MAX]; /* [tls] pki_url: where certificates say that our CAs publish;
                                         empty: the issuer */
     char log_level[16];              /* [server] log_level: error, warn, info, debug */

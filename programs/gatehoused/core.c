@@ -13,6 +13,7 @@
 #ifdef GH_DIALECT_NATIVE
 #include "dialect/native/mqtt.h"
 #endif
+#include "identity/oidc.h"
 #include "identity/operator.h"
 #include "io/http_server.h"
 #include "io/listener.h"
@@ -66,7 +67,7 @@ struct core {
     struct keys_line keys;
     struct gh_metrics metrics;
     struct gh_store *store;
-    struct gh_device_passwords *passwords;
+    struct gh_device_passwords *device_passwords;
     struct gh_sealing *sealing;
     struct gh_broker *broker;
     struct gh_directory *directory;
@@ -75,10 +76,11 @@ struct core {
     struct gh_trail *trail;
     struct gh_audit *audit;
     struct gh_operators *operators;
+    struct gh_oidc *oidc;
     struct gh_access *access;
     struct gh_issuing *issuing;
     struct ocsps *ocsps;
-    struct gh_workers *workers;
+    struct gh_workers *workers, *passwords;
     struct gh_sessions *sessions;
     struct gh_traces *traces;
     struct gh_quotas *quotas;
@@ -158,18 +160,25 @@ static const struct gh_directory_watch watch = {.device_changed = device_changed
 
 /* --- opening: each step says false with core->error filled */
 
-/* The key comes from the keys process; a copy of it stays here, locked. */
+/* The key comes from the keys process; copies of it, and keys made of it, stay here, locked. */
 static bool open_passwords(struct core *core)
 {
     uint8_t block[256];
     struct gh_buffer key = gh_buffer_fixed(block, sizeof block);
+    const char *breached = core->config->breached_passwords;
     if (keys_password_key(&core->keys, &key, &core->error) == GH_OK) {
-        core->passwords = gh_device_passwords_with(gh_buffer_slice(&key));
-        if (core->passwords == NULL)
+        struct gh_operators_options operators = {.store = core->store,
+                                                 .cost = GH_PASSWORD_COST,
+                                                 .key = gh_buffer_slice(&key),
+                                                 .metrics = &core->metrics,
+                                                 .breached = breached[0] != '\0' ? breached : NULL};
+        core->operators = gh_operators_open(&operators, &core->error);
+        core->device_passwords = gh_device_passwords_with(gh_buffer_slice(&key));
+        if (core->device_passwords == NULL)
             gh_error_set(&core->error, GH_ERROR_MEMORY, "no memory for the passwords of devices");
     }
     gh_secret_wipe(block, sizeof block);
-    return core->passwords != NULL;
+    return core->device_passwords != NULL && core->operators != NULL;
 }
 
 /* Its signer is the keys process, which alone has the key. */
@@ -208,7 +217,7 @@ static bool open_memory(struct core *core)
     core->directory = gh_directory_open(core->store, &watch, core, &core->error);
     if (core->directory == NULL)
         return false;
-    gh_directory_use_passwords(core->directory, core->passwords);
+    gh_directory_use_passwords(core->directory, core->device_passwords);
     gh_directory_use_sealing(core->directory, core->sealing);
     if (gh_directory_mark_symmetric(core->directory, &core->error) != GH_OK)
         return false;
@@ -235,7 +244,9 @@ static bool open_threads(struct core *core)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     long wanted = core->config->loops > 0 ? core->config->loops : cores > 0 ? cores : 1;
     core->workers = gh_workers_open((unsigned)core->config->workers, JOBS_MAX, &core->error);
-    if (core->workers == NULL)
+    core->passwords = gh_workers_open(GH_OPERATOR_THREADS,
+                                      GH_OPERATOR_CHECKS_MAX - GH_OPERATOR_THREADS, &core->error);
+    if (core->workers == NULL || core->passwords == NULL)
         return false;
     while (core->loops_count < (size_t)wanted && core->loops_count < LOOPS_MAX) {
         core->loops[core->loops_count] = gh_loop_open(&core->error);
@@ -384,6 +395,31 @@ static bool open_issuing(struct core *core)
     return core->issuing != NULL;
 }
 
+/* The outside provider, where there is one. Nothing is asked of it before somebody signs in. */
+static bool open_oidc(struct core *core)
+{
+    const struct config *config = core->config;
+    uint8_t block[8 * 1024]; /* a file is read in pieces of 4 KiB */
+    struct gh_buffer text = gh_buffer_fixed(block, sizeof block);
+    bool good = true;
+    if (config->oidc_issuer[0] == '\0')
+        return true;
+    if (config->oidc_secret_file[0] != '\0')
+        good = file_read(config->oidc_secret_file, CONFIG_TEXT_MAX, &text, &core->error) == GH_OK;
+    struct gh_slice rest = gh_buffer_slice(&text);
+    struct gh_oidc_options options = {
+        .store = core->store,
+        .issuer = config->oidc_issuer,
+        .client_id = config->oidc_client_id,
+        .secret = gh_slice_split(&rest, '\n'),
+        .ca_path = config->oidc_ca_file[0] != '\0' ? config->oidc_ca_file : NULL,
+        .by_email = config->oidc_by_email != 0};
+    if (good)
+        core->oidc = gh_oidc_open(&options, &core->error);
+    gh_secret_wipe(block, sizeof block);
+    return core->oidc != NULL;
+}
+
 static bool is_connected(void *context, uint64_t device)
 {
     return gh_sessions_count_of(context, device) > 0;
@@ -433,8 +469,7 @@ static bool open_faces(struct core *core)
                                     (uint32_t)core->config->tenant_messages_per_second};
     core->quotas = gh_quotas_open(&quota);
     core->rates = open_rates(core->config);
-    core->operators = gh_operators_open(core->store, GH_PASSWORD_COST);
-    if (!open_access(core) || !open_issuing(core) || !open_absence(core))
+    if (!open_access(core) || !open_issuing(core) || !open_oidc(core) || !open_absence(core))
         return false;
     struct gh_front_services front = {.directory = core->directory,
                                       .access = core->access,
@@ -460,6 +495,10 @@ static bool open_faces(struct core *core)
     struct gh_api_services api = {.store = core->store,
                                   .directory = core->directory,
                                   .operators = core->operators,
+                                  .oidc = core->oidc,
+                                  .oidc_title = core->config->oidc_title[0] != '\0'
+                                                    ? core->config->oidc_title
+                                                    : core->config->oidc_issuer,
                                   .access = core->access,
                                   .pubsub = core->pubsub,
                                   .telemetry = core->telemetry,
@@ -473,13 +512,14 @@ static bool open_faces(struct core *core)
                                   .absence = core->absence,
                                   .issuing = core->issuing,
                                   .workers = core->workers,
+                                  .passwords = core->passwords,
                                   .metrics = &core->metrics,
                                   .loop = core->loops[0],
                                   .utc_ms = gh_time_utc_ms,
                                   .metrics_open = core->config->metrics_open != 0};
     if (core->sessions == NULL || core->traces == NULL || core->quotas == NULL ||
-        core->rates == NULL || core->operators == NULL || !open_dialects(core, &front, &api)) {
-        gh_error_set(&core->error, GH_ERROR_MEMORY, "sessions, operators or dialects");
+        core->rates == NULL || !open_dialects(core, &front, &api)) {
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "sessions or dialects");
         return false;
     }
     core->front = gh_front_open(&front);
@@ -747,6 +787,8 @@ static void close_rim(struct core *core)
         pthread_join(core->threads[i], NULL);
     if (core->workers != NULL)
         gh_workers_close(core->workers);
+    if (core->passwords != NULL) /* the workers hand on to these */
+        gh_workers_close(core->passwords);
     if (core->api != NULL)
         gh_api_end_streams(core->api);
 }
@@ -783,6 +825,7 @@ static void core_close(struct core *core)
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
+    gh_oidc_close(core->oidc);
     gh_issuing_close(core->issuing);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);
@@ -794,7 +837,7 @@ static void core_close(struct core *core)
         gh_trail_close(core->trail);
     if (core->directory != NULL)
         gh_directory_close(core->directory);
-    gh_device_passwords_close(core->passwords);
+    gh_device_passwords_close(core->device_passwords);
     gh_sealing_close(core->sealing);
     if (core->store != NULL)
         gh_store_close(core->store);

@@ -101,9 +101,11 @@ int core_paths(const struct config *config)
     for (size_t i = 0; i < config->listen_count; i++)
         add_socket(&list, config->listen[i]);
     add_socket(&list, config->listen_plain);
-    (void)add_named(&list, SANDBOX_READ, config->push_ca[0], "");
     for (size_t i = 0; i < config->push_ca_count; i++)
         (void)add_named(&list, SANDBOX_READ, config->push_ca[i], "");
+    (void)add_named(&list, SANDBOX_READ, config->breached_passwords, "");
+    (void)add_named(&list, SANDBOX_READ, config->oidc_secret_file, "");
+    (void)add_named(&list, SANDBOX_READ, config->oidc_ca_file, "");
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);

@@ -24,6 +24,7 @@ struct gh_directory;
 struct gh_exchange;
 struct gh_log;
 struct gh_loop;
+struct gh_oidc;
 struct gh_operators;
 struct gh_pubsub;
 struct gh_absence;
@@ -48,6 +49,8 @@ struct gh_api_services {
     struct gh_store *store;
     struct gh_directory *directory;
     struct gh_operators *operators;
+    struct gh_oidc *oidc;   /* NULL: no outside provider */
+    const char *oidc_title; /* what the door calls it */
     struct gh_access *access;
     struct gh_pubsub *pubsub;
     struct gh_telemetry *telemetry;
@@ -61,6 +64,7 @@ struct gh_api_services {
     struct gh_absence *absence; /* NULL: nobody's silence is told */
     struct gh_issuing *issuing; /* NULL: there is no built-in CA */
     struct gh_workers *workers;
+    struct gh_workers *passwords; /* GH_OPERATOR_THREADS of their own, for argon2id */
     struct gh_metrics *metrics;
     struct gh_loop *loop; /* for the keep-alives of live streams */
     int64_t (*utc_ms)(void);

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/auditing_internal.h"
 #include "api/stream_internal.h"
+#include "identity/operator.h"
 #include "io/http_server.h"
 #include "io/worker.h"
 #include "policy/permission.h"
@@ -16,7 +17,7 @@
 #include "wire/json.h"
 #include <pthread.h>
 
-enum { CALL_CAPTURES_MAX = 4, CALL_COOKIE_MAX = 256 };
+enum { CALL_CAPTURES_MAX = 4, CALL_COOKIE_MAX = 256, CALL_COOKIES_MAX = 3 };
 
 struct gh_api {
     struct gh_api_services services;
@@ -33,6 +34,9 @@ struct gh_api {
 /* What a path is about: the last of these that it names. */
 enum call_level { CALL_HOUSE, CALL_TENANT, CALL_REGISTRY, CALL_GROUP, CALL_DEVICE };
 
+struct call;
+typedef enum gh_error_code handler(struct call *call);
+
 struct call {
     struct gh_job job;
     struct gh_api *api;
@@ -44,10 +48,11 @@ struct call {
     struct gh_arena *arena;
     struct gh_slice captures[CALL_CAPTURES_MAX];
     struct gh_caller caller;
-    uint64_t device;              /* of a caller that is a device: its number */
-    bool bearer_failed;           /* there was a bearer token, and it is not valid */
-    struct gh_tenant tenant;      /* of routes below a tenant */
-    enum call_level level;        /* of the route */
+    struct gh_operator_session session; /* of a caller by cookie; else its operator_number is 0 */
+    uint64_t device;                    /* of a caller that is a device: its number */
+    bool bearer_failed;                 /* there was a bearer token, and it is not valid */
+    struct gh_tenant tenant;            /* of routes below a tenant */
+    enum call_level level;              /* of the route */
     struct gh_policy_scope scope; /* what the path names; its policies only where they decide */
     int64_t now_ms;
     json_t *body;                     /* of routes that take one: an object */
@@ -56,14 +61,14 @@ struct call {
     bool taken;                       /* the handler has answered the exchange itself */
     void *pending;                    /* what `later` works on */
     void (*later)(struct call *call); /* when set: run last, and answers in its own time */
-    char cookie[CALL_COOKIE_MAX];     /* Set-Cookie, when not empty */
+    char cookies[CALL_COOKIES_MAX][CALL_COOKIE_MAX]; /* Set-Cookie, those that are not empty */
+    handler *slow;                                   /* of call_slowly */
+    void (*slow_refused)(struct call *call);         /* NULL: nothing to take back */
     int64_t retry_after_s;
     struct gh_audit_deed deed; /* of routes that leave a row in the audit trail */
     char action[GH_AUDIT_ACTION_MAX];
     struct gh_error error;
 };
-
-typedef enum gh_error_code handler(struct call *call);
 
 /* Sets call->error. */
 enum gh_error_code call_fail(struct call *call, enum gh_error_code code, const char *format, ...)
@@ -115,9 +120,18 @@ GH_MUST_USE enum gh_error_code call_registry(struct call *call, struct gh_regist
 GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *out);
 
 /* Handlers, by the file that has them. */
-handler api_sign_in, api_sign_out, api_session; /* operators.c */
-handler api_operator_password;                  /* operators.c */
-handler api_token_create;                       /* operators.c */
+handler api_sign_in, api_sign_out, api_session, api_session_factor,
+    api_session_prove;                                                    /* session.c */
+handler api_session_provider, api_session_oidc, api_session_oidc_back;    /* oidc.c */
+handler api_session_challenge, api_factor_challenge, api_factor_webauthn; /* security_keys.c */
+handler api_account, api_account_password, api_factor_totp, api_factor_confirm, api_factor_delete,
+    api_factor_recovery, api_account_sessions, api_account_session_end,
+    api_account_sessions_end; /* account.c */
+handler api_account_tokens, api_account_token_create, api_account_token_delete, api_token_create,
+    api_token_list, api_token_delete, api_operator_token_create; /* tokens.c */
+handler api_operator_list, api_operator_create, api_operator_get, api_operator_update,
+    api_operator_delete, api_operator_password, api_operator_factors, api_operator_sessions,
+    api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
 handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
     api_oauth_metadata;                                            /* oauth.c */
 handler api_token_key_list, api_token_key_rotate, api_device_self; /* token_keys.c */
@@ -163,6 +177,11 @@ handler api_credential_list, api_credential_update, api_credential_delete; /* cr
 /* A credential as the API shows it; new reference. */
 json_t *credential_to_json(const struct call *call, const struct gh_credential *credential);
 /* The device as the API shows it; new reference, NULL without memory. */
+/* The handler's last word: `slow` goes on with this call on the threads for passwords, where its
+ * result is answered. When they are busy the call is answered with 503, after `refused` (NULL:
+ * nothing to take back). The body stays. */
+enum gh_error_code call_slowly(struct call *call, handler *slow,
+                               void (*refused)(struct call *call));
 /* Answers the exchange, once, unless the handler took that upon itself. */
 void call_answer(struct call *call, enum gh_error_code code);
 /* Before a handler answers its exchange itself: the call's row is written, with what became of it.
@@ -175,8 +194,12 @@ enum gh_error_code call_authenticate(struct call *call);
 enum gh_error_code call_judge(struct call *call);
 /* The peer's address without its port. */
 struct gh_slice call_source(const struct call *call);
-/* The value of the session cookie; empty when there is none. */
-struct gh_slice call_session_cookie(const struct gh_http_request *request);
+/* Of the cookies that signing in sets, by name; empty when it is not there. */
+#define CALL_COOKIE_SESSION "__Host-gatehouse"
+#define CALL_COOKIE_BROWSER "__Host-gatehouse-known"
+struct gh_slice call_cookie(const struct gh_http_request *request, const char *name);
+/* Whether a page of another origin makes a browser send this. */
+bool call_is_foreign(const struct call *call);
 
 json_t *anchor_to_json(const struct gh_anchor *anchor);
 json_t *device_to_json(struct call *call, const struct gh_device *device);

@@ -12,11 +12,28 @@
 /* OPEN: no sign-in; BODY: takes a JSON object; TENANT: the first capture is a tenant; LIST: the
  * handler asks for permission per item, or where the body says.
  *
+ * OWN: for a person who is signed in, about his own account, whatever his role; STAGE: also while a
+ * second factor is missing; ENROL: also while the first one is still to be added; PROVEN: a person
+ * has shown a proof not long ago; SLOW: the handler ends with call_slowly.
+ *
  * Every route but those of GET leaves a row in the audit trail. READS: not this one, it changes
  * nothing, or is what a control program reports every second. AHEAD: the row is written before it
  * begins, as what it does is not in the database; of GET too (listening in). LAST: who calls is
- * known only at the end. */
-enum { OPEN = 1, BODY = 2, TENANT = 4, LIST = 8, READS = 16, AHEAD = 32, LAST = 64 };
+ * known only at the end; of GET too. */
+enum {
+    OPEN = 1 << 0,
+    BODY = 1 << 1,
+    TENANT = 1 << 2,
+    LIST = 1 << 3,
+    READS = 1 << 4,
+    AHEAD = 1 << 5,
+    LAST = 1 << 6,
+    OWN = 1 << 7,
+    STAGE = 1 << 8,
+    ENROL = 1 << 9,
+    PROVEN = 1 << 10,
+    SLOW = 1 << 11,
+};
 
 struct route {
     const char *method, *pattern;
@@ -32,22 +49,61 @@ struct route {
 #define POLICIES "/api/v1/tenants/{t}/policies"
 #define GROUPS "/api/v1/tenants/{t}/groups"
 #define ROLES "/api/v1/tenants/{t}/roles"
+#define ACCOUNT "/api/v1/account"
+#define OPERATORS "/api/v1/operators"
 #define ACCOUNTS "/api/v1/tenants/{t}/service-accounts"
 #define P(name) GH_PERMISSION_##name
 
 static const struct route routes[] = {
     {"GET", "/healthz", api_health, 0, OPEN},
     {"GET", "/metrics", api_metrics, P(METRICS_READ), OPEN},
-    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY | LAST},
-    {"GET", "/api/v1/session", api_session, 0, LIST},
-    {"DELETE", "/api/v1/session", api_sign_out, 0, LIST},
-    {"POST", "/api/v1/operators/{o}/password", api_operator_password, P(OPERATORS_UPDATE), 0},
-    {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY},
+    {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY | LAST | SLOW},
+    {"GET", "/api/v1/session/provider", api_session_provider, 0, OPEN},
+    {"GET", "/api/v1/session/oidc", api_session_oidc, 0, OPEN},
+    {"GET", "/api/v1/session/oidc/callback", api_session_oidc_back, 0, OPEN | LAST},
+    {"GET", "/api/v1/session", api_session, 0, LIST | STAGE},
+    {"DELETE", "/api/v1/session", api_sign_out, 0, LIST | STAGE},
+    {"POST", "/api/v1/session/factor", api_session_factor, 0, OWN | STAGE | BODY},
+    {"POST", "/api/v1/session/challenge", api_session_challenge, 0, OWN | STAGE},
+    {"POST", "/api/v1/session/proof", api_session_prove, 0, OWN | BODY | SLOW},
+    {"GET", ACCOUNT, api_account, 0, OWN | ENROL},
+    {"POST", ACCOUNT "/password", api_account_password, 0, OWN | PROVEN | BODY | SLOW},
+    {"POST", ACCOUNT "/totp", api_factor_totp, 0, OWN | ENROL | PROVEN | BODY},
+    {"POST", ACCOUNT "/security-keys/challenge", api_factor_challenge, 0, OWN | ENROL | PROVEN},
+    {"POST", ACCOUNT "/security-keys", api_factor_webauthn, 0, OWN | ENROL | PROVEN | BODY},
+    {"POST", ACCOUNT "/factors/{f}/confirm", api_factor_confirm, 0, OWN | ENROL | PROVEN | BODY},
+    {"DELETE", ACCOUNT "/factors/{f}", api_factor_delete, 0, OWN | PROVEN},
+    {"POST", ACCOUNT "/recovery-codes", api_factor_recovery, 0, OWN | PROVEN},
+    {"GET", ACCOUNT "/sessions", api_account_sessions, 0, OWN},
+    {"DELETE", ACCOUNT "/sessions", api_account_sessions_end, 0, OWN},
+    {"DELETE", ACCOUNT "/sessions/{s}", api_account_session_end, 0, OWN},
+    {"GET", ACCOUNT "/tokens", api_account_tokens, 0, OWN},
+    {"POST", ACCOUNT "/tokens", api_account_token_create, 0, OWN | PROVEN | BODY},
+    {"DELETE", ACCOUNT "/tokens/{i}", api_account_token_delete, 0, OWN},
+    {"GET", OPERATORS, api_operator_list, P(OPERATORS_LIST), 0},
+    {"POST", OPERATORS, api_operator_create, P(OPERATORS_CREATE), BODY | PROVEN | SLOW},
+    {"GET", OPERATORS "/{o}", api_operator_get, P(OPERATORS_LIST), 0},
+    {"PATCH", OPERATORS "/{o}", api_operator_update, P(OPERATORS_UPDATE), BODY | PROVEN},
+    {"DELETE", OPERATORS "/{o}", api_operator_delete, P(OPERATORS_DELETE), PROVEN},
+    {"POST", OPERATORS "/{o}/password", api_operator_password, P(OPERATORS_UPDATE), PROVEN | SLOW},
+    {"DELETE", OPERATORS "/{o}/factors", api_operator_factors, P(OPERATORS_UPDATE), PROVEN},
+    {"DELETE", OPERATORS "/{o}/sessions", api_operator_sessions, P(OPERATORS_UPDATE), 0},
+    {"POST", OPERATORS "/{o}/tokens", api_operator_token_create, P(OPERATORS_UPDATE),
+     BODY | PROVEN},
+    {"GET", "/api/v1/sign-in-policy", api_sign_in_policy_get, P(OPERATORS_LIST), 0},
+    {"PUT", "/api/v1/sign-in-policy", api_sign_in_policy_put, P(OPERATORS_UPDATE), BODY | PROVEN},
+    {"GET", "/api/v1/tenants/{t}/sign-in-policy", api_sign_in_policy_get, P(TENANTS_GET), TENANT},
+    {"PUT", "/api/v1/tenants/{t}/sign-in-policy", api_sign_in_policy_put, P(TENANTS_UPDATE),
+     TENANT | BODY | PROVEN},
+    {"GET", "/api/v1/tokens", api_token_list, P(TOKENS_LIST), 0},
+    {"POST", "/api/v1/tokens", api_token_create, P(TOKENS_CREATE), BODY | PROVEN},
+    {"DELETE", "/api/v1/tokens/{i}", api_token_delete, P(TOKENS_DELETE), 0},
     {"GET", "/api/v1/token-keys", api_token_key_list, P(TOKEN_KEYS_LIST), 0},
-    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE), BODY | AHEAD},
-    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), AHEAD},
+    {"POST", "/api/v1/token-keys/rotate", api_token_key_rotate, P(TOKEN_KEYS_ROTATE),
+     BODY | PROVEN | AHEAD},
+    {"POST", "/api/v1/keys/rotate", api_keys_rotate, P(KEYS_ROTATE), PROVEN | AHEAD},
     {"POST", "/api/v1/tenants/{t}/keys/rotate", api_tenant_keys_rotate, P(KEYS_ROTATE),
-     TENANT | AHEAD},
+     TENANT | PROVEN | AHEAD},
     {"POST", "/oauth2/token", api_oauth_token, 0, OPEN | LAST},
     {"POST", "/token", api_oauth_token, 0, OPEN | LAST},
     {"POST", "/oauth2/introspect", api_oauth_introspect, 0, OPEN | READS},
@@ -143,32 +199,34 @@ static const struct route routes[] = {
     {"POST", GROUPS "/{g}/remove", api_group_remove, P(POLICIES_ATTACH), TENANT | BODY},
     {"GET", "/api/v1/roles", api_role_list, P(ROLES_LIST), 0},
     {"GET", "/api/v1/roles/{n}", api_role_get, P(ROLES_GET), 0},
-    {"PUT", "/api/v1/roles/{n}", api_role_put, P(ROLES_PUT), BODY},
-    {"DELETE", "/api/v1/roles/{n}", api_role_delete, P(ROLES_DELETE), 0},
+    {"PUT", "/api/v1/roles/{n}", api_role_put, P(ROLES_PUT), BODY | PROVEN},
+    {"DELETE", "/api/v1/roles/{n}", api_role_delete, P(ROLES_DELETE), PROVEN},
     {"GET", ROLES, api_role_list, P(ROLES_LIST), TENANT},
     {"GET", ROLES "/{n}", api_role_get, P(ROLES_GET), TENANT},
-    {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY},
-    {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT},
+    {"PUT", ROLES "/{n}", api_role_put, P(ROLES_PUT), TENANT | BODY | PROVEN},
+    {"DELETE", ROLES "/{n}", api_role_delete, P(ROLES_DELETE), TENANT | PROVEN},
     {"GET", "/api/v1/bindings", api_bindings_get, P(BINDINGS_GET), 0},
-    {"PUT", "/api/v1/bindings", api_bindings_put, P(BINDINGS_SET), BODY},
+    {"PUT", "/api/v1/bindings", api_bindings_put, P(BINDINGS_SET), BODY | PROVEN},
     {"GET", ACCOUNTS, api_service_account_list, P(SERVICE_ACCOUNTS_GET), TENANT},
     {"POST", ACCOUNTS, api_service_account_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
     {"GET", ACCOUNTS "/{a}", api_service_account_get, P(SERVICE_ACCOUNTS_GET), TENANT},
     {"PATCH", ACCOUNTS "/{a}", api_service_account_update, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
     {"DELETE", ACCOUNTS "/{a}", api_service_account_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
     {"GET", ACCOUNTS "/{a}/keys", api_service_key_list, P(SERVICE_ACCOUNTS_GET), TENANT},
-    {"POST", ACCOUNTS "/{a}/keys", api_service_key_create, P(SERVICE_ACCOUNTS_SET), TENANT | BODY},
+    {"POST", ACCOUNTS "/{a}/keys", api_service_key_create, P(SERVICE_ACCOUNTS_SET),
+     TENANT | BODY | PROVEN},
     {"PATCH", ACCOUNTS "/{a}/keys/{k}", api_service_key_update, P(SERVICE_ACCOUNTS_SET),
      TENANT | BODY},
     {"DELETE", ACCOUNTS "/{a}/keys/{k}", api_service_key_delete, P(SERVICE_ACCOUNTS_SET), TENANT},
     {"GET", "/api/v1/tenants/{t}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", "/api/v1/tenants/{t}/bindings", api_bindings_put, P(BINDINGS_SET),
+     TENANT | BODY | PROVEN},
     {"GET", REGISTRY "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", REGISTRY "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", REGISTRY "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY | PROVEN},
     {"GET", GROUPS "/{g}/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", GROUPS "/{g}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", GROUPS "/{g}/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY | PROVEN},
     {"GET", DEVICE "/bindings", api_bindings_get, P(BINDINGS_GET), TENANT},
-    {"PUT", DEVICE "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY},
+    {"PUT", DEVICE "/bindings", api_bindings_put, P(BINDINGS_SET), TENANT | BODY | PROVEN},
     {"GET", "/api/v1/devices", api_fleet, P(DEVICES_LIST), LIST},
     {"GET", "/api/v1/refusals", api_refusals, P(TRAIL_READ), LIST},
     {"GET", "/api/v1/zones", api_zone_list_all, P(ZONES_READ), LIST},
@@ -214,26 +272,38 @@ static struct gh_slice bearer_of(const struct gh_http_request *request)
                : (struct gh_slice){0};
 }
 
-struct gh_slice call_session_cookie(const struct gh_http_request *request)
+struct gh_slice call_cookie(const struct gh_http_request *request, const char *name)
 {
     struct gh_slice rest = gh_http_header_get(request, "cookie");
     while (rest.size > 0) {
         struct gh_slice pair = gh_slice_split(&rest, ';');
         while (pair.size > 0 && pair.data[0] == ' ')
             pair = gh_slice_sub(pair, 1, pair.size);
-        if (gh_slice_equal(gh_slice_split(&pair, '='), GH_SLICE("__Host-gatehouse")))
+        if (gh_slice_equal(gh_slice_split(&pair, '='), gh_slice_text(name)))
             return pair;
     }
     return (struct gh_slice){0};
 }
 
-/* A browser sends the cookie by itself; what changes something must also carry a header that no
- * foreign page can add. */
+bool call_is_foreign(const struct call *call)
+{
+    static const struct gh_slice schemes[] = {GH_SLICE_INIT("https://"), GH_SLICE_INIT("http://")};
+    struct gh_slice origin = gh_http_header_get(call->request, "origin");
+    struct gh_slice host = gh_http_header_get(call->request, "host");
+    for (size_t i = 0; i < GH_COUNT(schemes); i++)
+        if (gh_slice_starts(origin, schemes[i]))
+            return !gh_slice_equal_nocase(gh_slice_sub(origin, schemes[i].size, origin.size), host);
+    return origin.size > 0; /* "null", and what is no origin */
+}
+
+/* A browser sends the cookie by itself; what changes something must come from our own pages, and
+ * carry a header that no foreign page can add. */
 static bool is_forged(const struct call *call)
 {
     bool reads = gh_slice_equal(call->request->method, GH_SLICE("GET")) ||
                  gh_slice_equal(call->request->method, GH_SLICE("HEAD"));
-    return !reads && gh_http_header_get(call->request, "x-gatehouse").size == 0;
+    return !reads &&
+           (gh_http_header_get(call->request, "x-gatehouse").size == 0 || call_is_foreign(call));
 }
 
 /* A device's or service account's token that was refused: the exact reason, for the operator. */
@@ -266,7 +336,8 @@ static enum gh_error_code authenticate_bearer(struct call *call, struct gh_slice
 static enum gh_error_code find_caller(struct call *call)
 {
     const struct gh_api_services *services = &call->api->services;
-    struct gh_slice bearer = bearer_of(call->request), cookie = call_session_cookie(call->request);
+    struct gh_slice bearer = bearer_of(call->request),
+                    cookie = call_cookie(call->request, CALL_COOKIE_SESSION);
     if (bearer.size > 0)
         return authenticate_bearer(call, bearer);
     if (call->local) {
@@ -277,9 +348,31 @@ static enum gh_error_code find_caller(struct call *call)
     if (cookie.size == 0)
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "sign in, or send a bearer token");
     if (is_forged(call))
-        return call_fail(call, GH_ERROR_DENIED, "a change by cookie needs the header X-Gatehouse");
-    return (call->looks ? gh_operators_look : gh_operators_session)(
-        services->operators, cookie, call->now_ms, call->arena, &call->caller, &call->error);
+        return call_fail(call, GH_ERROR_DENIED,
+                         "a change by cookie needs the header X-Gatehouse and this origin");
+    enum gh_error_code code = (call->looks ? gh_operators_look : gh_operators_session)(
+        services->operators, cookie, call->now_ms, call->arena, &call->session, &call->error);
+    call->caller = call->session.caller;
+    return code;
+}
+
+/* What a session still lacks for this route. */
+static enum gh_error_code check_session(struct call *call)
+{
+    static const unsigned allowed_at[] = {
+        [GH_SIGN_IN_NEEDS_FACTOR] = STAGE, [GH_SIGN_IN_MUST_ENROL] = STAGE | ENROL};
+    const struct gh_sign_in_row *session = &call->session.row;
+    unsigned flags = call->route->flags;
+    bool is_person = session->operator_number != 0;
+    if ((flags & OWN) && !is_person)
+        return call_fail(call, GH_ERROR_DENIED, "only for a person who is signed in");
+    if (is_person && session->stage != GH_SIGN_IN_WHOLE && !(flags & allowed_at[session->stage]))
+        return call_fail(call, GH_ERROR_UNAUTHENTICATED, "the second factor is missing");
+    if (is_person && (flags & PROVEN) &&
+        session->proved_at_ms + INT64_C(1000) * GH_OPERATOR_PROVEN_S <= call->now_ms)
+        return call_fail(call, GH_ERROR_PROOF_NEEDED, "the last proof is older than %d minutes",
+                         GH_OPERATOR_PROVEN_S / 60);
+    return GH_OK;
 }
 
 /* Who belongs to a tenant is let in as long as it is enabled. */
@@ -323,6 +416,9 @@ static enum gh_error_code authorize(struct call *call)
 {
     const struct route *route = call->route;
     bool found = true;
+    enum gh_error_code lacks = check_session(call);
+    if (lacks != GH_OK)
+        return lacks;
     if (route->flags & TENANT) {
         enum gh_error_code code =
             gh_directory_tenant_find(call->api->services.directory, call->captures[0], call->arena,
@@ -331,7 +427,7 @@ static enum gh_error_code authorize(struct call *call)
             return code;
         found = code == GH_OK;
     }
-    if ((route->flags & LIST) && found)
+    if ((route->flags & OWN) || ((route->flags & LIST) && found))
         return GH_OK;
     if (!found && call->caller.tenant != 0)
         return call_fail(call, GH_ERROR_DENIED, "%s", gh_permission_name(route->permission));
@@ -385,7 +481,7 @@ static json_t *error_to_json(const struct call *call, const struct gh_error_info
 static void answer_json(struct call *call, int status, const json_t *value)
 {
     struct gh_buffer body;
-    struct gh_http_header headers[3];
+    struct gh_http_header headers[2 + CALL_COOKIES_MAX];
     char retry[24];
     size_t count = 0;
     gh_buffer_init(&body, GH_EXCHANGE_ANSWER_BYTES_MAX);
@@ -396,9 +492,10 @@ static void answer_json(struct call *call, int status, const json_t *value)
             GH_SLICE("www-authenticate"),
             call->bearer_failed ? GH_SLICE("Bearer realm=\"gatehouse\", error=\"invalid_token\"")
                                 : GH_SLICE("Bearer realm=\"gatehouse\"")};
-    if (call->cookie[0] != '\0')
-        headers[count++] =
-            (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookie)};
+    for (size_t i = 0; i < CALL_COOKIES_MAX; i++)
+        if (call->cookies[i][0] != '\0')
+            headers[count++] =
+                (struct gh_http_header){GH_SLICE("set-cookie"), gh_slice_text(call->cookies[i])};
     if (call->retry_after_s > 0) {
         snprintf(retry, sizeof retry, "%lld", (long long)call->retry_after_s);
         headers[count++] = (struct gh_http_header){GH_SLICE("retry-after"), gh_slice_text(retry)};
@@ -416,7 +513,7 @@ void call_answer(struct call *call, enum gh_error_code code)
     json_t *value;
     code = gh_audit_end(&call->deed, code, &call->error);
     if (code == GH_ERROR_AUDIT)
-        call->cookie[0] = '\0'; /* nobody is signed in without a row */
+        memset(call->cookies, 0, sizeof call->cookies); /* nobody is signed in without a row */
     if (call->taken)
         return;
     const struct gh_error_info *info = gh_error_info(code);
@@ -441,7 +538,7 @@ void call_answer(struct call *call, enum gh_error_code code)
 
 static bool is_audited(const struct route *route)
 {
-    return (route->flags & AHEAD) != 0 ||
+    return (route->flags & (AHEAD | LAST)) != 0 ||
            (strcmp(route->method, "GET") != 0 && (route->flags & READS) == 0);
 }
 
@@ -476,13 +573,53 @@ static enum gh_error_code serve(struct call *call)
     enum gh_error_code code = admit(call);
     if (audited && !(route->flags & OPEN))
         call_deed_caller(call);
-    if (code == GH_OK && audited)
+    if (code == GH_OK && audited && !(route->flags & SLOW))
         code = gh_audit_begin(&call->deed, audit_mode(route), &call->error);
     if (code == GH_OK)
         code = route->run(call);
-    if (code == GH_OK && call->later != NULL)
-        gh_audit_pause(&call->deed); /* it goes on on another thread */
+    if (code == GH_OK && call->later != NULL && call->slow == NULL)
+        gh_audit_pause(&call->deed); /* it goes on on another thread; a slow one begins there */
     return code;
+}
+
+/* On a thread for passwords. */
+static void run_slowly(struct gh_job *job)
+{
+    struct call *call = (struct call *)job;
+    struct gh_exchange *exchange = call->exchange;
+    enum gh_error_code code = gh_audit_begin(&call->deed, audit_mode(call->route), &call->error);
+    if (code == GH_OK)
+        code = call->slow(call);
+    else if (call->slow_refused != NULL)
+        call->slow_refused(call);
+    json_decref(call->body);
+    call_answer(call, code);
+    json_decref(call->answer);
+    gh_exchange_unref(exchange);
+}
+
+static void submit_slowly(struct call *call)
+{
+    call->job.run = run_slowly;
+    if (gh_workers_submit(call->api->services.passwords, &call->job))
+        return;
+    if (call->slow_refused != NULL)
+        call->slow_refused(call);
+    json_decref(call->body);
+    call->retry_after_s = 1;
+    enum gh_error_code code = call_fail(call, GH_ERROR_UNAVAILABLE, "too many passwords at once");
+    call_answer(call, code);
+    gh_exchange_unref(call->exchange);
+}
+
+enum gh_error_code call_slowly(struct call *call, handler *slow, void (*refused)(struct call *call))
+{
+    call->slow = slow;
+    call->slow_refused = refused;
+    call->later = submit_slowly;
+    json_incref(call->body);
+    gh_exchange_ref(call->exchange);
+    return GH_OK;
 }
 
 static void run_call(struct gh_job *job)

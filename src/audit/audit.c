@@ -227,9 +227,11 @@ void gh_audit_told(struct gh_audit_deed *deed)
 
 static enum gh_audit_result result_of(enum gh_error_code code)
 {
-    return code == GH_OK                                                 ? GH_AUDIT_DONE
-           : code == GH_ERROR_UNAUTHENTICATED || code == GH_ERROR_DENIED ? GH_AUDIT_REFUSED
-                                                                         : GH_AUDIT_FAILED;
+    return code == GH_OK ? GH_AUDIT_DONE
+           : code == GH_ERROR_UNAUTHENTICATED || code == GH_ERROR_DENIED ||
+                   code == GH_ERROR_PROOF_NEEDED
+               ? GH_AUDIT_REFUSED
+               : GH_AUDIT_FAILED;
 }
 
 /* Tells how many were left out in the minute that is over. */

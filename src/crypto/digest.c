@@ -36,12 +36,22 @@ void gh_sha1(struct gh_slice bytes, uint8_t out[GH_SHA1_BYTES])
     must(EVP_Digest(bytes.data, bytes.size, out, NULL, EVP_sha1(), NULL) == 1);
 }
 
-void gh_hmac_sha256(struct gh_slice key, struct gh_slice bytes, uint8_t out[GH_SHA256_BYTES])
+static void hmac(const EVP_MD *digest, struct gh_slice key, struct gh_slice bytes, uint8_t *out)
 {
     /* HMAC() reads a NULL key as "the one before", so an empty key needs a pointer. */
     static const uint8_t none;
     const void *at = key.size == 0 ? &none : key.data;
 
     must(key.size <= INT32_MAX);
-    must(HMAC(EVP_sha256(), at, (int)key.size, bytes.data, bytes.size, out, NULL) != NULL);
+    must(HMAC(digest, at, (int)key.size, bytes.data, bytes.size, out, NULL) != NULL);
+}
+
+void gh_hmac_sha256(struct gh_slice key, struct gh_slice bytes, uint8_t out[GH_SHA256_BYTES])
+{
+    hmac(EVP_sha256(), key, bytes, out);
+}
+
+void gh_hmac_sha1(struct gh_slice key, struct gh_slice bytes, uint8_t out[GH_SHA1_BYTES])
+{
+    hmac(EVP_sha1(), key, bytes, out);
 }

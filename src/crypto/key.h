@@ -61,6 +61,12 @@ struct gh_key_numbers {
 };
 GH_MUST_USE bool gh_key_numbers(const struct gh_key *key, struct gh_key_numbers *out);
 
+/* A public key out of its numbers, as JWK and COSE carry them, under the same rules; of P-256 both
+ * are 32 bytes. NULL with GH_ERROR_INVALID. */
+GH_MUST_USE struct gh_key *gh_key_from_numbers(enum gh_key_kind kind,
+                                               const struct gh_key_numbers *numbers,
+                                               struct gh_error *error);
+
 /* The signature as JOSE carries it: ES256 is exactly 64 bytes r||s, both in 1..n-1 and never DER;
  * RS256 has the size of the modulus. By the key's own algorithm; false for everything else. */
 GH_MUST_USE bool gh_key_verify(const struct gh_key *key, struct gh_slice message,
@@ -73,6 +79,12 @@ GH_MUST_USE bool gh_key_verify_rs256(const struct gh_key *key, struct gh_slice m
 /* ECDSA with SHA-256 as X.509 and most tools write it: strict DER of r and s. Never for JOSE. */
 GH_MUST_USE bool gh_key_verify_es256_der(const struct gh_key *key, struct gh_slice message,
                                          struct gh_slice signature);
+
+/* Ed25519 (RFC 8032) with a bare public key of 32 bytes and a signature of 64: for security keys of
+ * people, which are not keys of devices. */
+enum { GH_ED25519_BYTES = 32 };
+GH_MUST_USE bool gh_ed25519_verify(struct gh_slice public_key, struct gh_slice message,
+                                   struct gh_slice signature);
 
 /* Private keys: for the authority, for clients that sign tokens, for tests. They live in OpenSSL's
  * memory, which it wipes at close; the PEM made here is a secret and its buffer is the caller's to

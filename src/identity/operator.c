@@ -1,52 +1,86 @@
-#include "identity/operator.h"
 #include "base/secret.h"
-#include "crypto/digest.h"
-#include "identity/delay.h"
-#include "store/store.h"
+#include "identity/breached.h"
+#include "identity/operator_internal.h"
+#include "identity/sign_in_policy.h"
 #include "wire/base64.h"
 #include <arpa/inet.h>
 #include <assert.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    COOKIE_BYTES = 32,
-    SEEN_STEP_MS =
-        60 * 1000, /* how exact the idle time is: one write a minute, not one a request */
     SOURCE_BYTES_MAX = 64,
-    IPV6_SITE_BYTES = 7, /* a /56, which one subscriber may fill at will */
+    IPV6_SITE_BYTES = 7,
+    ARENA_MAX = 64 * 1024,
+    STORED_MAX = 16 + GH_PASSWORD_PHC_MAX,
+    BUSY_MS = 1000,
 };
 
-struct gh_operators {
-    struct gh_store *store;
-    struct gh_password_cost cost;
-    pthread_mutex_t lock; /* guards what follows */
-    struct gh_delays delays;
-    unsigned checks;
-};
+static const struct gh_slice peppered = GH_SLICE_INIT("$peppered$");
 
-struct gh_operators *gh_operators_open(struct gh_store *store, struct gh_password_cost cost)
+static bool make_keys(struct gh_operators *operators, struct gh_slice key)
+{
+    static const char *const uses[OPERATOR_KEYS] = {
+        [OPERATOR_KEY_PASSWORDS] = "operators: passwords, 1",
+        [OPERATOR_KEY_BROWSERS] = "operators: browsers, 1",
+        [OPERATOR_KEY_FACTORS] = "operators: factors, 1",
+        [OPERATOR_KEY_RECOVERY] = "operators: recovery, 1",
+    };
+    uint8_t made[GH_SHA256_BYTES];
+    bool good = true;
+    for (size_t i = 0; good && i < OPERATOR_KEYS; i++) {
+        gh_hmac_sha256(key, gh_slice_text(uses[i]), made);
+        operators->keys[i] = gh_secret_open(gh_slice(made, sizeof made));
+        good = operators->keys[i] != NULL;
+    }
+    gh_secret_wipe(made, sizeof made);
+    return good;
+}
+
+struct gh_slice operator_key(const struct gh_operators *operators, enum operator_key key)
+{
+    return gh_secret_bytes(operators->keys[key]);
+}
+
+struct gh_operators *gh_operators_open(const struct gh_operators_options *options,
+                                       struct gh_error *error)
 {
     struct gh_operators *operators = calloc(1, sizeof *operators);
-    if (operators == NULL)
+    if (operators == NULL) {
+        gh_error_set(error, GH_ERROR_MEMORY, "operators");
         return NULL;
-    operators->store = store;
-    operators->cost = cost;
+    }
+    operators->store = options->store;
+    operators->cost = options->cost;
+    operators->metrics = options->metrics;
     gh_delays_init(&operators->delays, GH_OPERATOR_DELAYS_MAX);
     int failed = pthread_mutex_init(&operators->lock, NULL);
     assert(failed == 0);
-    return operators;
+    bool good = make_keys(operators, options->key);
+    if (!good)
+        gh_error_set(error, GH_ERROR_MEMORY, "the keys of operators");
+    if (good && options->breached != NULL)
+        good = (operators->breached = gh_breached_open(options->breached, error)) != NULL;
+    if (good)
+        return operators;
+    gh_operators_close(operators);
+    return NULL;
 }
 
 void gh_operators_close(struct gh_operators *operators)
 {
     if (operators == NULL)
         return;
+    for (size_t i = 0; i < OPERATOR_KEYS; i++)
+        gh_secret_close(operators->keys[i]);
+    gh_breached_close(operators->breached);
     gh_delays_deinit(&operators->delays);
     (void)pthread_mutex_destroy(&operators->lock);
     free(operators);
 }
+
+/* --- accounts */
 
 static bool name_valid(struct gh_slice name)
 {
@@ -61,123 +95,284 @@ static bool name_valid(struct gh_slice name)
     return name.size > 0 && name.size <= GH_OPERATOR_NAME_MAX;
 }
 
-static enum gh_error_code hash_new(const struct gh_operators *operators, struct gh_slice password,
-                                   char phc[GH_PASSWORD_PHC_MAX], struct gh_error *error)
+enum gh_error_code gh_operator_email_check(struct gh_slice email, struct gh_error *error)
 {
-    if (password.size < GH_PASSWORD_BYTES_MIN || password.size > GH_PASSWORD_BYTES_MAX)
-        return gh_error_set(error, GH_ERROR_INVALID, "a password has %d to %d bytes",
-                            GH_PASSWORD_BYTES_MIN, GH_PASSWORD_BYTES_MAX);
-    if (!gh_password_hash(password, operators->cost, phc))
+    size_t at = gh_slice_find(email, '@');
+    bool good = email.size <= GH_OPERATOR_EMAIL_MAX && at > 0 && at + 1 < email.size;
+    for (size_t i = 0; good && i < email.size; i++)
+        good = email.data[i] > ' ' && email.data[i] < 0x7f && (email.data[i] != '@' || i == at) &&
+               !(email.data[i] >= 'A' && email.data[i] <= 'Z');
+    return email.size == 0 || good
+               ? GH_OK
+               : gh_error_set(error, GH_ERROR_INVALID,
+                              "an e-mail address is NAME@HOST in small letters, at most %d bytes",
+                              GH_OPERATOR_EMAIL_MAX);
+}
+
+/* HMAC of the password: what argon2id gets. */
+static void pepper(const struct gh_operators *operators, struct gh_slice password,
+                   uint8_t out[GH_SHA256_BYTES])
+{
+    gh_hmac_sha256(operator_key(operators, OPERATOR_KEY_PASSWORDS), password, out);
+}
+
+/* The text to store; the buffer is of STORED_MAX bytes. */
+static bool hash_print(const struct gh_operators *operators, struct gh_slice password,
+                       struct gh_buffer *out)
+{
+    uint8_t mac[GH_SHA256_BYTES];
+    char phc[GH_PASSWORD_PHC_MAX];
+
+    pepper(operators, password, mac);
+    bool made = gh_password_hash(gh_slice(mac, sizeof mac), operators->cost, phc) &&
+                gh_buffer_put(out, peppered) && gh_buffer_put(out, gh_slice_text(phc));
+    gh_secret_wipe(mac, sizeof mac);
+    return made;
+}
+
+static enum gh_error_code hash_new(const struct gh_operators *operators, struct gh_slice password,
+                                   size_t bytes_min, struct gh_buffer *out, struct gh_error *error)
+{
+    if (password.size < bytes_min || password.size > GH_PASSWORD_BYTES_MAX)
+        return gh_error_set(error, GH_ERROR_INVALID,
+                            "a password has %d to %d bytes, and %d at least without a second "
+                            "factor",
+                            GH_PASSWORD_BYTES_MIN, GH_PASSWORD_BYTES_MAX,
+                            GH_OPERATOR_ALONE_BYTES_MIN);
+    if (gh_breached_has(operators->breached, password))
+        return gh_error_set(error, GH_ERROR_INVALID,
+                            "this password is in a list of known ones: choose another");
+    if (!hash_print(operators, password, out))
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory to hash a password");
     return GH_OK;
 }
 
-enum gh_error_code gh_operators_create(struct gh_operators *operators, struct gh_slice name,
-                                       struct gh_slice password, struct gh_slice role,
-                                       int64_t now_ms, struct gh_error *error)
+enum gh_error_code gh_operators_create(struct gh_operators *operators,
+                                       const struct gh_operator_draft *draft, int64_t now_ms,
+                                       struct gh_error *error)
 {
-    char phc[GH_PASSWORD_PHC_MAX];
+    char block[STORED_MAX];
+    struct gh_buffer stored = gh_buffer_fixed(block, sizeof block);
+    struct gh_sign_in_policy policy;
 
-    if (!name_valid(name) || role.size == 0)
+    if (!name_valid(draft->name) || draft->role.size == 0)
         return gh_error_set(error, GH_ERROR_INVALID,
                             "an operator has a role and a name of 1 to %d letters, digits, '.', "
                             "'-', '_', '@'",
                             GH_OPERATOR_NAME_MAX);
-    enum gh_error_code result = hash_new(operators, password, phc, error);
+    enum gh_error_code result = gh_operator_email_check(draft->email, error);
+    if (result == GH_OK)
+        result = gh_sign_in_policy_for(operators->store, draft->tenant, &policy, error);
+    if (result == GH_OK && draft->password.size > 0)
+        result =
+            hash_new(operators, draft->password,
+                     policy.second_factor ? GH_PASSWORD_BYTES_MIN : GH_OPERATOR_ALONE_BYTES_MIN,
+                     &stored, error);
     if (result != GH_OK)
         return result;
-    struct gh_operator_row row = {
-        .name = name, .password_hash = gh_slice_text(phc), .role = role, .created_at_ms = now_ms};
+    struct gh_operator_row row = {.name = draft->name,
+                                  .password_hash = gh_buffer_slice(&stored),
+                                  .role = draft->role,
+                                  .tenant = draft->tenant,
+                                  .email = draft->email,
+                                  .created_at_ms = now_ms};
     return gh_store_operator_create(operators->store, &row, error);
 }
 
-enum gh_error_code gh_operators_set_password(struct gh_operators *operators, struct gh_slice name,
-                                             struct gh_slice password, int64_t now_ms,
-                                             struct gh_error *error)
+/* Whether somebody needs, or has, more than the password. */
+static enum gh_error_code second_factor(struct gh_operators *operators,
+                                        const struct gh_operator_row *row, struct gh_arena *arena,
+                                        bool *has, bool *demanded, struct gh_error *error)
 {
-    char phc[GH_PASSWORD_PHC_MAX];
+    struct gh_factors factors;
+    struct gh_sign_in_policy policy = {0};
+    enum gh_error_code code = gh_factors_of(operators, row->number, arena, &factors, error);
+    if (code == GH_OK)
+        code = gh_sign_in_policy_for(operators->store, row->tenant, &policy, error);
+    *has = code == GH_OK && (factors.has_totp || factors.has_webauthn);
+    *demanded = policy.second_factor;
+    return code;
+}
+
+enum gh_error_code gh_operators_set_password(struct gh_operators *operators, struct gh_slice name,
+                                             struct gh_slice password, struct gh_error *error)
+{
+    char block[STORED_MAX];
+    struct gh_buffer stored = gh_buffer_fixed(block, sizeof block);
     struct gh_operator_row row;
     struct gh_arena arena;
+    bool has = false, demanded = false;
 
-    (void)now_ms;
-    enum gh_error_code result = hash_new(operators, password, phc, error);
-    if (result != GH_OK)
-        return result;
-    gh_arena_init(&arena, 16 * 1024);
-    result = gh_store_operator_find(operators->store, name, &arena, &row, error);
+    gh_arena_init(&arena, ARENA_MAX);
+    enum gh_error_code result = gh_store_operator_find(operators->store, name, &arena, &row, error);
+    if (result == GH_OK)
+        result = second_factor(operators, &row, &arena, &has, &demanded, error);
+    if (result == GH_OK)
+        result = hash_new(operators, password,
+                          has || demanded ? GH_PASSWORD_BYTES_MIN : GH_OPERATOR_ALONE_BYTES_MIN,
+                          &stored, error);
     if (result == GH_OK) {
-        row.password_hash = gh_slice_text(phc);
+        row.password_hash = gh_buffer_slice(&stored);
         result = gh_store_operator_update(operators->store, &row, error);
     }
     gh_arena_deinit(&arena);
     return result;
 }
 
-/* The names under which an attempt is delayed: its account and its source. */
-struct attempt {
-    uint8_t account_block[8 + GH_SHA256_BYTES], source_block[8 + SOURCE_BYTES_MAX];
-    struct gh_slice account, source;
-};
+/* --- who waits */
 
-static struct gh_slice delay_name(uint8_t *block, size_t size, const char *kind, struct gh_slice of)
+void operator_waits_as(const char *kind, struct gh_slice of, uint8_t out[GH_SHA256_BYTES])
 {
-    struct gh_buffer name = gh_buffer_fixed(block, size);
+    uint8_t digest[GH_SHA256_BYTES];
+    char block[96];
+    struct gh_buffer name = gh_buffer_fixed(block, sizeof block);
+
+    gh_sha256(of, digest);
     (void)gh_buffer_put(&name, gh_slice_text(kind));
-    (void)gh_buffer_put(&name, gh_slice_sub(of, 0, size - name.size));
-    return gh_buffer_slice(&name);
+    (void)gh_buffer_put(&name, gh_slice(digest, sizeof digest));
+    gh_sha256(gh_buffer_slice(&name), out);
 }
 
-static void attempt_fill(struct attempt *attempt, const struct gh_sign_in *sign_in)
+enum gh_error_code operator_must_wait(int64_t wait_ms, int64_t *retry_after_s,
+                                      struct gh_error *error)
 {
-    uint8_t digest[GH_SHA256_BYTES], address[16];
-    char text[SOURCE_BYTES_MAX];
-    struct gh_slice source = sign_in->source;
+    *retry_after_s = (wait_ms + 999) / 1000;
+    return gh_error_set(error, GH_ERROR_LIMIT, "too many attempts, wait %lld s",
+                        (long long)*retry_after_s);
+}
 
-    gh_sha256(sign_in->name, digest);
-    attempt->account = delay_name(attempt->account_block, sizeof attempt->account_block, "account ",
-                                  gh_slice(digest, sizeof digest));
-    if (source.size < sizeof text) {
+/* Of an IPv6 address the site, which one subscriber may fill at will. */
+static void source_waits_as(struct gh_slice source, uint8_t out[GH_SHA256_BYTES])
+{
+    uint8_t address[16];
+    char text[SOURCE_BYTES_MAX];
+
+    if (source.size > 0 && source.size < sizeof text) {
         memcpy(text, source.data, source.size);
         text[source.size] = '\0';
-        if (source.size > 0 && inet_pton(AF_INET6, text, address) == 1)
+        if (inet_pton(AF_INET6, text, address) == 1)
             source = gh_slice(address, IPV6_SITE_BYTES);
     }
-    attempt->source =
-        delay_name(attempt->source_block, sizeof attempt->source_block, "source ", source);
+    operator_waits_as("source", source, out);
 }
 
-/* Whether the attempt is looked at now; then it holds one of the checks. */
-static enum gh_error_code admit(struct gh_operators *operators, const struct attempt *attempt,
-                                int64_t now_ms, int64_t *retry_after_s, struct gh_error *error)
+static void attempt_fill(const struct gh_operators *operators, const struct gh_sign_in *sign_in,
+                         int64_t now_ms, struct gh_attempt *attempt)
 {
+    uint8_t nonce[GH_BROWSER_NONCE_BYTES];
+
+    attempt->known = gh_browser_check(operator_key(operators, OPERATOR_KEY_BROWSERS), sign_in->name,
+                                      sign_in->browser, now_ms, nonce);
+    if (attempt->known)
+        operator_waits_as("browser", gh_slice(nonce, sizeof nonce), attempt->subject);
+    else
+        operator_waits_as("account", sign_in->name, attempt->subject);
+    source_waits_as(sign_in->source, attempt->source);
+}
+
+static struct gh_slice digest_slice(const uint8_t digest[GH_SHA256_BYTES])
+{
+    return gh_slice(digest, GH_SHA256_BYTES);
+}
+
+/* The place of a subject's check, or `checks`. */
+static size_t find_under_way(const struct gh_operators *operators,
+                             const uint8_t subject[GH_SHA256_BYTES])
+{
+    for (size_t i = 0; i < operators->checks; i++)
+        if (memcmp(operators->under_way[i], subject, GH_SHA256_BYTES) == 0)
+            return i;
+    return operators->checks;
+}
+
+static int64_t wait_of(struct gh_operators *operators, const struct gh_attempt *attempt,
+                       int64_t now_ms)
+{
+    int64_t subject_ms =
+        gh_delays_wait_ms(&operators->delays, digest_slice(attempt->subject), now_ms);
+    int64_t source_ms = attempt->known ? 0
+                                       : gh_delays_wait_ms(&operators->delays,
+                                                           digest_slice(attempt->source), now_ms);
+    int64_t wait_ms = subject_ms > source_ms ? subject_ms : source_ms;
+    /* One check of an account at a time, or guesses at once would not wait for each other. */
+    return wait_ms == 0 && find_under_way(operators, attempt->subject) < operators->checks
+               ? BUSY_MS
+               : wait_ms;
+}
+
+enum gh_error_code gh_operators_admit(struct gh_operators *operators,
+                                      const struct gh_sign_in *sign_in, int64_t now_ms,
+                                      struct gh_attempt *attempt, int64_t *retry_after_s,
+                                      struct gh_error *error)
+{
+    *retry_after_s = 0;
+    attempt_fill(operators, sign_in, now_ms, attempt);
     (void)pthread_mutex_lock(&operators->lock);
-    int64_t account_ms = gh_delays_wait_ms(&operators->delays, attempt->account, now_ms);
-    int64_t source_ms = gh_delays_wait_ms(&operators->delays, attempt->source, now_ms);
-    int64_t wait_ms = account_ms > source_ms ? account_ms : source_ms;
-    if (wait_ms == 0 && operators->checks >= GH_OPERATOR_CHECKS_MAX)
-        wait_ms = 1000;
-    if (wait_ms == 0)
-        operators->checks++;
+    size_t places = GH_OPERATOR_CHECKS_MAX - (attempt->known ? 0 : GH_OPERATOR_CHECKS_KEPT);
+    int64_t wait_ms = wait_of(operators, attempt, now_ms);
+    bool has_place = operators->checks < places;
+    if (wait_ms == 0 && has_place)
+        memcpy(operators->under_way[operators->checks++], attempt->subject, GH_SHA256_BYTES);
     (void)pthread_mutex_unlock(&operators->lock);
 
-    *retry_after_s = (wait_ms + 999) / 1000;
-    return wait_ms == 0 ? GH_OK
-                        : gh_error_set(error, GH_ERROR_LIMIT, "too many attempts, wait %lld s",
-                                       (long long)*retry_after_s);
+    if (wait_ms == 0 && has_place)
+        return GH_OK;
+    gh_metric_add(operators->metrics, GH_METRIC_sign_ins_refused_total, 1);
+    if (wait_ms > 0)
+        return operator_must_wait(wait_ms, retry_after_s, error);
+    *retry_after_s = BUSY_MS / 1000;
+    return gh_error_set(error, GH_ERROR_UNAVAILABLE, "too many sign-ins at once");
 }
 
-static void settle(struct gh_operators *operators, const struct attempt *attempt, bool right,
-                   bool decided, int64_t now_ms)
+static void leave(struct gh_operators *operators, const struct gh_attempt *attempt)
+{
+    size_t place = find_under_way(operators, attempt->subject);
+    assert(place < operators->checks);
+    operators->checks--;
+    memmove(operators->under_way[place], operators->under_way[operators->checks], GH_SHA256_BYTES);
+}
+
+void gh_operators_withdraw(struct gh_operators *operators, const struct gh_attempt *attempt)
 {
     (void)pthread_mutex_lock(&operators->lock);
-    operators->checks--;
-    if (right) {
-        gh_delays_clear(&operators->delays, attempt->account);
-    } else if (decided) {
-        gh_delays_wrong(&operators->delays, attempt->account, now_ms);
-        gh_delays_wrong(&operators->delays, attempt->source, now_ms);
+    leave(operators, attempt);
+    (void)pthread_mutex_unlock(&operators->lock);
+}
+
+static void settle(struct gh_operators *operators, const struct gh_attempt *attempt,
+                   enum gh_error_code result, int64_t now_ms)
+{
+    (void)pthread_mutex_lock(&operators->lock);
+    leave(operators, attempt);
+    if (result == GH_OK) {
+        gh_delays_clear(&operators->delays, digest_slice(attempt->subject));
+    } else if (result == GH_ERROR_UNAUTHENTICATED) {
+        gh_delays_wrong(&operators->delays, digest_slice(attempt->subject), now_ms);
+        if (!attempt->known)
+            gh_delays_wrong(&operators->delays, digest_slice(attempt->source), now_ms);
     }
     (void)pthread_mutex_unlock(&operators->lock);
+}
+
+/* --- the check */
+
+/* Whether it is the password of the text that is stored; one argon2id in any case. */
+static bool verify(const struct gh_operators *operators, struct gh_slice password,
+                   struct gh_slice stored)
+{
+    uint8_t mac[GH_SHA256_BYTES];
+    bool right;
+
+    pepper(operators, password, mac);
+    if (stored.size == 0)
+        right = gh_password_verify_nobody(gh_slice(mac, sizeof mac), operators->cost);
+    else if (gh_slice_starts(stored, peppered))
+        right = gh_password_verify(gh_slice(mac, sizeof mac),
+                                   gh_slice_sub(stored, peppered.size, stored.size));
+    else /* of before passwords were peppered */
+        right = gh_password_verify(password, stored);
+    gh_secret_wipe(mac, sizeof mac);
+    return right;
 }
 
 /* GH_OK when the password is right; the same work whether or not there is such an operator. */
@@ -189,90 +384,44 @@ static enum gh_error_code check_password(struct gh_operators *operators,
         name_valid(sign_in->name)
             ? gh_store_operator_find(operators->store, sign_in->name, arena, row, error)
             : GH_ERROR_NOT_FOUND;
-    bool right;
-
     if (found != GH_OK && found != GH_ERROR_NOT_FOUND)
         return found;
-    right = found == GH_OK ? gh_password_verify(sign_in->password, row->password_hash)
-                           : gh_password_verify_nobody(sign_in->password, operators->cost);
+    gh_metric_add(operators->metrics, GH_METRIC_password_checks_total, 1);
+    bool right = verify(operators, sign_in->password,
+                        found == GH_OK ? row->password_hash : (struct gh_slice){0});
     return right && !row->disabled
                ? GH_OK
                : gh_error_set(error, GH_ERROR_UNAUTHENTICATED, "name or password is wrong");
 }
 
-static void fill_caller(struct gh_caller *caller, const struct gh_sign_in_row *row)
-{
-    *caller = (struct gh_caller){.kind = GH_CALLER_OPERATOR,
-                                 .name = row->operator_name,
-                                 .role = row->role,
-                                 .tenant = row->tenant,
-                                 .expires_at_ms = row->expires_at_ms};
-}
-
-static enum gh_error_code begin_session(struct gh_operators *operators,
-                                        const struct gh_operator_row *row, int64_t now_ms,
-                                        struct gh_sign_in_outcome *out, struct gh_error *error)
-{
-    uint8_t secret[COOKIE_BYTES], hash[GH_SHA256_BYTES];
-    struct gh_buffer text = gh_buffer_fixed(out->cookie, sizeof out->cookie);
-
-    gh_random(secret, sizeof secret);
-    (void)gh_base64_encode(gh_slice(secret, sizeof secret), GH_BASE64_URL_NOPAD, &text);
-    gh_secret_wipe(secret, sizeof secret);
-    gh_sha256(gh_buffer_slice(&text), hash);
-    (void)gh_buffer_u8(&text, '\0');
-    assert(!text.overflow && text.size == GH_OPERATOR_COOKIE_MAX);
-
-    struct gh_sign_in_row session = {.hash = gh_slice(hash, sizeof hash),
-                                     .operator_number = row->number,
-                                     .operator_name = row->name,
-                                     .role = row->role,
-                                     .tenant = row->tenant,
-                                     .created_at_ms = now_ms,
-                                     .seen_at_ms = now_ms,
-                                     .expires_at_ms =
-                                         now_ms + INT64_C(1000) * GH_OPERATOR_ABSOLUTE_S};
-    enum gh_error_code result = gh_store_sign_in_create(operators->store, &session, error);
-    if (result == GH_OK)
-        fill_caller(&out->caller, &session);
-    else
-        gh_secret_wipe(out->cookie, sizeof out->cookie);
-    return result;
-}
-
-/* A hash made with less than today's cost is made again while the password is at hand. That ends
- * the operator's other sessions, once. A failure changes nothing: the old hash stays good. */
+/* A hash of before, or of less than today's cost, is made again while the password is at hand. A
+ * failure changes nothing: the old one stays good. */
 static void renew_hash(struct gh_operators *operators, const struct gh_sign_in *sign_in,
                        const struct gh_operator_row *row)
 {
-    char phc[GH_PASSWORD_PHC_MAX];
-    struct gh_operator_row renewed = *row;
+    char block[STORED_MAX];
+    struct gh_buffer stored = gh_buffer_fixed(block, sizeof block);
 
-    if (!gh_password_outdated(row->password_hash, operators->cost) ||
-        !gh_password_hash(sign_in->password, operators->cost, phc))
+    if (gh_slice_starts(row->password_hash, peppered) &&
+        !gh_password_outdated(gh_slice_sub(row->password_hash, peppered.size, STORED_MAX),
+                              operators->cost))
         return;
-    renewed.password_hash = gh_slice_text(phc);
-    enum gh_error_code ignored = gh_store_operator_update(operators->store, &renewed, NULL);
+    if (!hash_print(operators, sign_in->password, &stored))
+        return;
+    enum gh_error_code ignored = gh_store_operator_rehash(
+        operators->store, row->number, row->password_hash, gh_buffer_slice(&stored), NULL);
     (void)ignored;
 }
 
-enum gh_error_code gh_operators_sign_in(struct gh_operators *operators,
-                                        const struct gh_sign_in *sign_in, int64_t now_ms,
-                                        struct gh_arena *arena, struct gh_sign_in_outcome *out,
-                                        struct gh_error *error)
+enum gh_error_code gh_operators_let_in(struct gh_operators *operators,
+                                       const struct gh_operator_row *row,
+                                       const struct gh_sign_in *sign_in, const char *method,
+                                       int64_t now_ms, struct gh_arena *arena,
+                                       struct gh_sign_in_outcome *out, struct gh_error *error)
 {
-    struct attempt attempt;
-    struct gh_operator_row row = {0};
-
-    *out = (struct gh_sign_in_outcome){.caller = {.kind = GH_CALLER_NOBODY}};
-    attempt_fill(&attempt, sign_in);
-    enum gh_error_code result = admit(operators, &attempt, now_ms, &out->retry_after_s, error);
-    if (result != GH_OK)
-        return result;
-    result = check_password(operators, sign_in, arena, &row, error);
-    if (result == GH_OK)
-        renew_hash(operators, sign_in, &row);
-    settle(operators, &attempt, result == GH_OK, result == GH_ERROR_UNAUTHENTICATED, now_ms);
+    bool has = false, demanded = false;
+    *out = (struct gh_sign_in_outcome){.session.caller.kind = GH_CALLER_NOBODY};
+    enum gh_error_code result = second_factor(operators, row, arena, &has, &demanded, error);
     if (result != GH_OK)
         return result;
     /* Old rows go when a new one comes; what is expired does not count even while it is still
@@ -280,73 +429,76 @@ enum gh_error_code gh_operators_sign_in(struct gh_operators *operators,
     enum gh_error_code swept = gh_store_expire(operators->store, now_ms,
                                                now_ms - INT64_C(1000) * GH_OPERATOR_IDLE_S, NULL);
     (void)swept;
-    return begin_session(operators, &row, now_ms, out, error);
+    struct gh_sign_in_row session = {
+        .operator_number = row->number,
+        .operator_name = row->name,
+        .role = row->role,
+        .tenant = row->tenant,
+        .created_at_ms = now_ms,
+        .seen_at_ms = now_ms,
+        .expires_at_ms = now_ms + INT64_C(1000) * GH_OPERATOR_ABSOLUTE_S,
+        .stage = has        ? GH_SIGN_IN_NEEDS_FACTOR
+                 : demanded ? GH_SIGN_IN_MUST_ENROL
+                            : GH_SIGN_IN_WHOLE,
+        .method = gh_slice_text(method),
+        .proved_at_ms = now_ms,
+        .address = sign_in->source,
+        .agent = gh_slice_sub(sign_in->agent, 0, GH_OPERATOR_AGENT_MAX)};
+    return operator_session_begin(operators, &session, (struct gh_slice){0}, arena, out, error);
 }
 
-/* The session of a cookie; `digest` is its hash. */
-static enum gh_error_code find_session(struct gh_operators *operators, struct gh_slice cookie,
-                                       int64_t now_ms, struct gh_arena *arena,
-                                       uint8_t digest[GH_SHA256_BYTES], struct gh_sign_in_row *row,
-                                       struct gh_error *error)
+/* The check of an attempt that was let through, with what follows from it for the next. */
+static enum gh_error_code check_attempt(struct gh_operators *operators,
+                                        const struct gh_sign_in *sign_in,
+                                        const struct gh_attempt *attempt, int64_t now_ms,
+                                        struct gh_arena *arena, struct gh_operator_row *row,
+                                        struct gh_error *error)
 {
-    struct gh_slice hash = gh_slice(digest, GH_SHA256_BYTES);
-    enum gh_error_code found = GH_ERROR_NOT_FOUND;
-
-    if (cookie.size == GH_OPERATOR_COOKIE_MAX - 1) {
-        gh_sha256(cookie, digest);
-        found = gh_store_sign_in_find(operators->store, hash, arena, row, error);
-    }
-    if (found != GH_OK && found != GH_ERROR_NOT_FOUND)
-        return found;
-    if (found == GH_ERROR_NOT_FOUND || !gh_secret_equal(row->hash, hash) ||
-        row->operator_disabled || row->expires_at_ms <= now_ms ||
-        row->seen_at_ms + INT64_C(1000) * GH_OPERATOR_IDLE_S <= now_ms)
-        return gh_error_set(error, GH_ERROR_UNAUTHENTICATED, "the session has ended");
-    return GH_OK;
+    enum gh_error_code result = check_password(operators, sign_in, arena, row, error);
+    if (result == GH_OK)
+        renew_hash(operators, sign_in, row);
+    else
+        gh_metric_add(operators->metrics, GH_METRIC_sign_ins_refused_total, 1);
+    settle(operators, attempt, result, now_ms);
+    return result;
 }
 
-enum gh_error_code gh_operators_look(struct gh_operators *operators, struct gh_slice cookie,
-                                     int64_t now_ms, struct gh_arena *arena, struct gh_caller *out,
-                                     struct gh_error *error)
+enum gh_error_code gh_operators_check(struct gh_operators *operators,
+                                      const struct gh_sign_in *sign_in,
+                                      const struct gh_attempt *attempt, int64_t now_ms,
+                                      struct gh_arena *arena, struct gh_sign_in_outcome *out,
+                                      struct gh_error *error)
 {
-    uint8_t digest[GH_SHA256_BYTES];
-    struct gh_sign_in_row row;
+    struct gh_operator_row row = {0};
 
-    *out = (struct gh_caller){.kind = GH_CALLER_NOBODY};
-    enum gh_error_code found = find_session(operators, cookie, now_ms, arena, digest, &row, error);
-    if (found == GH_OK)
-        fill_caller(out, &row);
-    return found;
+    *out = (struct gh_sign_in_outcome){.session.caller.kind = GH_CALLER_NOBODY};
+    enum gh_error_code result =
+        check_attempt(operators, sign_in, attempt, now_ms, arena, &row, error);
+    return result == GH_OK ? gh_operators_let_in(operators, &row, sign_in, "password", now_ms,
+                                                 arena, out, error)
+                           : result;
 }
 
-enum gh_error_code gh_operators_session(struct gh_operators *operators, struct gh_slice cookie,
-                                        int64_t now_ms, struct gh_arena *arena,
-                                        struct gh_caller *out, struct gh_error *error)
+enum gh_error_code gh_operators_confirm(struct gh_operators *operators,
+                                        const struct gh_sign_in *sign_in,
+                                        const struct gh_attempt *attempt, int64_t now_ms,
+                                        struct gh_arena *arena, struct gh_error *error)
 {
-    uint8_t digest[GH_SHA256_BYTES];
-    struct gh_sign_in_row row;
-
-    *out = (struct gh_caller){.kind = GH_CALLER_NOBODY};
-    enum gh_error_code found = find_session(operators, cookie, now_ms, arena, digest, &row, error);
-    if (found != GH_OK)
-        return found;
-    if (now_ms - row.seen_at_ms >= SEEN_STEP_MS) {
-        enum gh_error_code seen =
-            gh_store_sign_in_seen(operators->store, gh_slice(digest, sizeof digest), now_ms, error);
-        if (seen != GH_OK && seen != GH_ERROR_NOT_FOUND)
-            return seen;
-    }
-    fill_caller(out, &row);
-    return GH_OK;
+    struct gh_operator_row row = {0};
+    return check_attempt(operators, sign_in, attempt, now_ms, arena, &row, error);
 }
 
-enum gh_error_code gh_operators_sign_out(struct gh_operators *operators, struct gh_slice cookie,
-                                         struct gh_error *error)
+enum gh_error_code gh_operators_sign_in(struct gh_operators *operators,
+                                        const struct gh_sign_in *sign_in, int64_t now_ms,
+                                        struct gh_arena *arena, struct gh_sign_in_outcome *out,
+                                        struct gh_error *error)
 {
-    uint8_t digest[GH_SHA256_BYTES];
+    struct gh_attempt attempt;
 
-    gh_sha256(cookie, digest);
-    enum gh_error_code code =
-        gh_store_sign_in_delete(operators->store, gh_slice(digest, sizeof digest), error);
-    return code == GH_ERROR_NOT_FOUND ? GH_OK : code;
+    *out = (struct gh_sign_in_outcome){.session.caller.kind = GH_CALLER_NOBODY};
+    enum gh_error_code result =
+        gh_operators_admit(operators, sign_in, now_ms, &attempt, &out->retry_after_s, error);
+    return result == GH_OK
+               ? gh_operators_check(operators, sign_in, &attempt, now_ms, arena, out, error)
+               : result;
 }

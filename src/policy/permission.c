@@ -193,6 +193,17 @@ static bool by_binding(const struct gh_caller *caller, enum gh_permission permis
     return false;
 }
 
+/* Whether a caller that is limited to some permissions has this one among them. */
+static bool within_limit(const struct gh_caller *caller, enum gh_permission permission)
+{
+    struct gh_slice rest = caller->permissions;
+    struct gh_slice name = gh_slice_text(gh_permission_name(permission));
+    while (rest.size > 0)
+        if (gh_slice_equal(gh_slice_split(&rest, ' '), name))
+            return true;
+    return caller->permissions.size == 0;
+}
+
 bool gh_policy_may(const struct gh_caller *caller, enum gh_permission permission,
                    const struct gh_policy_scope *scope, char why[GH_POLICY_WHY_MAX])
 {
@@ -206,6 +217,11 @@ bool gh_policy_may(const struct gh_caller *caller, enum gh_permission permission
     }
     if (caller->tenant != 0 && caller->tenant != scope->tenant) {
         snprintf(why, GH_POLICY_WHY_MAX, "the caller belongs to another tenant");
+        return false;
+    }
+    if (!within_limit(caller, permission)) {
+        snprintf(why, GH_POLICY_WHY_MAX, "the token is limited to other permissions than %s",
+                 gh_permission_name(permission));
         return false;
     }
     if (scope->tenant_disabled && caller->tenant != 0) {

@@ -17,5 +17,6 @@ bool gh_caller_copy(const struct gh_caller *from, struct gh_arena *arena, struct
     *out = *from;
     return gh_arena_copy(arena, from->name, &out->name) &&
            gh_arena_copy(arena, from->member, &out->member) &&
-           gh_arena_copy(arena, from->role, &out->role);
+           gh_arena_copy(arena, from->role, &out->role) &&
+           gh_arena_copy(arena, from->permissions, &out->permissions);
 }

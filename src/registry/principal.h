@@ -32,11 +32,14 @@ enum gh_caller_kind {
 
 struct gh_caller {
     enum gh_caller_kind kind;
-    struct gh_slice name;   /* for the trail: the operator's name, or the token's member */
-    struct gh_slice member; /* IAM member, "serviceAccount:climate"; empty when there is none */
-    struct gh_slice role;   /* "administrator" … as policy/ lists them */
-    int64_t tenant;         /* the only tenant it may touch; 0: all */
-    int64_t expires_at_ms;  /* 0: never */
+    struct gh_slice name;    /* for the trail: the operator's name, or the token's member */
+    struct gh_slice member;  /* IAM member, "serviceAccount:climate"; empty when there is none */
+    struct gh_slice role;    /* "administrator" … as policy/ lists them */
+    int64_t tenant;          /* the only tenant it may touch; 0: all */
+    int64_t expires_at_ms;   /* 0: never */
+    int64_t operator_number; /* of an operator and of an operator's token; else 0 */
+    /* Those it is limited to, by name, with a space between; empty: no limit of its own. */
+    struct gh_slice permissions;
 };
 GH_MUST_USE bool gh_caller_copy(const struct gh_caller *from, struct gh_arena *arena,
                                 struct gh_caller *out);

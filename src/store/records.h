@@ -317,11 +317,33 @@ struct gh_gateway_limits {
 struct gh_operator_row {
     int64_t number;
     struct gh_slice name;
-    struct gh_slice password_hash; /* PHC text */
+    struct gh_slice password_hash; /* what identity/operator.h stores; empty: none, by the outside
+                                      provider only */
     struct gh_slice role;
     int64_t tenant; /* 0: all */
     bool disabled;
     int64_t created_at_ms;
+    struct gh_slice email;             /* by which an outside provider may name them, or empty */
+    struct gh_slice provider, subject; /* issuer and `sub` there; empty: not linked */
+};
+
+enum gh_factor_kind {
+    GH_FACTOR_TOTP = 1,
+    GH_FACTOR_WEBAUTHN = 2,
+    GH_FACTOR_RECOVERY = 3, /* one code */
+};
+
+/* What an operator proves himself with beside the password. */
+struct gh_factor_row {
+    int64_t number; /* from 1, never reused */
+    int64_t operator_number;
+    enum gh_factor_kind kind;
+    struct gh_slice label;
+    bool confirmed;             /* has worked once; before that it proves nothing */
+    struct gh_slice secret;     /* TOTP: its seal; WebAuthn: COSE key; recovery: its digest */
+    struct gh_slice credential; /* WebAuthn: the credential's id; else empty */
+    int64_t counter;            /* TOTP: the last step accepted; WebAuthn: signCount */
+    int64_t created_at_ms, used_at_ms;
 };
 
 struct gh_token_row {
@@ -331,6 +353,21 @@ struct gh_token_row {
     int64_t created_at_ms, expires_at_ms;
     int64_t service_key; /* given for a token by this key of a service account, with which it goes;
                             0: not */
+    int64_t operator_number;     /* whose it is; 0: nobody's, it stands for itself */
+    struct gh_slice label;       /* what its owner calls it */
+    struct gh_slice permissions; /* those it is limited to, by name, a space between; empty: all */
+    int64_t used_at_ms;          /* 0: never */
+    /* Read only: the operator's. */
+    struct gh_slice operator_name, operator_role;
+    int64_t operator_tenant;
+    bool operator_disabled;
+};
+
+/* How far a sign-in has come. */
+enum gh_sign_in_stage {
+    GH_SIGN_IN_WHOLE = 0,
+    GH_SIGN_IN_NEEDS_FACTOR = 1, /* the second factor is still to be shown */
+    GH_SIGN_IN_MUST_ENROL = 2,   /* one is demanded, and there is none yet */
 };
 
 /* An operator's sign-in; operator_name, role, tenant and disabled are read only: the operator's. */
@@ -341,6 +378,11 @@ struct gh_sign_in_row {
     int64_t tenant;
     bool operator_disabled;
     int64_t created_at_ms, seen_at_ms, expires_at_ms;
+    enum gh_sign_in_stage stage;
+    struct gh_slice method; /* "password", "password+totp" … */
+    int64_t proved_at_ms;   /* when the person last showed a proof */
+    struct gh_slice address, agent;
+    struct gh_slice challenge; /* of a WebAuthn ceremony under way, or empty; read only */
 };
 
 struct gh_topic_row {

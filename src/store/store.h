@@ -55,12 +55,23 @@ GH_MUST_USE enum gh_error_code gh_store_operator_list(struct gh_store *store,
                                                       struct gh_arena *arena,
                                                       struct gh_operator_row **out, size_t *count,
                                                       struct gh_error *error);
-/* Writes password_hash, role, tenant and disabled of the operator `row->number`; its sign-ins end.
- */
+/* Writes everything but number, name and created_at_ms of the operator `row->number`; its sign-ins
+ * end. EXISTS when the e-mail address or the subject is another's. */
 GH_MUST_USE enum gh_error_code gh_store_operator_update(struct gh_store *store,
                                                         const struct gh_operator_row *row,
                                                         struct gh_error *error);
-/* With its sign-ins. */
+/* Only another form of the same password; its sign-ins stay. CONFLICT when the one that is stored
+ * is not `before` any more. */
+GH_MUST_USE enum gh_error_code gh_store_operator_rehash(struct gh_store *store, int64_t number,
+                                                        struct gh_slice before,
+                                                        struct gh_slice after,
+                                                        struct gh_error *error);
+/* By subject of an outside provider, or by e-mail address where `provider` is empty. */
+GH_MUST_USE enum gh_error_code
+gh_store_operator_find_outside(struct gh_store *store, struct gh_slice provider,
+                               struct gh_slice subject_or_email, struct gh_arena *arena,
+                               struct gh_operator_row *out, struct gh_error *error);
+/* With its sign-ins, factors and tokens. */
 GH_MUST_USE enum gh_error_code gh_store_operator_delete(struct gh_store *store, int64_t number,
                                                         struct gh_error *error);
 
@@ -80,6 +91,51 @@ GH_MUST_USE enum gh_error_code gh_store_sign_in_seen(struct gh_store *store, str
 GH_MUST_USE enum gh_error_code gh_store_sign_in_delete(struct gh_store *store, struct gh_slice hash,
                                                        struct gh_error *error);
 
+/* The row in place of the one of `before`, in one write; NOT_FOUND when that one is gone. */
+GH_MUST_USE enum gh_error_code gh_store_sign_in_replace(struct gh_store *store,
+                                                        struct gh_slice before,
+                                                        const struct gh_sign_in_row *row,
+                                                        struct gh_error *error);
+/* Of one operator, the newest first. */
+GH_MUST_USE enum gh_error_code
+gh_store_sign_in_list(struct gh_store *store, int64_t operator_number, struct gh_arena *arena,
+                      struct gh_sign_in_row **out, size_t *count, struct gh_error *error);
+/* All of one operator but the one of `but` (empty: all). */
+GH_MUST_USE enum gh_error_code gh_store_sign_in_clear(struct gh_store *store,
+                                                      int64_t operator_number, struct gh_slice but,
+                                                      struct gh_error *error);
+/* What a WebAuthn ceremony of this session has to sign; empty: none is under way. */
+GH_MUST_USE enum gh_error_code gh_store_sign_in_challenge(struct gh_store *store,
+                                                          struct gh_slice hash,
+                                                          struct gh_slice challenge,
+                                                          struct gh_error *error);
+
+/* --- second factors ------------------------------------------------------------------------------
+ */
+/* Fills `number`. EXISTS when the credential is registered already. */
+GH_MUST_USE enum gh_error_code
+gh_store_factor_create(struct gh_store *store, struct gh_factor_row *row, struct gh_error *error);
+/* Of one operator, by number. */
+GH_MUST_USE enum gh_error_code gh_store_factor_list(struct gh_store *store, int64_t operator_number,
+                                                    struct gh_arena *arena,
+                                                    struct gh_factor_row **out, size_t *count,
+                                                    struct gh_error *error);
+/* It has worked, with this counter, which must be above the one that is stored (or both 0: a key
+ * that does not count); it is confirmed from now on. CONFLICT otherwise: somebody was faster with
+ * the same proof. */
+GH_MUST_USE enum gh_error_code gh_store_factor_use(struct gh_store *store, int64_t number,
+                                                   int64_t counter, int64_t at_ms,
+                                                   struct gh_error *error);
+/* NOT_FOUND when the operator has none of this number. */
+GH_MUST_USE enum gh_error_code gh_store_factor_delete(struct gh_store *store,
+                                                      int64_t operator_number, int64_t number,
+                                                      struct gh_error *error);
+/* All of the kind (0: of every kind) of an operator go, and these come. */
+GH_MUST_USE enum gh_error_code gh_store_factor_replace(struct gh_store *store,
+                                                       int64_t operator_number, int kind,
+                                                       struct gh_factor_row *rows, size_t count,
+                                                       struct gh_error *error);
+
 /* --- bearer tokens -------------------------------------------------------------------------------
  */
 GH_MUST_USE enum gh_error_code gh_store_token_create(struct gh_store *store,
@@ -94,6 +150,9 @@ GH_MUST_USE enum gh_error_code gh_store_token_list(struct gh_store *store, struc
                                                    struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_token_delete(struct gh_store *store, struct gh_slice hash,
                                                      struct gh_error *error);
+/* Moves used_at_ms forward. */
+GH_MUST_USE enum gh_error_code gh_store_token_used(struct gh_store *store, struct gh_slice hash,
+                                                   int64_t at_ms, struct gh_error *error);
 /* --- spent ids: what may be used once, or no more (the ids of assertions and of revoked tokens)
  * ----
  */

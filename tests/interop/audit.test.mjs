@@ -20,7 +20,7 @@ const macrosOf = (text) => {
 const router = source('api/router.c'), rest = source('dialect/google/rest_route.c');
 const native = [...router.matchAll(/\{"([A-Z]+)", ([^,]+), (api_\w+),\s*(?:P\((\w+)\)|0),\s*([A-Z0| \n]+)\}/g)]
   .map(([, method, path, handler, , flags]) => ({ method, path: strings(path, macrosOf(router)), handler, flags: flags.split('|').map((flag) => flag.trim()) }))
-  .map((route) => ({ ...route, open: route.flags.includes('OPEN'), audited: route.flags.includes('AHEAD') || (route.method !== 'GET' && !route.flags.includes('READS')) }));
+  .map((route) => ({ ...route, open: route.flags.includes('OPEN'), audited: route.flags.includes('AHEAD') || route.flags.includes('LAST') || (route.method !== 'GET' && !route.flags.includes('READS')) }));
 const google = rest.slice(rest.indexOf('routes[] = {')).split('{.method = ').slice(1)
   .map((row) => ({ method: /"([A-Z]+)"/.exec(row)[1], path: strings(/\.pattern = ([^,]+),/.exec(row)[1], macrosOf(rest)), handler: /\.(?:handler|waiting) = (\w+)/.exec(row)[1], audited: !row.includes('GOOGLE_AUDIT_NOT') && !row.startsWith('"GET"') }));
 

@@ -114,7 +114,7 @@ test('the tables were read', () => {
 
 test('nothing but the listed few answers without authentication', async () => {
   // What is public (keys, metadata, certificates, revocation), and what takes its own proof: sign-in, tokens, enrolment.
-  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /metrics', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect',
+  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /api/v1/session/provider', 'GET /api/v1/session/oidc', 'GET /api/v1/session/oidc/callback', 'GET /metrics', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect',
     'POST /oauth2/revoke', 'GET /oauth2/jwks', 'GET /.well-known/oauth-authorization-server', 'GET /.well-known/openid-configuration',
     ...['', '{t}/'].flatMap((t) => ['GET ', 'GET ', 'POST ', 'POST '].map((method, i) =>
       `${method}/.well-known/est/${t}${['cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll'][i]}`)),
@@ -134,7 +134,15 @@ test('nothing but the listed few answers without authentication', async () => {
   assert.ok([401, 403].includes((await call('GET', '/metrics')).status), 'metrics are for whoever may read them');
 });
 
-const decided = native.filter(({ flags }) => !flags.includes('OPEN') && !flags.includes('LIST'));
+const decided = native.filter(({ flags }) => !['OPEN', 'LIST', 'OWN'].some((flag) => flags.includes(flag)));
+
+test('nobody but a person with a session has an account of his own', async () => {
+  const routes = native.filter(({ flags }) => flags.includes('OWN'));
+  assert.ok(routes.length > 10 && routes.every(({ permission, flags }) => permission === undefined && !flags.includes('OPEN')));
+  await matrix(routes.flatMap(({ method, path }) => own.flatMap((role) => ['', 'acme'].map((of) =>
+    ({ method, path: fill(path, 'acme'), token: tokens.get(`${role}@${of}`), who: `${role}@${of}`, allowed: false })))), 'own account');
+});
+
 test('the native API: own tenant, foreign tenant, the server', async () => {
   const cases = [];
   for (const role of own)

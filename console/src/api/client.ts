@@ -75,7 +75,7 @@ export async function call<T>(method: string, path: string, options: CallOptions
   const text = await answer.text();
   if (!answer.ok) {
     const problem = problemOf(answer.status, text, where, answer.headers.get('retry-after'));
-    if (answer.status === 401 && path !== '/session') signedOut();
+    if (answer.status === 401 && !path.startsWith('/session')) signedOut();
     throw problem;
   }
   if (text === '') return {} as T;

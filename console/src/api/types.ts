@@ -5,9 +5,67 @@ export interface Operator {
   role: string;
 }
 
+export type FactorKind = 'totp' | 'webauthn' | 'recovery';
+
 export interface Session {
   operator: Operator;
   expires_at: string | null;
+  stage?: 'whole' | 'second-factor' | 'enrol';
+  factors?: FactorKind[];
+  recovery_codes?: string[]; // with the first second factor
+}
+
+export interface Factor {
+  id: string;
+  kind: FactorKind;
+  label: string;
+  confirmed: boolean;
+  created_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface Account {
+  name: string;
+  role: string;
+  email: string;
+  has_password: boolean;
+  factors: Factor[];
+  recovery_codes_left: number;
+}
+
+export interface OwnSession {
+  id: string;
+  current: boolean;
+  method: string;
+  address: string;
+  agent: string;
+  created_at: string | null;
+  seen_at: string | null;
+}
+
+export interface Token {
+  id: string;
+  label: string;
+  permissions: string[];
+  created_at: string | null;
+  expires_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface Person {
+  name: string;
+  role: string;
+  tenant: string;
+  email: string;
+  disabled: boolean;
+  created_at: string | null;
+}
+
+export interface Role {
+  name: string;
+  of: 'gatehouse' | 'tenant' | 'house';
+  title: string;
+  permissions: string[];
 }
 
 export interface Status {

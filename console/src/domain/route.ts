@@ -22,6 +22,8 @@ export type Route =
   | { page: 'refusals' }
   | { page: 'audit' }
   | { page: 'system' }
+  | { page: 'people' }
+  | { page: 'account' }
   | { page: 'unknown' };
 
 export function routeOf(path: string): Route {
@@ -39,6 +41,8 @@ export function routeOf(path: string): Route {
   if (head === 'refusals' && parts.length === 1) return { page: 'refusals' };
   if (head === 'audit' && parts.length === 1) return { page: 'audit' };
   if (head === 'system' && parts.length === 1) return { page: 'system' };
+  if (head === 'people' && parts.length === 1) return { page: 'people' };
+  if (head === 'account' && parts.length === 1) return { page: 'account' };
   return { page: 'unknown' };
 }
 
@@ -62,7 +66,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', account: 'My account', unknown: 'Not found' }[
     route.page
   ];
 }

@@ -2,14 +2,15 @@
 
 import { asProblem, call, get, onSignedOut, Problem } from '../api/client';
 import { onStreamRefused } from '../api/live.svelte';
-import type { Operator, Session } from '../api/types';
+import type { FactorKind, Operator, Session } from '../api/types';
 
 export const session = $state<{
-  state: 'checking' | 'in' | 'out' | 'unreachable';
+  state: 'checking' | 'in' | 'factor' | 'enrol' | 'out' | 'unreachable';
   operator: Operator | null;
+  factors: FactorKind[]; // what can be shown as the second factor
   expired: boolean; // signed out by the server, not by the person
   problem: Problem | null;
-}>({ state: 'checking', operator: null, expired: false, problem: null });
+}>({ state: 'checking', operator: null, factors: [], expired: false, problem: null });
 
 onSignedOut(end);
 onStreamRefused(end);
@@ -53,8 +54,10 @@ export async function signOut(): Promise<void> {
   session.state = 'out';
 }
 
-function begin(answer: Session): void {
+/** The session goes on as the server says. */
+export function begin(answer: Session): void {
   session.operator = answer.operator;
   session.expired = false;
-  session.state = 'in';
+  session.factors = answer.factors ?? [];
+  session.state = answer.stage === 'second-factor' ? 'factor' : answer.stage === 'enrol' ? 'enrol' : 'in';
 }

@@ -1,4 +1,4 @@
-/* Operators, their sign-ins, and bearer tokens. */
+/* Operators and bearer tokens. */
 #include "store/sqlite/sqlite_internal.h"
 #include <assert.h>
 
@@ -8,53 +8,54 @@ enum {
     OPERATOR_LIST,
     OPERATOR_UPDATE,
     OPERATOR_DELETE,
+    OPERATOR_REHASH,
+    OPERATOR_BY_SUBJECT,
+    OPERATOR_BY_EMAIL,
     SIGN_IN_CLEAR,
-    SIGN_IN_CREATE,
-    SIGN_IN_FIND,
-    SIGN_IN_SEEN,
-    SIGN_IN_DELETE,
     SIGN_IN_EXPIRE,
     TOKEN_CREATE,
     TOKEN_FIND,
     TOKEN_LIST,
+    TOKEN_USED,
     TOKEN_DELETE,
     TOKEN_EXPIRE,
     SPENT_EXPIRE,
 };
 
 #define OPERATOR                                                                                   \
-    "SELECT number, name, password_hash, role, tenant, disabled, created_at_ms FROM operators "
+    "SELECT number, name, password_hash, role, tenant, disabled, created_at_ms, email, provider, " \
+    "subject FROM operators "
 #define TOKEN                                                                                      \
-    "SELECT hash, role, member, tenant, created_at_ms, expires_at_ms, service_key FROM tokens "
+    "SELECT t.hash, t.role, t.member, t.tenant, t.created_at_ms, t.expires_at_ms, t.operator, "    \
+    "t.label, t.permissions, t.used_at_ms, t.service_key, o.name, o.role, o.tenant, "              \
+    "o.disabled "                                                                                  \
+    "FROM tokens t LEFT JOIN operators o ON o.number = t.operator "
 
 static const char *const sql[] = {
     [OPERATOR_CREATE] =
-        "INSERT INTO operators(name, password_hash, role, tenant, disabled, created_at_ms) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO operators(name, password_hash, role, tenant, disabled, created_at_ms, email, "
+        "provider, subject) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [OPERATOR_FIND] = OPERATOR "WHERE name = ?1",
     [OPERATOR_LIST] = OPERATOR "ORDER BY name",
     [OPERATOR_UPDATE] =
-        "UPDATE operators SET password_hash = ?2, role = ?3, tenant = ?4, disabled = ?5 "
-        "WHERE number = ?1",
+        "UPDATE operators SET password_hash = ?2, role = ?3, tenant = ?4, disabled = ?5, "
+        "email = ?6, provider = ?7, subject = ?8 WHERE number = ?1",
+    [OPERATOR_REHASH] = "UPDATE operators SET password_hash = ?3 "
+                        "WHERE number = ?1 AND password_hash = ?2",
+    [OPERATOR_BY_SUBJECT] = OPERATOR "WHERE provider = ?1 AND subject = ?2 AND subject > ''",
+    [OPERATOR_BY_EMAIL] = OPERATOR "WHERE email = ?1 AND email > ''",
     [OPERATOR_DELETE] = "DELETE FROM operators WHERE number = ?1",
     [SIGN_IN_CLEAR] = "DELETE FROM sign_ins WHERE operator = ?1",
-    [SIGN_IN_CREATE] =
-        "INSERT INTO sign_ins(hash, operator, created_at_ms, seen_at_ms, expires_at_ms) "
-        "VALUES(?1, ?2, ?3, ?4, ?5)",
-    [SIGN_IN_FIND] =
-        "SELECT s.hash, s.operator, o.name, o.role, o.tenant, o.disabled, s.created_at_ms, "
-        "s.seen_at_ms, s.expires_at_ms FROM sign_ins s JOIN operators o ON o.number = s.operator "
-        "WHERE s.hash = ?1",
-    [SIGN_IN_SEEN] = "UPDATE sign_ins SET seen_at_ms = max(seen_at_ms, ?2) WHERE hash = ?1",
-    [SIGN_IN_DELETE] = "DELETE FROM sign_ins WHERE hash = ?1",
     [SIGN_IN_EXPIRE] = "DELETE FROM sign_ins WHERE expires_at_ms <= ?1 OR seen_at_ms < ?2",
-    [TOKEN_CREATE] = "INSERT INTO tokens(hash, role, member, tenant, created_at_ms, expires_at_ms, "
-                     "service_key) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [TOKEN_CREATE] =
+        "INSERT INTO tokens(hash, role, member, tenant, created_at_ms, expires_at_ms, operator, "
+        "label, permissions, service_key) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [TOKEN_FIND] =
-        TOKEN "WHERE hash = ?1 AND (service_key IS NULL OR EXISTS(SELECT 1 FROM service_keys k "
-              "JOIN service_accounts a ON a.number = k.account "
-              "WHERE k.number = service_key AND NOT k.disabled AND NOT a.disabled))",
-    [TOKEN_LIST] = TOKEN "ORDER BY created_at_ms, hash",
+        TOKEN "WHERE t.hash = ?1 AND (t.service_key IS NULL OR EXISTS("
+              "SELECT 1 FROM service_keys k JOIN service_accounts a ON a.number = k.account "
+              "WHERE k.number = t.service_key AND NOT k.disabled AND NOT a.disabled))",
+    [TOKEN_LIST] = TOKEN "ORDER BY t.created_at_ms, t.hash",
+    [TOKEN_USED] = "UPDATE tokens SET used_at_ms = max(used_at_ms, ?2) WHERE hash = ?1",
     [TOKEN_DELETE] = "DELETE FROM tokens WHERE hash = ?1",
     [TOKEN_EXPIRE] = "DELETE FROM tokens WHERE expires_at_ms <= ?1",
     [SPENT_EXPIRE] = "DELETE FROM spent WHERE expires_at_ms <= ?1",
@@ -69,6 +70,9 @@ static void operator_read(struct gh_sql *q, struct gh_arena *arena, struct gh_op
     row->tenant = gh_sql_int(q); /* NULL reads as 0 */
     row->disabled = gh_sql_bool(q);
     row->created_at_ms = gh_sql_int(q);
+    row->email = gh_sql_text(q, arena);
+    row->provider = gh_sql_text(q, arena);
+    row->subject = gh_sql_text(q, arena);
 }
 
 enum gh_error_code gh_store_operator_create(struct gh_store *store, struct gh_operator_row *row,
@@ -85,9 +89,13 @@ enum gh_error_code gh_store_operator_create(struct gh_store *store, struct gh_op
     gh_sql_put_reference(&q, row->tenant);
     gh_sql_put_int(&q, row->disabled);
     gh_sql_put_int(&q, row->created_at_ms);
+    gh_sql_put_text(&q, row->email);
+    gh_sql_put_text(&q, row->provider);
+    gh_sql_put_text(&q, row->subject);
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_EXISTS)
-        gh_error_set(error, code, "operator %.*s: the name is taken", GH_PRINT(row->name));
+        gh_error_set(error, code, "operator %.*s: the name, e-mail address or subject is taken",
+                     GH_PRINT(row->name));
     if (code == GH_ERROR_PRECONDITION)
         code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
     if (code == GH_OK)
@@ -95,17 +103,21 @@ enum gh_error_code gh_store_operator_create(struct gh_store *store, struct gh_op
     return gh_write_end(link, code, error);
 }
 
-enum gh_error_code gh_store_operator_find(struct gh_store *store, struct gh_slice name,
-                                          struct gh_arena *arena, struct gh_operator_row *out,
-                                          struct gh_error *error)
+/* The one row of a statement with one or two values; `second` may be empty. */
+static enum gh_error_code operator_find(struct gh_store *store, const char *text,
+                                        struct gh_slice first, const struct gh_slice *second,
+                                        struct gh_arena *arena, struct gh_operator_row *out,
+                                        struct gh_error *error)
 {
     struct gh_link *link;
     *out = (struct gh_operator_row){0};
     enum gh_error_code code = gh_read_begin(store, &link, error);
     if (code != GH_OK)
         return code;
-    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_FIND]);
-    gh_sql_put_text(&q, name);
+    struct gh_sql q = gh_sql_open(link, text);
+    gh_sql_put_text(&q, first);
+    if (second != NULL)
+        gh_sql_put_text(&q, *second);
     bool found = gh_sql_next(&q);
     if (found)
         operator_read(&q, arena, out);
@@ -114,6 +126,25 @@ enum gh_error_code gh_store_operator_find(struct gh_store *store, struct gh_slic
     return code == GH_OK && !found
                ? gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such operator")
                : code;
+}
+
+enum gh_error_code gh_store_operator_find(struct gh_store *store, struct gh_slice name,
+                                          struct gh_arena *arena, struct gh_operator_row *out,
+                                          struct gh_error *error)
+{
+    return operator_find(store, sql[OPERATOR_FIND], name, NULL, arena, out, error);
+}
+
+enum gh_error_code gh_store_operator_find_outside(struct gh_store *store, struct gh_slice provider,
+                                                  struct gh_slice subject_or_email,
+                                                  struct gh_arena *arena,
+                                                  struct gh_operator_row *out,
+                                                  struct gh_error *error)
+{
+    return provider.size > 0 ? operator_find(store, sql[OPERATOR_BY_SUBJECT], provider,
+                                             &subject_or_email, arena, out, error)
+                             : operator_find(store, sql[OPERATOR_BY_EMAIL], subject_or_email, NULL,
+                                             arena, out, error);
 }
 
 enum gh_error_code gh_store_operator_list(struct gh_store *store, struct gh_arena *arena,
@@ -159,7 +190,12 @@ enum gh_error_code gh_store_operator_update(struct gh_store *store,
     gh_sql_put_text(&q, row->role);
     gh_sql_put_reference(&q, row->tenant);
     gh_sql_put_int(&q, row->disabled);
+    gh_sql_put_text(&q, row->email);
+    gh_sql_put_text(&q, row->provider);
+    gh_sql_put_text(&q, row->subject);
     code = gh_sql_run(&q, &changed, error);
+    if (code == GH_ERROR_EXISTS)
+        code = gh_error_set(error, code, "another operator has this e-mail address or subject");
     if (code == GH_ERROR_PRECONDITION)
         code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such tenant");
     if (code == GH_OK && changed == 0)
@@ -167,6 +203,25 @@ enum gh_error_code gh_store_operator_update(struct gh_store *store,
     if (code == GH_OK)
         code = sign_ins_clear(link, row->number, error);
     atomic_store(&store->erased, true);
+    return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_operator_rehash(struct gh_store *store, int64_t number,
+                                            struct gh_slice before, struct gh_slice after,
+                                            struct gh_error *error)
+{
+    struct gh_link *link;
+    int64_t changed = 0;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[OPERATOR_REHASH]);
+    gh_sql_put_int(&q, number);
+    gh_sql_put_text(&q, before);
+    gh_sql_put_text(&q, after);
+    code = gh_sql_run(&q, &changed, error);
+    if (code == GH_OK && changed == 0)
+        code = gh_error_set(error, GH_ERROR_CONFLICT, "the password has changed");
     return gh_write_end(link, code, error);
 }
 
@@ -194,85 +249,6 @@ enum gh_error_code gh_store_operator_delete(struct gh_store *store, int64_t numb
     return delete_end(link, &q, "operator", error);
 }
 
-enum gh_error_code gh_store_sign_in_create(struct gh_store *store, const struct gh_sign_in_row *row,
-                                           struct gh_error *error)
-{
-    struct gh_link *link;
-    assert(row->hash.size == GH_TOKEN_HASH_BYTES);
-    enum gh_error_code code = gh_write_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_CREATE]);
-    gh_sql_put_bytes(&q, row->hash);
-    gh_sql_put_int(&q, row->operator_number);
-    gh_sql_put_int(&q, row->created_at_ms);
-    gh_sql_put_int(&q, row->seen_at_ms);
-    gh_sql_put_int(&q, row->expires_at_ms);
-    code = gh_sql_run(&q, NULL, error);
-    if (code == GH_ERROR_PRECONDITION)
-        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such operator");
-    return gh_write_end(link, code, error);
-}
-
-enum gh_error_code gh_store_sign_in_find(struct gh_store *store, struct gh_slice hash,
-                                         struct gh_arena *arena, struct gh_sign_in_row *out,
-                                         struct gh_error *error)
-{
-    struct gh_link *link;
-    *out = (struct gh_sign_in_row){0};
-    enum gh_error_code code = gh_read_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_FIND]);
-    gh_sql_put_bytes(&q, hash);
-    bool found = gh_sql_next(&q);
-    if (found) {
-        out->hash = gh_sql_text(&q, arena);
-        out->operator_number = gh_sql_int(&q);
-        out->operator_name = gh_sql_text(&q, arena);
-        out->role = gh_sql_text(&q, arena);
-        out->tenant = gh_sql_int(&q);
-        out->operator_disabled = gh_sql_bool(&q);
-        out->created_at_ms = gh_sql_int(&q);
-        out->seen_at_ms = gh_sql_int(&q);
-        out->expires_at_ms = gh_sql_int(&q);
-    }
-    code = gh_sql_close(&q, error);
-    gh_read_end(link);
-    return code == GH_OK && !found
-               ? gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such sign-in")
-               : code;
-}
-
-enum gh_error_code gh_store_sign_in_seen(struct gh_store *store, struct gh_slice hash,
-                                         int64_t seen_at_ms, struct gh_error *error)
-{
-    struct gh_link *link;
-    enum gh_error_code code = gh_write_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_SEEN]);
-    gh_sql_put_bytes(&q, hash);
-    gh_sql_put_int(&q, seen_at_ms);
-    int64_t changed = 0;
-    code = gh_sql_run(&q, &changed, error);
-    if (code == GH_OK && changed == 0)
-        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such sign-in");
-    return gh_write_end(link, code, error);
-}
-
-enum gh_error_code gh_store_sign_in_delete(struct gh_store *store, struct gh_slice hash,
-                                           struct gh_error *error)
-{
-    struct gh_link *link;
-    enum gh_error_code code = gh_write_begin(store, &link, error);
-    if (code != GH_OK)
-        return code;
-    struct gh_sql q = gh_sql_open(link, sql[SIGN_IN_DELETE]);
-    gh_sql_put_bytes(&q, hash);
-    return delete_end(link, &q, "sign-in", error);
-}
-
 enum gh_error_code gh_store_token_create(struct gh_store *store, const struct gh_token_row *row,
                                          struct gh_error *error)
 {
@@ -288,12 +264,28 @@ enum gh_error_code gh_store_token_create(struct gh_store *store, const struct gh
     gh_sql_put_reference(&q, row->tenant);
     gh_sql_put_int(&q, row->created_at_ms);
     gh_sql_put_int(&q, row->expires_at_ms);
+    gh_sql_put_reference(&q, row->operator_number);
+    gh_sql_put_text(&q, row->label);
+    gh_sql_put_text(&q, row->permissions);
     gh_sql_put_reference(&q, row->service_key);
     code = gh_sql_run(&q, NULL, error);
     if (code == GH_ERROR_PRECONDITION)
         code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such %s",
-                            row->service_key != 0 ? "key" : "tenant");
+                            row->service_key != 0 ? "key" : "tenant or operator");
     return gh_write_end(link, code, error);
+}
+
+enum gh_error_code gh_store_token_used(struct gh_store *store, struct gh_slice hash, int64_t at_ms,
+                                       struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[TOKEN_USED]);
+    gh_sql_put_bytes(&q, hash);
+    gh_sql_put_int(&q, at_ms);
+    return gh_write_end(link, gh_sql_run(&q, NULL, error), error);
 }
 
 static void token_read(struct gh_sql *q, struct gh_arena *arena, struct gh_token_row *row)
@@ -304,7 +296,15 @@ static void token_read(struct gh_sql *q, struct gh_arena *arena, struct gh_token
     row->tenant = gh_sql_int(q);
     row->created_at_ms = gh_sql_int(q);
     row->expires_at_ms = gh_sql_int(q);
+    row->operator_number = gh_sql_int(q);
+    row->label = gh_sql_text(q, arena);
+    row->permissions = gh_sql_text(q, arena);
+    row->used_at_ms = gh_sql_int(q);
     row->service_key = gh_sql_int(q);
+    row->operator_name = gh_sql_text(q, arena);
+    row->operator_role = gh_sql_text(q, arena);
+    row->operator_tenant = gh_sql_int(q);
+    row->operator_disabled = gh_sql_bool(q);
 }
 
 enum gh_error_code gh_store_token_find(struct gh_store *store, struct gh_slice hash,

@@ -18,8 +18,11 @@ static const struct {
 } allowed[] = {
     {"FROM tenants ORDER BY name", "SCAN tenants", "all tenants are asked for"},
     {"FROM operators", "SCAN operators", "all operators are asked for"},
-    {"FROM tokens ORDER BY", "SCAN tokens", "all tokens are asked for"},
-    {"FROM tokens ORDER BY", "TEMP B-TREE", "they are few"},
+    {"FROM tokens t LEFT JOIN operators o ON o.number = t.operator ORDER BY", "SCAN t",
+     "all tokens are asked for"},
+    {"FROM tokens t LEFT JOIN operators o ON o.number = t.operator ORDER BY", "TEMP B-TREE",
+     "they are few"},
+    {"FROM sign_ins s", "TEMP B-TREE", "an operator has few"},
     {"DELETE FROM tokens WHERE expires", "SCAN tokens", "they are few"},
     {"DELETE FROM sign_ins WHERE expires", "SCAN sign_ins", "they are few"},
     {"FROM topics ORDER BY number", "SCAN topics", "all topics are asked for"},
@@ -214,7 +217,8 @@ static void run_reads(int64_t tenant)
     struct gh_tenant row, *tenants;
     struct gh_registry registry, *registries;
     struct gh_operator_row operator, * operators;
-    struct gh_sign_in_row sign_in;
+    struct gh_sign_in_row sign_in, *sign_ins;
+    struct gh_factor_row *factors;
     struct gh_token_row token, *tokens;
     struct gh_topic_row *topics;
     struct gh_subscription_row *subscriptions;
@@ -236,7 +240,12 @@ static void run_reads(int64_t tenant)
                                   (struct gh_slice){0}, &arena, &registries, &count, &more, &error);
     code = gh_store_operator_find(store, one, &arena, &operator, & error);
     code = gh_store_operator_list(store, &arena, &operators, &count, &error);
+    code = gh_store_operator_find_outside(store, one, one, &arena, &operator, & error);
+    code = gh_store_operator_find_outside(store, (struct gh_slice){0}, one, &arena,
+                                          &operator, & error);
     code = gh_store_sign_in_find(store, one, &arena, &sign_in, &error);
+    code = gh_store_sign_in_list(store, 1, &arena, &sign_ins, &count, &error);
+    code = gh_store_factor_list(store, 1, &arena, &factors, &count, &error);
     code = gh_store_token_find(store, one, &arena, &token, &error);
     code = gh_store_token_list(store, &arena, &tokens, &count, &error);
     code = gh_store_topic_list(store, &arena, &topics, &count, &error);

@@ -473,6 +473,39 @@ static const char pubsub_19[] =
     "  UNIQUE(tenant, name)) STRICT;"
     "CREATE INDEX snapshots_of_topic ON snapshots(topic);";
 
+/* Second factors, what a session has proved, tokens of operators, and who they are elsewhere. */
+static const char people_20[] =
+    "ALTER TABLE operators ADD COLUMN email TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE operators ADD COLUMN provider TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE operators ADD COLUMN subject TEXT NOT NULL DEFAULT '';"
+    "CREATE UNIQUE INDEX operators_by_email ON operators(email) WHERE email > '';"
+    "CREATE UNIQUE INDEX operators_by_subject ON operators(provider, subject) WHERE subject > '';"
+    "CREATE TABLE factors("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  operator INTEGER NOT NULL REFERENCES operators ON DELETE CASCADE,"
+    "  kind INTEGER NOT NULL,"
+    "  label TEXT NOT NULL,"
+    "  confirmed INTEGER NOT NULL,"
+    "  secret BLOB NOT NULL,"
+    "  credential BLOB NOT NULL,"
+    "  counter INTEGER NOT NULL,"
+    "  created_at_ms INTEGER NOT NULL,"
+    "  used_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX factors_of_operator ON factors(operator);"
+    "CREATE UNIQUE INDEX factors_by_credential ON factors(credential) WHERE credential > x'';"
+    /* Sessions of before have shown a password, when they began. */
+    "ALTER TABLE sign_ins ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sign_ins ADD COLUMN method TEXT NOT NULL DEFAULT 'password';"
+    "ALTER TABLE sign_ins ADD COLUMN proved_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sign_ins ADD COLUMN address TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE sign_ins ADD COLUMN agent TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE sign_ins ADD COLUMN challenge BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE tokens ADD COLUMN operator INTEGER REFERENCES operators ON DELETE CASCADE;"
+    "ALTER TABLE tokens ADD COLUMN label TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE tokens ADD COLUMN permissions TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE tokens ADD COLUMN used_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX tokens_of_operator ON tokens(operator);";
+
 static const struct {
     int version; /* rising */
     const char *text;
@@ -487,10 +520,10 @@ static const struct {
     {13, unmarked_13},  {14, service_accounts_14},
     {15, audit_15},     {16, house_16},
     {17, ocsp_17},      {18, absences_18},
-    {19, pubsub_19},
+    {19, pubsub_19},    {20, people_20},
 };
 
-enum { VERSION = 19 }; /* of the last row */
+enum { VERSION = 20 }; /* of the last row */
 
 enum { USER_VERSION };
 static const char *const sql[] = {
