@@ -58,7 +58,7 @@ struct config {
         google_bound_max, google_gateways_max, google_attached_max,
         google_device_updates_per_second, google_registry_updates_per_second,
         google_reads_per_minute, google_changes_per_minute, google_configs_per_minute,
-        google_requests_per_minute;
+        google_requests_per_minute, google_bytes_in_per_second, google_bytes_out_per_second;
     long google_compat;           /* 0: none of IoT Core's rates */
     long log_bytes_max;           /* [log] bytes_max */
     long log_age_days;            /* [log] age_days */

@@ -347,11 +347,6 @@ static bool open_dialects(struct core *core, struct gh_front_services *front,
                                         .trail = core->trail,
                                         .audit = core->audit,
                                         .metrics = &core->metrics,
-                                        .config_interval_ms =
-                                            core->config->google_config_interval_ms == 0 ||
-                                                    core->config->google_compat == 0
-                                                ? -1
-                                                : core->config->google_config_interval_ms,
                                         .send_command = send_command,
                                         .command_context = core->sessions,
                                         .utc_ms = gh_time_utc_ms};
@@ -455,6 +450,9 @@ static struct gh_rates *open_rates(const struct config *config)
         [GH_RATE_CHANGES] = config->google_changes_per_minute,
         [GH_RATE_CONFIGS] = config->google_configs_per_minute,
         [GH_RATE_REQUESTS] = config->google_requests_per_minute,
+        [GH_RATE_BYTES_IN] = config->google_bytes_in_per_second,
+        [GH_RATE_BYTES_OUT] = config->google_bytes_out_per_second,
+        [GH_RATE_CONFIG_INTERVAL] = config->google_config_interval_ms,
     };
     struct gh_rate ceilings[GH_RATE_KIND_COUNT];
     memcpy(ceilings, gh_rates_compat, sizeof ceilings);
@@ -910,7 +908,8 @@ static void serve(struct core *core, const sigset_t *stop)
             continue;
         tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;
         expire(core);
-        token_keys_tend(core->access, core->config->token_key_days, gh_time_utc_ms() / 1000);
+        token_keys_tend(core->access, core->audit, core->config->token_key_days,
+                        gh_time_utc_ms() / 1000);
         if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))
             renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     }

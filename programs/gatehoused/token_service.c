@@ -41,7 +41,7 @@ void token_issuer(const struct config *config, const char *const *addresses, siz
         snprintf(out, CONFIG_TEXT_MAX, "https://%.*s:%.5s", HOST_MAX, host, port);
 }
 
-void token_keys_tend(struct gh_access *access, long key_days, int64_t now_s)
+void token_keys_tend(struct gh_access *access, struct gh_audit *audit, long key_days, int64_t now_s)
 {
     enum { DAY_S = 86400 };
     struct gh_access_key keys[GH_ACCESS_KEYS_MAX];
@@ -55,8 +55,11 @@ void token_keys_tend(struct gh_access *access, long key_days, int64_t now_s)
         if (keys[i].state != GH_ACCESS_KEY_NEXT ||
             now_s - keys[i].created_at_s < key_days * (int64_t)DAY_S)
             continue;
-        code = gh_access_rotate(
-            access, strcmp(keys[i].algorithm, "RS256") == 0 ? GH_KEY_RSA : GH_KEY_P256, &error);
+        bool is_rsa = strcmp(keys[i].algorithm, "RS256") == 0;
+        code = gh_access_rotate(access, is_rsa ? GH_KEY_RSA : GH_KEY_P256, &error);
+        if (code == GH_OK)
+            gh_audit_tell(audit, "tokenKeys.rotate",
+                          is_rsa ? "server/token-keys/RS256" : "server/token-keys/ES256");
     }
     if (code != GH_OK)
         gh_log(GH_LOG_ERROR, "core", "the keys of access tokens: %s", gh_error_line(&error, line));

@@ -3,6 +3,7 @@
 #ifndef GATEHOUSED_TOKEN_SERVICE_H
 #define GATEHOUSED_TOKEN_SERVICE_H
 
+#include "audit/audit.h"
 #include "identity/access.h"
 #include "programs/gatehoused/config.h"
 
@@ -13,7 +14,8 @@
 void token_issuer(const struct config *config, const char *const *addresses, size_t count,
                   char out[CONFIG_TEXT_MAX]);
 
-/* Rotates the keys that have signed for `key_days`, and lets go of those whose time is over; says
- * in the log what did not work. Called every hour. */
-void token_keys_tend(struct gh_access *access, long key_days, int64_t now_s);
+/* Rotates the keys that have signed for `key_days`, which the audit trail is told, and lets go of
+ * those whose time is over; says in the log what did not work. Called every hour. */
+void token_keys_tend(struct gh_access *access, struct gh_audit *audit, long key_days,
+                     int64_t now_s);
 #endif

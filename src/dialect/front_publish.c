@@ -237,6 +237,22 @@ static void refuse_rate(struct link *link, const struct gh_mqtt_publish *packet)
         link_end(link, GH_SESSION_END_RATE, "the tenant is over its messages per second");
 }
 
+/* Over its bytes a second a device is slowed down as over its messages: what it sent is taken, and
+ * the connection is read on when the rate allows. Of a gateway the bytes are of the device that
+ * they speak for, and the gateway waits. */
+static void pace(struct link *link, uint64_t device, const struct gh_mqtt_publish *packet)
+{
+    const struct gh_front_services *services = &link->port->front->services;
+    if (services->rates == NULL || link->routed != NULL)
+        return;
+    const struct gh_rate_thing bytes = {link->view->tenant, device, GH_RATE_BYTES_IN};
+    int64_t wait_ms = gh_rates_charge_ms(services->rates, &bytes,
+                                         (uint32_t)(packet->topic.size + packet->payload.size),
+                                         services->utc_ms());
+    if (wait_ms > 0)
+        gh_session_slow(link->session, gh_loop_now_ns(link->port->port.loop) + wait_ms * GH_MS_NS);
+}
+
 /* What the packet asks for, and of which device; OTHER is left when that is not attached. */
 static struct party *resolve(struct link *link, const struct gh_mqtt_publish *packet,
                              struct gh_operation *operation)
@@ -261,6 +277,7 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
     }
     struct gh_operation operation;
     struct party *party = resolve(link, packet, &operation);
+    pace(link, party != NULL ? party->device : link->own.device, packet);
     link->port->received++;
     if (link->routed != NULL && operation.kind != GH_OPERATION_ROUTE &&
         operation.kind != GH_OPERATION_REFUSED &&

@@ -211,14 +211,15 @@ static enum gh_identity_reason find(struct check *check)
     email = check->claims.issuer.text;
     enum gh_error_code code =
         gh_store_service_find(check->store, email, check->arena, &check->account, &error);
-    if (code == GH_ERROR_NOT_FOUND)
-        return decide(check, GH_IDENTITY_UNKNOWN_ACCOUNT, "there is no service account \"%.*s\"",
-                      GH_PRINT(gh_detail_quoted(email)));
-    if (code == GH_OK)
+    bool unknown = code == GH_ERROR_NOT_FOUND;
+    if (code == GH_OK || unknown) /* of nobody there are none; asking takes as long */
         code = gh_store_service_key_list(check->store, check->account.number, check->arena,
                                          &check->keys, &check->keys_count, &error);
     if (code != GH_OK)
         return unavailable(check, &error);
+    if (unknown)
+        return decide(check, GH_IDENTITY_UNKNOWN_ACCOUNT, "there is no service account \"%.*s\"",
+                      GH_PRINT(gh_detail_quoted(email)));
     check->out->principal.tenant = check->account.tenant;
     check->out->principal.tenant_name = check->account.tenant_name;
     if (check->account.tenant_disabled)
@@ -280,6 +281,47 @@ static enum gh_identity_reason verify(struct check *check, bool subject_needed)
                       GH_PRINT(check->account.email), GH_PRINT(check->key->id),
                       (long long)(check->proof->now_ms - check->key->expires_at_ms) / 1000);
     return GH_IDENTITY_ACCEPTED;
+}
+
+/* --- a refusal takes as long without an account as with one --- */
+
+/* Public halves of keys that were made for this and whose private halves are gone. */
+static const char nobodys_rsa[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAq8EcHVVoCpQZ0l8z1nPz\n"
+    "SLzUb/PUNoK9ozcpBuEYOX0MbzOCh+iRDBkZfyEC/I33PeiWZWBvg4+0/YONyhFB\n"
+    "yv6pKwf52hApAjgf0nAVxr8giCSkHcKAXPD3m+bgrTygtIz1yJTVdFdxqbGuGvx0\n"
+    "/H18iA16fylquObobuiZ4PfpsZ9dMQms8WUMKAls8YofhHgj/U6+TssezWRbV9pi\n"
+    "V3Y4SqIe4e0R8q+yqslXVbTAs7mRo9mnUJ1ExgC9r6x0Sh9/WQuW0G9oqcpwAc4i\n"
+    "pirJrNisB8aHU1Sq2HV4NOyJdVzZaAGs1MACTexxW0eqtGFVlqlgzgEZTuoH9FYM\n"
+    "NwIDAQAB\n"
+    "-----END PUBLIC KEY-----\n";
+static const char nobodys_p256[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEudS6LHHmxfTw66inbSPR09SdCTpc\n"
+    "g4Yya2dXCoCpayuAse392mQYBoO8wpprKmPd9RR3Zu014H1PeipYws2hrQ==\n"
+    "-----END PUBLIC KEY-----\n";
+
+/* Does what a wrong signature costs, so that time does not tell a stranger which accounts there
+ * are. An account has one key in most cases; with more, and a token that names none of them, it
+ * takes longer. */
+static void verify_in_vain(const struct check *check)
+{
+    bool is_rsa = gh_slice_equal(check->jose.algorithm, GH_SLICE("RS256"));
+    struct gh_key *key = gh_key_open(gh_slice_text(is_rsa ? nobodys_rsa : nobodys_p256), NULL);
+    struct gh_jwt_outcome outcome;
+    if (key == NULL)
+        return;
+    (void)!gh_jwt_verify(check->proof->token, (const struct gh_key *const *)&key, 1,
+                         &policy_of_signed, check->proof->now_ms / 1000, check->arena, &outcome);
+    gh_key_close(key);
+}
+
+/* Refusals before a signature that a stranger must not tell from a wrong one. */
+static bool tells_of_account(enum gh_identity_reason reason)
+{
+    return reason == GH_IDENTITY_UNKNOWN_ACCOUNT || reason == GH_IDENTITY_TENANT_DISABLED ||
+           reason == GH_IDENTITY_ACCOUNT_DISABLED || reason == GH_IDENTITY_NO_CREDENTIAL;
 }
 
 /* --- what the token is for --- */
@@ -363,6 +405,8 @@ static enum gh_identity_reason run(struct check *check, bool is_assertion)
     enum gh_identity_reason reason = find(check);
     if (reason == GH_IDENTITY_ACCEPTED)
         reason = verify(check, !is_assertion);
+    else if (tells_of_account(reason))
+        verify_in_vain(check);
     if (reason == GH_IDENTITY_ACCEPTED)
         reason = is_assertion ? check_assertion(check) : check_bearer(check);
     if (reason == GH_IDENTITY_ACCEPTED)

@@ -20,15 +20,25 @@ static const struct {
     [GH_RATE_CHANGES] = {"creations and deletions", "changes_per_minute"},
     [GH_RATE_CONFIGS] = {"config updates", "configs_per_minute"},
     [GH_RATE_REQUESTS] = {"connections and requests of devices", "requests_per_minute"},
+    [GH_RATE_BYTES_IN] = {"bytes from a device", "bytes_in_per_second"},
+    [GH_RATE_BYTES_OUT] = {"bytes to a device", "bytes_out_per_second"},
+    [GH_RATE_CONFIG_INTERVAL] = {"configs of a device", "config_interval_ms"},
 };
 static_assert(GH_COUNT(kinds) == GH_RATE_KIND_COUNT, "a name for each kind");
 
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000 };
+enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, THROUGHPUT = 512 * 1024 };
 const struct gh_rate gh_rates_compat[GH_RATE_KIND_COUNT] = {
-    [GH_RATE_STATES] = {1, SECOND_MS},         [GH_RATE_HTTP_EVENTS] = {6000, MINUTE_MS},
-    [GH_RATE_DEVICE_UPDATES] = {1, SECOND_MS}, [GH_RATE_REGISTRY_UPDATES] = {1, SECOND_MS},
-    [GH_RATE_READS] = {30000, MINUTE_MS},      [GH_RATE_CHANGES] = {3000, MINUTE_MS},
-    [GH_RATE_CONFIGS] = {6000, MINUTE_MS},     [GH_RATE_REQUESTS] = {60000, MINUTE_MS}};
+    [GH_RATE_STATES] = {1, SECOND_MS},
+    [GH_RATE_HTTP_EVENTS] = {6000, MINUTE_MS},
+    [GH_RATE_DEVICE_UPDATES] = {1, SECOND_MS},
+    [GH_RATE_REGISTRY_UPDATES] = {1, SECOND_MS},
+    [GH_RATE_READS] = {30000, MINUTE_MS},
+    [GH_RATE_CHANGES] = {3000, MINUTE_MS},
+    [GH_RATE_CONFIGS] = {6000, MINUTE_MS},
+    [GH_RATE_REQUESTS] = {60000, MINUTE_MS},
+    [GH_RATE_BYTES_IN] = {THROUGHPUT, SECOND_MS},
+    [GH_RATE_BYTES_OUT] = {THROUGHPUT, SECOND_MS},
+    [GH_RATE_CONFIG_INTERVAL] = {1000, SECOND_MS}};
 
 struct key {
     int64_t tenant;
@@ -38,6 +48,7 @@ struct key {
 
 struct bucket {
     int64_t full_ns; /* when it is full again */
+    int64_t at_ns;   /* when it was asked last */
 };
 
 struct shard {
@@ -137,17 +148,17 @@ void gh_rates_counts(struct gh_rates *rates, int64_t tenant, uint32_t out[GH_RAT
     pthread_mutex_unlock(&rates->own_lock);
 }
 
-static struct gh_rate ceiling_of(struct gh_rates *rates, const struct gh_rate_thing *thing)
+uint32_t gh_rates_own(struct gh_rates *rates, int64_t tenant, enum gh_rate_kind kind)
 {
-    struct gh_rate ceiling = rates->ceilings[thing->kind];
+    uint32_t count = rates->ceilings[kind].count;
     if (!atomic_load_explicit(&rates->any_own, memory_order_acquire))
-        return ceiling;
+        return count;
     pthread_mutex_lock(&rates->own_lock);
-    const uint32_t *own = gh_map_get(&rates->own, gh_slice(&thing->tenant, sizeof thing->tenant));
+    const uint32_t *own = gh_map_get(&rates->own, gh_slice(&tenant, sizeof tenant));
     if (own != NULL)
-        ceiling.count = own[thing->kind];
+        count = own[kind];
     pthread_mutex_unlock(&rates->own_lock);
-    return ceiling;
+    return count;
 }
 
 /* Forgets the buckets that are full: one that comes later begins full anyway. */
@@ -183,37 +194,61 @@ static struct bucket *bucket_of(struct shard *shard, const struct key *key, int6
     return bucket;
 }
 
-/* 0 when it is taken, else the time to the next one. */
-static int64_t take(struct bucket *bucket, const struct gh_rate *ceiling, int64_t now_ns)
+static void charge(struct bucket *bucket, const struct gh_rate *ceiling, uint32_t amount)
+{
+    bucket->full_ns += ceiling->period_ms * GH_MS_NS * amount / ceiling->count;
+}
+
+/* 0 when one more is within the rate, else the time until one is. */
+static int64_t wait_ns(struct bucket *bucket, const struct gh_rate *ceiling, int64_t now_ns)
 {
     int64_t period_ns = ceiling->period_ms * GH_MS_NS, each_ns = period_ns / ceiling->count;
-    int64_t full_ns = bucket->full_ns;
-    if (full_ns < now_ns || full_ns > now_ns + period_ns) /* full, or the clock was set back */
-        full_ns = now_ns;
-    if (full_ns - now_ns > period_ns - each_ns)
-        return full_ns - now_ns - (period_ns - each_ns);
-    bucket->full_ns = full_ns + each_ns;
-    return 0;
+    bool set_back = now_ns < bucket->at_ns - period_ns;
+    if (bucket->full_ns < now_ns || set_back)
+        bucket->full_ns = now_ns;
+    bucket->at_ns = now_ns;
+    int64_t over_ns = bucket->full_ns - now_ns - (period_ns - each_ns);
+    return over_ns > 0 ? over_ns : 0;
 }
 
-bool gh_rates_take(struct gh_rates *rates, const struct gh_rate_thing *thing, int64_t now_ms)
+/* Counts `amount` when one is within the rate, or (`anyway`) in any case. 0 when it was counted,
+ * else the time until one is; with `anyway` the time until the next is. */
+static int64_t count_ms(struct gh_rates *rates, const struct gh_rate_thing *thing, uint32_t amount,
+                        bool anyway, int64_t now_ms)
 {
-    return gh_rates_wait_ms(rates, thing, now_ms) == 0;
-}
-
-int64_t gh_rates_wait_ms(struct gh_rates *rates, const struct gh_rate_thing *thing, int64_t now_ms)
-{
-    struct gh_rate ceiling = ceiling_of(rates, thing);
+    struct gh_rate ceiling = {gh_rates_own(rates, thing->tenant, thing->kind),
+                              rates->ceilings[thing->kind].period_ms};
     struct shard *shard = &rates->shards[thing->number % SHARDS]; /* devices' are random */
     struct key key = {thing->tenant, thing->number, thing->kind};
-    int64_t now_ns = now_ms * GH_MS_NS;
+    int64_t now_ns = now_ms * GH_MS_NS, wait = 0;
     if (ceiling.count == 0)
         return 0;
     pthread_mutex_lock(&shard->lock);
     struct bucket *bucket = bucket_of(shard, &key, now_ns);
-    int64_t wait_ns = bucket == NULL ? 0 : take(bucket, &ceiling, now_ns);
+    if (bucket != NULL)
+        wait = wait_ns(bucket, &ceiling, now_ns);
+    if (bucket != NULL && (anyway || wait == 0))
+        charge(bucket, &ceiling, amount);
+    if (bucket != NULL && anyway)
+        wait = wait_ns(bucket, &ceiling, now_ns);
     pthread_mutex_unlock(&shard->lock);
-    return (wait_ns + GH_MS_NS - 1) / GH_MS_NS;
+    return (wait + GH_MS_NS - 1) / GH_MS_NS;
+}
+
+bool gh_rates_take(struct gh_rates *rates, const struct gh_rate_thing *thing, int64_t now_ms)
+{
+    return count_ms(rates, thing, 1, false, now_ms) == 0;
+}
+
+int64_t gh_rates_wait_ms(struct gh_rates *rates, const struct gh_rate_thing *thing, int64_t now_ms)
+{
+    return count_ms(rates, thing, 1, false, now_ms);
+}
+
+int64_t gh_rates_charge_ms(struct gh_rates *rates, const struct gh_rate_thing *thing,
+                           uint32_t amount, int64_t now_ms)
+{
+    return count_ms(rates, thing, amount, true, now_ms);
 }
 
 size_t gh_rates_count(struct gh_rates *rates)

@@ -51,6 +51,35 @@ static void compat_is_as_documented(void)
     gh_rates_close(rates);
 }
 
+/* Bytes, 1,000 a second. */
+static void what_is_over_delays_the_next(void)
+{
+    static const struct {
+        const char *claim;
+        uint32_t amount;
+        int64_t at_ms, wait_ms;
+    } rows[] = {
+        {"less than a second's worth delays nothing", 600, 10000, 0},
+        {"what is over is to be waited for, and one more", 2600, 10000, 2201},
+        {"time makes room", 0, 12200, 1},
+        {"all of it", 0, 12201, 0},
+        {"what is charged while it waits adds to it", 3000, 11900, 3301},
+        {"a clock that is set back a little is waited for", 0, 11500, 3701},
+        {"and one that is set back far begins anew", 100, 5000, 0},
+    };
+    const struct gh_rate ceilings[GH_RATE_KIND_COUNT] = {[GH_RATE_BYTES_IN] = {1000, 1000}};
+    const struct gh_rate_thing bytes = {1, 7, GH_RATE_BYTES_IN};
+    struct gh_rates *rates = gh_rates_open(ceilings);
+    REQUIRE("rates", rates != NULL);
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].claim,
+              gh_rates_charge_ms(rates, &bytes, rows[i].amount, rows[i].at_ms) == rows[i].wait_ms);
+    CHECK("0 is no ceiling",
+          gh_rates_charge_ms(rates, &(struct gh_rate_thing){1, 7, GH_RATE_STATES}, UINT32_MAX,
+                             5000) == 0);
+    gh_rates_close(rates);
+}
+
 static size_t how_many(struct gh_rates *rates, int64_t tenant, enum gh_rate_kind kind)
 {
     size_t count = 0;
@@ -72,9 +101,12 @@ static void tenants_have_their_own(void)
     gh_rates_counts(rates, 3, counts);
     counts[GH_RATE_CHANGES] = 7;
     counts[GH_RATE_READS] = 0;
+    counts[GH_RATE_CONFIG_INTERVAL] = 50;
     REQUIRE("set", gh_rates_set(rates, 3, counts));
     CHECK("its own", how_many(rates, 3, GH_RATE_CHANGES) == 7);
     CHECK("none at all", how_many(rates, 3, GH_RATE_READS) == 100000);
+    CHECK("an interval too", gh_rates_own(rates, 3, GH_RATE_CONFIG_INTERVAL) == 50 &&
+                                 gh_rates_own(rates, 4, GH_RATE_CONFIG_INTERVAL) == 1000);
     CHECK("the others as before", how_many(rates, 3, GH_RATE_CONFIGS) == 6000 &&
                                       how_many(rates, 4, GH_RATE_CHANGES) == 3000);
     CHECK("taken back", gh_rates_set(rates, 3, NULL) && how_many(rates, 3, GH_RATE_READS) == 30000);
@@ -98,6 +130,7 @@ int main(void)
 {
     keeps_the_rate();
     compat_is_as_documented();
+    what_is_over_delays_the_next();
     tenants_have_their_own();
     forgets_full_buckets();
     return check_report();

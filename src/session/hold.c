@@ -32,12 +32,24 @@ static int64_t rate_interval_ns(const struct gh_session_limits *limits)
     return GH_SECOND_NS / limits->messages_per_second;
 }
 
-int64_t gh_session_rate_next_ns(const struct gh_session *session)
+/* How far from full the bucket may be for one more. */
+static int64_t rate_burst_ns(const struct gh_session_limits *limits)
 {
-    const struct gh_session_limits *limits = session->limits;
     uint32_t burst =
         limits->messages_burst != 0 ? limits->messages_burst : limits->messages_per_second;
-    return session->rate_ns - rate_interval_ns(limits) * (burst - 1);
+    return limits->messages_per_second == 0 ? 0 : rate_interval_ns(limits) * (burst - 1);
+}
+
+int64_t gh_session_rate_next_ns(const struct gh_session *session)
+{
+    return session->rate_ns - rate_burst_ns(session->limits);
+}
+
+void gh_session_slow(struct gh_session *session, int64_t until_ns)
+{
+    int64_t full_ns = until_ns + rate_burst_ns(session->limits);
+    if (full_ns > session->rate_ns)
+        session->rate_ns = full_ns;
 }
 
 void gh_session_rate_take(struct gh_session *session, int64_t now_ns)
@@ -73,8 +85,7 @@ enum gh_session_hold gh_session_obstacle(const struct gh_session *session,
      */
     if (gh_session_room(out) < owed(session) + rule->room)
         return GH_SESSION_HOLD_ROOM;
-    if (rule->counts && limits->messages_per_second != 0 &&
-        gh_session_rate_next_ns(session) > now_ns)
+    if (rule->counts && gh_session_rate_next_ns(session) > now_ns)
         return GH_SESSION_HOLD_RATE;
     bool ends = packet->type == GH_MQTT_PUBLISH && session->in_counted >= limits->inflight_in_max;
     if (session->in_due >= limits->inflight_in_max && adds_answer(session, packet) && !ends)

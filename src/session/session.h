@@ -237,7 +237,10 @@ bool gh_session_ended(const struct gh_session *session);
 bool gh_session_connected(const struct gh_session *session);
 /* Of the CONNECT; 3.1.1 before it came. */
 enum gh_mqtt_version gh_session_version(const struct gh_session *session);
-/* Whether input waits because the peer is over its messages per second. */
+/* The host slows the peer down: its next packet that messages_per_second counts waits until then,
+ * and what that allows at once is used up. */
+void gh_session_slow(struct gh_session *session, int64_t until_ns);
+/* Whether input waits because the peer is over its messages per second, or was slowed down. */
 bool gh_session_throttled(const struct gh_session *session);
 /* Whether `traced` is called from now on. */
 void gh_session_trace(struct gh_session *session, bool on);

@@ -183,7 +183,7 @@ enum gh_session_hold gh_session_obstacle(const struct gh_session *session,
 void gh_session_hold_input(struct gh_session *session, enum gh_session_hold hold, int64_t now_ns);
 /* Counts a packet against the rate. */
 void gh_session_rate_take(struct gh_session *session, int64_t now_ns);
-/* When the next one fits. */
+/* When the next one fits: without a rate at once, or when the host has slowed the peer down. */
 int64_t gh_session_rate_next_ns(const struct gh_session *session);
 
 /* --- inbound.c */

@@ -237,6 +237,18 @@ static const struct step throttled[] = {
     {HELD, 0, NO_BYTES, NO_BYTES, NULL},
     {DUE, -1, NO_BYTES, NO_BYTES, NULL},
 };
+static const struct step slowed_down[] = {
+    UP_0,
+    {SLOW, 10500, NO_BYTES, NO_BYTES, NULL},
+    {AT, 10000, NO_BYTES, NO_BYTES, NULL},
+    {SEND1, 5, BYTES("x"), BYTES("\x32\x06\0\x01t\0\x01x"), NULL},
+    {IN, 0, BYTES("\x40\x02\0\x01\xc0\0"), NO_BYTES, "delivered 5;"}, /* acks pass */
+    {HELD, 2, NO_BYTES, NO_BYTES, NULL},
+    {DUE, 10500, NO_BYTES, NO_BYTES, NULL},
+    {AT, 10499, NO_BYTES, NO_BYTES, NULL},
+    {AT, 10500, NO_BYTES, BYTES("\xd0\0"), "heartbeat;"},
+    {HELD, 0, NO_BYTES, NO_BYTES, NULL},
+};
 static const struct step throttle_spares_acks[] = {
     UP_0,
     {SEND1, 5, BYTES("x"), BYTES("\x32\x06\0\x01t\0\x01x"), NULL},
@@ -354,6 +366,8 @@ static const struct script scripts[] = {
     {"a packet over the limit is known by its length", &small, SCRIPT(publish_too_large)},
     {"a malformed packet ends it", &small, SCRIPT(malformed_publish)},
     {"over its rate the peer waits", &two_per_second, SCRIPT(throttled)},
+    {"a peer that is slowed down waits, without a rate", &small, SCRIPT(slowed_down)},
+    {"and with one", &two_per_second, SCRIPT(slowed_down)},
     {"acknowledgements do not count against the rate", &two_per_second,
      SCRIPT(throttle_spares_acks)},
     {"each filter has its answer", &small, SCRIPT(subscriptions)},

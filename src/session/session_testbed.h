@@ -42,6 +42,7 @@ enum what {
     END,      /* from outside, for reason `n` */
     WAIT,     /* from here on the host answers later: `n` */
     TRACE,    /* `n` */
+    SLOW,     /* until `n` ms */
     HELD,     /* `n` bytes of input wait */
     DUE,      /* the deadline is `n` ms; -1 never */
     FAREWELL, /* `n`: bit 0 the will, bit 1 an expiry of bytes[0] seconds */
@@ -319,6 +320,9 @@ static inline void answer(struct world *world, const struct step *step)
         break;
     case END:
         gh_session_end(session, (enum gh_session_end)step->n, "from outside", out);
+        break;
+    case SLOW:
+        gh_session_slow(world->session, step->n * GH_MS_NS);
         break;
     case TRACE:
         gh_session_trace(session, step->n != 0);

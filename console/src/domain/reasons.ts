@@ -243,7 +243,7 @@ const EXPLANATIONS: Record<string, Explanation> = {
     'As many devices are attached by this gateway as one gateway may attach at a time.',
     'Spread the devices over more gateways, or raise attached_devices_max.'),
   RATE: row('device', 'Too fast',
-    'The device sent more messages than its limit allows.',
+    'The device sent more messages, or bytes, than its limit allows.',
     'Let it gather readings and send them together.'),
   OVERLOAD: row('server', 'Server was too busy',
     'The device was sent more than it took in, or the server had no room left for it.',

@@ -330,18 +330,22 @@ static bool is_within_quota(struct bridge *bridge)
 static enum gh_error_code check_rate(struct bridge *bridge, enum gh_rate_kind kind)
 {
     struct google_call *call = bridge->call;
+    const struct gh_rate_thing bytes = {bridge->registry->tenant, bridge->device.number,
+                                        GH_RATE_BYTES_IN};
     gh_metric_add(call->services->metrics, GH_METRIC_messages_received_total, 1);
     if (!is_within_quota(bridge)) {
         note(bridge, &bridge->device, GH_TRAIL_PUBLISH_DENIED, "TENANT_RATE", (struct gh_slice){0});
         return google_fail(call, GH_ERROR_LIMIT, "the tenant is over its messages per second");
     }
-    const struct gh_rate_thing thing = {bridge->registry->tenant, bridge->device.number, kind};
-    if (call->services->rates == NULL || gh_rates_take(call->services->rates, &thing, call->now_ms))
-        return GH_OK;
-    note(bridge, &bridge->device, GH_TRAIL_PUBLISH_DENIED, "RATE",
-         gh_slice_text(gh_rate_kind_name(kind)));
-    return google_fail(call, GH_ERROR_LIMIT, "the device is over its rate of %s",
-                       gh_rate_kind_name(kind));
+    enum gh_error_code code = google_rate_check(call, bytes.tenant, bytes.number, kind);
+    if (code == GH_OK) {
+        kind = bytes.kind;
+        code = google_rate_check_bytes(call, &bytes, bridge->data.size);
+    }
+    if (code != GH_OK)
+        note(bridge, &bridge->device, GH_TRAIL_PUBLISH_DENIED, "RATE",
+             gh_slice_text(gh_rate_kind_name(kind)));
+    return code;
 }
 
 /* A message on its way to the log; its bridge is NULL when nobody waits for it. */

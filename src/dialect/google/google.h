@@ -36,7 +36,8 @@ struct gh_google_services {
     struct gh_access *access; /* devices with an access token; NULL: none */
     struct gh_pubsub *pubsub;
     struct gh_workers *workers;
-    struct gh_rates *rates;      /* of the HTTP bridge; NULL: none */
+    struct gh_rates *rates;      /* of the HTTP bridge and the API; NULL: a second
+                                  * between two configs, and no others */
     struct gh_quotas *quotas;    /* of tenants, at the HTTP bridge; NULL: none */
     struct gh_absence *absence;  /* hears who comes by the HTTP bridge; or NULL */
     struct gh_google_push *push; /* push.h; NULL: nothing is pushed */
@@ -46,9 +47,6 @@ struct gh_google_services {
     /* Sends a command to its device's session and takes it until `complete` (command/command.h). */
     void (*send_command)(void *context, struct gh_command *command);
     void *command_context;
-    /* Between two config versions of a device by this API; 0: one second, as documented; negative:
-     * any. */
-    int64_t config_interval_ms;
     size_t bound_max, gateways_max; /* devices of a gateway, gateways of a device; 0: 10,000, 10 */
     /* The clock, UTC milliseconds. */
     int64_t (*utc_ms)(void);

@@ -17,6 +17,15 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &google__list_devices_request__descriptor,
 };
 
+/* A mask is asked with, never answered: one text when it is read, and not written. */
+static bool has_mask(const ProtobufCMessageDescriptor *type)
+{
+    for (unsigned i = 0; i < type->n_fields; i++)
+        if (type->fields[i].descriptor == &google__field_mask__descriptor)
+            return true;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gh_arena arena;
@@ -34,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (google_protobuf_write(type, first, &arena, &again, &error) == GH_OK) {
             json_t *second = google_protobuf_read(type, again, &arena, &error);
             assert(second != NULL || error.code == GH_ERROR_LIMIT || error.code == GH_ERROR_MEMORY);
-            assert(second == NULL || type == types[7] || json_equal(first, second));
+            assert(second == NULL || has_mask(type) || json_equal(first, second));
             json_decref(second);
         }
     }

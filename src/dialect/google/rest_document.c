@@ -13,12 +13,13 @@ const struct google_message google_command_message = GOOGLE_FIELDS(command_field
 
 /* ---- config and state ---- */
 
-/* A device takes one new version a second; the one of its creation does not count. */
+/* Between two new versions of a device is some time; the one of its creation does not count. */
 static bool is_too_soon(const struct google_call *call, const struct gh_config *current)
 {
-    int64_t interval_ms = call->services->config_interval_ms == 0
-                              ? GOOGLE_CONFIG_INTERVAL_MS
-                              : call->services->config_interval_ms;
+    struct gh_rates *rates = call->services->rates;
+    int64_t interval_ms = rates == NULL
+                              ? gh_rates_compat[GH_RATE_CONFIG_INTERVAL].count
+                              : gh_rates_own(rates, call->tenant.number, GH_RATE_CONFIG_INTERVAL);
     return current->version > 1 && call->now_ms >= current->updated_at_ms &&
            call->now_ms - current->updated_at_ms < interval_ms;
 }
@@ -37,7 +38,8 @@ enum gh_error_code google_config_modify(struct google_call *call)
         return google_fail(call, GH_ERROR_CONFLICT, "versionToUpdate: the current version is %lld",
                            (long long)device.config.version);
     if (is_too_soon(call, &device.config))
-        return google_fail(call, GH_ERROR_LIMIT, "a device's configuration changes once a second");
+        return google_fail(call, GH_ERROR_LIMIT, "over the rate of %s",
+                           gh_rate_kind_name(GH_RATE_CONFIG_INTERVAL));
     code = gh_directory_config_set(call->services->directory, device.number, data, version, &after,
                                    &call->error);
     if (code != GH_OK)
@@ -132,6 +134,10 @@ static enum gh_error_code prepare_command(struct google_call *call, struct sendi
                            "subfolder: at most %d characters, without +, # and control characters",
                            GH_COMMAND_CHANNEL_CHARACTERS_MAX);
     enum gh_error_code code = google_device_find(call, &device);
+    if (code != GH_OK)
+        return code;
+    const struct gh_rate_thing bytes = {call->tenant.number, device.number, GH_RATE_BYTES_OUT};
+    code = google_rate_check_bytes(call, &bytes, sending->command.payload.size);
     if (code != GH_OK)
         return code;
     sending->command.device = device.number;

@@ -20,7 +20,6 @@ enum {
     GOOGLE_CAPTURES_MAX = 5,
     GOOGLE_PAGE_SIZE_DEFAULT = 100,
     GOOGLE_PAGE_SIZE_MAX = 500,
-    GOOGLE_CONFIG_INTERVAL_MS = 1000,
     GOOGLE_ID_FILTERS_MAX = 10000,
     GOOGLE_PULL_BYTES_MAX = 8 * 1024 * 1024, /* of data, before base64 */
     GOOGLE_SETTINGS_BYTES_MAX = 16 * 1024,
@@ -141,6 +140,9 @@ void google_note(struct google_call *call, const struct gh_device *device, const
  * route/rate.h. */
 GH_MUST_USE enum gh_error_code google_rate_check(struct google_call *call, int64_t tenant,
                                                  uint64_t number, enum gh_rate_kind kind);
+/* The same for so many bytes at once: taken whole when one is within the rate. */
+GH_MUST_USE enum gh_error_code
+google_rate_check_bytes(struct google_call *call, const struct gh_rate_thing *bytes, size_t size);
 /* The same for what the route does, by its permission. */
 GH_MUST_USE enum gh_error_code google_rate_check_route(struct google_call *call);
 

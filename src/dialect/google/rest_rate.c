@@ -27,6 +27,15 @@ enum gh_error_code google_rate_check(struct google_call *call, int64_t tenant, u
     return google_fail(call, GH_ERROR_LIMIT, "over the rate of %s", gh_rate_kind_name(kind));
 }
 
+enum gh_error_code google_rate_check_bytes(struct google_call *call,
+                                           const struct gh_rate_thing *bytes, size_t size)
+{
+    enum gh_error_code code = google_rate_check(call, bytes->tenant, bytes->number, bytes->kind);
+    if (code == GH_OK && call->services->rates != NULL)
+        (void)gh_rates_charge_ms(call->services->rates, bytes, (uint32_t)size, call->now_ms);
+    return code;
+}
+
 enum gh_error_code google_rate_check_route(struct google_call *call)
 {
     for (size_t i = 0; i < GH_COUNT(of_route); i++)
