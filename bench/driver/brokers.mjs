@@ -68,7 +68,8 @@ export class Gatehouse {
     else if (empty) execFileSync(join(bin, 'gatehouse'), ['init', '--data', data]);
     else cpSync(this.prepared, data, { recursive: true, filter: (path) => !path.endsWith('.sock') });
     const [program, args] = placed(this.prefix, join(bin, 'gatehoused'), ['--data', data, '--listen', '127.0.0.1:0',
-      '--listen-plain', '127.0.0.1:0', '--loops', String(this.loops ?? 1), '--messages-per-second', '0', '--log-level', 'error']);
+      '--listen-plain', '127.0.0.1:0', '--loops', String(this.loops ?? 1), '--messages-per-second', '0',
+      '--google-bytes-in-per-second', '0', '--log-level', 'error']);
     const from = process.hrtime.bigint();
     this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.log = '';

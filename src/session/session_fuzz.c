@@ -485,9 +485,15 @@ static void peer_answers(struct model *model, uint8_t n)
     offer(model);
 }
 
+static void slow(struct model *model, uint8_t n)
+{
+    gh_session_slow(model->session, model->now_ns + n * 20 * GH_MS_NS);
+}
+
 static void (*const orders[])(struct model *model, uint8_t n) = {
-    decide,  acknowledge, complete, answer_filters, renew,         send_message,   withdraw,
-    release, resume,      wait,     end_or_drain,   peer_connects, peer_publishes, peer_answers,
+    decide,       acknowledge,   complete,       answer_filters, renew,
+    send_message, withdraw,      release,        resume,         wait,
+    end_or_drain, peer_connects, peer_publishes, peer_answers,   slow,
 };
 
 /* One order of the input: a byte that says what happens, and its argument. */
