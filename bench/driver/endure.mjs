@@ -177,7 +177,7 @@ async function compare(backEnd, fleet) {
 const folder = mkdtempSync(join(values.folder, 'gatehouse-endure-'));
 let server, fleet, backEnd;
 try {
-  server = await Server.create({ folder, listen: '127.0.0.2:0', options: ['--log-level', 'error'] });
+  server = await Server.create({ folder, listen: '127.0.0.2:0', options: ['--log-level', 'error', '--google-compat', '0'] });
   appendFileSync(join(server.data, 'gatehouse.conf'), 'name = 127.0.0.2\n');
   await server.start();
   // An address of its own: no client's socket is given the port while the server is away.
