@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { calls, openBrowser, openPage, signIn, visit } from './browser.mjs';
 import { missing, url } from './server.mjs';
 
 const DEVICE = '/devices/demo/warehouse/hall-1-climate-a';
@@ -20,6 +20,9 @@ const PAGES = [
   ['/refusals', 'Refusals'],
   ['/audit', 'Audit'],
   ['/system', 'System'],
+  ['/people', 'People'],
+  ['/members', 'Members'],
+  ['/members?tenant=demo&registry=warehouse', 'Members'],
 ];
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -42,6 +45,11 @@ async function faults(page) {
   return result.value;
 }
 
+const BOUND = {
+  role: 'roles/cloudiot.deviceController', members: ['serviceAccount:a-program-with-a-rather-long-name@demo.example.org'],
+  condition: { title: 'night watch', until: '2031-01-01T00:00:00Z', hours: '22:00-06:00', weekdays: ['sat'], sources: ['2001:db8:1234:5678::/64'] },
+};
+
 async function settle(page) {
   await page.waitForFunction(() => !document.querySelector('main [role=status].wait'));
   await page.waitForTimeout(600); // the charts' code and the first event
@@ -49,7 +57,14 @@ async function settle(page) {
 
 describe('everyone can use it', { skip: missing }, () => {
   let browser;
-  before(async () => (browser = await openBrowser()));
+  before(async () => {
+    browser = await openBrowser();
+    // So that the page of members has a row to look at, too.
+    const { context, page } = await openPage(browser);
+    await signIn(page);
+    assert.equal((await calls(page, 'PUT', '/tenants/demo/bindings', { bindings: [BOUND] })).status, 200);
+    await context.close();
+  });
   after(() => browser?.close());
 
   for (const colorScheme of ['light', 'dark']) {

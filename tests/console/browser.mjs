@@ -50,3 +50,8 @@ export async function visit(page, path, heading) {
   await page.goto(url + path);
   await page.getByRole('heading', { level: 1, name: heading }).waitFor();
 }
+
+/** A request to the API in the name of whoever is signed in on the page. */
+export const calls = (page, method, path, body) => page.evaluate(([method, path, body]) => fetch(`/api/v1${path}`, {
+  method, headers: { 'x-gatehouse': '1', 'content-type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}),
+}).then(async (answer) => ({ status: answer.status, body: await answer.json() })), [method, path, body]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { openBrowser, openPage, signIn } from './browser.mjs';
+import { calls, openBrowser, openPage, signIn } from './browser.mjs';
 import { missing, url } from './server.mjs';
 
 // The console under a name: security keys take no addresses.
@@ -17,10 +17,6 @@ function totp(secret, step) {
   return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, '0');
 }
 const thisStep = () => Math.floor(Date.now() / 30000);
-
-const calls = (page, method, path, body) => page.evaluate(([method, path, body]) => fetch(`/api/v1${path}`, {
-  method, headers: { 'x-gatehouse': '1', 'content-type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}),
-}).then(async (answer) => ({ status: answer.status, body: await answer.json() })), [method, path, body]);
 
 async function enter(page, name, password) {
   await page.getByLabel('Name', { exact: true }).fill(name);

@@ -68,6 +68,30 @@ export interface Role {
   permissions: string[];
 }
 
+export type Weekday = 'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun';
+
+/** When, and from where, a binding holds: all of it must. */
+export interface Condition {
+  title?: string;
+  from?: string;
+  until?: string; // no longer part of the window
+  hours?: string; // 22:00-06:00 goes over midnight
+  weekdays?: Weekday[];
+  sources?: string[];
+}
+
+export interface Binding {
+  role: string;
+  members: string[];
+  condition?: Condition;
+}
+
+/** All that is bound in one place; an etag that is no longer the current one is refused. */
+export interface Bindings {
+  bindings: Binding[];
+  etag: string;
+}
+
 export interface Status {
   version: string;
   started_at: string;

@@ -156,10 +156,10 @@ test('reasons are counted', () => {
   ]);
 });
 
-for (const path of ['/', '/devices', '/connections', '/refusals', '/system']) {
+for (const path of ['/', '/devices', '/connections', '/refusals', '/system', '/people', '/members']) {
   test(`${path} is a page`, () => assert.notEqual(routeOf(path).page, 'unknown'));
 }
-for (const path of ['/nothing', '/devices/a', '/devices/a/b/c/nothing', '/devices/%E0%A4%A/b/c', '/halls/demo']) {
+for (const path of ['/nothing', '/devices/a', '/devices/a/b/c/nothing', '/devices/%E0%A4%A/b/c', '/halls/demo', '/members/demo']) {
   test(`${path} is not`, () => assert.equal(routeOf(path).page, 'unknown'));
 }
 

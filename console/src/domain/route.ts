@@ -23,6 +23,7 @@ export type Route =
   | { page: 'audit' }
   | { page: 'system' }
   | { page: 'people' }
+  | { page: 'members' }
   | { page: 'account' }
   | { page: 'unknown' };
 
@@ -42,6 +43,7 @@ export function routeOf(path: string): Route {
   if (head === 'audit' && parts.length === 1) return { page: 'audit' };
   if (head === 'system' && parts.length === 1) return { page: 'system' };
   if (head === 'people' && parts.length === 1) return { page: 'people' };
+  if (head === 'members' && parts.length === 1) return { page: 'members' };
   if (head === 'account' && parts.length === 1) return { page: 'account' };
   return { page: 'unknown' };
 }
@@ -59,6 +61,12 @@ export function devicePath(name: DeviceName, tab: DeviceTab = 'overview'): strin
   return tab === 'overview' ? base : `${base}/${tab}`;
 }
 
+/** People sign in; members have what bindings give. */
+export const PEOPLE_TABS: readonly { href: string; title: string }[] = [
+  { href: '/people', title: 'Who may sign in' },
+  { href: '/members', title: 'Members and bindings' },
+];
+
 export function hallPath(tenant: string, zone: string): string {
   return `/halls/${encodeURIComponent(tenant)}/${encodeURIComponent(zone)}`;
 }
@@ -66,7 +74,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', account: 'My account', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', members: 'Members', account: 'My account', unknown: 'Not found' }[
     route.page
   ];
 }
