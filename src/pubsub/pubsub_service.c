@@ -246,7 +246,7 @@ static bool is_over(const struct gh_pubsub *ps, const struct gh_pubsub_subscript
                     const struct gh_pull *pull, int64_t now_ns)
 {
     bool behind = !subscription->live && gh_delivery_has_room(&subscription->delivery);
-    if (atomic_load(&pull->cancelled))
+    if (atomic_load(&pull->cancelled) || (pull->only_waits && now_ns >= pull->until_ns))
         return true;
     return now_ns >= pull->until_ns && (ps->retry_at_ns != 0 || (!behind && !ps->behind));
 }

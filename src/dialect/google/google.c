@@ -1,5 +1,6 @@
 #include "dialect/google/google.h"
 #include "base/log.h"
+#include "dialect/google/answers.h"
 #include "dialect/google/rest_internal.h"
 #include "identity/bearer.h"
 #include "io/http_server.h"
@@ -28,13 +29,20 @@ struct gh_google *gh_google_open(const struct gh_google_services *services)
 {
     struct gh_google *google = calloc(1, sizeof(*google));
     assert(services->directory != NULL && services->utc_ms != NULL);
-    if (google != NULL)
-        google->services = *services;
-    return google;
+    if (google == NULL)
+        return NULL;
+    google->services = *services;
+    google->services.answers = google_answers_open();
+    if (google->services.answers != NULL)
+        return google;
+    free(google);
+    return NULL;
 }
 
 void gh_google_close(struct gh_google *google)
 {
+    if (google != NULL)
+        google_answers_close(google->services.answers);
     free(google);
 }
 

@@ -9,6 +9,7 @@
  * are bounded; a client with more of them than that has its stream ended and repeats. */
 #include "base/log.h"
 #include "base/time.h"
+#include "dialect/google/answers.h"
 #include "dialect/google/grpc_internal.h"
 #include "dialect/google/window.h"
 #include "google.pb-c.h"
@@ -31,6 +32,7 @@ struct stream {
     struct gh_slice subscription; /* of the first request; empty before it came */
     pthread_mutex_t lock;         /* around what follows */
     struct google_window window;
+    struct google_listener listener;
     uint32_t ack_deadline_s; /* of what is given; 0: the subscription's */
     bool is_gone, waits_for_room;
     size_t answers_waiting;
@@ -236,21 +238,23 @@ static void answered(struct google_call *call)
     gh_log(GH_LOG_DEBUG, "google", "%s: acknowledgements of a stream: %s", call->peer, text);
 }
 
-/* These have been answered: with a deadline they stay in the window until then. */
-static void count_answered(struct stream *stream, json_t *ids, int64_t deadline_s)
+/* These have been answered, on this stream or elsewhere: with a deadline they stay in the window
+ * until then. */
+static void count_answered(struct google_listener *listener, const struct gh_slice ids[],
+                           size_t count, int64_t deadline_s)
 {
-    json_t *each;
-    size_t i;
+    struct stream *stream =
+        (struct stream *)(void *)((char *)listener - offsetof(struct stream, listener));
     pthread_mutex_lock(&stream->lock);
+    bool was_used = stream->window.leases.count > 0;
     int64_t deadline_ns = gh_time_monotonic_ns() + deadline_s * GH_SECOND_NS;
-    json_array_foreach(ids, i, each)
-    {
+    for (size_t i = 0; was_used && i < count; i++) {
         if (deadline_s > 0)
-            google_window_extend(&stream->window, gh_json_slice(each), deadline_ns);
+            google_window_extend(&stream->window, ids[i], deadline_ns);
         else
-            google_window_drop(&stream->window, gh_json_slice(each));
+            google_window_drop(&stream->window, ids[i]);
     }
-    if (deadline_s == 0 && stream->gone != NULL)
+    if (was_used && deadline_s == 0 && stream->gone != NULL)
         google_pull_wake(stream->gone_context);
     pthread_mutex_unlock(&stream->lock);
 }
@@ -263,7 +267,6 @@ static void acknowledge(struct step *step, json_t *ids)
     run_call(step, "/google.pubsub.v1.Subscriber/Acknowledge",
              json_pack("{s:o, s:O}", "subscription", gh_json_new_text(step->stream->subscription),
                        "ackIds", ids));
-    count_answered(step->stream, ids, 0);
 }
 
 /* Neighbours with one deadline are changed together. */
@@ -284,7 +287,6 @@ static void modify_deadlines(struct step *step, json_t *ids, json_t *deadlines)
                  json_pack("{s:o, s:O, s:O}", "subscription",
                            gh_json_new_text(step->stream->subscription), "ackDeadlineSeconds",
                            seconds, "ackIds", run));
-        count_answered(step->stream, run, json_integer_value(seconds));
         json_decref(run);
     }
 }
@@ -419,6 +421,7 @@ static void on_over(void *context, struct gh_rpc *rpc)
 {
     struct stream *stream = context;
     (void)rpc;
+    google_answers_remove(stream->services->answers, &stream->listener);
     pthread_mutex_lock(&stream->lock);
     stream->is_gone = true;
     if (stream->gone != NULL)
@@ -443,5 +446,7 @@ void google_stream_begin(const struct gh_google_services *services, struct gh_rp
     stream->rpc = rpc;
     google_window_init(&stream->window, 0, 0);
     pthread_mutex_init(&stream->lock, NULL);
+    stream->listener.answered = count_answered;
+    google_answers_add(services->answers, &stream->listener);
     gh_rpc_take(rpc, &taker, stream, true);
 }

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "dialect/google/answers.h"
 #include "dialect/google/rest_internal.h"
 #include "io/worker.h"
 #include "pubsub/pubsub.h"
@@ -34,6 +35,7 @@ struct pulling {
     bool has_attempts;    /* the subscription has a dead letter policy */
     pthread_mutex_t lock; /* around what follows */
     bool started, replied, gone;
+    bool woken; /* since it last looked for room */
 };
 
 json_t *google_message_write(struct google_call *call, const struct gh_received *received)
@@ -152,6 +154,9 @@ static enum gh_error_code pull_start(struct google_call *call, struct pulling *p
     enum gh_error_code code;
     struct google_pull_terms *terms = call->terms;
     size_t messages = pulling->messages_max, bytes = GOOGLE_PULL_BYTES_MAX;
+    pthread_mutex_lock(&pulling->lock);
+    pulling->woken = false;
+    pthread_mutex_unlock(&pulling->lock);
     if (terms != NULL)
         terms->room(terms->context, &messages, &bytes);
     pulling->pull.only_waits = messages == 0;
@@ -162,6 +167,8 @@ static enum gh_error_code pull_start(struct google_call *call, struct pulling *p
     pulling->left_ms -= pulling->pull.wait_ms;
     pthread_mutex_lock(&pulling->lock);
     pulling->replied = false;
+    if (pulling->pull.only_waits && pulling->woken) /* there is room by now */
+        pulling->pull.wait_ms = 0;
     if (pulling->gone)
         code = google_fail(call, GH_ERROR_UNAVAILABLE, "the consumer has gone");
     else
@@ -176,6 +183,7 @@ void google_pull_wake(void *context)
 {
     struct pulling *pulling = context;
     pthread_mutex_lock(&pulling->lock);
+    pulling->woken = true;
     if (pulling->started && !pulling->replied && pulling->pull.only_waits)
         gh_pubsub_pull_cancel(pulling->call->services->pubsub, &pulling->pull);
     pthread_mutex_unlock(&pulling->lock);
@@ -262,9 +270,12 @@ enum gh_error_code google_acknowledge(struct google_call *call)
     struct gh_slice *ids;
     size_t count;
     enum gh_error_code code = read_ack_ids(call, &ids, &count);
-    return code != GH_OK ? code
-                         : gh_pubsub_acknowledge_wait(call->services->pubsub, call->tenant.number,
-                                                      call->target, ids, count, &call->error);
+    if (code == GH_OK)
+        code = gh_pubsub_acknowledge_wait(call->services->pubsub, call->tenant.number, call->target,
+                                          ids, count, &call->error);
+    if (code == GH_OK)
+        google_answers_tell(call->services->answers, ids, count, 0);
+    return code;
 }
 
 enum gh_error_code google_modify_deadline(struct google_call *call)
@@ -277,9 +288,11 @@ enum gh_error_code google_modify_deadline(struct google_call *call)
         return google_fail(call, GH_ERROR_INVALID, "ackDeadlineSeconds: 0 to %d",
                            GH_PUBSUB_DEADLINE_MAX_S);
     enum gh_error_code code = read_ack_ids(call, &ids, &count);
-    return code != GH_OK
-               ? code
-               : gh_pubsub_modify_deadline_wait(call->services->pubsub, call->tenant.number,
-                                                call->target, ids, count, (uint32_t)deadline_s,
-                                                &call->error);
+    if (code == GH_OK)
+        code = gh_pubsub_modify_deadline_wait(call->services->pubsub, call->tenant.number,
+                                              call->target, ids, count, (uint32_t)deadline_s,
+                                              &call->error);
+    if (code == GH_OK)
+        google_answers_tell(call->services->answers, ids, count, deadline_s);
+    return code;
 }
