@@ -57,15 +57,20 @@ async function settle(page) {
 
 describe('everyone can use it', { skip: missing }, () => {
   let browser;
-  before(async () => {
-    browser = await openBrowser();
-    // So that the page of members has a row to look at, too.
+  async function bind(bindings) {
     const { context, page } = await openPage(browser);
     await signIn(page);
-    assert.equal((await calls(page, 'PUT', '/tenants/demo/bindings', { bindings: [BOUND] })).status, 200);
+    assert.equal((await calls(page, 'PUT', '/tenants/demo/bindings', { bindings })).status, 200);
     await context.close();
+  }
+  before(async () => {
+    browser = await openBrowser();
+    await bind([BOUND]); // so that the page of members has a row to look at, too
   });
-  after(() => browser?.close());
+  after(async () => {
+    await bind([]);
+    await browser?.close();
+  });
 
   for (const colorScheme of ['light', 'dark']) {
     for (const [form, viewport] of [['desk', { width: 1280, height: 800 }], ['phone', { width: 360, height: 740 }]]) {

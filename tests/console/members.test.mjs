@@ -70,7 +70,7 @@ describe('members', { skip: missing }, () => {
     await page.getByLabel('Until (UTC)').fill('2031-01-01T00:00');
     await page.getByLabel('Each day from (UTC)').fill('22:00');
     await page.getByLabel('Each day to (UTC)').fill('06:00');
-    await page.getByLabel('Saturday').press('Space');
+    await page.getByRole('checkbox', { name: 'Saturday' }).press('Space');
     await page.getByLabel('Only from these addresses or networks').fill('10.0.0.0/8');
     await page.getByLabel('Why, for people to read').fill('night watch');
     await page.getByLabel('Kind of member').selectOption('serviceAccount');
