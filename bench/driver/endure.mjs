@@ -1,7 +1,7 @@
 // bench/endure: see there. Registers the fleet, lets it connect, measures without kills, kills and starts again, and at the end
 // compares what was acknowledged with what the back end was given. Prints a line for each step and one JSON line.
 import { execFileSync, fork, spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -148,7 +148,10 @@ async function kill(server, backEnd, fleet, devices) {
   for (let i = 0; i < size.kills; i++) {
     await pause(random() * 2000);
     const closes = fleet.status.closes + fleet.status.connections;
+    const pids = family(server.process.pid);
     await server.stop('SIGKILL');
+    // A start in the instant in which the kernel still takes the old processes down is refused (GH5004).
+    await eventually('the killed processes are gone', () => pids.every((pid) => !existsSync(`/proc/${pid}`)), 30);
     const from = Date.now();
     await server.start();
     await eventually('the fleet is back', () => fleet.ready(closes), 120);
