@@ -1,4 +1,5 @@
 /* The keys at rest, looked at and changed: by the server when one runs, else here. */
+#include "base/lock.h"
 #include "base/secret.h"
 #include "programs/gatehouse/cli.h"
 #include "registry/sealing.h"
@@ -23,17 +24,15 @@ struct folder {
 
 static bool folder_lock(struct cli *cli, const char *data, struct folder *folder)
 {
-    folder->lock =
-        open(gh_arena_print(&cli->arena, "%s/lock", data), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (folder->lock < 0) {
-        gh_error_set(&cli->error, GH_ERROR_FILE, "data folder %s: %s", data, strerror(errno));
-        return false;
-    }
-    if (flock(folder->lock, LOCK_EX | LOCK_NB) == 0)
+    folder->lock = gh_lock_take(gh_arena_print(&cli->arena, "%s/lock", data), 0);
+    if (folder->lock >= 0)
         return true;
-    gh_error_set(&cli->error, GH_ERROR_IN_USE,
-                 "data folder %s is served; its keys are changed while the server is stopped",
-                 data);
+    if (errno == EWOULDBLOCK)
+        gh_error_set(&cli->error, GH_ERROR_IN_USE,
+                     "data folder %s is served; its keys are changed while the server is stopped",
+                     data);
+    else
+        gh_error_set(&cli->error, GH_ERROR_FILE, "data folder %s: %s", data, strerror(errno));
     return false;
 }
 

@@ -1,4 +1,5 @@
 #include "programs/gatehoused/parent.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "programs/gatehoused/core.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 enum {
-    LOCK_WAIT_MS = 5000, /* a predecessor that was killed takes a moment to go */
-    LOCK_RETRY_MS = 50,
     END_WAIT_S = 15,
     RESTART_FIRST_S = 1,
     RESTART_MAX_S = 30,
@@ -46,20 +44,14 @@ static enum gh_error_code take_folder(const char *data, struct gh_error *error)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%.*s/lock", PATH_MAX - 16, data);
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0)
-        return gh_error_set(error, GH_ERROR_FILE,
-                            "data folder %s: %s (make it with `gatehouse init --data %s`)", data,
-                            strerror(errno), data);
-    for (int waited_ms = 0; flock(file, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_RETRY_MS) {
-        if (waited_ms >= LOCK_WAIT_MS) {
-            close(file);
-            return gh_error_set(error, GH_ERROR_IN_USE,
-                                "data folder %s is served by another process", data);
-        }
-        wait_ms(LOCK_RETRY_MS);
-    }
-    return GH_OK;
+    if (gh_lock_take(path, GH_LOCK_WAIT_MS) >= 0)
+        return GH_OK;
+    if (errno == EWOULDBLOCK)
+        return gh_error_set(error, GH_ERROR_IN_USE, "data folder %s is served by another process",
+                            data);
+    return gh_error_set(error, GH_ERROR_FILE,
+                        "data folder %s: %s (make it with `gatehouse init --data %s`)", data,
+                        strerror(errno), data);
 }
 
 /* In a new child: dies with the parent, takes signals as usual. */

@@ -1,4 +1,5 @@
 #include "pubsub/log.h"
+#include "base/lock.h"
 #include "base/time.h"
 #include "pubsub/log_internal.h"
 #include "pubsub/waiter.h"
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,14 +77,13 @@ static enum gh_error_code folder_open(struct gh_log *log, struct gh_error *error
                             log->folder_file < 0 ? strerror(errno) : "its path is too long");
     memcpy(path, log->folder, length);
     memcpy(path + length, "/lock", sizeof "/lock");
-    log->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (log->lock_file < 0)
-        return gh_error_set(error, GH_ERROR_LOG_OPEN, "%s cannot be opened: %s", path,
-                            strerror(errno));
-    if (flock(log->lock_file, LOCK_EX | LOCK_NB) != 0)
+    log->lock_file = gh_lock_take(path, GH_LOCK_WAIT_MS);
+    if (log->lock_file >= 0)
+        return GH_OK;
+    if (errno == EWOULDBLOCK)
         return gh_error_set(error, GH_ERROR_IN_USE, "%s is written by another process",
                             log->folder);
-    return GH_OK;
+    return gh_error_set(error, GH_ERROR_LOG_OPEN, "%s cannot be opened: %s", path, strerror(errno));
 }
 
 static void learn_state(struct gh_log *log)

@@ -24,8 +24,9 @@ enum gh_store_mode {
 };
 
 /* Opens DIR/registry.db and takes DIR/registry.lock, so that one process at a time owns it
- * (IN_USE). Brings an older schema up to date; refuses a newer one (STORE_NEWER) and whatever is
- * damaged or not ours (STORE_CORRUPT). NULL with `error` filled on failure. */
+ * (IN_USE, after a wait of GH_LOCK_WAIT_MS). Brings an older schema up to date; refuses a newer one
+ * (STORE_NEWER) and whatever is damaged or not ours (STORE_CORRUPT). NULL with `error` filled on
+ * failure. */
 GH_MUST_USE struct gh_store *gh_store_open(const char *folder, enum gh_store_mode mode,
                                            struct gh_error *error);
 /* No other call may be running. */

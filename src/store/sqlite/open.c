@@ -1,6 +1,7 @@
 /* Opening the database: who owns the folder, whether the file is ours, whole and of a schema we
  * know. Nothing is written before that is sure. */
 #include "base/cursor.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "store/sqlite/sqlite_internal.h"
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,12 +31,12 @@ static enum gh_error_code folder_lock(struct gh_store *store, const char *folder
 {
     char path[sizeof store->path + 16];
     snprintf(path, sizeof path, "%s/registry.lock", folder);
-    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (store->lock_fd < 0)
-        return gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: %s", path, strerror(errno));
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
+    store->lock_fd = gh_lock_take(path, GH_LOCK_WAIT_MS);
+    if (store->lock_fd >= 0)
+        return GH_OK;
+    if (errno == EWOULDBLOCK)
         return gh_error_set(error, GH_ERROR_IN_USE, "%s is in use by another process", folder);
-    return GH_OK;
+    return gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: %s", path, strerror(errno));
 }
 
 /* The size in bytes; 0 when there is no such file. */
