@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "crypto/ticket.h"
 #include "dialect/front.h"
 #ifdef GH_DIALECT_GOOGLE
 #include "dialect/google/google.h"
@@ -102,6 +103,7 @@ struct core {
     struct gh_network proxy_from[CONFIG_NAMES_MAX];
     struct gh_crowd *crowd;
     struct gh_tls_context *tls;
+    struct gh_tickets *tickets; /* NULL: connections are not resumed */
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
     size_t loops_count, threads_count;
@@ -595,6 +597,8 @@ static bool make_tls(struct core *core, struct gh_tls_context **out)
         gh_buffer_put(&chain, gh_issuing_root(core->issuing));
         *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
         made = *out != NULL;
+        if (made && core->tickets != NULL && !gh_tls_server_resume(*out, core->tickets))
+            gh_log(GH_LOG_WARN, "core", "no memory: connections are not resumed");
         if (made)
             staple(core, *out, gh_slice_sub(gh_buffer_slice(&chain), 0, leaf));
     }
@@ -627,6 +631,18 @@ static bool take_proxy_mark(char *address)
         return false;
     address[text.size - mark.size] = '\0';
     return true;
+}
+
+static bool open_tickets(struct core *core)
+{
+    enum { HOUR_S = 3600 };
+    long hours = core->config->tls_ticket_hours;
+    if (hours == 0)
+        return true;
+    core->tickets = gh_tickets_open(hours * HOUR_S, gh_time_utc_ms);
+    if (core->tickets == NULL)
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "the keys of session tickets");
+    return core->tickets != NULL;
 }
 
 /* What is common to all. */
@@ -694,7 +710,7 @@ static bool open_listeners(struct core *core)
     core->local_http = open_http(core, &core->local_door, NULL);
     core->crowd = gh_crowd_open((size_t)core->config->address_connections_max, &core->error);
     if (core->http == NULL || core->local_http == NULL || core->crowd == NULL ||
-        !read_networks(core) || !make_tls(core, &core->tls))
+        !read_networks(core) || !open_tickets(core) || !make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
                                           {&gh_http_protocol, core->http}};
@@ -822,6 +838,7 @@ static void core_close(struct core *core)
     if (core->rpc != NULL)
         gh_rpc_server_close(core->rpc);
     gh_tls_context_unref(core->tls);
+    gh_tickets_close(core->tickets);
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);
