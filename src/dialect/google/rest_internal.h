@@ -29,6 +29,7 @@ enum {
 #define GOOGLE_TOPICS_PATTERN "/v1/projects/{p}/topics/"
 #define GOOGLE_SUBSCRIPTIONS_PATTERN "/v1/projects/{p}/subscriptions/"
 
+struct google_answers;
 struct google_call;
 struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
@@ -65,6 +66,7 @@ struct google_pull_terms {
 
 struct google_call {
     const struct gh_google_services *services;
+    struct google_answers *answers; /* answers.h; NULL: nobody listens */
     struct gh_arena *arena;
     struct gh_slice method, path, query, body; /* as they were sent */
     /* Of gRPC: the body as a value, the call's to give back, and which handler must answer. */
@@ -115,6 +117,7 @@ GH_MUST_USE enum gh_error_code google_call_judge(struct google_call *call);
 /* From "Bearer X", or the API key of clients that were given one; empty when neither is there. */
 struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key);
 const struct gh_google_services *google_services_of(const struct gh_google *google);
+struct google_answers *google_answers_of(const struct gh_google *google);
 /* Serves the call. */
 void google_call_run(struct google_call *call);
 /* Sets the outcome and calls `finish`. For handlers that wait. */
