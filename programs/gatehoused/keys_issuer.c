@@ -16,10 +16,26 @@ static struct gh_authority *open_issuer(const struct keys *keys, struct gh_curso
                                         struct gh_error *error)
 {
     struct gh_slice certificate, sealed;
-    if (gh_cursor_take32(at, &certificate) && gh_cursor_take32(at, &sealed))
-        return gh_issuer_open(keys->authority, certificate, sealed, error);
-    (void)not_a_request(error);
+    struct gh_issuer_parent parent;
+    if (!gh_cursor_take32(at, &certificate) || !gh_cursor_take32(at, &sealed))
+        (void)not_a_request(error);
+    else if (keys_ca_parent(keys, &parent, error) == GH_OK)
+        return gh_issuer_open(parent.sealing_key, certificate, sealed, error);
     return NULL;
+}
+
+/* The same, where an empty one means the intermediate CA. The issuing CA is `*own`, to be closed.
+ */
+static const struct gh_authority *open_any(const struct keys *keys, struct gh_cursor *at,
+                                           struct gh_authority **own, struct gh_error *error)
+{
+    static const uint8_t empty[8] = {0}; /* no certificate, no key */
+    struct gh_issuer_parent parent;
+    *own = NULL;
+    if (!gh_slice_starts(at->rest, gh_slice(empty, sizeof empty)))
+        return *own = open_issuer(keys, at, error);
+    at->rest = gh_slice_sub(at->rest, sizeof empty, at->rest.size);
+    return keys_ca_parent(keys, &parent, error) == GH_OK ? parent.authority : NULL;
 }
 
 enum gh_error_code keys_handle_issuer_create(struct keys *keys, struct gh_cursor *at,
@@ -27,13 +43,17 @@ enum gh_error_code keys_handle_issuer_create(struct keys *keys, struct gh_cursor
 {
     struct gh_slice name;
     struct gh_buffer pem, sealed;
+    struct gh_issuer_parent parent;
     int64_t now_s = gh_time_utc_ms() / 1000;
     if (!gh_cursor_take32(at, &name) || gh_cursor_left(at) != 0)
         return not_a_request(error);
+    enum gh_error_code code = keys_ca_parent(keys, &parent, error);
+    if (code != GH_OK)
+        return code;
     gh_buffer_init(&pem, KEYS_PEM_MAX);
     gh_buffer_init(&sealed, GH_ISSUER_SEALED_MAX);
-    enum gh_error_code code = gh_issuer_create(
-        keys->authority, name,
+    code = gh_issuer_create(
+        &parent, name,
         (struct gh_validity){now_s - CLOCK_SKEW_S, now_s + ISSUER_DAYS * (int64_t)DAY_S}, &pem,
         &sealed, error);
     if (code == GH_OK) {
@@ -84,9 +104,10 @@ enum gh_error_code keys_handle_crl(struct keys *keys, struct gh_cursor *at, stru
     static struct gh_revoked rows[GH_ISSUER_REVOKED_MAX];
     uint64_t number, from, to;
     size_t count = 0;
-    struct gh_authority *issuer = open_issuer(keys, at, error);
+    struct gh_authority *own;
+    const struct gh_authority *issuer = open_any(keys, at, &own, error);
     if (issuer == NULL)
-        return GH_ERROR_INVALID;
+        return error->code;
     bool read = gh_cursor_u64(at, &number) && gh_cursor_u64(at, &from) && gh_cursor_u64(at, &to);
     while (read && gh_cursor_left(at) > 0)
         read = count < GH_ISSUER_REVOKED_MAX && read_revoked(at, &rows[count++]);
@@ -94,7 +115,7 @@ enum gh_error_code keys_handle_crl(struct keys *keys, struct gh_cursor *at, stru
                                                    (struct gh_validity){(int64_t)from, (int64_t)to},
                                                    rows, count, out, error)
                                    : not_a_request(error);
-    gh_authority_close(issuer);
+    gh_authority_close(own);
     return code;
 }
 
@@ -116,20 +137,16 @@ static bool read_ocsp(struct gh_cursor *at, struct gh_slice *request, struct gh_
 enum gh_error_code keys_handle_ocsp(struct keys *keys, struct gh_cursor *at, struct gh_buffer *out,
                                     struct gh_error *error)
 {
-    static const uint8_t root[8] = {0}; /* no certificate, no key */
     struct gh_slice request;
     struct gh_ocsp_answer answer;
-    struct gh_authority *issuer = NULL;
-    bool is_root = gh_slice_starts(at->rest, gh_slice(root, sizeof root));
-    if (is_root)
-        at->rest = gh_slice_sub(at->rest, sizeof root, at->rest.size);
-    else if ((issuer = open_issuer(keys, at, error)) == NULL)
-        return GH_ERROR_INVALID;
-    enum gh_error_code code =
-        read_ocsp(at, &request, &answer)
-            ? gh_ocsp_sign(is_root ? keys->authority : issuer, request, &answer, out, error)
-            : not_a_request(error);
-    gh_authority_close(issuer);
+    struct gh_authority *own;
+    const struct gh_authority *issuer = open_any(keys, at, &own, error);
+    if (issuer == NULL)
+        return error->code;
+    enum gh_error_code code = read_ocsp(at, &request, &answer)
+                                  ? gh_ocsp_sign(issuer, request, &answer, out, error)
+                                  : not_a_request(error);
+    gh_authority_close(own);
     return code;
 }
 
@@ -219,7 +236,7 @@ static enum gh_error_code ask_ocsp(void *context, const struct gh_anchor *ca,
 }
 
 enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slice certificate_pem,
-                              struct gh_slice root_pem, int64_t to_s, struct gh_buffer *out,
+                              struct gh_slice issuer_pem, int64_t to_s, struct gh_buffer *out,
                               struct gh_error *error)
 {
     struct gh_buffer request;
@@ -227,7 +244,7 @@ enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slice certificat
     struct gh_ocsp_answer answer = {.status = GH_OCSP_GOOD,
                                     .validity = {now_s - CLOCK_SKEW_S, to_s}};
     gh_buffer_init(&request, GH_OCSP_REQUEST_MAX);
-    enum gh_error_code code = gh_ocsp_ask(certificate_pem, root_pem, &request, error);
+    enum gh_error_code code = gh_ocsp_ask(certificate_pem, issuer_pem, &request, error);
     if (code == GH_OK)
         code = ask_ocsp(line, NULL, gh_buffer_slice(&request), &answer, out, error);
     gh_buffer_deinit(&request);

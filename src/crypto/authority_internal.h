@@ -19,6 +19,10 @@ struct authority_extension {
 /* Version, a fresh serial number, validity, subject, issuer and key. False without memory. */
 GH_MUST_USE bool authority_fill(X509 *made, X509 *issuer, struct gh_slice name,
                                 struct gh_validity validity, EVP_PKEY *key);
+/* What is asked for, as far as the issuer's own validity goes. */
+struct gh_validity authority_cut(struct gh_validity asked, struct gh_validity outer);
+/* For gh_bio_print. */
+int authority_write(BIO *bio, const void *certificate);
 GH_MUST_USE bool authority_extend(X509 *certificate, X509 *issuer,
                                   const struct authority_extension *rows, size_t count);
 #endif

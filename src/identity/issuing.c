@@ -47,22 +47,17 @@ struct gh_issuing {
     struct kept_list lists[LISTS_KEPT];
     struct kept_answer answers[ANSWERS_KEPT];
     char *place; /* NULL: none */
-    struct gh_slice root;
-    uint8_t root_pem[];
 };
 
 struct gh_issuing *gh_issuing_open(struct gh_directory *directory, struct gh_store *store,
-                                   const struct gh_issuing_signer *signer, struct gh_slice root_pem)
+                                   const struct gh_issuing_signer *signer)
 {
-    struct gh_issuing *issuing = calloc(1, sizeof *issuing + root_pem.size);
+    struct gh_issuing *issuing = calloc(1, sizeof *issuing);
     if (issuing == NULL)
         return NULL;
     issuing->directory = directory;
     issuing->store = store;
     issuing->signer = *signer;
-    if (root_pem.size > 0)
-        memcpy(issuing->root_pem, root_pem.data, root_pem.size);
-    issuing->root = gh_slice(issuing->root_pem, root_pem.size);
     pthread_mutex_init(&issuing->making, NULL);
     pthread_mutex_init(&issuing->listing, NULL);
     for (size_t i = 0; i < LISTS_KEPT; i++)
@@ -84,11 +79,6 @@ void gh_issuing_close(struct gh_issuing *issuing)
     pthread_mutex_destroy(&issuing->listing);
     pthread_mutex_destroy(&issuing->making);
     free(issuing);
-}
-
-struct gh_slice gh_issuing_root(const struct gh_issuing *issuing)
-{
-    return issuing->root;
 }
 
 bool gh_issuing_set_place(struct gh_issuing *issuing, struct gh_slice place)

@@ -50,13 +50,11 @@ struct gh_issuing_signer {
 };
 
 struct gh_issuing;
-/* `root_pem` is the root's certificate, copied. NULL without memory. */
+/* NULL without memory. */
 GH_MUST_USE struct gh_issuing *gh_issuing_open(struct gh_directory *directory,
                                                struct gh_store *store,
-                                               const struct gh_issuing_signer *signer,
-                                               struct gh_slice root_pem);
+                                               const struct gh_issuing_signer *signer);
 void gh_issuing_close(struct gh_issuing *issuing);
-struct gh_slice gh_issuing_root(const struct gh_issuing *issuing);
 /* Where certificates say that the CAs publish, "https://host:port", copied: before any other thread
  * calls. Without it they say nothing. False without memory. */
 GH_MUST_USE bool gh_issuing_set_place(struct gh_issuing *issuing, struct gh_slice place);
