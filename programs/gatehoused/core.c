@@ -388,7 +388,7 @@ static bool open_issuing(struct core *core)
     core->authorities = gh_authorities_open(&keys_authorities_keeper, &core->keys, &core->error);
     if (core->authorities == NULL)
         return false;
-    core->issuing = gh_issuing_open(core->directory, core->store, &signer);
+    core->issuing = gh_issuing_open(core->directory, core->store, &signer, core->authorities);
     if (core->issuing == NULL)
         gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuing CA");
     return core->issuing != NULL;

@@ -34,6 +34,7 @@ static const struct {
     [KEYS_AUDIT_SIGN] = {"sign a checkpoint", keys_handle_audit_sign},
     [KEYS_CA_SHOW] = {"the built-in CA", keys_handle_ca_show},
     [KEYS_CA_REQUEST] = {"the next intermediate CA's key", keys_handle_ca_request},
+    [KEYS_ISSUER_RENEW] = {"renew an issuing CA", keys_handle_issuer_renew},
     [KEYS_CA_INSTALL] = {"what the root signed", keys_handle_ca_install},
 };
 

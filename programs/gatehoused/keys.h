@@ -56,6 +56,7 @@ enum keys_kind {
     KEYS_CA_SHOW,
     KEYS_CA_REQUEST,
     KEYS_CA_INSTALL,
+    KEYS_ISSUER_RENEW, /* an issuing CA -> as of KEYS_ISSUER_CREATE, the same below the CA of now */
     KEYS_KINDS,
 };
 

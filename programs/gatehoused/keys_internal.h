@@ -51,5 +51,6 @@ void keys_audit_close(struct keys *keys);
 keys_handler keys_handle_audit_key, keys_handle_audit_sign;
 
 /* --- keys_issuer.c */
-keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl, keys_handle_ocsp;
+keys_handler keys_handle_issuer_create, keys_handle_issuer_renew, keys_handle_issue,
+    keys_handle_crl, keys_handle_ocsp;
 #endif

@@ -10,8 +10,7 @@
 
 enum {
     SERIAL_BYTES = 16,
-    COMMON_NAME_BYTES_MAX = 64, /* RFC 5280 A.1 */
-    HOST_BYTES_MAX = 253,       /* RFC 1035 §2.3.4, without the root's dot */
+    HOST_BYTES_MAX = 253, /* RFC 1035 §2.3.4, without the root's dot */
 };
 
 static enum gh_error_code broken(struct gh_error *error, const char *what)
@@ -115,7 +114,7 @@ static bool name_valid(struct gh_slice name)
         if (name.data[i] < 0x20 || name.data[i] == 0x7f)
             return false;
     }
-    return name.size <= COMMON_NAME_BYTES_MAX;
+    return name.size <= AUTHORITY_NAME_BYTES_MAX;
 }
 
 /* Appends the self-signed certificate of the root's template. */
@@ -207,6 +206,14 @@ struct gh_validity gh_authority_validity(const struct gh_authority *authority)
     return authority->validity;
 }
 
+bool authority_name(const struct gh_authority *authority, struct gh_buffer *out)
+{
+    struct gh_certificate *certificate = gh_certificate_adopt(authority->certificate);
+    bool named = certificate != NULL && gh_certificate_print_common_name(certificate, out);
+    gh_certificate_close(certificate);
+    return named;
+}
+
 bool gh_authority_is_deep(const struct gh_authority *authority)
 {
     long length = X509_get_pathlen(authority->certificate);
@@ -216,15 +223,11 @@ bool gh_authority_is_deep(const struct gh_authority *authority)
 enum gh_error_code gh_authority_deepen(const struct gh_authority *root, struct gh_buffer *out,
                                        struct gh_error *error)
 {
-    uint8_t block[COMMON_NAME_BYTES_MAX * 4];
+    uint8_t block[4 * AUTHORITY_NAME_BYTES_MAX];
     struct gh_buffer name = gh_buffer_fixed(block, sizeof block);
-    struct gh_certificate *certificate = gh_certificate_adopt(root->certificate);
-    enum gh_error_code result =
-        certificate != NULL && gh_certificate_print_common_name(certificate, &name)
-            ? sign_root(gh_buffer_slice(&name), root->validity, root->key, out, error)
-            : gh_error_set(error, GH_ERROR_INVALID, "the root has no name that can be kept");
-    gh_certificate_close(certificate);
-    return result;
+    return authority_name(root, &name)
+               ? sign_root(gh_buffer_slice(&name), root->validity, root->key, out, error)
+               : gh_error_set(error, GH_ERROR_INVALID, "the root has no name that can be kept");
 }
 
 enum gh_error_code gh_authority_certify(const struct gh_authority *root, struct gh_slice name,

@@ -147,15 +147,15 @@ static enum gh_error_code create(const struct gh_authority *parent, struct gh_sl
     return result;
 }
 
-enum gh_error_code gh_issuer_create(const struct gh_issuer_parent *parent, struct gh_slice name,
-                                    struct gh_validity validity, struct gh_buffer *certificate_pem,
-                                    struct gh_buffer *sealed_key, struct gh_error *error)
+/* The certificate over this key, and the key sealed for it. */
+static enum gh_error_code create_over(const struct gh_issuer_parent *parent,
+                                      const struct gh_private_key *key, struct gh_slice name,
+                                      struct gh_validity validity,
+                                      struct gh_buffer *certificate_pem,
+                                      struct gh_buffer *sealed_key, struct gh_error *error)
 {
     uint8_t block[KEY_PEM_MAX];
     struct gh_buffer plain = gh_buffer_fixed(block, sizeof block);
-    struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, error);
-    if (key == NULL)
-        return GH_ERROR_INTERNAL;
     enum gh_error_code result = create(parent->authority, name, validity,
                                        gh_private_key_native(key), certificate_pem, error);
     if (result == GH_OK && (!gh_private_key_print(key, &plain) ||
@@ -163,6 +163,38 @@ enum gh_error_code gh_issuer_create(const struct gh_issuer_parent *parent, struc
                                   gh_buffer_slice(&plain), sealed_key)))
         result = gh_error_set(error, GH_ERROR_MEMORY, "the CA's key cannot be sealed");
     gh_secret_wipe(block, sizeof block);
+    return result;
+}
+
+enum gh_error_code gh_issuer_create(const struct gh_issuer_parent *parent, struct gh_slice name,
+                                    struct gh_validity validity, struct gh_buffer *certificate_pem,
+                                    struct gh_buffer *sealed_key, struct gh_error *error)
+{
+    struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, error);
+    if (key == NULL)
+        return GH_ERROR_INTERNAL;
+    enum gh_error_code result =
+        create_over(parent, key, name, validity, certificate_pem, sealed_key, error);
+    gh_private_key_close(key);
+    return result;
+}
+
+enum gh_error_code gh_issuer_renew(const struct gh_issuer_parent *parent,
+                                   const struct gh_authority *issuer, struct gh_validity validity,
+                                   struct gh_buffer *certificate_pem, struct gh_buffer *sealed_key,
+                                   struct gh_error *error)
+{
+    uint8_t block[4 * AUTHORITY_NAME_BYTES_MAX];
+    struct gh_buffer name = gh_buffer_fixed(block, sizeof block);
+    (void)EVP_PKEY_up_ref(issuer->key);
+    struct gh_private_key *key = gh_private_key_adopt(issuer->key, error);
+    if (key == NULL)
+        return GH_ERROR_INTERNAL;
+    enum gh_error_code result =
+        authority_name(issuer, &name)
+            ? create_over(parent, key, gh_buffer_slice(&name), validity, certificate_pem,
+                          sealed_key, error)
+            : gh_error_set(error, GH_ERROR_INVALID, "the CA has no name that can be kept");
     gh_private_key_close(key);
     return result;
 }

@@ -29,6 +29,12 @@ GH_MUST_USE enum gh_error_code gh_issuer_create(const struct gh_issuer_parent *p
                                                 struct gh_buffer *certificate_pem,
                                                 struct gh_buffer *sealed_key,
                                                 struct gh_error *error);
+/* The same CA anew, over the same key and with the same name, below the parent of now and for a
+ * time of its own: what it issued before is as good as ever. */
+GH_MUST_USE enum gh_error_code
+gh_issuer_renew(const struct gh_issuer_parent *parent, const struct gh_authority *issuer,
+                struct gh_validity validity, struct gh_buffer *certificate_pem,
+                struct gh_buffer *sealed_key, struct gh_error *error);
 /* NULL with INVALID when the key was sealed under another key or for another certificate. */
 GH_MUST_USE struct gh_authority *gh_issuer_open(const uint8_t sealing_key[GH_ISSUER_KEY_BYTES],
                                                 struct gh_slice certificate_pem,

@@ -5,6 +5,7 @@
 enum {
     FACTS_BYTES_MAX = 64 * 1024,
     LIST_BYTES_MAX = 4096,
+    NAME_BYTES_MAX = 1024,
     LIST_LIFE_S = 86400,
     LIST_KEPT_S = 3600,
 };
@@ -15,6 +16,7 @@ struct gh_authorities {
     pthread_mutex_t lock; /* guards what follows */
     struct gh_buffer block;
     struct gh_ca_facts facts; /* borrow from `block` */
+    struct gh_buffer name;    /* of the intermediate CA */
     uint64_t generation;
     struct gh_buffer list;
     int64_t list_made_s; /* 0: there is none */
@@ -33,6 +35,7 @@ struct gh_authorities *gh_authorities_open(const struct gh_authorities_keeper *k
     pthread_mutex_init(&authorities->lock, NULL);
     gh_buffer_init(&authorities->block, FACTS_BYTES_MAX);
     gh_buffer_init(&authorities->list, LIST_BYTES_MAX);
+    gh_buffer_init(&authorities->name, NAME_BYTES_MAX);
     if (gh_authorities_refresh(authorities, error) == GH_OK)
         return authorities;
     gh_authorities_close(authorities);
@@ -45,8 +48,36 @@ void gh_authorities_close(struct gh_authorities *authorities)
         return;
     gh_buffer_deinit(&authorities->block);
     gh_buffer_deinit(&authorities->list);
+    gh_buffer_deinit(&authorities->name);
     pthread_mutex_destroy(&authorities->lock);
     free(authorities);
+}
+
+/* Another intermediate CA than before. */
+static void take_chain(struct gh_authorities *authorities, struct gh_slice chain)
+{
+    struct gh_slice pem;
+    struct gh_certificate *certificate =
+        gh_certificate_take(&chain, &pem) ? gh_certificate_open(pem, NULL) : NULL;
+    gh_buffer_clear(&authorities->name);
+    if (certificate != NULL && !gh_certificate_print_subject(certificate, &authorities->name))
+        gh_buffer_clear(&authorities->name);
+    gh_certificate_close(certificate);
+    authorities->generation++;
+    authorities->list_made_s = 0;
+}
+
+bool gh_authorities_issued(struct gh_authorities *authorities,
+                           const struct gh_certificate *certificate)
+{
+    uint8_t block[NAME_BYTES_MAX];
+    struct gh_buffer issuer = gh_buffer_fixed(block, sizeof block);
+    bool printed = gh_certificate_print_issuer(certificate, &issuer);
+    pthread_mutex_lock(&authorities->lock);
+    bool issued =
+        printed && gh_slice_equal(gh_buffer_slice(&issuer), gh_buffer_slice(&authorities->name));
+    pthread_mutex_unlock(&authorities->lock);
+    return issued;
 }
 
 enum gh_error_code gh_authorities_refresh(struct gh_authorities *authorities,
@@ -61,10 +92,8 @@ enum gh_error_code gh_authorities_refresh(struct gh_authorities *authorities,
         return code;
     }
     pthread_mutex_lock(&authorities->lock);
-    if (!gh_slice_equal(authorities->facts.chain_pem, facts.chain_pem)) {
-        authorities->generation++;
-        authorities->list_made_s = 0;
-    }
+    if (!gh_slice_equal(authorities->facts.chain_pem, facts.chain_pem))
+        take_chain(authorities, facts.chain_pem);
     gh_buffer_deinit(&authorities->block);
     authorities->block = block;
     authorities->facts = facts;

@@ -8,6 +8,7 @@
 #define GH_IDENTITY_AUTHORITIES_H
 
 #include "base/arena.h"
+#include "crypto/certificate.h"
 #include "vault/ca.h"
 
 /* What the keys process does; each may fail with UNAVAILABLE. */
@@ -37,6 +38,10 @@ GH_MUST_USE enum gh_error_code gh_authorities_refresh(struct gh_authorities *aut
 /* Counts the intermediate CAs that there have been since the start: whoever has made something of
  * one sees that there is another. Asks nobody. */
 uint64_t gh_authorities_generation(struct gh_authorities *authorities);
+/* Whether the intermediate CA of now issued this certificate, by its name, which no two have. Asks
+ * nobody. */
+bool gh_authorities_issued(struct gh_authorities *authorities,
+                           const struct gh_certificate *certificate);
 /* Asks nobody. */
 GH_MUST_USE enum gh_error_code gh_authorities_facts(struct gh_authorities *authorities,
                                                     struct gh_arena *arena, struct gh_ca_facts *out,

@@ -47,8 +47,8 @@ void gh_keyring_form_write(const struct gh_keyring_form *form, struct gh_buffer 
 
 struct gh_keyring;
 
-/* Its secrets. */
-#define GH_KEYRING_CA "ca.key" /* PKCS#8 PEM of the root; others of the built-in CA: vault/ca.h */
+/* Its secrets; what else the built-in CA has in it stands in vault/ca.h. */
+#define GH_KEYRING_CA "ca.key"              /* PKCS#8 PEM of the root */
 #define GH_KEYRING_PASSWORDS "password.key" /* 32 bytes; registry/password.h, identity/operator.h  \
                                              */
 #define GH_KEYRING_AUDIT "audit.key"        /* PKCS#8 PEM, signs checkpoints of the audit trail */
