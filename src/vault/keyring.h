@@ -47,12 +47,12 @@ void gh_keyring_form_write(const struct gh_keyring_form *form, struct gh_buffer 
 
 struct gh_keyring;
 
-/* Its secrets; what else the built-in CA has in it stands in vault/ca.h. */
-#define GH_KEYRING_CA "ca.key"              /* PKCS#8 PEM of the root */
-#define GH_KEYRING_PASSWORDS "password.key" /* 32 bytes; registry/password.h, identity/operator.h  \
-                                             */
-#define GH_KEYRING_AUDIT "audit.key"        /* PKCS#8 PEM, signs checkpoints of the audit trail */
-#define GH_KEYRING_TOKENS "token.keys"      /* those that sign access tokens */
+/* Its secrets; what else the built-in CA has in it stands in vault/ca.h. The key of passwords is 32
+ * bytes, of registry/password.h and identity/operator.h. */
+#define GH_KEYRING_CA "ca.key" /* PKCS#8 PEM of the root */
+#define GH_KEYRING_PASSWORDS "password.key"
+#define GH_KEYRING_AUDIT "audit.key"   /* PKCS#8 PEM, signs checkpoints of the audit trail */
+#define GH_KEYRING_TOKENS "token.keys" /* those that sign access tokens */
 
 bool gh_keyring_exists(const char *data_folder);
 /* A new one with a new KEK at the place `text`; the file is there after gh_keyring_save. The folder
