@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ageProof, canAge } from '../lib/ageing.mjs';
+import { ageProof, hasSqlite } from '../lib/ageing.mjs';
 import { apiTable } from '../lib/routes.mjs';
 import { Server } from '../lib/server.mjs';
 import { patience } from '../lib/sanitizer.mjs';
@@ -243,7 +243,7 @@ test('1,000 wrong sign-ins from 50 addresses reach argon2id ten times at most, a
 });
 
 test('a recent proof is needed for what gives rights away', async (t) => {
-  if (!canAge) { t.skip('sqlite3 is not installed'); return; }
+  if (!hasSqlite) { t.skip('sqlite3 is not installed'); return; }
   const heidi = await person(t, 'heidi'), demand = () => heidi.call('PUT', '/sign-in-policy', { second_factor: false });
   await heidi.signIn();
   ageProof(server.data, 'heidi', 300);

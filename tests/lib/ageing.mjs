@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
 // Whether it can be done here (package sqlite3).
-export const canAge = (() => {
+export const hasSqlite = (() => {
   try { execFileSync('sqlite3', ['--version']); return true; } catch { return false; }
 })();
 
