@@ -192,6 +192,7 @@ static bool open_audit(struct core *core)
         .signer = keys_audit_signer(&core->keys),
         .folder = core->config->audit_folder,
         .webhook = core->config->audit_webhook,
+        .webhook_ca = core->config->audit_webhook_ca,
         .syslog = core->config->audit_syslog != 0,
         .rows_of_checkpoint = (int)core->config->audit_checkpoint_rows,
         .seconds_of_checkpoint = (int)core->config->audit_checkpoint_s,
