@@ -405,7 +405,10 @@ struct gh_front *gh_front_open(const struct gh_front_services *services)
     front->services = *services;
     front_count_open(front);
     front->ports = calloc(services->loops_count, sizeof *front->ports);
-    if (front->ports == NULL) {
+    front->statements = gh_statements_shelf_open();
+    if (front->ports == NULL || front->statements == NULL) {
+        gh_statements_shelf_close(front->statements);
+        free(front->ports);
         free(front);
         return NULL;
     }
@@ -427,6 +430,7 @@ void gh_front_close(struct gh_front *front)
         gh_map_deinit(&front->ports[i].views);
         gh_map_deinit(&front->ports[i].parties);
     }
+    gh_statements_shelf_close(front->statements);
     free(front->ports);
     free(front);
 }

@@ -41,6 +41,7 @@ struct front_port {
 struct gh_front {
     struct gh_front_services services;
     struct front_port *ports; /* one per loop, in their order */
+    struct gh_statements_shelf *statements;
 };
 
 struct feed {

@@ -202,7 +202,7 @@ struct gh_statements *route_statements(struct gh_front *front, const struct rout
         .attributes = subject->device->attributes,
         .attributes_count = subject->device->attributes_count};
     return put_certificate(subject, arena, &variables)
-               ? gh_statements_compile(documents, count, &variables, error)
+               ? gh_statements_share(front->statements, documents, count, &variables, error)
                : NULL;
 }
 

@@ -1,5 +1,6 @@
 // A Gatehouse server of a test's own: a fresh data folder, ports that the kernel chose, ended with the test.
 // GATEHOUSE_BIN names the folder of the programs (build/debug/bin when it is not set).
+import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,8 +25,9 @@ export class Server {
     server.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'gatehouse-'));
     server.data = join(server.folder, 'data');
     server.options = options.options ?? [];
-    server.listen = options.listen ?? '127.0.0.1:0'; // a test that starts it again on the port that it got sets it to that
-    const { stdout } = await run(join(bin, 'gatehouse'), ['init', '--data', server.data]);
+    server.listen = options.listen ?? '127.0.0.1:0'; // a test that starts it again on the port that it got sets it to that, at `ownAddress`
+    const named = options.listen ? ['--host', options.listen.split(':')[0]] : [];
+    const { stdout } = await run(join(bin, 'gatehouse'), ['init', '--data', server.data, ...named]);
     server.password = /Password\s+(\S+)/.exec(stdout)[1];
     server.operator = /Operator\s+(\S+)/.exec(stdout)[1];
     server.ca = readFileSync(join(server.data, 'ca.crt'));
@@ -72,6 +74,11 @@ export class Server {
     const end = await this.ended;
     assertNoReport(this.log, 'the server');
     return end;
+  }
+
+  // Waits until it has said this: what a call has caused may be read after the call's answer.
+  async said(pattern) {
+    await eventually(() => pattern.test(this.log), 15000, `${pattern} on standard error`);
   }
 
   async close() {
@@ -135,6 +142,10 @@ export class Server {
   }
 }
 
+// A loopback address of this test alone. Who comes back on a port of it finds it free: the kernel gives the ports of
+// 127.0.0.1 to whatever client asks meanwhile, and those of this address to nobody.
+export const ownAddress = [127, 64 + (process.pid >> 16 & 63), process.pid >> 8 & 255, process.pid & 255].join('.');
+
 // A device's key pair: { privateKey, pem (public), alg }.
 export function deviceKey(alg = 'ES256') {
   const pair = alg === 'ES256'
@@ -163,4 +174,20 @@ export async function eventually(probe, limitMs = 15000, what = 'condition') {
     if (Date.now() > until) throw new Error(`not within ${limitMs} ms: ${what}`);
     await new Promise((next) => { setTimeout(next, 20); });
   }
+}
+
+// What has to be done while something lives, such as a token: `attempt(seconds)` makes it for so long and gives something
+// truthy when it was in time. A machine that is too slow for a short life gets a longer one.
+export async function inTime(attempt, what, lives = [2, 10, 40, 160]) {
+  for (const seconds of lives) {
+    const got = await attempt(seconds);
+    if (got) return got;
+  }
+  throw new Error(`not even within ${lives.at(-1)} s: ${what}`);
+}
+
+// That something happened at once, not only when a timer ran out: it is promised within a second, to which the callers of
+// `begun` and `ended` (of performance.now()) and whatever else the machine does add their own.
+export function assertSoon(begun, what, ended = performance.now()) {
+  assert.ok(ended - begun < 1000 * patience, `${what}: after ${Math.round(ended - begun)} ms`);
 }
