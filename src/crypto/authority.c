@@ -97,9 +97,19 @@ bool authority_fill(X509 *made, X509 *issuer, struct gh_slice name, struct gh_va
            X509_set_pubkey(made, key) == 1;
 }
 
-int authority_write(BIO *bio, const void *certificate)
+static int write_certificate(BIO *bio, const void *certificate)
 {
     return PEM_write_bio_X509(bio, certificate);
+}
+
+enum gh_error_code authority_finish(X509 *made, EVP_PKEY *key, struct gh_buffer *out,
+                                    struct gh_error *error)
+{
+    if (X509_sign(made, key, EVP_sha256()) <= 0)
+        return broken(error, "signature");
+    return gh_bio_print(out, write_certificate, made)
+               ? GH_OK
+               : gh_error_set(error, GH_ERROR_MEMORY, "no room for the certificate's PEM");
 }
 
 struct gh_validity authority_cut(struct gh_validity asked, struct gh_validity outer)
@@ -124,11 +134,10 @@ static enum gh_error_code sign_root(struct gh_slice name, struct gh_validity val
     X509 *root = X509_new();
     enum gh_error_code result = GH_OK;
     if (root == NULL || !authority_fill(root, root, name, validity, key) ||
-        !authority_extend(root, root, root_template, GH_COUNT(root_template)) ||
-        X509_sign(root, key, EVP_sha256()) <= 0)
+        !authority_extend(root, root, root_template, GH_COUNT(root_template)))
         result = broken(error, "root");
-    else if (!gh_bio_print(out, authority_write, root))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the root's PEM");
+    else
+        result = authority_finish(root, key, out, error);
     X509_free(root);
     ERR_clear_error();
     return result;
@@ -247,11 +256,10 @@ enum gh_error_code gh_authority_certify(const struct gh_authority *root, struct 
     if (made == NULL ||
         !authority_fill(made, root->certificate, name, inside, gh_key_native(key)) ||
         !authority_extend(made, root->certificate, intermediate_template,
-                          GH_COUNT(intermediate_template)) ||
-        X509_sign(made, root->key, EVP_sha256()) <= 0)
+                          GH_COUNT(intermediate_template)))
         result = broken(error, "intermediate CA");
-    else if (!gh_bio_print(out, authority_write, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the CA's PEM");
+    else
+        result = authority_finish(made, root->key, out, error);
     X509_free(made);
     gh_key_close(key);
     ERR_clear_error();
@@ -381,10 +389,8 @@ enum gh_error_code gh_authority_issue(const struct gh_authority *authority,
         result = broken(error, "leaf");
     if (result == GH_OK)
         result = add_names(made, leaf, error);
-    if (result == GH_OK && X509_sign(made, authority->key, EVP_sha256()) <= 0)
-        result = broken(error, "signature");
-    if (result == GH_OK && !gh_bio_print(out, authority_write, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the leaf's PEM");
+    if (result == GH_OK)
+        result = authority_finish(made, authority->key, out, error);
     X509_free(made);
     gh_key_close(key);
     ERR_clear_error();

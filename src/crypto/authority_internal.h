@@ -24,8 +24,9 @@ enum { AUTHORITY_NAME_BYTES_MAX = 64 }; /* RFC 5280 A.1 */
 GH_MUST_USE bool authority_name(const struct gh_authority *authority, struct gh_buffer *out);
 /* What is asked for, as far as the issuer's own validity goes. */
 struct gh_validity authority_cut(struct gh_validity asked, struct gh_validity outer);
-/* For gh_bio_print. */
-int authority_write(BIO *bio, const void *certificate);
+/* Signs it with the issuer's key and appends its PEM. */
+GH_MUST_USE enum gh_error_code authority_finish(X509 *made, EVP_PKEY *key, struct gh_buffer *out,
+                                                struct gh_error *error);
 GH_MUST_USE bool authority_extend(X509 *certificate, X509 *issuer,
                                   const struct authority_extension *rows, size_t count);
 #endif

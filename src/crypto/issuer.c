@@ -138,10 +138,10 @@ static enum gh_error_code create(const struct gh_authority *parent, struct gh_sl
         !authority_fill(made, parent->certificate, name, authority_cut(validity, parent->validity),
                         key) ||
         !authority_extend(made, parent->certificate, issuer_template, GH_COUNT(issuer_template)) ||
-        !exclude_servers(made) || X509_sign(made, parent->key, EVP_sha256()) <= 0)
+        !exclude_servers(made))
         result = broken(error, "issuing CA");
-    else if (!gh_bio_print(certificate_pem, authority_write, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the CA's PEM");
+    else
+        result = authority_finish(made, parent->key, certificate_pem, error);
     X509_free(made);
     ERR_clear_error();
     return result;
@@ -327,12 +327,10 @@ enum gh_error_code gh_issuer_issue(const struct gh_authority *issuer,
         !authority_fill(made, issuer->certificate, name, validity, gh_key_native(key)) ||
         !authority_extend(made, issuer->certificate, device_template, GH_COUNT(device_template)) ||
         !add_uri(made, leaf->uri) ||
-        (leaf->pki.size > 0 &&
-         (!add_access(made, leaf->pki) || !add_list_place(made, leaf->pki))) ||
-        X509_sign(made, issuer->key, EVP_sha256()) <= 0)
+        (leaf->pki.size > 0 && (!add_access(made, leaf->pki) || !add_list_place(made, leaf->pki))))
         result = broken(error, "certificate");
-    else if (!gh_bio_print(out, authority_write, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the certificate's PEM");
+    else
+        result = authority_finish(made, issuer->key, out, error);
     X509_free(made);
     gh_key_close(key);
     ERR_clear_error();

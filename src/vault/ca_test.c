@@ -212,7 +212,6 @@ static enum gh_error_code install(struct house *house, bool removes_root, int64_
     return gh_ca_install(house->ca, &delivery, now_s, NULL);
 }
 
-/* In whatever form: PEM, its text without line ends, or DER. */
 static bool holds_root(const struct house *house)
 {
     return gh_keyring_get(house->keyring, GH_KEYRING_CA) != NULL;
@@ -253,6 +252,10 @@ static void offline(void)
     CHECK("which certifies to its end",
           gh_ca_parent(house.ca, end_s - 1, &parent, NULL) == GH_OK &&
               gh_ca_parent(house.ca, end_s, &parent, NULL) == GH_ERROR_KEYS);
+    CHECK("and can be renewed after it",
+          sign(&house, &house, true, (struct gh_slice){0}, end_s) == GH_OK &&
+              install(&house, false, end_s) == GH_OK && chain_length(&house) == 1 &&
+              gh_ca_parent(house.ca, end_s, &parent, NULL) == GH_OK);
     house_close(&house);
 }
 
