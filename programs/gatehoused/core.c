@@ -78,6 +78,7 @@ struct core {
     struct gh_operators *operators;
     struct gh_oidc *oidc;
     struct gh_access *access;
+    struct gh_authorities *authorities;
     struct gh_issuing *issuing;
     struct ocsps *ocsps;
     struct gh_workers *workers, *passwords;
@@ -102,6 +103,7 @@ struct core {
     struct gh_network proxy_from[CONFIG_NAMES_MAX];
     struct gh_crowd *crowd;
     struct gh_tls_context *tls;
+    uint64_t tls_generation; /* of the intermediate CA that certified it */
     struct gh_loop *loops[LOOPS_MAX];
     pthread_t threads[LOOPS_MAX];
     size_t loops_count, threads_count;
@@ -190,6 +192,7 @@ static bool open_audit(struct core *core)
         .signer = keys_audit_signer(&core->keys),
         .folder = core->config->audit_folder,
         .webhook = core->config->audit_webhook,
+        .webhook_ca = core->config->audit_webhook_ca,
         .syslog = core->config->audit_syslog != 0,
         .rows_of_checkpoint = (int)core->config->audit_checkpoint_rows,
         .seconds_of_checkpoint = (int)core->config->audit_checkpoint_s,
@@ -379,19 +382,16 @@ static bool open_access(struct core *core)
     return core->access != NULL;
 }
 
-/* The CA for devices: its keys are in the keys process, its root's certificate is DIR/ca.crt. */
+/* The CA for devices, and the CAs above it: their keys are in the keys process. */
 static bool open_issuing(struct core *core)
 {
-    char path[PATH_MAX];
-    struct gh_buffer root;
     struct gh_issuing_signer signer = keys_issuing_signer(&core->keys);
-    snprintf(path, sizeof path, "%.*s/ca.crt", PATH_MAX - 16, core->config->data);
-    gh_buffer_init(&root, PEM_MAX);
-    if (file_read(path, PEM_MAX, &root, &core->error) == GH_OK &&
-        (core->issuing = gh_issuing_open(core->directory, core->store, &signer,
-                                         gh_buffer_slice(&root))) == NULL)
+    core->authorities = gh_authorities_open(&keys_authorities_keeper, &core->keys, &core->error);
+    if (core->authorities == NULL)
+        return false;
+    core->issuing = gh_issuing_open(core->directory, core->store, &signer, core->authorities);
+    if (core->issuing == NULL)
         gh_error_set(&core->error, GH_ERROR_MEMORY, "the issuing CA");
-    gh_buffer_deinit(&root);
     return core->issuing != NULL;
 }
 
@@ -510,6 +510,7 @@ static bool open_faces(struct core *core)
                                   .quotas = core->quotas,
                                   .rates = core->rates,
                                   .absence = core->absence,
+                                  .authorities = core->authorities,
                                   .issuing = core->issuing,
                                   .workers = core->workers,
                                   .passwords = core->passwords,
@@ -564,47 +565,62 @@ static struct gh_http_server *open_http(struct core *core, struct gh_api_door *d
 
 /* Lets devices see that the server's certificate holds, as OCSP stapling. Without it clients that
  * ask get no answer, as with most servers, so a failure is a line of the log. */
-static void staple(struct core *core, struct gh_tls_context *tls, struct gh_slice leaf)
+static void staple(struct core *core, struct gh_tls_context *tls, struct gh_slice leaf,
+                   struct gh_slice issuer)
 {
     char line[GH_ERROR_LINE_MAX];
     struct gh_error error = {0};
     struct gh_buffer answer;
     gh_buffer_init(&answer, PEM_MAX);
     int64_t to_s = gh_time_utc_ms() / 1000 + core->config->leaf_days * DAY_S;
-    if (keys_vouch(&core->keys, leaf, gh_issuing_root(core->issuing), to_s, &answer, &error) !=
-            GH_OK ||
+    if (keys_vouch(&core->keys, leaf, issuer, to_s, &answer, &error) != GH_OK ||
         !gh_tls_server_staple(tls, gh_buffer_slice(&answer)))
         gh_log(GH_LOG_WARN, "core", "there is no OCSP answer to staple: %s",
                gh_error_line(&error, line));
     gh_buffer_deinit(&answer);
 }
 
+/* The chain that a handshake shows: the leaf and the intermediate CA. The root is what the peer has
+ * to have already. */
+static struct gh_tls_context *open_tls(struct core *core, struct gh_slice leaf,
+                                       struct gh_slice issuer, struct gh_slice key)
+{
+    struct gh_buffer chain;
+    gh_buffer_init(&chain, PEM_MAX);
+    gh_buffer_put(&chain, leaf);
+    gh_buffer_put(&chain, issuer);
+    struct gh_tls_context *tls = gh_tls_server_open(gh_buffer_slice(&chain), key, &core->error);
+    if (tls != NULL)
+        staple(core, tls, leaf, issuer);
+    gh_buffer_deinit(&chain);
+    return tls;
+}
+
 /* A fresh key of our own, certified by the keys process. */
 static bool make_tls(struct core *core, struct gh_tls_context **out)
 {
-    struct gh_buffer key_pem, public_pem, chain;
+    struct gh_buffer key_pem, public_pem, leaf, issuer;
     struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, &core->error);
-    bool made = false;
     gh_buffer_init(&key_pem, PEM_MAX);
     gh_buffer_init(&public_pem, PEM_MAX);
-    gh_buffer_init(&chain, PEM_MAX);
+    gh_buffer_init(&leaf, PEM_MAX);
+    gh_buffer_init(&issuer, PEM_MAX);
+    *out = NULL;
+    core->tls_generation = gh_authorities_generation(core->authorities);
     if (key != NULL && gh_private_key_print(key, &key_pem) &&
         gh_private_key_print_public(key, &public_pem) &&
-        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &chain, &core->error) == GH_OK) {
-        size_t leaf = chain.size;
-        gh_buffer_put(&chain, gh_issuing_root(core->issuing));
-        *out = gh_tls_server_open(gh_buffer_slice(&chain), gh_buffer_slice(&key_pem), &core->error);
-        made = *out != NULL;
-        if (made)
-            staple(core, *out, gh_slice_sub(gh_buffer_slice(&chain), 0, leaf));
-    }
+        keys_certify(&core->keys, gh_buffer_slice(&public_pem), &leaf, &issuer, &core->error) ==
+            GH_OK)
+        *out = open_tls(core, gh_buffer_slice(&leaf), gh_buffer_slice(&issuer),
+                        gh_buffer_slice(&key_pem));
     if (key_pem.data != NULL)
         gh_secret_wipe(key_pem.data, key_pem.capacity);
     gh_private_key_close(key);
     gh_buffer_deinit(&key_pem);
     gh_buffer_deinit(&public_pem);
-    gh_buffer_deinit(&chain);
-    return made;
+    gh_buffer_deinit(&leaf);
+    gh_buffer_deinit(&issuer);
+    return *out != NULL;
 }
 
 static bool read_networks(struct core *core)
@@ -827,6 +843,7 @@ static void core_close(struct core *core)
         gh_operators_close(core->operators);
     gh_oidc_close(core->oidc);
     gh_issuing_close(core->issuing);
+    gh_authorities_close(core->authorities);
     gh_traces_close(core->traces);
     gh_quotas_close(core->quotas);
     gh_rates_close(core->rates);
@@ -875,6 +892,26 @@ static void expire(struct core *core)
                gh_error_line(&core->error, line));
 }
 
+/* Lets the keys process renew what is due of the built-in CA; once a day the log says what it
+ * cannot renew because the root is elsewhere. */
+static void tend_authorities(struct core *core, int64_t now_ms, int64_t *said_ms)
+{
+    struct gh_arena arena;
+    struct gh_ca_facts facts;
+    char line[GH_ERROR_LINE_MAX], warning[GH_CA_WARNING_MAX];
+    gh_arena_init(&arena, PEM_MAX);
+    if (gh_authorities_refresh(core->authorities, &core->error) != GH_OK ||
+        gh_authorities_facts(core->authorities, &arena, &facts, &core->error) != GH_OK)
+        gh_log(GH_LOG_WARN, "core", "the built-in CA was not looked after: %s",
+               gh_error_line(&core->error, line));
+    else if (now_ms - *said_ms >= DAY_S * INT64_C(1000) &&
+             gh_ca_warn(&facts, now_ms / 1000, warning)) {
+        gh_log(GH_LOG_WARN, "core", "%s", warning);
+        *said_ms = now_ms;
+    }
+    gh_arena_deinit(&arena);
+}
+
 /* Gives the memory that a crowd of connections took back to the system, once it is over: freed
  * blocks lie between others, and the allocator keeps their pages of itself. */
 static void give_back(struct core *core, int64_t *opened_before)
@@ -888,13 +925,14 @@ static void give_back(struct core *core, int64_t *opened_before)
 }
 
 /* Until SIGTERM or SIGINT; tidies every hour, renews the certificate at two thirds of its life and,
- * when that failed, with the next tidying. */
+ * when that failed, with the next tidying; soon also when there is another intermediate CA. */
 static void serve(struct core *core, const sigset_t *stop)
 {
     int64_t life_ns = core->config->leaf_days * DAY_S * GH_SECOND_NS;
     int64_t renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
     int64_t tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS, opened = 0;
-    int64_t fetch_s = core->config->crl_fetch_s, fetch_ns = gh_time_monotonic_ns();
+    int64_t fetch_s = core->config->crl_fetch_s, fetch_ns = gh_time_monotonic_ns(), said_ms = 0;
+    tend_authorities(core, gh_time_utc_ms(), &said_ms);
     for (;;) {
         const struct timespec until = {.tv_sec = fetch_s < CALM_S ? fetch_s : CALM_S};
         if (sigtimedwait(stop, NULL, &until) > 0)
@@ -904,10 +942,13 @@ static void serve(struct core *core, const sigset_t *stop)
             crls_fetch(core->directory, core->config->crl_private != 0);
             fetch_ns = gh_time_monotonic_ns() + fetch_s * GH_SECOND_NS;
         }
+        if (core->tls_generation != gh_authorities_generation(core->authorities) && renew_tls(core))
+            renew_ns = gh_time_monotonic_ns() + life_ns / 3 * 2;
         if (gh_time_monotonic_ns() < tidy_ns)
             continue;
         tidy_ns = gh_time_monotonic_ns() + TIDY_S * GH_SECOND_NS;
         expire(core);
+        tend_authorities(core, gh_time_utc_ms(), &said_ms);
         token_keys_tend(core->access, core->audit, core->config->token_key_days,
                         gh_time_utc_ms() / 1000);
         if (gh_time_monotonic_ns() >= renew_ns && renew_tls(core))

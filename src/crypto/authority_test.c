@@ -119,7 +119,7 @@ static bool chain_valid(struct gh_slice root, struct gh_slice leaf, int64_t now_
 static void check_profile(const struct family *family)
 {
     static const char *const root_says[] = {"Version: 3",
-                                            "CA:TRUE, pathlen:1",
+                                            "CA:TRUE, pathlen:2",
                                             "Certificate Sign, CRL Sign",
                                             "id-ecPublicKey",
                                             "ecdsa-with-SHA256",

@@ -424,6 +424,8 @@ enum gh_error_code gh_operators_let_in(struct gh_operators *operators,
     enum gh_error_code result = second_factor(operators, row, arena, &has, &demanded, error);
     if (result != GH_OK)
         return result;
+    /* Chosen beside a second factor that is gone since. */
+    demanded |= sign_in->password.size > 0 && sign_in->password.size < GH_OPERATOR_ALONE_BYTES_MIN;
     /* Old rows go when a new one comes; what is expired does not count even while it is still
      * there. */
     enum gh_error_code swept = gh_store_expire(operators->store, now_ms,
