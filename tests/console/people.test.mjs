@@ -105,6 +105,26 @@ describe('people', { skip: missing }, () => {
     await context.close();
   });
 
+  test('who is invited chooses a password, by keyboard alone, and is in; the link is good once', async () => {
+    const { context, page, trouble } = await someone('hana');
+    const { body: { path } } = await calls(admin.page, 'POST', '/operators/hana/invitation');
+    await page.goto(url + path);
+    await page.getByRole('heading', { name: 'Welcome, hana' }).waitFor();
+    assert.equal(new URL(page.url()).hash, '', 'the secret is not left in the address');
+    await page.keyboard.type('words that hana chose');
+    if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/invitation.png` });
+    await page.keyboard.press('Enter');
+    await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await page.getByLabel('Password').waitFor();
+    await page.goto(url + path);
+    await page.getByLabel('Choose your password').fill('words that somebody chose');
+    await page.keyboard.press('Enter');
+    await page.getByText('This invitation is not good any more.').waitFor();
+    assert.deepEqual(trouble, []);
+    await context.close();
+  });
+
   // Adds a key to the account of somebody new, and lets the proof of it grow old.
   const withOldKey = async (name, knowsPerson) => {
     const visitor = await someone(name), { page, context } = visitor;

@@ -106,7 +106,7 @@ test('the tables were read', () => {
 
 test('nothing but the listed few answers without authentication', async () => {
   // What is public (keys, metadata, certificates, revocation), and what takes its own proof: sign-in, tokens, enrolment.
-  const open = ['GET /healthz', 'POST /api/v1/session', 'GET /api/v1/session/provider', 'GET /api/v1/session/oidc', 'GET /api/v1/session/oidc/callback', 'GET /metrics', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect',
+  const open = ['GET /healthz', 'POST /api/v1/session', 'POST /api/v1/session/invitation', 'GET /api/v1/session/provider', 'GET /api/v1/session/oidc', 'GET /api/v1/session/oidc/callback', 'GET /metrics', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect',
     'POST /oauth2/revoke', 'GET /oauth2/jwks', 'GET /.well-known/oauth-authorization-server', 'GET /.well-known/openid-configuration',
     ...['', '{t}/'].flatMap((t) => ['GET ', 'GET ', 'POST ', 'POST '].map((method, i) =>
       `${method}/.well-known/est/${t}${['cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll'][i]}`)),

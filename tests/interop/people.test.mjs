@@ -2,13 +2,14 @@
 // accounts and the processor.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ageProof, hasSqlite } from '../lib/ageing.mjs';
 import { apiTable } from '../lib/routes.mjs';
-import { Server } from '../lib/server.mjs';
+import { eventually, Server } from '../lib/server.mjs';
 import { patience } from '../lib/sanitizer.mjs';
 
 let server, admin;
@@ -284,4 +285,42 @@ test('the last second factor: it stays where one is demanded, and a short passwo
   assert.equal((await ivan.call('GET', '/tenants')).status, 401);
   await enrol(ivan);
   assert.equal((await ivan.call('GET', '/tenants')).status, 200);
+});
+
+test('an invitation: a password that nobody else ever knew, once, and no other way in', async (t) => {
+  const { password } = await person(t, 'judy', 'viewer'), invited = async () => JSON.parse(await server.cli('operator', 'invite', 'judy', '--json'));
+  const { path, expires_at } = await invited(), [, name, invitation] = /^\/invitation#([^:]+):([\w-]+)$/.exec(path);
+  assert.ok(name === 'judy' && Math.abs(Date.parse(expires_at) - Date.now() - 15 * 60000) < 10 * 60000);
+  const judy = new Person('judy', 'a password of her own');
+  t.after(() => judy.close());
+  const accept = (fields, headers) => judy.call('POST', '/session/invitation', { name, invitation, password: judy.password, ...fields }, headers);
+  assert.equal((await accept({ name: server.operator })).status, 401, 'for nobody else');
+  assert.equal((await accept({ invitation: `B${invitation.slice(1)}` })).status, 401);
+  assert.equal((await accept({}, { origin: 'https://evil.example' })).status, 403);
+  assert.equal((await accept({ password: 'short' })).status, 400, 'and stays good');
+  assert.equal((await accept()).status, 200);
+  assert.equal((await accept({ password: 'another password now' })).status, 401, 'once');
+  assert.equal((await judy.signIn()).body.stage, 'whole');
+  const before = new Person('judy', password);
+  t.after(() => before.close());
+  assert.equal((await before.signIn()).status, 401, 'the password of before');
+  const [row] = (await server.call('GET', '/api/v1/audit?action=session.invitation&result=done', { token: admin })).body.rows;
+  assert.equal(row?.actor, 'judy');
+});
+
+test('a house without a first password: nothing lets anybody in but the invitation that was printed', async () => {
+  const fresh = new Server();
+  fresh.folder = mkdtempSync(join(tmpdir(), 'gatehouse-'));
+  fresh.data = join(fresh.folder, 'data');
+  try {
+    const said = await fresh.cli('init', '--invite');
+    assert.doesNotMatch(said, /Password/);
+    const [, name, invitation] = /\/invitation#([^:]+):([\w-]+)/.exec(said);
+    Object.assign(fresh, { ca: readFileSync(join(fresh.data, 'ca.crt')), listen: '127.0.0.1:0', options: [] });
+    await fresh.start();
+    const signIn = (password) => fresh.call('POST', '/api/v1/session', { body: { name, password } });
+    for (const guess of ['', invitation, 'admin']) assert.ok([401, 429].includes((await signIn(guess)).status), `"${guess}"`);
+    assert.equal((await fresh.call('POST', '/api/v1/session/invitation', { body: { name, invitation, password: 'the first of passwords' } })).status, 200);
+    await eventually(async () => (await signIn('the first of passwords')).status === 200, 30000, 'signed in');
+  } finally { await fresh.close(); }
 });
