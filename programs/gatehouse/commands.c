@@ -213,6 +213,10 @@ const struct cli_command cli_commands[] = {
     {"device", "enrol", "TENANT/REGISTRY/DEVICE", 1, "… ttl",
      "make a token with which the device fetches its certificate (EST), once", run_device_enrol,
      "POST", DEVICE "/enrolment", NULL, "token user_name expires_at"},
+    {"device", "revoke-token", "TENANT/REGISTRY/DEVICE ID", 2, "…",
+     "take an access token of a device back, by its id in the device's log; its sessions end at "
+     "once",
+     run_call, "DELETE", DEVICE "/tokens/{+}", NULL, ""},
     {"device", "delete", "TENANT/REGISTRY/DEVICE", 1, "…",
      "delete a device; it is disconnected at once", run_call, "DELETE", DEVICE, NULL, ""},
     {"device", "block", "TENANT/REGISTRY/DEVICE", 1, "…",

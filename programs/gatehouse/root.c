@@ -104,10 +104,9 @@ static struct gh_authority *open_exported(struct cli *cli, const char *path,
     struct gh_buffer plain = gh_buffer_fixed(block, sizeof block);
     struct gh_slice sealed;
     struct gh_authority *root = NULL;
-    if (!file_load(cli, path, &sealed) || !get_passphrase(cli, false, passphrase))
-        return NULL;
-    struct gh_private_key *key =
-        gh_private_key_open_encrypted(sealed, gh_slice_text(passphrase), &cli->error);
+    struct gh_private_key *key = NULL;
+    if (file_load(cli, path, &sealed) && get_passphrase(cli, false, passphrase))
+        key = gh_private_key_open_encrypted(sealed, gh_slice_text(passphrase), &cli->error);
     if (key != NULL && gh_private_key_print(key, &plain))
         root = gh_authority_open(root_pem, gh_buffer_slice(&plain), &cli->error);
     gh_private_key_close(key);
@@ -275,13 +274,11 @@ static bool export_root(struct cli *cli, const struct gh_keyring *keyring, const
         gh_error_set(&cli->error, GH_ERROR_NOT_FOUND,
                      "the root is offline: the file that it was exported to is the one to copy");
     gh_buffer_init(&sealed, KEY_MAX);
-    bool done = key != NULL && get_passphrase(cli, true, passphrase);
-    if (done) {
-        done = cli_tell_export(cli, GH_KEYRING_CA) &&
-               gh_private_key_print_encrypted(key, gh_slice_text(passphrase), &sealed) &&
-               write_new(cli, path, gh_buffer_slice(&sealed));
-        gh_secret_wipe(passphrase, sizeof passphrase);
-    }
+    bool done = key != NULL && get_passphrase(cli, true, passphrase) &&
+                cli_tell_export(cli, GH_KEYRING_CA) &&
+                gh_private_key_print_encrypted(key, gh_slice_text(passphrase), &sealed) &&
+                write_new(cli, path, gh_buffer_slice(&sealed));
+    gh_secret_wipe(passphrase, sizeof passphrase);
     gh_private_key_close(key);
     gh_buffer_deinit(&sealed);
     return done;

@@ -132,8 +132,8 @@ handler api_account_tokens, api_account_token_create, api_account_token_delete, 
 handler api_operator_list, api_operator_create, api_operator_get, api_operator_update,
     api_operator_delete, api_operator_password, api_operator_invite, api_operator_factors,
     api_operator_sessions, api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
-handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
-    api_oauth_metadata;                                                        /* oauth.c */
+handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_device_token_revoke,
+    api_oauth_keys, api_oauth_metadata;                                        /* oauth.c */
 handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */
 handler api_keys_rotate, api_tenant_keys_rotate, api_keys_export;              /* keys.c */
 handler api_authorities_get, api_authorities_request, api_authorities_install; /* authorities.c */

@@ -138,6 +138,7 @@ static const struct route routes[] = {
     {"GET", DEVICE "/credentials", api_credential_list, P(DEVICES_GET), TENANT},
     {"PATCH", DEVICE "/credentials/{c}", api_credential_update, P(DEVICES_UPDATE), TENANT | BODY},
     {"DELETE", DEVICE "/credentials/{c}", api_credential_delete, P(DEVICES_UPDATE), TENANT},
+    {"DELETE", DEVICE "/tokens/{i}", api_device_token_revoke, P(DEVICES_UPDATE), TENANT},
     {"POST", DEVICE "/enrolment", api_enrolment, P(DEVICES_UPDATE), TENANT | BODY},
     /* For devices; who they are is their token's or their certificate's to say. */
     {"GET", EST "cacerts", api_est_cacerts, 0, OPEN},

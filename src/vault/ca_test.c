@@ -121,7 +121,7 @@ static bool leads_to(const struct house *house, struct gh_slice root_pem, int64_
 {
     const struct gh_slice host = GH_SLICE("localhost");
     struct gh_issuer_parent parent;
-    struct gh_slice chain = gh_ca_facts(house->ca).chain_pem, middle_pem;
+    struct gh_slice chain = gh_ca_facts(house->ca).chain_pem, middle_pem = {0};
     struct gh_buffer key, pem;
     struct gh_chain_verdict verdict = {.reason = GH_CHAIN_UNTRUSTED};
     struct gh_private_key *own = gh_private_key_generate(GH_KEY_P256, NULL);

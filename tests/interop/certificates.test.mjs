@@ -1,7 +1,7 @@
 // Devices that sign in by X.509: registered certificates, CAs of a registry, revocation.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect as connectTls } from 'node:tls';
@@ -266,6 +266,50 @@ test('the responder of a CA is asked: it answers itself or by whom it delegated 
   await eventually(async () => (await api('GET', `/cas/${added.body.id}/revocations`)).body.revocations.some(({ serial }) => serial === leaves['ocsp-revoked'].serial), 10000, 'it is revoked');
   await refused('ocsp-revoked', leaves['ocsp-revoked'], 'CERTIFICATE_REVOKED');
   for (const id of ['ocsp-leaf', 'ocsp-late', 'ocsp-stranger', 'ocsp-unknown']) await refused(id, leaves[id], 'REVOCATION_UNKNOWN');
+});
+
+// A responder's answer with another end: a minute is the least that openssl gives one. Signed anew with the RSA key, whose signature
+// is the last that stands in it (there are no certificates), as long as the one before.
+function endingAt(der, end, key) {
+  const answer = Buffer.from(der), basic = answer.indexOf(Buffer.from('06092b0601050507300101', 'hex')) + 11;
+  const inside = (at) => at + 2 + (answer[at + 1] & 0x80 ? answer[at + 1] & 0x7f : 0); // past tag and length
+  const signed = inside(inside(basic)), from = inside(signed), size = answer.readUIntBE(signed + 2, from - signed - 2);
+  const next = answer.lastIndexOf(Buffer.from('a011180f', 'hex'));
+  assert.ok(next > from && next < from + size);
+  answer.write(`${end.toISOString().replace(/[-:T]|\.\d+/g, '')}`, next + 4, 'latin1');
+  sign('sha256', answer.subarray(signed, from + size), key).copy(answer, answer.length - 256);
+  return answer;
+}
+
+test('what a responder says later of a certificate ends the session that it carries', async (t) => {
+  const ca = pki.sign('Late root', { subject: '/CN=Late root', days: 30, kind: ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+    extensions: 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n' });
+  const leaf = pki.leaf('late-1', ca);
+  let revoked = false, asked = 0;
+  const http = createServer(async (question, answer) => {
+    const chunks = [];
+    for await (const chunk of question) chunks.push(chunk);
+    const request = pki.file(`late-${pki.count++}.der`, Buffer.concat(chunks)), response = `${request}.answer`;
+    const index = pki.file(`late-${pki.count++}.index`, `${revoked ? 'R\t351231235959Z\t260101000000Z,keyCompromise' : 'V\t351231235959Z\t'}\t${leaf.serial.toUpperCase()}\tunknown\t/CN=late-1\n`);
+    await run('openssl', ['ocsp', '-index', index, '-CA', ca.certFile, '-rsigner', ca.certFile, '-rkey', ca.keyFile, '-resp_no_certs', '-nmin', '1', '-reqin', request, '-respout', response]);
+    asked++;
+    answer.writeHead(200, { 'content-type': 'application/ocsp-response' }).end(endingAt(readFileSync(response), new Date(Date.now() + 5000), ca.key));
+  });
+  t.after(() => { http.close(); http.closeAllConnections(); });
+  await new Promise((done) => { http.listen(0, '127.0.0.1', done); });
+  const added = await api('POST', '/cas', { pem: ca.cert, ocsp_url: `http://127.0.0.1:${http.address().port}/` });
+  assert.equal(added.status, 201, added.text);
+  const proof = pki.leaf('proof', ca, { subject: `/CN=${added.body.verification_code}` });
+  assert.equal((await api('POST', `/cas/${added.body.id}/verify`, { pem: proof.cert })).status, 200);
+  await server.cli('device', 'create', 'acme/plant/late-1');
+  await refused('late-1', leaf, 'REVOCATION_UNKNOWN');
+  const client = await eventually(async () => { try { return await connect('late-1', leaf); } catch { return undefined; } }, 20000, 'it is good');
+  const gone = ended(client);
+  revoked = true;
+  await eventually(() => !client.connected, 30000, 'the session ends');
+  await gone;
+  assert.ok(asked >= 2);
+  await refused('late-1', leaf, 'CERTIFICATE_REVOKED');
 });
 
 test("mosquitto's clients sign in by certificate", async () => {

@@ -166,6 +166,27 @@ test('revoking a token ends the sessions that it made, and those alone', async (
   await two.endAsync();
 });
 
+test('an operator takes a token back by its id in the log, without having it', async () => {
+  const first = await token('probe-3'), second = await token('probe-3');
+  const one = await connect('probe-3', first, { clientId: 'one' });
+  const closed = new Promise((done) => { one.once('close', () => done(performance.now())); });
+  const id = part(first, 1).jti, log = await server.cli('device', 'log', 'acme/hall/probe-3', '--json');
+  assert.ok(JSON.parse(log).entries.some(({ reason, detail }) => reason === 'TOKEN_ISSUED' && detail.includes(`token ${id},`)));
+  const { code, stderr } = await server.tryCli(['device', 'revoke-token', 'acme/hall/probe-3', 'short']);
+  assert.equal(code, 1);
+  assert.match(stderr, /22 characters/);
+  const path = `/api/v1/tenants/acme/registries/hall/devices/probe-3/tokens/${id}`;
+  assert.equal((await server.call('DELETE', path, { token: await server.token('viewer') })).status, 403);
+  const began = performance.now();
+  await server.cli('device', 'revoke-token', 'acme/hall/probe-3', id);
+  assert.ok(await closed > began);
+  await assert.rejects(connect('probe-3', first));
+  assert.equal((await post('/oauth2/introspect', { token: first }, basic('probe-3'))).body.active, false);
+  assert.equal((await post('/oauth2/introspect', { token: second }, basic('probe-3'))).body.active, true);
+  await server.cli('device', 'revoke-token', 'acme/hall/probe-3', id); // again
+  one.end(true);
+});
+
 test('how soon a session ends when its token is revoked', async (t) => {
   const tokens = [], sessions = [];
   for (let first = 0; first < 100; first += 10) { // a few at a time: handshakes have an end
