@@ -9,6 +9,7 @@
 #include "crypto/password.h"
 #include "registry/password.h"
 #include "tests/timing.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,16 @@ static const struct gh_password_cost small_cost = {.memory_kib = 1024, .passes =
 /* A page apart, so that each lies in its page where the others lie in theirs: the time of a load
  * depends on the low bits of its address, which would be taken for a difference of the inputs. */
 struct inputs {
-    uint8_t own[PAGE], shown[4][PAGE];
+    uint8_t own[PAGE], shown[4][PAGE], near[PAGE], far[PAGE];
     struct gh_device_passwords *passwords;
     char stored[GH_SECRET_STORED_MAX], phc[GH_PASSWORD_PHC_MAX];
 };
+
+static const char right[] = "the secret of the device, really";
+static const char begins_right[] = "the secret of the device, nearly";
+static const char begins_wrong[] = "and quite another secret of ours";
+static_assert(sizeof begins_right == sizeof right && sizeof begins_wrong == sizeof right,
+              "secrets of one size");
 
 static volatile bool outcome; /* so that no work is left out */
 
@@ -73,8 +80,7 @@ static void device_near_or_far(void *context, int class)
     struct gh_slice stored = gh_slice_text(in->stored);
     size_t which;
     outcome = gh_device_password_verify(in->passwords,
-                                        class == 0 ? GH_SLICE("the secret of the device, no")
-                                                   : GH_SLICE("another secret altogether, no"),
+                                        gh_slice(class == 0 ? in->near : in->far, sizeof right - 1),
                                         &stored, 1, &which);
 }
 
@@ -111,10 +117,12 @@ static bool prepare(struct inputs *in)
         in->shown[i][differs[i]] ^= 1;
     for (size_t i = 0; i < sizeof in->own; i++)
         in->shown[3][i] ^= 0xff;
+    memcpy(in->near, begins_right, sizeof begins_right);
+    memcpy(in->far, begins_wrong, sizeof begins_wrong);
     in->passwords = gh_device_passwords_with(gh_slice(in->own, TOKEN_BYTES));
     return in->passwords != NULL &&
-           gh_device_password_store(in->passwords, GH_SLICE("the secret of the device, really"),
-                                    in->stored, &error) == GH_OK &&
+           gh_device_password_store(in->passwords, gh_slice_text(right), in->stored, &error) ==
+               GH_OK &&
            gh_password_hash(GH_SLICE("the right password"), small_cost, in->phc);
 }
 

@@ -59,9 +59,9 @@ test('a hook that refuses is asked again, and then has every one, in order, as t
   await server.cli('audit', 'checkpoint');
   const last = filed().at(-1);
   await eventually(() => taken.includes(last), 60000, 'the newest one');
-  const at = filed().indexOf(taken[0]);
-  assert.ok(at >= 0 && taken.length > 1);
-  assert.deepEqual(taken, filed().slice(at, at + taken.length));
+  const each = [...new Set(taken)], at = filed().indexOf(each[0]); // one whose answer came too late comes again
+  assert.ok(at >= 0 && each.length > 1);
+  assert.deepEqual(each, filed().slice(at, at + each.length));
 });
 
 test('what was cut off, with its checkpoints and the file, is named by what the hook has kept', { skip: hasSqlite ? false : 'sqlite3 is not installed' }, async () => {
