@@ -65,6 +65,8 @@ describe('people', { skip: missing }, () => {
     const password = await page.getByRole('alert').locator('code').innerText();
     assert.match(password, /^[a-z0-9]{5}(-[a-z0-9]{5}){3}$/);
     assert.equal(await page.getByLabel('Role of ada').inputValue(), 'viewer');
+    await page.getByRole('button', { name: 'Invite ada' }).press('Enter');
+    await page.getByRole('alert').getByText(`${url}/invitation#ada:`).waitFor();
     await page.getByRole('button', { name: 'Disable ada' }).press('Enter');
     await page.getByRole('button', { name: 'Enable ada' }).waitFor();
     await page.locator('summary').filter({ hasText: /^auditor/ }).press('Enter');
