@@ -138,6 +138,10 @@ int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);
 int run_service_account_create(struct cli *cli); /* service.c */
 int run_service_key_create(struct cli *cli);
+int run_ca_status(struct cli *cli); /* root.c */
+int run_ca_export_root(struct cli *cli);
+int run_ca_remove_root(struct cli *cli);
+int run_ca_renew(struct cli *cli);
 int run_ca_add(struct cli *cli); /* ca.c */
 int run_ca_file(struct cli *cli);
 int run_ca_enable(struct cli *cli); /* enable and disable */
@@ -161,6 +165,8 @@ int run_help(struct cli *cli);       /* main.c */
 /* --- keys.c */
 /* Whether a server has the data folder. */
 bool cli_is_served(struct cli *cli);
+/* That a secret of the keyring leaves the house gets its row in the audit trail, before it does. */
+bool cli_tell_export(struct cli *cli, const char *name);
 
 /* --- audit.c */
 struct gh_store;

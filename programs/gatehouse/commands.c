@@ -124,6 +124,20 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
+    {"ca", "status", "", 0, "data",
+     "the built-in CA: whether the root's key is here, and what has to be renewed when",
+     run_ca_status, NULL, NULL, NULL, NULL},
+    {"ca", "export-root", "", 0, "data out passphrase-file",
+     "write the root's key to --out, encrypted under a passphrase (asked for, or of a file)",
+     run_ca_export_root, NULL, NULL, NULL, NULL},
+    {"ca", "remove-root", "", 0, "data root passphrase-file",
+     "take the root offline: its key leaves the data folder, once --root FILE has proven to hold "
+     "it",
+     run_ca_remove_root, NULL, NULL, NULL, NULL},
+    {"ca", "renew", "", 0, "data root passphrase-file list-only! revoke",
+     "a new intermediate CA, signed by the root; --root FILE when that is offline; --list-only the "
+     "root's list alone; --revoke REASON takes the one before back",
+     run_ca_renew, NULL, NULL, NULL, NULL},
     {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url ocsp-url",
      "register a CA for a registry's devices; shows the code to be proven; --crl-url and "
      "--ocsp-url say where it tells what it has revoked, over http",

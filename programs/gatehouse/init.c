@@ -1,9 +1,8 @@
 #include "base/secret.h"
 #include "base/time.h"
-#include "crypto/authority.h"
 #include "programs/gatehouse/cli.h"
 #include "store/store.h"
-#include "vault/keyring.h"
+#include "vault/ca.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PEM_MAX = 16 * 1024, ROOT_YEARS = 20, FILE_MAX = 32 * 1024 * 1024 };
+enum { PEM_MAX = 16 * 1024, FILE_MAX = 32 * 1024 * 1024 };
 
 bool file_write(struct cli *cli, const char *path, struct gh_slice bytes, unsigned mode)
 {
@@ -74,18 +73,34 @@ static bool make_folder(struct cli *cli, const char *path)
     return false;
 }
 
-/* The keyring with the authority's key and the one under which the secrets of devices and the
- * passwords of people are stored. */
+/* The keyring with the root's key, the one under which the keys of issuing CAs will be sealed, and
+ * the one under which the secrets of devices and the passwords of people are stored. */
 static bool make_keyring(struct cli *cli, const char *data, struct gh_slice authority_key,
                          struct gh_slice passwords)
 {
     const char *place = cli_option(cli, "kek");
+    uint8_t issuing[GH_ISSUER_KEY_BYTES];
+    gh_random(issuing, sizeof issuing);
     struct gh_keyring *keyring =
         gh_keyring_create(data, gh_slice_text(place != NULL ? place : "file"), &cli->error);
     bool made = keyring != NULL &&
                 gh_keyring_put(keyring, GH_KEYRING_CA, authority_key, &cli->error) == GH_OK &&
+                gh_keyring_put(keyring, GH_KEYRING_ISSUING, gh_slice(issuing, sizeof issuing),
+                               &cli->error) == GH_OK &&
                 gh_keyring_put(keyring, GH_KEYRING_PASSWORDS, passwords, &cli->error) == GH_OK &&
                 gh_keyring_save(keyring, &cli->error) == GH_OK;
+    gh_secret_wipe(issuing, sizeof issuing);
+    gh_keyring_close(keyring);
+    return made;
+}
+
+/* The root certifies the intermediate CA. A start does that too, should this be cut short. */
+static bool make_intermediate(struct cli *cli, const char *data)
+{
+    struct gh_keyring *keyring = gh_keyring_open(data, &cli->error);
+    struct gh_ca *ca = keyring != NULL ? gh_ca_open(keyring, data, &cli->error) : NULL;
+    bool made = ca != NULL && gh_ca_tend(ca, gh_time_utc_ms() / 1000, NULL, &cli->error) == GH_OK;
+    gh_ca_close(ca);
     gh_keyring_close(keyring);
     return made;
 }
@@ -93,7 +108,7 @@ static bool make_keyring(struct cli *cli, const char *data, struct gh_slice auth
 static bool make_authority(struct cli *cli, const char *data, struct gh_slice passwords)
 {
     int64_t now_s = gh_time_utc_ms() / 1000;
-    struct gh_validity validity = {now_s - 3600, now_s + ROOT_YEARS * INT64_C(365) * 86400};
+    struct gh_validity validity = {now_s - 3600, now_s + GH_CA_ROOT_DAYS * INT64_C(86400)};
     struct gh_buffer key, certificate;
     gh_buffer_init(&key, PEM_MAX);
     gh_buffer_init(&certificate, PEM_MAX);
@@ -171,7 +186,8 @@ bool init_folder(struct cli *cli, const char *data, struct first_operator *first
     gh_random(passwords, sizeof passwords);
     /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
     bool made = make_folder(cli, data) && write_configuration(cli, data) &&
-                make_operator(cli, data, key, first) && make_authority(cli, data, key);
+                make_operator(cli, data, key, first) && make_authority(cli, data, key) &&
+                make_intermediate(cli, data);
     gh_secret_wipe(passwords, sizeof passwords);
     return made;
 }

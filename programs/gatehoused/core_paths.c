@@ -21,7 +21,6 @@ static const struct {
     {"registry.lock", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"registry.db-wal", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"registry.db-shm", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
-    {"ca.crt", SANDBOX_READ, FOUND},
     {"log", ALL, FOLDER_MADE},
     {"sessions", ALL, FOLDER_MADE},
 };

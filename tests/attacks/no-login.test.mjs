@@ -26,6 +26,8 @@ const OPEN = {
   'GET /.well-known/est/{tenant}/cacerts': 'a certificate',
   'GET /.well-known/est/csrattrs': 'what a request has to have',
   'GET /.well-known/est/{tenant}/csrattrs': 'what a request has to have',
+  'GET /pki/root.crl': 'a revocation list',
+  'GET /pki/intermediate.crl': 'a revocation list',
   'GET /pki/{tenant}/ca.crt': 'a certificate',
   'GET /pki/{tenant}/ca.cer': 'a certificate',
   'GET /pki/{tenant}/ca.crl': 'a revocation list',

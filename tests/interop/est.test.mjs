@@ -98,12 +98,12 @@ test('what is wrong with a request is refused', async () => {
 
 test('cacerts and csrattrs need nobody to sign in; the issuing CA cannot make a server', async () => {
   const all = certificatesOf((await curl('acme/cacerts')).body);
-  assert.equal(all.match(/BEGIN CERTIFICATE/g).length, 2);
-  assert.equal(certificatesOf((await curl('cacerts')).body).match(/BEGIN CERTIFICATE/g).length, 1);
+  assert.equal(all.match(/BEGIN CERTIFICATE/g).length, 3, 'root, intermediate CA, issuing CA');
+  assert.equal(certificatesOf((await curl('cacerts')).body).match(/BEGIN CERTIFICATE/g).length, 2);
   const attributes = openssl(['asn1parse', '-inform', 'DER'], Buffer.from((await curl('csrattrs')).body, 'base64'));
   assert.match(attributes, /ecdsa-with-SHA256[\s\S]*id-ecPublicKey[\s\S]*prime256v1/);
   const issuer = pki.file('issuing.crt', (await server.call('GET', '/pki/acme/ca.crt')).text);
-  assert.match(openssl(['verify', '-CAfile', server.caFile, issuer]), /OK/);
+  assert.match(openssl(['verify', '-CAfile', server.caFile, '-untrusted', pki.file('all.crt', all), issuer]), /OK/);
   const text = openssl(['x509', '-noout', '-text', '-in', issuer]);
   assert.match(text, /X509v3 Name Constraints: critical[\s\S]*Excluded/);
   assert.match(text, /CA:TRUE, pathlen:0/);
@@ -178,7 +178,8 @@ test('a certificate names its issuer, its list and its responder, and openssl fo
   const issuer = pki.file('issuing4.cer'), issuerPem = pki.file('issuing4.crt');
   await run('curl', ['-sS', '--fail', '-o', issuer, `${place}/pki/acme/ca.cer`]);
   openssl(['x509', '-inform', 'DER', '-in', issuer, '-out', issuerPem]);
-  const verify = () => run('openssl', ['verify', '-CAfile', server.caFile, '-untrusted', issuerPem, '-crl_check', '-crl_download', out]);
+  const all = pki.file('all.crt', certificatesOf((await curl('acme/cacerts')).body));
+  const verify = () => run('openssl', ['verify', '-CAfile', server.caFile, '-untrusted', all, '-crl_check', '-crl_download', out]);
   const ocsp = async () => (await run('openssl', ['ocsp', '-issuer', issuerPem, '-cert', out, '-url', `${place}/pki/acme/ocsp`,
     '-VAfile', issuerPem, '-CAfile', server.caFile])).stdout;
   assert.match((await verify()).stdout, /: OK/);

@@ -86,7 +86,7 @@ test('symmetric keys are made, shown once and never again', async () => {
   const backup = join(server.folder, 'backup');
   execFileSync('cp', ['-a', server.data, backup]);
   assert.equal((await server.tryCli(['keys', 'migrate', '--to', 'file'])).code, 1, 'not while the server runs');
-  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key token\.keys audit\.key$/);
+  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key issuing\.key password\.key ca\.crl intermediate\.crt intermediate\.key token\.keys audit\.key$/);
   await server.stop();
   scan(server.data, planted);
   scan(backup, planted);
@@ -115,7 +115,7 @@ test('the server refuses to start with the exact reason', async () => {
 
 test('keys are rotated, of the server and of a tenant', async () => {
   const before_ = kek();
-  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +4 of the keyring, 1 data keys of tenants/);
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +8 of the keyring, 1 data keys of tenants/);
   assert.ok(!existsSync(before_));
   assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +4 secrets of tenant acme/);
   const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'nobody']);

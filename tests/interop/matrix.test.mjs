@@ -110,7 +110,7 @@ test('nothing but the listed few answers without authentication', async () => {
     'POST /oauth2/revoke', 'GET /oauth2/jwks', 'GET /.well-known/oauth-authorization-server', 'GET /.well-known/openid-configuration',
     ...['', '{t}/'].flatMap((t) => ['GET ', 'GET ', 'POST ', 'POST '].map((method, i) =>
       `${method}/.well-known/est/${t}${['cacerts', 'csrattrs', 'simpleenroll', 'simplereenroll'][i]}`)),
-    'GET /pki/{t}/ca.crt', 'GET /pki/{t}/ca.cer', 'GET /pki/{t}/ca.crl', 'POST /pki/{t}/ocsp', 'GET /pki/{t}/ocsp/{o}'];
+    'GET /pki/root.crl', 'GET /pki/intermediate.crl', 'GET /pki/{t}/ca.crt', 'GET /pki/{t}/ca.cer', 'GET /pki/{t}/ca.crl', 'POST /pki/{t}/ocsp', 'GET /pki/{t}/ocsp/{o}'];
   const wrong = [];
   const cases = [...native.map((route) => ({ ...route, at: fill(route.path, 'acme') })), ...google.map((route) => ({ ...route, at: fillGoogle(route.path, 'acme') }))];
   await eachOf(cases, async ({ method, path, at, flags = [] }) => {

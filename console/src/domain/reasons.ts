@@ -366,6 +366,8 @@ const DEEDS: Record<string, string> = {
   DURABILITY: 'changed the durability',
   TOKEN_KEYS_ROTATED: 'rotated the keys of access tokens',
   KEYS_ROTATED: 'rotated the key-encryption key',
+  CA_RENEWED: 'renewed the intermediate CA or the list of the root',
+  ROOT_REMOVED: 'took the root of the built-in CA offline',
   DATA_KEY_ROTATED: 'rotated the data key',
   PASSWORD_CHANGED: 'changed the own password',
   PASSWORD_GIVEN: 'gave a new password',
