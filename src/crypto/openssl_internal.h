@@ -28,6 +28,8 @@ GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 /* The context in which certificates are read, and in which handshakes read them; NULL is OpenSSL's
  * own and does as well. */
 OSSL_LIB_CTX *gh_library(void);
+/* TLS13-KDF by crypto/schedule.h. */
+extern const OSSL_DISPATCH gh_schedule_kdf[];
 /* The certificate that `der` is, to its last byte; NULL for anything else. It may be shared: not to
  * be changed. The caller frees it. */
 X509 *gh_x509_read(struct gh_slice der);
@@ -37,6 +39,8 @@ void gh_x509_remember(struct gh_slice der, X509 *native);
 /* The native handle, borrowed. */
 EVP_PKEY *gh_key_native(const struct gh_key *key);
 EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);
+/* A private key over a native one, which it takes, under the rules of gh_key_open. */
+GH_MUST_USE struct gh_private_key *gh_private_key_adopt(EVP_PKEY *native, struct gh_error *error);
 X509 *gh_certificate_native(const struct gh_certificate *certificate);
 /* A certificate over a native one, of which it takes a reference; NULL without memory. */
 GH_MUST_USE struct gh_certificate *gh_certificate_adopt(X509 *native);

@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import mqtt from 'mqtt';
 import { Pki } from '../lib/pki.mjs';
-import { Server, eventually } from '../lib/server.mjs';
+import { Server, assertSoon, eventually } from '../lib/server.mjs';
 
 const run = promisify(execFile);
 let server, pki, root, token;
@@ -80,10 +80,10 @@ test('two generations stand side by side; the one that is taken away ends its se
   await server.cli('device', 'create', 'acme/plant/pump-2', '--certificate', old.certFile, '--certificate', fresh.certFile);
   const [first, second] = [await connect('pump-2', old, { clientId: 'one' }), await connect('pump-2', fresh, { clientId: 'two' })];
   const { credentials } = (await api('GET', '/devices/pump-2')).body;
-  const gone = ended(first), started = Date.now();
+  const gone = ended(first), started = performance.now();
   assert.equal((await api('PATCH', '/devices/pump-2', { credentials: [{ id: credentials[1].id }] })).status, 200);
   await gone;
-  assert.ok(Date.now() - started < 1000, 'within a second');
+  assertSoon(started, 'the session ends');
   assert.equal(second.connected, true);
   await second.endAsync();
 });
@@ -151,10 +151,10 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
     leaves[name] = pki.leaf(name, ca);
     clients[name] = await connect(name, leaves[name]);
   }
-  let gone = ended(clients['rev-1']), started = Date.now();
+  let gone = ended(clients['rev-1']), started = performance.now();
   assert.match(await server.cli('certificate', 'revoke', `acme/plant/${id}`, leaves['rev-1'].serial, '--reason', 'key_compromise'), /key_compromise/);
   await gone;
-  assert.ok(Date.now() - started < 1000);
+  assertSoon(started, 'the session of a revoked certificate ends');
   await refused('rev-1', leaves['rev-1'], 'CERTIFICATE_REVOKED');
   gone = ended(clients['rev-2']);
   const crl = pki.crl(ca, [leaves['rev-2'].serial], 7);
@@ -169,10 +169,10 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
   const foreign = await server.tryCli(['ca', 'crl', `acme/plant/${id}`, pki.crl(root, [], 9)]);
   assert.match(foreign.stderr, /not signed by this CA/);
   gone = ended(clients['rev-3']);
-  started = Date.now();
+  started = performance.now();
   assert.equal((await api('PATCH', `/cas/${id}`, { enabled: false })).status, 200);
   await gone;
-  assert.ok(Date.now() - started < 1000);
+  assertSoon(started, 'the session of a disabled CA ends');
   await refused('rev-3', leaves['rev-3'], 'CA_DISABLED');
   await server.cli('ca', 'enable', `acme/plant/${id}`);
   await (await connect('rev-3', leaves['rev-3'])).endAsync();
@@ -245,7 +245,7 @@ test('the responder of a CA is asked: it answers itself or by whom it delegated 
     const [id] = Object.entries(leaves).find(([, leaf]) => leaf.serial === serial);
     await run('openssl', ['ocsp', '-index', index, '-CA', ca.certFile, '-rsigner', signers[id].certFile, '-rkey', signers[id].keyFile,
       '-ndays', '1', '-reqin', request, '-respout', response]);
-    asked[id] = (asked[id] ?? 0) + 1;
+    answer.once('finish', () => { asked[id] = (asked[id] ?? 0) + 1; }); // whoever gave up before asks again
     answer.writeHead(200, { 'content-type': 'application/ocsp-response' }).end(readFileSync(response));
   });
   t.after(() => { http.close(); http.closeAllConnections(); });
@@ -275,7 +275,7 @@ test("mosquitto's clients sign in by certificate", async () => {
   const child = spawn('mosquitto_sub', [...common, '-i', 'sub', '-t', 'hall/#', '-C', '1', '-W', '20'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
-  const done = new Promise((end) => { child.once('exit', end); });
+  const done = new Promise((end) => { child.once('close', end); });
   await eventually(async () => { await run('mosquitto_pub', [...common, '-i', 'pub', '-t', 'hall/1', '-m', 'warm', '-q', '1']); return out !== ''; });
   await done;
   assert.equal(out, 'warm\n');

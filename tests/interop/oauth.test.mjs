@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
 import { patience } from '../lib/sanitizer.mjs';
-import { deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
+import { assertSoon, deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
 
 const client = fileURLToPath(new URL('oauth.client.mjs', import.meta.url));
 const secret = 'q8Zt0bWc5vYk2nLr7xHd';
@@ -153,7 +153,7 @@ test('revoking a token ends the sessions that it made, and those alone', async (
   const closed = new Promise((done) => { one.once('close', () => done(performance.now())); });
   const began = performance.now();
   assert.equal((await post('/oauth2/revoke', { token: first }, basic('probe-3'))).status, 200);
-  assert.ok(await closed - began < 1000, 'within a second');
+  assertSoon(began, 'the session of a revoked token ends', await closed);
   assert.equal((await post('/oauth2/revoke', { token: first }, basic('probe-3'))).status, 200, 'again');
   assert.equal((await post('/oauth2/revoke', { token: 'nonsense' }, basic('probe-3'))).status, 200);
   await assert.rejects(connect('probe-3', first));
@@ -167,8 +167,12 @@ test('revoking a token ends the sessions that it made, and those alone', async (
 });
 
 test('how soon a session ends when its token is revoked', async (t) => {
-  const tokens = await Promise.all(Array.from({ length: 100 }, () => token('probe-9')));
-  const sessions = await Promise.all(tokens.map((jwt, i) => connect('probe-9', jwt, { clientId: `r-${i}` })));
+  const tokens = [], sessions = [];
+  for (let first = 0; first < 100; first += 10) { // a few at a time: handshakes have an end
+    const some = await Promise.all(Array.from({ length: 10 }, () => token('probe-9')));
+    sessions.push(...await Promise.all(some.map((jwt, i) => connect('probe-9', jwt, { clientId: `r-${first + i}` }))));
+    tokens.push(...some);
+  }
   const times = [];
   for (const [i, session] of sessions.entries()) {
     const closed = new Promise((done, fail) => {
@@ -235,10 +239,13 @@ test('errors are the words of the standard and no more', async () => {
 });
 
 test('wrong secrets are slowed down, for who guesses', async () => {
-  const wrong = await ask('probe-2', {}, basic('probe-2', 'wrong-secret-of-some-size'));
-  assert.equal(wrong.status, 401);
-  const next = await ask('probe-2');
-  assert.equal(next.status, 429);
+  // The wait is a second: a right one that needs longer on its way is let in, and the wrong one comes again.
+  const next = await eventually(async () => {
+    const wrong = await ask('probe-2', {}, basic('probe-2', 'wrong-secret-of-some-size'));
+    assert.equal(wrong.status, 401);
+    const right = await ask('probe-2');
+    return right.status === 429 && right;
+  }, 15000, 'a wait');
   assert.ok(Number(next.headers['retry-after']) >= 1);
   assert.equal((await ask('probe-1')).status, 200, 'another device from the same address');
   await eventually(async () => (await ask('probe-2')).status === 200);
