@@ -31,6 +31,8 @@ static const struct number_key numbers[] = {
      16, 1000000, "handshakes under way at a time on one listener"},
     {"server", "tls_own_records", "tls-own-records", offsetof(struct config, tls_own_records), 1, 0,
      1, "0: a TLS 1.3 connection keeps OpenSSL's state, 10 KiB, after its handshake"},
+    {"server", "tls_ticket_hours", "tls-ticket-hours", offsetof(struct config, tls_ticket_hours),
+     24, 0, 168, "how long after a full handshake connections may be resumed; 0: never"},
     {"server", "metrics_open", "metrics-open", offsetof(struct config, metrics_open), 0, 0, 1,
      "1: /metrics answers without a token"},
     {"session", "messages_per_second", "messages-per-second",

@@ -44,6 +44,7 @@ struct config {
     long address_connections_max; /* [server] address_connections_max, of one peer address */
     long handshakes_max;          /* [server] handshakes_max, under way at a time */
     long tls_own_records;         /* [server] tls_own_records; 0: OpenSSL keeps connections */
+    long tls_ticket_hours;        /* [server] tls_ticket_hours; 0: connections are not resumed */
     long metrics_open;            /* [server] metrics_open: /metrics without a token */
     long messages_per_second;     /* [session] messages_per_second, of one device; 0: no limit */
     /* [device] and [tenant]: the ceilings of docs/operate/limits.md, in its order */

@@ -92,6 +92,7 @@ static void core_close(struct core *core)
     if (core->rpc != NULL)
         gh_rpc_server_close(core->rpc);
     gh_tls_context_unref(core->tls);
+    gh_tickets_close(core->tickets);
     gh_crowd_close(core->crowd); /* the loops are closed: all have left */
     if (core->operators != NULL)
         gh_operators_close(core->operators);

@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "audit/audit.h"
 #include "base/time.h"
+#include "crypto/ticket.h"
 #include "dialect/front.h"
 #include "io/http_server.h"
 #include "io/listener.h"
@@ -69,7 +70,8 @@ struct core {
     struct gh_network proxy_from[CONFIG_NAMES_MAX];
     struct gh_crowd *crowd;
     struct gh_tls_context *tls;
-    uint64_t tls_generation; /* of the intermediate CA that certified it */
+    uint64_t tls_generation;    /* of the intermediate CA that certified it */
+    struct gh_tickets *tickets; /* NULL: connections are not resumed */
     struct gh_loop *loops[CORE_LOOPS_MAX];
     pthread_t threads[CORE_LOOPS_MAX];
     size_t loops_count, threads_count;
@@ -92,7 +94,9 @@ bool core_start_loops(struct core *core);
 /* Nobody comes in any more, and the threads of the loops and the workers have ended. */
 void core_close_rim(struct core *core);
 
-/* core_tls.c: a fresh key, certified by the keys process; `*out` is the caller's. */
+/* core_tls.c: the keys of session tickets, before the first certificate. */
+bool core_open_tickets(struct core *core);
+/* A fresh key, certified by the keys process; `*out` is the caller's. */
 bool core_make_tls(struct core *core, struct gh_tls_context **out);
 /* The same for all listeners. */
 bool core_renew_tls(struct core *core);

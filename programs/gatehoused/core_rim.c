@@ -128,7 +128,7 @@ bool core_open_listeners(struct core *core)
     core->local_http = open_http(core, &core->local_door, NULL);
     core->crowd = gh_crowd_open((size_t)core->config->address_connections_max, &core->error);
     if (core->http == NULL || core->local_http == NULL || core->crowd == NULL ||
-        !read_networks(core) || !core_make_tls(core, &core->tls))
+        !read_networks(core) || !core_open_tickets(core) || !core_make_tls(core, &core->tls))
         return false;
     struct gh_listener_protocol both[] = {{&gh_front_protocol, core->front},
                                           {&gh_http_protocol, core->http}};

@@ -32,10 +32,24 @@ static struct gh_tls_context *open_tls(struct core *core, struct gh_slice leaf,
     gh_buffer_put(&chain, leaf);
     gh_buffer_put(&chain, issuer);
     struct gh_tls_context *tls = gh_tls_server_open(gh_buffer_slice(&chain), key, &core->error);
+    if (tls != NULL && core->tickets != NULL && !gh_tls_server_resume(tls, core->tickets))
+        gh_log(GH_LOG_WARN, "core", "no memory: connections are not resumed");
     if (tls != NULL)
         staple(core, tls, leaf, issuer);
     gh_buffer_deinit(&chain);
     return tls;
+}
+
+bool core_open_tickets(struct core *core)
+{
+    enum { HOUR_S = 3600 };
+    long hours = core->config->tls_ticket_hours;
+    if (hours == 0)
+        return true;
+    core->tickets = gh_tickets_open(hours * HOUR_S, gh_time_utc_ms);
+    if (core->tickets == NULL)
+        gh_error_set(&core->error, GH_ERROR_MEMORY, "the keys of session tickets");
+    return core->tickets != NULL;
 }
 
 /* A fresh key of our own, certified by the keys process. */

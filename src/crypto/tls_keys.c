@@ -4,8 +4,8 @@
  * How the keys come here. Both application_traffic_secret_0 are derived by crypto/schedule.h, also
  * for OpenSSL, and told to whoever listens. While a server of TLS 1.3 shakes hands, it reads from
  * the socket no more than the record that it needs, so that behind the client's Finished nothing of
- * what follows is in its hands; and it has sent nothing under the new keys, because there are no
- * tickets: both sides begin at record 0. */
+ * what follows is in its hands; and OpenSSL has sent nothing under the new keys, because
+ * tickets are made here (tls_tickets.c): both sides begin at record 0. */
 #include "base/secret.h"
 #include "crypto/openssl_internal.h"
 #include "crypto/tls_internal.h"

@@ -8,8 +8,8 @@
  * leaf of the tenant's CA, which signs for all its registries, must name registry and device in the
  * URI that the CA itself writes. Then revocation under the anchor.
  *
- * The certificate was shown in the handshake of this very connection, with proof of its key:
- * connections are never resumed (crypto/tls.h). */
+ * The certificate was shown with proof of its key, in the handshake of this very connection or in
+ * the full one that it resumes (crypto/ticket.h): either way everything here is asked anew. */
 #include "base/time.h"
 #include "crypto/chain.h"
 #include "crypto/lint.h"

@@ -34,6 +34,8 @@ static void conclude(struct gh_conn *conn, enum gh_tls_status status, const stru
     switch (status) {
     case GH_TLS_OK:
         gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_total, 1);
+        if (gh_tls_is_resumed(conn->stream.tls))
+            gh_metric_add(conn->origin->metrics, GH_METRIC_tls_handshakes_resumed_total, 1);
         conn_begin(conn);
         break;
     case GH_TLS_FAILED:

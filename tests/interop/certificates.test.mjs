@@ -4,7 +4,6 @@ import { execFile, spawn } from 'node:child_process';
 import { sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { connect as connectTls } from 'node:tls';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import mqtt from 'mqtt';
@@ -323,23 +322,6 @@ test("mosquitto's clients sign in by certificate", async () => {
   await eventually(async () => { await run('mosquitto_pub', [...common, '-i', 'pub', '-t', 'hall/1', '-m', 'warm', '-q', '1']); return out !== ''; });
   await done;
   assert.equal(out, 'warm\n');
-});
-
-test('a connection is never resumed: each proves itself anew', async () => {
-  const leaf = pki.leaf('dev-1', root);
-  for (const version of ['TLSv1.2', 'TLSv1.3']) {
-    const { stdout } = await run('sh', ['-c', `openssl s_client -connect 127.0.0.1:${server.port} -CAfile ${server.caFile} -cert ${leaf.certFile} -key ${
-      leaf.keyFile} -${version.toLowerCase().replace('v', '').replace('.', '_')} -reconnect </dev/null 2>/dev/null`]);
-    assert.doesNotMatch(stdout, /^Reused/m, version);
-    assert.match(stdout, /Verify return code: 0/);
-  }
-  const socket = connectTls({ host: '127.0.0.1', port: server.port, ca: server.ca, cert: leaf.cert, key: leaf.key });
-  let sessions = 0;
-  socket.on('session', () => { sessions += 1; });
-  await new Promise((done, fail) => { socket.once('secureConnect', done); socket.once('error', fail); });
-  socket.end();
-  await new Promise((done) => { socket.once('close', done); });
-  assert.equal(sessions, 0);
 });
 
 test('what the certificate says stands in policies, also on a live session', async () => {
