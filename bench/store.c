@@ -18,6 +18,7 @@
 enum {
     NUMBER_BYTES = 8,
     QUIET_NS_LOOK = 100 * 1000 * 1000,
+    MISSING_FACTOR = 10, /* so much longer is waited while messages are missing */
     DISK_BYTES = 4096,
     DISK_FILE_BYTES = 16 << 20,
 };
@@ -197,6 +198,8 @@ static void look(struct gh_timer *timer)
 {
     struct storing *run = OWNER(struct storing, timer, timer);
     int64_t now_ns = load_now_ns(), quiet_ns = run->load->options->settle_ms * GH_MS_NS;
+    if (run->received < count_of(run))
+        quiet_ns *= MISSING_FACTOR;
     if (now_ns - run->end_ns >= quiet_ns)
         finish(run);
     else

@@ -10,7 +10,7 @@ set(GH_PATIENCE 1)
 if(GH_SANITIZE MATCHES thread)
     set(GH_PATIENCE 4)
 endif()
-math(EXPR GH_TEST_SECONDS "120 * ${GH_PATIENCE}")
+math(EXPR GH_TEST_SECONDS "600 * ${GH_PATIENCE}")
 add_custom_target(bench)
 
 function(gh_room name)

@@ -149,22 +149,32 @@ class Rival {
 
   // `persistent`: it keeps what it can. `again`: on what it had kept.
   async start({ persistent = false, again = false } = {}) {
-    const [plain, tls, mutual] = [await freePort(), await freePort(), this.deviceCa && await freePort()];
-    if (!again) this.store = join(this.folder, `${this.name}-${tls}`);
-    mkdirSync(this.store, { recursive: true });
     this.persistent = persistent;
-    const file = join(this.folder, `${this.name}.conf`);
-    writeFileSync(file, this.configuration(plain, tls, this.store, mutual));
+    // Its configuration may not say port 0, so that it gets ports that were free a moment ago; others when one is not.
+    for (let attempt = 0; ; attempt++) {
+      const [plain, tls, mutual] = [await freePort(), await freePort(), this.deviceCa && await freePort()];
+      if (!again) this.store = join(this.folder, `${this.name}-${tls}`);
+      mkdirSync(this.store, { recursive: true });
+      const file = join(this.folder, `${this.name}.conf`);
+      writeFileSync(file, this.configuration(plain, tls, this.store, mutual));
+      if (await this.serves(file, tls)) {
+        for (const [transport, port] of Object.entries({ plain, tls, mutual })) this[transport] = `127.0.0.1:${port}`;
+        return;
+      }
+      if (attempt === 5) throw new Error(`${this.name} ended with ${this.child.exitCode}; see ${file}`);
+    }
+  }
+
+  // False when it has ended instead.
+  async serves(file, port) {
     const [program, args] = placed(this.prefix, this.program, this.args(file));
     const from = process.hrtime.bigint();
     this.child = spawn(program, args, { stdio: 'ignore' });
-    while (!await accepts(tls)) {
-      if (this.child.exitCode !== null) throw new Error(`${this.name} ended with ${this.child.exitCode}; see ${file}`);
-      await pause(1);
-    }
+    while (this.child.exitCode === null && !await accepts(port)) await pause(1);
     this.startedMs = Number(process.hrtime.bigint() - from) / 1e6;
+    if (this.child.exitCode !== null) return false;
     this.pids = family(this.child.pid);
-    for (const [transport, port] of Object.entries({ plain, tls, mutual })) this[transport] = `127.0.0.1:${port}`;
+    return true;
   }
 
   stop() {

@@ -62,7 +62,7 @@ function run(side, name, load = works[name].load) {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     let out = '';
     child.stdout.on('data', (chunk) => { out += chunk; });
-    child.once('exit', (code) => { profiler?.kill('SIGINT'); done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) }); });
+    child.once('close', (code) => { profiler?.kill('SIGINT'); done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) }); });
   });
 }
 

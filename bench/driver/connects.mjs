@@ -33,7 +33,7 @@ const loader = (args, prefix = []) => {
 const reportOf = (child) => new Promise((done) => {
   let out = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
-  child.once('exit', (code) => { const line = out.trim().split('\n').pop(); done({ failed: code !== 0, ...(line ? JSON.parse(line) : {}) }); });
+  child.once('close', (code) => { const line = out.trim().split('\n').pop(); done({ failed: code !== 0, ...(line ? JSON.parse(line) : {}) }); });
 });
 
 // A server with devices whose certificates one CA signed; each of `devices` has besides a key of its own, and a second

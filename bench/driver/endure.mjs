@@ -1,15 +1,15 @@
 // bench/endure: see there. Registers the fleet, lets it connect, measures without kills, kills and starts again, and at the end
 // compares what was acknowledged with what the back end was given. Prints a line for each step and one JSON line.
 import { execFileSync, fork, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { patience } from '../../tests/lib/sanitizer.mjs';
-import { Server } from '../../tests/lib/server.mjs';
-import { cpuSeconds, describe, family, memory, swarm } from './machine.mjs';
+import { ownAddress, Server } from '../../tests/lib/server.mjs';
+import { cpuSeconds, describe, family, memory, runs, swarm } from './machine.mjs';
 
 const number = (value) => ({ type: 'string', default: String(value) });
 const { values } = parseArgs({ options: {
@@ -151,7 +151,7 @@ async function kill(server, backEnd, fleet, devices) {
     const pids = family(server.process.pid);
     await server.stop('SIGKILL');
     // A start in the instant in which the kernel still takes the old processes down is refused (GH5004).
-    await eventually('the killed processes are gone', () => pids.every((pid) => !existsSync(`/proc/${pid}`)), 30);
+    await eventually('the killed processes are gone', () => !pids.some(runs), 30);
     const from = Date.now();
     await server.start();
     await eventually('the fleet is back', () => fleet.ready(closes), 120);
@@ -180,11 +180,9 @@ async function compare(backEnd, fleet) {
 const folder = mkdtempSync(join(values.folder, 'gatehouse-endure-'));
 let server, fleet, backEnd;
 try {
-  server = await Server.create({ folder, listen: '127.0.0.2:0', options: ['--log-level', 'error', '--google-compat', '0'] });
-  appendFileSync(join(server.data, 'gatehouse.conf'), 'name = 127.0.0.2\n');
+  server = await Server.create({ folder, listen: `${ownAddress}:0`, options: ['--log-level', 'error', '--google-compat', '0'] });
   await server.start();
-  // An address of its own: no client's socket is given the port while the server is away.
-  server.listen = `127.0.0.2:${server.port}`;
+  server.listen = `${ownAddress}:${server.port}`;
   await server.cli('tenant', 'create', project);
   backEnd = new BackEnd(server, await server.token('administrator', '--ttl', '1d'));
   await backEnd.ask('prepare');

@@ -38,7 +38,7 @@ function load(side, clients, args, prefix = []) {
   const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
-  const report = new Promise((done) => child.once('exit', (code) => done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) })));
+  const report = new Promise((done) => child.once('close', (code) => done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) })));
   return { child, report };
 }
 

@@ -59,7 +59,7 @@ function runLoad(side, transport, args) {
     const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
     let out = '';
     child.stdout.on('data', (chunk) => { out += chunk; });
-    child.once('exit', (code) => {
+    child.once('close', (code) => {
       if (!out.trim()) { fail(new Error(`the load generator ended with ${code}: ${all.join(' ')}`)); return; }
       const report = JSON.parse(out);
       const others = busySeconds() - busyBefore - report.server_cpu_s - report.load_cpu_s;

@@ -29,7 +29,7 @@ function load(side, clients, args, prefix = []) {
   const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
-  const report = new Promise((done) => child.once('exit', (code) => done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) })));
+  const report = new Promise((done) => child.once('close', (code) => done({ failed: code !== 0, ...(out.trim() ? JSON.parse(out) : {}) })));
   return { child, report };
 }
 
@@ -74,12 +74,17 @@ try {
   await pause(size.seconds * 500);
   const middle = await metrics(side), memoryDuring = memory(side.pids), halfOpen = half.open();
   const during = await running;
+  // A slow machine needs longer for so many; not for ever.
+  const accepted = async () => (await metrics(side)).connects_accepted_total - at.connects_accepted_total;
+  for (let i = 0; i < 600 && await accepted() <= size.live; i++) await pause(100);
   storm.child.kill('SIGKILL');
   await storm.report;
   const then = await metrics(side);
   half.stop();
   await pause(1500);
-  const last = await metrics(side), memoryAfter = memory(side.pids);
+  let last = await metrics(side);
+  for (let i = 0; i < 300 && last.handshakes_open !== 0; i++) { await pause(100); last = await metrics(side); }
+  const memoryAfter = memory(side.pids);
   const after = await live(side, liveClients);
 
   for (const [name, report] of Object.entries({ before, during, after })) {

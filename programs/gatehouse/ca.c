@@ -68,13 +68,13 @@ int run_certificate_revoke(struct cli *cli)
     return cli_call(cli, body);
 }
 
-/* The certificate and the CA that issued it, as one file. */
+/* The certificate and the CAs between it and the root, as one file. */
 static bool write_chain(struct cli *cli, const char *path, const json_t *answer)
 {
     const char *leaf = json_string_value(json_object_get(answer, "pem")),
-               *ca = json_string_value(json_object_get(answer, "ca_pem"));
+               *chain = json_string_value(json_object_get(answer, "chain_pem"));
     const char *text =
-        gh_arena_print(&cli->arena, "%s%s", leaf != NULL ? leaf : "", ca != NULL ? ca : "");
+        gh_arena_print(&cli->arena, "%s%s", leaf != NULL ? leaf : "", chain != NULL ? chain : "");
     return text != NULL && file_write(cli, path, gh_slice_text(text), 0644);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "identity/invitation.h"
 #include <jansson.h>
 
 enum { CLI_ARGUMENTS_MAX = 72, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
@@ -137,6 +138,10 @@ int run_keys_migrate(struct cli *cli);
 int run_keys_export(struct cli *cli);
 int run_service_account_create(struct cli *cli); /* service.c */
 int run_service_key_create(struct cli *cli);
+int run_ca_status(struct cli *cli); /* root.c */
+int run_ca_export_root(struct cli *cli);
+int run_ca_remove_root(struct cli *cli);
+int run_ca_renew(struct cli *cli);
 int run_ca_add(struct cli *cli); /* ca.c */
 int run_ca_file(struct cli *cli);
 int run_ca_enable(struct cli *cli); /* enable and disable */
@@ -160,6 +165,8 @@ int run_help(struct cli *cli);       /* main.c */
 /* --- keys.c */
 /* Whether a server has the data folder. */
 bool cli_is_served(struct cli *cli);
+/* That a secret of the keyring leaves the house gets its row in the audit trail, before it does. */
+bool cli_tell_export(struct cli *cli, const char *name);
 
 /* --- audit.c */
 struct gh_store;
@@ -167,9 +174,14 @@ struct gh_store;
 bool cli_audit(struct cli *cli, struct gh_store *store, const char *action, const char *object);
 
 /* --- init.c */
-/* Makes the data folder: CA, configuration, database, first operator. The password goes to
- * `password` (of GH_PASSWORD_MADE_MAX bytes), which the caller shows once and wipes. */
-bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password);
+/* What lets the first operator in, which the caller shows once and wipes: one of them, the other
+ * is empty. */
+struct first_operator {
+    const char *name;
+    char password[GH_PASSWORD_MADE_MAX], invitation[GH_INVITATION_MAX];
+};
+/* Makes the data folder: CA, configuration, database, first operator. */
+bool init_folder(struct cli *cli, const char *data, struct first_operator *first);
 bool init_exists(const char *data);
 
 /* --- files */

@@ -10,8 +10,8 @@
 #define ACCOUNT TENANT "/service-accounts/{1}"
 
 const struct cli_command cli_commands[] = {
-    {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
-     run_init, NULL, NULL, NULL, NULL},
+    {"init", NULL, "", 0, "data host operator kek invite!",
+     "make a data folder: CA, keys, first operator", run_init, NULL, NULL, NULL, NULL},
     {"up", NULL, "", 0, "data demo host operator speed listen",
      "start the server in the foreground; --demo warehouse with a simulated site", run_up, NULL,
      NULL, NULL, NULL},
@@ -58,6 +58,9 @@ const struct cli_command cli_commands[] = {
      "DELETE", OPERATOR, NULL, ""},
     {"operator", "password", "NAME", 1, "…", "give an operator a new password, shown once",
      run_call, "POST", OPERATOR "/password", NULL, "name password"},
+    {"operator", "invite", "NAME", 1, "…",
+     "invite an operator to choose a password: a path of the console, good once, for 15 minutes",
+     run_call, "POST", OPERATOR "/invitation", NULL, "name path expires_at"},
     {"operator", "forget-factors", "NAME", 1, "…",
      "take all second factors off somebody who has lost them; the sessions end", run_call, "DELETE",
      OPERATOR "/factors", NULL, ""},
@@ -121,6 +124,20 @@ const struct cli_command cli_commands[] = {
     {"registry", "delete", "TENANT/REGISTRY", 1, "…", "delete an empty registry", run_call,
      "DELETE", REGISTRY, NULL, ""},
 
+    {"ca", "status", "", 0, "data",
+     "the built-in CA: whether the root's key is here, and what has to be renewed when",
+     run_ca_status, NULL, NULL, NULL, NULL},
+    {"ca", "export-root", "", 0, "data out passphrase-file",
+     "write the root's key to --out, encrypted under a passphrase (asked for, or of a file)",
+     run_ca_export_root, NULL, NULL, NULL, NULL},
+    {"ca", "remove-root", "", 0, "data root passphrase-file",
+     "take the root offline: its key leaves the data folder, once --root FILE has proven to hold "
+     "it",
+     run_ca_remove_root, NULL, NULL, NULL, NULL},
+    {"ca", "renew", "", 0, "data root passphrase-file list-only! revoke",
+     "a new intermediate CA, signed by the root; --root FILE when that is offline; --list-only the "
+     "root's list alone; --revoke REASON takes the one before back",
+     run_ca_renew, NULL, NULL, NULL, NULL},
     {"ca", "add", "TENANT/REGISTRY FILE", 2, "… crl-url ocsp-url",
      "register a CA for a registry's devices; shows the code to be proven; --crl-url and "
      "--ocsp-url say where it tells what it has revoked, over http",
@@ -196,6 +213,10 @@ const struct cli_command cli_commands[] = {
     {"device", "enrol", "TENANT/REGISTRY/DEVICE", 1, "… ttl",
      "make a token with which the device fetches its certificate (EST), once", run_device_enrol,
      "POST", DEVICE "/enrolment", NULL, "token user_name expires_at"},
+    {"device", "revoke-token", "TENANT/REGISTRY/DEVICE ID", 2, "…",
+     "take an access token of a device back, by its id in the device's log; its sessions end at "
+     "once",
+     run_call, "DELETE", DEVICE "/tokens/{+}", NULL, ""},
     {"device", "delete", "TENANT/REGISTRY/DEVICE", 1, "…",
      "delete a device; it is disconnected at once", run_call, "DELETE", DEVICE, NULL, ""},
     {"device", "block", "TENANT/REGISTRY/DEVICE", 1, "…",

@@ -1,11 +1,8 @@
 #include "base/secret.h"
 #include "base/time.h"
-#include "crypto/authority.h"
-#include "crypto/password.h"
-#include "identity/operator.h"
 #include "programs/gatehouse/cli.h"
 #include "store/store.h"
-#include "vault/keyring.h"
+#include "vault/ca.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PEM_MAX = 16 * 1024, ROOT_YEARS = 20, FILE_MAX = 32 * 1024 * 1024 };
+enum { PEM_MAX = 16 * 1024, FILE_MAX = 32 * 1024 * 1024 };
 
 bool file_write(struct cli *cli, const char *path, struct gh_slice bytes, unsigned mode)
 {
@@ -76,18 +73,34 @@ static bool make_folder(struct cli *cli, const char *path)
     return false;
 }
 
-/* The keyring with the authority's key and the one under which the secrets of devices and the
- * passwords of people are stored. */
+/* The keyring with the root's key, the one under which the keys of issuing CAs will be sealed, and
+ * the one under which the secrets of devices and the passwords of people are stored. */
 static bool make_keyring(struct cli *cli, const char *data, struct gh_slice authority_key,
                          struct gh_slice passwords)
 {
     const char *place = cli_option(cli, "kek");
+    uint8_t issuing[GH_ISSUER_KEY_BYTES];
+    gh_random(issuing, sizeof issuing);
     struct gh_keyring *keyring =
         gh_keyring_create(data, gh_slice_text(place != NULL ? place : "file"), &cli->error);
     bool made = keyring != NULL &&
                 gh_keyring_put(keyring, GH_KEYRING_CA, authority_key, &cli->error) == GH_OK &&
+                gh_keyring_put(keyring, GH_KEYRING_ISSUING, gh_slice(issuing, sizeof issuing),
+                               &cli->error) == GH_OK &&
                 gh_keyring_put(keyring, GH_KEYRING_PASSWORDS, passwords, &cli->error) == GH_OK &&
                 gh_keyring_save(keyring, &cli->error) == GH_OK;
+    gh_secret_wipe(issuing, sizeof issuing);
+    gh_keyring_close(keyring);
+    return made;
+}
+
+/* The root certifies the intermediate CA. A start does that too, should this be cut short. */
+static bool make_intermediate(struct cli *cli, const char *data)
+{
+    struct gh_keyring *keyring = gh_keyring_open(data, &cli->error);
+    struct gh_ca *ca = keyring != NULL ? gh_ca_open(keyring, data, &cli->error) : NULL;
+    bool made = ca != NULL && gh_ca_tend(ca, gh_time_utc_ms() / 1000, NULL, &cli->error) == GH_OK;
+    gh_ca_close(ca);
     gh_keyring_close(keyring);
     return made;
 }
@@ -95,7 +108,7 @@ static bool make_keyring(struct cli *cli, const char *data, struct gh_slice auth
 static bool make_authority(struct cli *cli, const char *data, struct gh_slice passwords)
 {
     int64_t now_s = gh_time_utc_ms() / 1000;
-    struct gh_validity validity = {now_s - 3600, now_s + ROOT_YEARS * INT64_C(365) * 86400};
+    struct gh_validity validity = {now_s - 3600, now_s + GH_CA_ROOT_DAYS * INT64_C(86400)};
     struct gh_buffer key, certificate;
     gh_buffer_init(&key, PEM_MAX);
     gh_buffer_init(&certificate, PEM_MAX);
@@ -134,19 +147,27 @@ static bool write_configuration(struct cli *cli, const char *data)
     return written;
 }
 
-static bool make_operator(struct cli *cli, const char *data, struct gh_slice key, const char *name,
-                          const char *password)
+/* With a password that is made here, or with --invite without any and an invitation to choose
+ * one. */
+static bool make_operator(struct cli *cli, const char *data, struct gh_slice key,
+                          struct first_operator *first)
 {
+    bool invites = cli_option(cli, "invite") != NULL;
+    int64_t now_ms = gh_time_utc_ms();
     struct gh_store *store = gh_store_open(data, GH_STORE_CREATE, &cli->error);
     struct gh_operators_options options = {.store = store, .cost = GH_PASSWORD_COST, .key = key};
-    struct gh_operator_draft draft = {.name = gh_slice_text(name),
-                                      .password = gh_slice_text(password),
+    if (!invites)
+        gh_password_make(first->password);
+    struct gh_operator_draft draft = {.name = gh_slice_text(first->name),
+                                      .password = gh_slice_text(first->password),
                                       .role = GH_SLICE("administrator")};
     struct gh_operators *operators = NULL;
     if (store != NULL)
         operators = gh_operators_open(&options, &cli->error);
     bool made = operators != NULL &&
-                gh_operators_create(operators, &draft, gh_time_utc_ms(), &cli->error) == GH_OK &&
+                gh_operators_create(operators, &draft, now_ms, &cli->error) == GH_OK &&
+                (!invites || gh_operators_invite(operators, draft.name, now_ms, first->invitation,
+                                                 &cli->error) == GH_OK) &&
                 cli_audit(cli, store, "house.create", "operators/{o}");
     gh_operators_close(operators);
     if (store != NULL)
@@ -154,7 +175,7 @@ static bool make_operator(struct cli *cli, const char *data, struct gh_slice key
     return made;
 }
 
-bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password)
+bool init_folder(struct cli *cli, const char *data, struct first_operator *first)
 {
     uint8_t passwords[32] = {0};
     struct gh_slice key = gh_slice(passwords, sizeof passwords);
@@ -162,28 +183,32 @@ bool init_folder(struct cli *cli, const char *data, const char *operator_name, c
         gh_error_set(&cli->error, GH_ERROR_EXISTS, "%s is a data folder already", data);
         return false;
     }
-    gh_password_make(password);
     gh_random(passwords, sizeof passwords);
     /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
     bool made = make_folder(cli, data) && write_configuration(cli, data) &&
-                make_operator(cli, data, key, operator_name, password) &&
-                make_authority(cli, data, key);
+                make_operator(cli, data, key, first) && make_authority(cli, data, key) &&
+                make_intermediate(cli, data);
     gh_secret_wipe(passwords, sizeof passwords);
     return made;
 }
 
 int run_init(struct cli *cli)
 {
-    char password[GH_PASSWORD_MADE_MAX];
     const char *data = cli_data(cli), *name = cli_option(cli, "operator");
-    name = name != NULL ? name : "admin";
-    if (!init_folder(cli, data, name, password))
+    struct first_operator first = {.name = name != NULL ? name : "admin"};
+    if (!init_folder(cli, data, &first))
         return cli_fail(cli);
     printf("Data folder   %s\n"
            "Trust anchor  %s/ca.crt\n"
-           "Operator      %s\n"
-           "Password      %s   (shown this once)\n",
-           data, data, name, password);
-    gh_secret_wipe(password, sizeof password);
+           "Operator      %s\n",
+           data, data, first.name);
+    if (first.password[0] != '\0')
+        printf("Password      %s   (shown this once)\n", first.password);
+    else
+        printf("Invitation    https://localhost:8443/invitation#%s:%s\n"
+               "              (or under another name of this server; good once, for %d minutes; "
+               "`gatehouse operator invite %s` makes another)\n",
+               first.name, first.invitation, GH_INVITATION_S / 60, first.name);
+    gh_secret_wipe(&first, sizeof first);
     return EXIT_SUCCESS;
 }

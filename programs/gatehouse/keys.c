@@ -1,7 +1,6 @@
 /* The keys at rest, looked at and changed: by the server when one runs, else here. */
-#include "base/lock.h"
 #include "base/secret.h"
-#include "programs/gatehouse/cli.h"
+#include "programs/gatehouse/folder.h"
 #include "registry/sealing.h"
 #include "store/registry.h"
 #include <errno.h>
@@ -11,56 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
-
-enum { ARENA_MAX = 1024 * 1024 * 1024 };
-
-/* The data folder with nobody else at it. */
-struct folder {
-    int lock;
-    struct gh_keyring *keyring;
-    struct gh_store *store;
-    struct gh_arena arena; /* a large tenant's secrets, all at once */
-};
-
-static bool folder_lock(struct cli *cli, const char *data, struct folder *folder)
-{
-    folder->lock = gh_lock_take(gh_arena_print(&cli->arena, "%s/lock", data), 0);
-    if (folder->lock >= 0)
-        return true;
-    if (errno == EWOULDBLOCK)
-        gh_error_set(&cli->error, GH_ERROR_IN_USE,
-                     "data folder %s is served; its keys are changed while the server is stopped",
-                     data);
-    else
-        gh_error_set(&cli->error, GH_ERROR_FILE, "data folder %s: %s", data, strerror(errno));
-    return false;
-}
-
-static bool folder_open(struct cli *cli, struct folder *folder)
-{
-    const char *data = cli_data(cli);
-    *folder = (struct folder){.lock = -1};
-    gh_arena_init(&folder->arena, ARENA_MAX);
-    if (!folder_lock(cli, data, folder))
-        return false;
-    folder->keyring = gh_keyring_take_over(data, &cli->error);
-    if (folder->keyring != NULL)
-        folder->store = gh_store_open(data, GH_STORE_EXISTING, &cli->error);
-    return folder->store != NULL;
-}
-
-static int folder_close(struct cli *cli, struct folder *folder, bool good)
-{
-    if (folder->store != NULL) {
-        gh_store_tidy(folder->store); /* keys that went leave the write-ahead log too */
-        gh_store_close(folder->store);
-    }
-    gh_keyring_close(folder->keyring);
-    gh_arena_deinit(&folder->arena);
-    if (folder->lock >= 0)
-        close(folder->lock);
-    return good ? EXIT_SUCCESS : cli_fail(cli);
-}
 
 static void print_kek(const struct gh_kek_record *kek, const char *label)
 {
@@ -119,19 +68,13 @@ static bool rotate_tenant(struct cli *cli, struct folder *folder, const char *na
     return done;
 }
 
-/* The row of the audit trail comes before the deed: a keyring is no part of the database. */
-static bool folder_open_for(struct cli *cli, struct folder *folder, const char *object)
-{
-    const char *action = gh_arena_print(&cli->arena, "keys.%s", cli->command->verb);
-    return folder_open(cli, folder) && cli_audit(cli, folder->store, action, object);
-}
-
 /* To the same place without `place`. A rotation that is under way is ended first; without `place`
  * it is what was asked for. */
 static int rotate_to(struct cli *cli, const char *place)
 {
     struct folder folder;
-    bool good = folder_open_for(cli, &folder, "keys");
+    bool good =
+        folder_open_for(cli, &folder, place == NULL ? "keys.rotate" : "keys.migrate", "keys");
     if (good && place == NULL) {
         good = gh_keyring_renew(folder.keyring, &cli->error) == GH_OK;
     } else if (good) {
@@ -181,8 +124,8 @@ int run_keys_rotate(struct cli *cli)
         return rotate_served(cli, tenant);
     if (tenant == NULL)
         return rotate_to(cli, NULL);
-    bool good =
-        folder_open_for(cli, &folder, gh_arena_print(&cli->arena, "tenants/%s/keys", tenant));
+    bool good = folder_open_for(cli, &folder, "keys.rotate",
+                                gh_arena_print(&cli->arena, "tenants/%s/keys", tenant));
     return folder_close(cli, &folder, good && rotate_tenant(cli, &folder, tenant));
 }
 
@@ -192,13 +135,12 @@ int run_keys_migrate(struct cli *cli)
     return place == NULL ? cli_usage(cli, "--to is missing") : rotate_to(cli, place);
 }
 
-/* The row of the audit trail, before anything is printed. A folder without a database has no trail
- * any more: then the keys are all that is left to save. */
-static bool tell_export(struct cli *cli)
+/* A folder without a database has no trail any more: then the keys are all that is left to save. */
+bool cli_tell_export(struct cli *cli, const char *name)
 {
     const char *database = gh_arena_print(&cli->arena, "%s/registry.db", cli_data(cli));
     if (cli_is_served(cli)) {
-        json_t *body = json_pack("{s:s}", "name", cli->arguments[0]);
+        json_t *body = json_pack("{s:s}", "name", name);
         struct client *client = client_open(cli);
         bool told =
             client != NULL && client_call(client, "POST", "/api/v1/keys/export", body, NULL);
@@ -209,7 +151,7 @@ static bool tell_export(struct cli *cli)
     if (access(database, F_OK) != 0)
         return true;
     struct gh_store *store = gh_store_open(cli_data(cli), GH_STORE_EXISTING, &cli->error);
-    const char *object = gh_arena_print(&cli->arena, "keys/%s", cli->arguments[0]);
+    const char *object = gh_arena_print(&cli->arena, "keys/%s", name);
     bool told = store != NULL && cli_audit(cli, store, "keys.export", object);
     if (store != NULL)
         gh_store_close(store);
@@ -218,7 +160,7 @@ static bool tell_export(struct cli *cli)
 
 int run_keys_export(struct cli *cli)
 {
-    if (!tell_export(cli))
+    if (!cli_tell_export(cli, cli->arguments[0]))
         return cli_fail(cli);
     struct gh_keyring *keyring = gh_keyring_open(cli_data(cli), &cli->error);
     if (keyring == NULL)

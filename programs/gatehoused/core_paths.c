@@ -21,7 +21,6 @@ static const struct {
     {"registry.lock", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"registry.db-wal", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
     {"registry.db-shm", SANDBOX_READ | SANDBOX_WRITE, FILE_MADE},
-    {"ca.crt", SANDBOX_READ, FOUND},
     {"log", ALL, FOLDER_MADE},
     {"sessions", ALL, FOLDER_MADE},
 };
@@ -106,6 +105,7 @@ int core_paths(const struct config *config)
     (void)add_named(&list, SANDBOX_READ, config->breached_passwords, "");
     (void)add_named(&list, SANDBOX_READ, config->oidc_secret_file, "");
     (void)add_named(&list, SANDBOX_READ, config->oidc_ca_file, "");
+    (void)add_named(&list, SANDBOX_READ, config->audit_webhook_ca, "");
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);

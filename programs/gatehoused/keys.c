@@ -32,6 +32,10 @@ static const struct {
     [KEYS_KEK_SETTLE] = {"the old key-encryption key goes", keys_handle_kek_settle},
     [KEYS_AUDIT_KEY] = {"key of the audit trail", keys_handle_audit_key},
     [KEYS_AUDIT_SIGN] = {"sign a checkpoint", keys_handle_audit_sign},
+    [KEYS_CA_SHOW] = {"the built-in CA", keys_handle_ca_show},
+    [KEYS_CA_REQUEST] = {"the next intermediate CA's key", keys_handle_ca_request},
+    [KEYS_ISSUER_RENEW] = {"renew an issuing CA", keys_handle_issuer_renew},
+    [KEYS_CA_INSTALL] = {"what the root signed", keys_handle_ca_install},
 };
 
 /* What the process holds; opened from top to bottom, closed the other way. */
@@ -40,7 +44,7 @@ static const struct {
     void (*close)(struct keys *keys);
 } parts[] = {
     {keys_ring_open, keys_ring_close},
-    {keys_authority_open, keys_authority_close},
+    {keys_ca_open, keys_ca_close},
     {keys_tokens_open, keys_tokens_close},
     {keys_audit_open, keys_audit_close},
 };

@@ -15,12 +15,13 @@
 #include "audit/audit.h"
 #include "base/buffer.h"
 #include "identity/access.h"
+#include "identity/authorities.h"
 #include "identity/issuing.h"
 #include "programs/gatehoused/config.h"
 #include <pthread.h>
 
 enum keys_kind {
-    KEYS_CERTIFY = 1,   /* text32 public key PEM -> certificate PEM */
+    KEYS_CERTIFY = 1,   /* text32 public key PEM -> text32 certificate PEM, text32 its issuer's */
     KEYS_PASSWORD_KEY,  /* -> the key of registry/password.h */
     KEYS_DATA_KEY_MAKE, /* u64 tenant, u32 number -> text32 key, text32 the same sealed */
     KEYS_DATA_KEY_OPEN, /* u64 tenant, u32 number, text32 sealed -> key */
@@ -36,7 +37,8 @@ enum keys_kind {
     /* u64 number, u64 from, u64 to, then for each text16 serial, u8 reason, u64 at -> CRL, DER */
     KEYS_CRL,
     /* text32 request, u8 status (enum gh_ocsp_status), u8 reason, u64 revoked at, u64 from, u64 to
-     * -> OCSP answer, DER. With an empty issuing CA it is the root that answers. */
+     * -> OCSP answer, DER. In this kind and the one before an empty issuing CA is the intermediate
+     * CA. */
     KEYS_OCSP,
     /* Rotating the key-encryption key: nothing -> nothing, a new one beside the old one; u64
      * tenant, u32 number, text32 sealed -> the same sealed anew; nothing -> nothing, the old one
@@ -46,6 +48,15 @@ enum keys_kind {
     KEYS_KEK_SETTLE,
     KEYS_AUDIT_KEY,  /* nothing -> text32 public PEM, text32 key of digests */
     KEYS_AUDIT_SIGN, /* u64 seq, u64 at ms, 32 bytes hash, 32 bytes root -> signature, r||s */
+    /* The built-in CA (vault/ca.h): nothing -> u8 whether the root is online, text32 its
+     * certificate PEM, text32 chain of intermediate CAs PEM, text32 root's list DER, after what was
+     * due was renewed; nothing -> public key PEM of the next intermediate CA; text32 certificate
+     * PEM, text32 list DER, u8 whether the root's key goes -> nothing. The last one cannot be asked
+     * for without the root's signature. */
+    KEYS_CA_SHOW,
+    KEYS_CA_REQUEST,
+    KEYS_CA_INSTALL,
+    KEYS_ISSUER_RENEW, /* an issuing CA -> as of KEYS_ISSUER_CREATE, the same below the CA of now */
     KEYS_KINDS,
 };
 
@@ -70,11 +81,11 @@ GH_MUST_USE enum gh_error_code keys_ask(struct keys_line *line, enum keys_kind k
                                         struct gh_slice fields, struct gh_buffer *out,
                                         struct gh_error *error);
 
-/* Asks for a certificate over `public_key_pem`; appends its PEM. Which names stand in it is
- * configuration. */
+/* Asks for a certificate over `public_key_pem`; appends its PEM, and that of the CA that issued it.
+ * Which names stand in it is configuration. */
 GH_MUST_USE enum gh_error_code keys_certify(struct keys_line *line, struct gh_slice public_key_pem,
                                             struct gh_buffer *certificate_pem,
-                                            struct gh_error *error);
+                                            struct gh_buffer *issuer_pem, struct gh_error *error);
 
 /* The key under which the secrets of devices are stored, appended to `out`, which is the caller's
  * to wipe. */
@@ -87,13 +98,16 @@ extern const struct gh_sealing_keys keys_sealing;
 /* The keys of access tokens, for gh_access_open; `line` outlives it. */
 struct gh_access_signer keys_token_signer(struct keys_line *line);
 
-/* The root's word that this certificate of ours is good until `to_s`: appends an OCSP answer. */
+/* The word of the intermediate CA, which issued this certificate of ours, that it is good until
+ * `to_s`: appends an OCSP answer. */
 GH_MUST_USE enum gh_error_code keys_vouch(struct keys_line *line, struct gh_slice certificate_pem,
-                                          struct gh_slice root_pem, int64_t to_s,
+                                          struct gh_slice issuer_pem, int64_t to_s,
                                           struct gh_buffer *out, struct gh_error *error);
 
 /* The issuing CAs, for gh_issuing_open; `line` outlives it. */
 struct gh_issuing_signer keys_issuing_signer(struct keys_line *line);
+/* The CAs above them, for gh_authorities_open; the context is the line. */
+extern const struct gh_authorities_keeper keys_authorities_keeper;
 
 /* What gh_audit_open asks for. The texts borrow from `out`, which is the caller's to wipe. */
 GH_MUST_USE enum gh_error_code keys_audit_key(struct keys_line *line, struct gh_buffer *out,

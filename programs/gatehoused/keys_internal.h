@@ -4,9 +4,8 @@
 #define GATEHOUSED_KEYS_INTERNAL_H
 
 #include "base/cursor.h"
-#include "crypto/authority.h"
 #include "programs/gatehoused/keys.h"
-#include "vault/keyring.h"
+#include "vault/ca.h"
 
 enum { KEYS_PEM_MAX = 16 * 1024 };
 
@@ -14,7 +13,7 @@ enum { KEYS_PEM_MAX = 16 * 1024 };
 struct keys {
     const struct config *config;
     struct gh_keyring *keyring;
-    struct gh_authority *authority;
+    struct gh_ca *ca;
     struct keys_tokens *tokens;
     struct gh_private_key *audit;
 };
@@ -30,9 +29,15 @@ void keys_ring_close(struct keys *keys);
 keys_handler keys_handle_password_key, keys_handle_data_key_make, keys_handle_data_key_open,
     keys_handle_kek_renew, keys_handle_data_key_rewrap, keys_handle_kek_settle;
 
-/* --- keys_certify.c: the built-in authority and the server's own certificate */
-GH_MUST_USE bool keys_authority_open(struct keys *keys, struct gh_error *error);
-void keys_authority_close(struct keys *keys);
+/* --- keys_ca.c: the built-in CA */
+GH_MUST_USE bool keys_ca_open(struct keys *keys, struct gh_error *error);
+void keys_ca_close(struct keys *keys);
+keys_handler keys_handle_ca_show, keys_handle_ca_request, keys_handle_ca_install;
+/* What certifies now. */
+GH_MUST_USE enum gh_error_code keys_ca_parent(const struct keys *keys, struct gh_issuer_parent *out,
+                                              struct gh_error *error);
+
+/* --- keys_certify.c: the server's own certificate */
 keys_handler keys_handle_certify;
 
 /* --- keys_token.c: the keys that sign access tokens */
@@ -46,5 +51,6 @@ void keys_audit_close(struct keys *keys);
 keys_handler keys_handle_audit_key, keys_handle_audit_sign;
 
 /* --- keys_issuer.c */
-keys_handler keys_handle_issuer_create, keys_handle_issue, keys_handle_crl, keys_handle_ocsp;
+keys_handler keys_handle_issuer_create, keys_handle_issuer_renew, keys_handle_issue,
+    keys_handle_crl, keys_handle_ocsp;
 #endif

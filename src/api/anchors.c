@@ -11,13 +11,16 @@ static const char *const states[] = {[GH_ANCHOR_PENDING] = "pending",
                                      [GH_ANCHOR_ACTIVE] = "active",
                                      [GH_ANCHOR_DISABLED] = "disabled"};
 
-/* "subject", "issuer", "not_before" and "not_after" of the certificate. */
+/* "subject", "issuer", "fingerprint", "not_before" and "not_after" of the certificate. */
 static void add_details(json_t *out, struct gh_slice pem)
 {
     struct gh_certificate *certificate = gh_certificate_open(pem, NULL);
     struct gh_buffer text;
+    char fingerprint[GH_SHA256_HEX_MAX];
     if (certificate == NULL)
         return;
+    if (gh_certificate_fingerprint(certificate, fingerprint))
+        json_object_set_new(out, "fingerprint", json_string(fingerprint));
     gh_buffer_init(&text, 4096);
     if (gh_certificate_print_subject(certificate, &text))
         json_object_set_new(out, "subject", json_slice(gh_buffer_slice(&text)));

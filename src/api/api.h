@@ -19,6 +19,7 @@
 struct gh_access;
 struct gh_api;
 struct gh_audit;
+struct gh_authorities;
 struct gh_broker;
 struct gh_directory;
 struct gh_exchange;
@@ -59,10 +60,11 @@ struct gh_api_services {
     struct gh_sessions *sessions;
     struct gh_broker *broker; /* NULL: no dialect routes */
     struct gh_traces *traces;
-    struct gh_quotas *quotas;   /* NULL: tenants have no ceilings */
-    struct gh_rates *rates;     /* the same */
-    struct gh_absence *absence; /* NULL: nobody's silence is told */
-    struct gh_issuing *issuing; /* NULL: there is no built-in CA */
+    struct gh_quotas *quotas;           /* NULL: tenants have no ceilings */
+    struct gh_rates *rates;             /* the same */
+    struct gh_absence *absence;         /* NULL: nobody's silence is told */
+    struct gh_authorities *authorities; /* NULL: there is no built-in CA */
+    struct gh_issuing *issuing;         /* the same */
     struct gh_workers *workers;
     struct gh_workers *passwords; /* GH_OPERATOR_THREADS of their own, for argon2id */
     struct gh_metrics *metrics;

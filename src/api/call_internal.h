@@ -120,8 +120,8 @@ GH_MUST_USE enum gh_error_code call_registry(struct call *call, struct gh_regist
 GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *out);
 
 /* Handlers, by the file that has them. */
-handler api_sign_in, api_sign_out, api_session, api_session_factor,
-    api_session_prove;                                                    /* session.c */
+handler api_sign_in, api_sign_out, api_session, api_session_factor, api_session_prove,
+    api_session_invitation;                                               /* session.c */
 handler api_session_provider, api_session_oidc, api_session_oidc_back;    /* oidc.c */
 handler api_session_challenge, api_factor_challenge, api_factor_webauthn; /* security_keys.c */
 handler api_account, api_account_password, api_factor_totp, api_factor_confirm, api_factor_delete,
@@ -130,13 +130,14 @@ handler api_account, api_account_password, api_factor_totp, api_factor_confirm, 
 handler api_account_tokens, api_account_token_create, api_account_token_delete, api_token_create,
     api_token_list, api_token_delete, api_operator_token_create; /* tokens.c */
 handler api_operator_list, api_operator_create, api_operator_get, api_operator_update,
-    api_operator_delete, api_operator_password, api_operator_factors, api_operator_sessions,
-    api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
-handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_oauth_keys,
-    api_oauth_metadata;                                            /* oauth.c */
-handler api_token_key_list, api_token_key_rotate, api_device_self; /* token_keys.c */
-handler api_keys_rotate, api_tenant_keys_rotate, api_keys_export;  /* keys.c */
-handler api_status, api_metrics, api_health;                       /* status.c */
+    api_operator_delete, api_operator_password, api_operator_invite, api_operator_factors,
+    api_operator_sessions, api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
+handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_device_token_revoke,
+    api_oauth_keys, api_oauth_metadata;                                        /* oauth.c */
+handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */
+handler api_keys_rotate, api_tenant_keys_rotate, api_keys_export;              /* keys.c */
+handler api_authorities_get, api_authorities_request, api_authorities_install; /* authorities.c */
+handler api_status, api_metrics, api_health;                                   /* status.c */
 handler api_tenant_list, api_tenant_create, api_tenant_get, api_tenant_update,
     api_tenant_delete; /* tenants.c */
 handler api_registry_list, api_registry_create, api_registry_get, api_registry_update,
@@ -152,7 +153,8 @@ handler api_ca_list, api_ca_get, api_ca_add, api_ca_verify, api_ca_update, api_c
     api_ca_crl, api_ca_revoke, api_ca_revocations;                                 /* anchors.c */
 handler api_certificate_issue, api_certificate_list, api_enrolment, api_tenant_ca; /* issuing.c */
 handler api_est_cacerts, api_est_csrattrs, api_est_enroll, api_est_reenroll, api_pki_crl,
-    api_pki_ca, api_pki_ca_der, api_pki_ocsp, api_pki_ocsp_get;            /* est.c */
+    api_pki_ca, api_pki_ca_der, api_pki_ocsp, api_pki_ocsp_get, api_pki_root_crl,
+    api_pki_intermediate_crl;                                              /* est.c */
 handler api_config_list, api_config_set, api_state_list, api_command_send; /* documents.c */
 handler api_device_log, api_refusals, api_telemetry;                       /* history.c */
 handler api_zone_list, api_zone_list_all, api_zone_get, api_zone_put, api_zone_delete; /* zones.c */

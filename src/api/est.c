@@ -9,6 +9,7 @@
 #include "api/call_internal.h"
 #include "crypto/certificate.h"
 #include "crypto/enrol.h"
+#include "identity/authorities.h"
 #include "identity/device.h"
 #include "identity/issuing.h"
 #include "observe/trail.h"
@@ -16,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BAG_MAX = 64 * 1024, BODY_MAX = 32 * 1024 };
+enum { BAG_MAX = 64 * 1024, BODY_MAX = 32 * 1024, CACERTS_MAX = 24 };
 
 /* Who is enrolling, and where its certificate comes from. */
 struct enrolment {
@@ -96,16 +97,27 @@ static enum gh_error_code find_label(struct call *call, struct gh_tenant *out)
                                     out, &call->error);
 }
 
+/* The root, the intermediate CAs that are good, and with a label the tenant's CA: all that is
+ * needed to build a path (RFC 7030 §4.1.3). */
 enum gh_error_code api_est_cacerts(struct call *call)
 {
-    struct gh_issuing *issuing = call->api->services.issuing;
-    struct gh_slice certificates[2] = {gh_issuing_root(issuing)};
+    struct gh_api_services *services = &call->api->services;
+    struct gh_slice certificates[CACERTS_MAX];
+    struct gh_ca_facts facts;
     struct gh_tenant tenant;
     struct gh_anchor ca;
-    size_t count = 1;
+    size_t count = 0;
+    enum gh_error_code code =
+        gh_authorities_facts(services->authorities, call->arena, &facts, &call->error);
+    if (code != GH_OK)
+        return code;
+    certificates[count++] = facts.root_pem;
+    while (count < CACERTS_MAX - 1 && gh_certificate_take(&facts.chain_pem, &certificates[count]))
+        count++;
     if (call->captures[0].size > 0) { /* nobody learns here which tenants there are */
         if (find_label(call, &tenant) == GH_OK &&
-            gh_issuing_ca(issuing, &tenant, false, call->arena, &ca, &call->error) == GH_OK)
+            gh_issuing_ca(services->issuing, &tenant, false, call->arena, &ca, &call->error) ==
+                GH_OK)
             certificates[count++] = ca.pem;
     }
     return answer_bag(call, certificates, count);
@@ -347,6 +359,25 @@ enum gh_error_code api_pki_ocsp_get(struct call *call)
         answer_ocsp(call, read ? gh_buffer_slice(&der) : (struct gh_slice){0});
     gh_buffer_deinit(&der);
     return code;
+}
+
+/* What the root has revoked of the intermediate CAs, and the like of those about the CAs of
+ * tenants: for whoever checks a whole path. */
+enum gh_error_code api_pki_root_crl(struct call *call)
+{
+    struct gh_ca_facts facts;
+    enum gh_error_code code =
+        gh_authorities_facts(call->api->services.authorities, call->arena, &facts, &call->error);
+    return code == GH_OK ? answer_raw(call, 200, "application/pkix-crl", facts.list_der, NULL)
+                         : code;
+}
+
+enum gh_error_code api_pki_intermediate_crl(struct call *call)
+{
+    struct gh_slice der = {0};
+    enum gh_error_code code = gh_authorities_list(
+        call->api->services.authorities, call->now_ms / 1000, call->arena, &der, &call->error);
+    return code == GH_OK ? answer_raw(call, 200, "application/pkix-crl", der, NULL) : code;
 }
 
 static enum gh_error_code find_ca(struct call *call, struct gh_anchor *ca)

@@ -1,8 +1,9 @@
 /* The built-in CA for devices, as operators see it. */
 #include "identity/issuing.h"
 #include "api/call_internal.h"
+#include "crypto/certificate.h"
 #include "crypto/enrol.h"
-#include "crypto/key.h"
+#include "identity/authorities.h"
 #include "observe/trail.h"
 #include "wire/base64.h"
 
@@ -88,6 +89,29 @@ static enum gh_error_code read_key(struct call *call, struct gh_slice pem, struc
     return code;
 }
 
+/* "chain_pem": the CAs between the certificate and the root, as a peer is shown them. An older CA
+ * stands below the root itself. */
+static enum gh_error_code add_chain(struct call *call, const struct gh_anchor *ca)
+{
+    struct gh_ca_facts facts;
+    struct gh_slice pem;
+    enum gh_error_code code =
+        gh_authorities_facts(call->api->services.authorities, call->arena, &facts, &call->error);
+    struct gh_certificate *issuing =
+        code == GH_OK ? gh_certificate_open(ca->pem, &call->error) : NULL;
+    char *text = gh_arena_print(call->arena, "%.*s", GH_PRINT(ca->pem));
+    while (issuing != NULL && gh_certificate_take(&facts.chain_pem, &pem)) {
+        struct gh_certificate *above = gh_certificate_open(pem, NULL);
+        if (above != NULL && gh_certificate_signed_by(issuing, above))
+            text = gh_arena_print(call->arena, "%.*s%.*s", GH_PRINT(ca->pem), GH_PRINT(pem));
+        gh_certificate_close(above);
+    }
+    gh_certificate_close(issuing);
+    if (code == GH_OK && text != NULL)
+        json_object_set_new(call->answer, "chain_pem", json_slice(gh_slice_text(text)));
+    return code;
+}
+
 /* {"pem": a certification request or a public key, "days"}. */
 enum gh_error_code api_certificate_issue(struct call *call)
 {
@@ -118,7 +142,7 @@ enum gh_error_code api_certificate_issue(struct call *call)
     call->answer = issued_to_json(&issued);
     json_object_set_new(call->answer, "ca", json_slice(ca.id));
     json_object_set_new(call->answer, "ca_pem", json_slice(ca.pem));
-    return GH_OK;
+    return add_chain(call, &ca);
 }
 
 enum gh_error_code api_certificate_list(struct call *call)

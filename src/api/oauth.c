@@ -231,6 +231,30 @@ enum gh_error_code api_oauth_revoke(struct call *call)
     return answer(call, 200, json_object(), NULL, 0);
 }
 
+/* By its id, as the device's log has it from when the token was given: an operator does not have
+ * the token itself. Which ids there are is kept nowhere, so one that was never given is taken back
+ * too; whoever is told no id of another device's cannot take that one's. */
+enum gh_error_code api_device_token_revoke(struct call *call)
+{
+    struct gh_device device;
+    struct gh_slice id = call->captures[3];
+    enum gh_error_code code = call_device(call, &device);
+    if (code != GH_OK)
+        return code;
+    if (id.size != GH_ACCESS_ID_TEXT)
+        return call_fail(call, GH_ERROR_INVALID, "the id of an access token has %d characters",
+                         GH_ACCESS_ID_TEXT);
+    struct gh_access_claims claims = {.token_id = id,
+                                      .number = device.number,
+                                      .expires_at_s = call->now_ms / 1000 + GH_ACCESS_TTL_S};
+    code = gh_access_revoke(call->api->services.access, &claims, &call->error);
+    if (code != GH_OK)
+        return code;
+    gh_sessions_order(call->api->services.sessions, device.number, GH_ORDER_CREDENTIALS);
+    call_note(call, "TOKEN_REVOKED", device.registry_name, &device, id);
+    return GH_OK;
+}
+
 enum gh_error_code api_oauth_keys(struct call *call)
 {
     char cache[48];

@@ -1,6 +1,7 @@
 /* Map: byte keys to pointers, a hash table with open addressing under a random SipHash key, so that
- * a peer who chooses the names cannot choose the collisions. Keys are copied. Threads: one at a
- * time. */
+ * a peer who chooses the names cannot choose the collisions. Keys are copied; one of at most eight
+ * bytes costs no block of its own. The table is given back with the last entry of many. Threads:
+ * one at a time. */
 #ifndef GH_BASE_MAP_H
 #define GH_BASE_MAP_H
 
@@ -10,9 +11,13 @@ struct gh_map {
     struct gh_map_slot *slots;
     size_t count, used, capacity; /* live; live and deleted; a power of two or 0 */
     uint8_t key[16];
+    bool borrows;
 };
 
 void gh_map_init(struct gh_map *map);
+/* The same, of a map whose keys are not copied: each lives as long as its entry, mostly in the
+ * value. An entry that is replaced has the new key. */
+void gh_map_init_borrowing(struct gh_map *map);
 /* Frees the keys; the values are the caller's. */
 void gh_map_deinit(struct gh_map *map);
 

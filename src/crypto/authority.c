@@ -10,8 +10,7 @@
 
 enum {
     SERIAL_BYTES = 16,
-    COMMON_NAME_BYTES_MAX = 64, /* RFC 5280 A.1 */
-    HOST_BYTES_MAX = 253,       /* RFC 1035 §2.3.4, without the root's dot */
+    HOST_BYTES_MAX = 253, /* RFC 1035 §2.3.4, without the root's dot */
 };
 
 static enum gh_error_code broken(struct gh_error *error, const char *what)
@@ -58,11 +57,18 @@ static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *
     return done;
 }
 
-/* What root and leaf carry; the values are constants of ours, never text from outside. */
+/* What each kind carries; the values are constants of ours, never text from outside. */
 static const struct authority_extension root_template[] = {
-    {NID_basic_constraints, "critical,CA:TRUE,pathlen:1"},
+    {NID_basic_constraints, "critical,CA:TRUE,pathlen:2"},
     {NID_key_usage, "critical,keyCertSign,cRLSign"},
     {NID_subject_key_identifier, "hash"},
+};
+static const struct authority_extension intermediate_template[] = {
+    {NID_basic_constraints, "critical,CA:TRUE,pathlen:1"},
+    {NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign"},
+    {NID_ext_key_usage, "serverAuth,clientAuth"},
+    {NID_subject_key_identifier, "hash"},
+    {NID_authority_key_identifier, "keyid:always"},
 };
 static const struct authority_extension leaf_template[] = {
     {NID_basic_constraints, "critical,CA:FALSE"},
@@ -91,9 +97,25 @@ bool authority_fill(X509 *made, X509 *issuer, struct gh_slice name, struct gh_va
            X509_set_pubkey(made, key) == 1;
 }
 
-static int write_certificate(BIO *bio, const void *native)
+static int write_certificate(BIO *bio, const void *certificate)
 {
-    return PEM_write_bio_X509(bio, native);
+    return PEM_write_bio_X509(bio, certificate);
+}
+
+enum gh_error_code authority_finish(X509 *made, EVP_PKEY *key, struct gh_buffer *out,
+                                    struct gh_error *error)
+{
+    if (X509_sign(made, key, EVP_sha256()) <= 0)
+        return broken(error, "signature");
+    return gh_bio_print(out, write_certificate, made)
+               ? GH_OK
+               : gh_error_set(error, GH_ERROR_MEMORY, "no room for the certificate's PEM");
+}
+
+struct gh_validity authority_cut(struct gh_validity asked, struct gh_validity outer)
+{
+    return (struct gh_validity){asked.from_s > outer.from_s ? asked.from_s : outer.from_s,
+                                asked.to_s < outer.to_s ? asked.to_s : outer.to_s};
 }
 
 static bool name_valid(struct gh_slice name)
@@ -102,34 +124,46 @@ static bool name_valid(struct gh_slice name)
         if (name.data[i] < 0x20 || name.data[i] == 0x7f)
             return false;
     }
-    return name.size <= COMMON_NAME_BYTES_MAX;
+    return name.size <= AUTHORITY_NAME_BYTES_MAX;
+}
+
+/* Appends the self-signed certificate of the root's template. */
+static enum gh_error_code sign_root(struct gh_slice name, struct gh_validity validity,
+                                    EVP_PKEY *key, struct gh_buffer *out, struct gh_error *error)
+{
+    X509 *root = X509_new();
+    enum gh_error_code result = GH_OK;
+    if (root == NULL || !authority_fill(root, root, name, validity, key) ||
+        !authority_extend(root, root, root_template, GH_COUNT(root_template)))
+        result = broken(error, "root");
+    else
+        result = authority_finish(root, key, out, error);
+    X509_free(root);
+    ERR_clear_error();
+    return result;
+}
+
+static bool ca_name_valid(struct gh_slice name, struct gh_validity validity)
+{
+    return name.size > 0 && name_valid(name) && validity.from_s < validity.to_s;
 }
 
 enum gh_error_code gh_authority_create(struct gh_slice name, struct gh_validity validity,
                                        struct gh_buffer *key_pem, struct gh_buffer *certificate_pem,
                                        struct gh_error *error)
 {
-    if (name.size == 0 || !name_valid(name) || validity.from_s >= validity.to_s)
+    if (!ca_name_valid(name, validity))
         return gh_error_set(error, GH_ERROR_INVALID,
                             "a root needs a name of 1 to 64 bytes and a validity that begins "
                             "before it ends");
     struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, error);
-    X509 *root = X509_new();
-    enum gh_error_code result = GH_OK;
-
     if (key == NULL)
-        result = GH_ERROR_INTERNAL;
-    else if (root == NULL ||
-             !authority_fill(root, root, name, validity, gh_private_key_native(key)) ||
-             !authority_extend(root, root, root_template, GH_COUNT(root_template)) ||
-             X509_sign(root, gh_private_key_native(key), EVP_sha256()) <= 0)
-        result = broken(error, "root");
-    else if (!gh_private_key_print(key, key_pem) ||
-             !gh_bio_print(certificate_pem, write_certificate, root))
+        return GH_ERROR_INTERNAL;
+    enum gh_error_code result =
+        sign_root(name, validity, gh_private_key_native(key), certificate_pem, error);
+    if (result == GH_OK && !gh_private_key_print(key, key_pem))
         result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the root's PEM");
-    X509_free(root);
     gh_private_key_close(key);
-    ERR_clear_error();
     return result;
 }
 
@@ -174,6 +208,62 @@ void gh_authority_close(struct gh_authority *authority)
     X509_free(authority->certificate);
     EVP_PKEY_free(authority->key);
     free(authority);
+}
+
+struct gh_validity gh_authority_validity(const struct gh_authority *authority)
+{
+    return authority->validity;
+}
+
+bool authority_name(const struct gh_authority *authority, struct gh_buffer *out)
+{
+    struct gh_certificate *certificate = gh_certificate_adopt(authority->certificate);
+    bool named = certificate != NULL && gh_certificate_print_common_name(certificate, out);
+    gh_certificate_close(certificate);
+    return named;
+}
+
+bool gh_authority_is_deep(const struct gh_authority *authority)
+{
+    long length = X509_get_pathlen(authority->certificate);
+    return length < 0 || length >= 2; /* -1: no bound */
+}
+
+enum gh_error_code gh_authority_deepen(const struct gh_authority *root, struct gh_buffer *out,
+                                       struct gh_error *error)
+{
+    uint8_t block[4 * AUTHORITY_NAME_BYTES_MAX];
+    struct gh_buffer name = gh_buffer_fixed(block, sizeof block);
+    return authority_name(root, &name)
+               ? sign_root(gh_buffer_slice(&name), root->validity, root->key, out, error)
+               : gh_error_set(error, GH_ERROR_INVALID, "the root has no name that can be kept");
+}
+
+enum gh_error_code gh_authority_certify(const struct gh_authority *root, struct gh_slice name,
+                                        struct gh_slice public_key_pem, struct gh_validity validity,
+                                        struct gh_buffer *out, struct gh_error *error)
+{
+    struct gh_validity inside = authority_cut(validity, root->validity);
+    if (!ca_name_valid(name, inside))
+        return gh_error_set(error, GH_ERROR_INVALID,
+                            "an intermediate CA needs a name of 1 to 64 bytes and a time in which "
+                            "the root is valid");
+    struct gh_key *key = gh_key_open(public_key_pem, error);
+    if (key == NULL)
+        return GH_ERROR_INVALID;
+    X509 *made = X509_new();
+    enum gh_error_code result = GH_OK;
+    if (made == NULL ||
+        !authority_fill(made, root->certificate, name, inside, gh_key_native(key)) ||
+        !authority_extend(made, root->certificate, intermediate_template,
+                          GH_COUNT(intermediate_template)))
+        result = broken(error, "intermediate CA");
+    else
+        result = authority_finish(made, root->key, out, error);
+    X509_free(made);
+    gh_key_close(key);
+    ERR_clear_error();
+    return result;
 }
 
 /* Letters, digits and inner hyphens in labels of 1 to 63, joined by dots (RFC 1123 §2.1); one "*"
@@ -266,7 +356,7 @@ static enum gh_error_code add_names(X509 *certificate, const struct gh_leaf *lea
 static enum gh_error_code check_leaf(const struct gh_authority *authority,
                                      const struct gh_leaf *leaf, struct gh_error *error)
 {
-    struct gh_validity asked = leaf->validity, root = authority->validity;
+    struct gh_validity asked = leaf->validity, outer = authority->validity;
 
     if (leaf->names_count == 0 || leaf->names_count > GH_AUTHORITY_NAMES_MAX)
         return gh_error_set(error, GH_ERROR_INVALID, "a leaf needs 1 to %d names",
@@ -274,9 +364,9 @@ static enum gh_error_code check_leaf(const struct gh_authority *authority,
     if (!name_valid(leaf->common_name))
         return gh_error_set(error, GH_ERROR_INVALID,
                             "a common name has at most 64 bytes and no control characters");
-    if (asked.from_s >= asked.to_s || asked.from_s < root.from_s || asked.to_s > root.to_s)
+    if (asked.from_s >= asked.to_s || asked.from_s < outer.from_s || asked.to_s > outer.to_s)
         return gh_error_set(error, GH_ERROR_INVALID,
-                            "the leaf's validity is empty or not inside the root's");
+                            "the leaf's validity is empty or not inside its issuer's");
     return GH_OK;
 }
 
@@ -299,10 +389,8 @@ enum gh_error_code gh_authority_issue(const struct gh_authority *authority,
         result = broken(error, "leaf");
     if (result == GH_OK)
         result = add_names(made, leaf, error);
-    if (result == GH_OK && X509_sign(made, authority->key, EVP_sha256()) <= 0)
-        result = broken(error, "signature");
-    if (result == GH_OK && !gh_bio_print(out, write_certificate, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the leaf's PEM");
+    if (result == GH_OK)
+        result = authority_finish(made, authority->key, out, error);
     X509_free(made);
     gh_key_close(key);
     ERR_clear_error();

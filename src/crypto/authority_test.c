@@ -119,7 +119,7 @@ static bool chain_valid(struct gh_slice root, struct gh_slice leaf, int64_t now_
 static void check_profile(const struct family *family)
 {
     static const char *const root_says[] = {"Version: 3",
-                                            "CA:TRUE, pathlen:1",
+                                            "CA:TRUE, pathlen:2",
                                             "Certificate Sign, CRL Sign",
                                             "id-ecPublicKey",
                                             "ecdsa-with-SHA256",
@@ -304,6 +304,29 @@ static void check_credentials(const struct family *family, const struct family *
     }
 }
 
+static void check_chains(void)
+{
+    static const char end[] = "-----END CERTIFICATE-----";
+    static const struct {
+        const char *claim, *text;
+        size_t blocks, rest;
+    } rows[] = {
+        {"nothing", "", 0, 0},
+        {"what has no end", "-----BEGIN CERTIFICATE-----\nAAAA", 0, 32},
+        {"one, without a line end", "a-----END CERTIFICATE-----", 1, 0},
+        {"one", "a-----END CERTIFICATE-----\n", 1, 0},
+        {"two", "a-----END CERTIFICATE-----\nb-----END CERTIFICATE-----\n", 2, 0},
+        {"and something behind them", "a-----END CERTIFICATE-----\nb", 1, 1},
+    };
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        struct gh_slice rest = gh_slice_text(rows[i].text), pem;
+        size_t blocks = 0;
+        for (; gh_certificate_take(&rest, &pem); blocks++)
+            CHECK(rows[i].claim, pem.size >= sizeof end && (pem.data[0] == 'a') == (blocks == 0));
+        CHECK(rows[i].claim, blocks == rows[i].blocks && rest.size == rows[i].rest);
+    }
+}
+
 /* A bare key and the certificate of the same key are read in two ways and are one key. */
 static void check_fingerprints(const struct family *family)
 {
@@ -353,6 +376,7 @@ int main(void)
     check_authority(&family, &rsa);
     check_certificate(&family, &rsa);
     check_credentials(&family, &rsa, &last);
+    check_chains();
     check_fingerprints(&family);
     check_fingerprints(&rsa);
     check_registry_certificates(&family, &last);

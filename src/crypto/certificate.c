@@ -74,6 +74,20 @@ struct gh_certificate *gh_certificate_adopt(X509 *native)
     return wrap(native, NULL);
 }
 
+bool gh_certificate_take(struct gh_slice *chain, struct gh_slice *pem)
+{
+    static const struct gh_slice end = GH_SLICE_INIT("-----END CERTIFICATE-----");
+    const uint8_t *found =
+        chain->size == 0 ? NULL : memmem(chain->data, chain->size, end.data, end.size);
+    if (found == NULL)
+        return false;
+    size_t size = (size_t)(found - chain->data) + end.size;
+    size += size < chain->size && chain->data[size] == '\n';
+    *pem = gh_slice_sub(*chain, 0, size);
+    *chain = gh_slice_sub(*chain, size, chain->size);
+    return true;
+}
+
 void gh_certificate_close(struct gh_certificate *certificate)
 {
     if (certificate == NULL)

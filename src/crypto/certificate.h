@@ -17,6 +17,9 @@ GH_MUST_USE struct gh_certificate *gh_certificate_open(struct gh_slice pem, stru
 GH_MUST_USE struct gh_certificate *gh_certificate_open_der(struct gh_slice der,
                                                            struct gh_error *error);
 void gh_certificate_close(struct gh_certificate *certificate);
+/* Takes the first block off a chain of PEM, with the line end behind it; false when there is none
+ * any more. What it holds is for gh_certificate_open to say. */
+GH_MUST_USE bool gh_certificate_take(struct gh_slice *chain, struct gh_slice *pem);
 
 /* Unix seconds. */
 int64_t gh_certificate_not_before_s(const struct gh_certificate *certificate);

@@ -1,6 +1,7 @@
 #include "crypto/issuer.h"
 #include "base/secret.h"
 #include "crypto/authority_internal.h"
+#include <assert.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -22,9 +23,9 @@ static enum gh_error_code broken(struct gh_error *error, const char *what)
 
 /* --- sealing --- */
 
-/* A key of its own for this one use, out of the root's private key. */
-static bool sealing_key(const struct gh_authority *root, uint8_t out[GH_SHA256_BYTES])
+bool gh_issuer_key_of_root(const struct gh_authority *root, uint8_t out[GH_ISSUER_KEY_BYTES])
 {
+    static_assert((int)GH_ISSUER_KEY_BYTES == (int)GH_SHA256_BYTES, "the key is an HMAC");
     unsigned char *der = NULL;
     int size = i2d_PrivateKey(root->key, &der);
     if (size > 0)
@@ -51,28 +52,26 @@ static bool run_gcm(bool seals, const uint8_t key[GH_SHA256_BYTES], const uint8_
     return done;
 }
 
-static bool seal(const struct gh_authority *root, struct gh_slice certificate_pem,
+static bool seal(const uint8_t key[GH_ISSUER_KEY_BYTES], struct gh_slice certificate_pem,
                  struct gh_slice plain, struct gh_buffer *out)
 {
-    uint8_t key[GH_SHA256_BYTES], nonce[NONCE_BYTES], tag[TAG_BYTES], text[KEY_PEM_MAX];
+    uint8_t nonce[NONCE_BYTES], tag[TAG_BYTES], text[KEY_PEM_MAX];
     gh_random(nonce, sizeof nonce);
-    bool done = plain.size <= sizeof text && sealing_key(root, key) &&
-                run_gcm(true, key, nonce, certificate_pem, plain, text, tag) &&
-                gh_buffer_put(out, gh_slice(nonce, sizeof nonce)) &&
-                gh_buffer_put(out, gh_slice(tag, sizeof tag)) &&
-                gh_buffer_put(out, gh_slice(text, plain.size));
-    gh_secret_wipe(key, sizeof key);
-    return done;
+    return plain.size <= sizeof text &&
+           run_gcm(true, key, nonce, certificate_pem, plain, text, tag) &&
+           gh_buffer_put(out, gh_slice(nonce, sizeof nonce)) &&
+           gh_buffer_put(out, gh_slice(tag, sizeof tag)) &&
+           gh_buffer_put(out, gh_slice(text, plain.size));
 }
 
-struct gh_authority *gh_issuer_open(const struct gh_authority *root,
+struct gh_authority *gh_issuer_open(const uint8_t key[GH_ISSUER_KEY_BYTES],
                                     struct gh_slice certificate_pem, struct gh_slice sealed_key,
                                     struct gh_error *error)
 {
-    uint8_t key[GH_SHA256_BYTES], tag[TAG_BYTES], plain[KEY_PEM_MAX];
+    uint8_t tag[TAG_BYTES], plain[KEY_PEM_MAX];
     struct gh_authority *issuer = NULL;
     struct gh_slice text = gh_slice_sub(sealed_key, NONCE_BYTES + TAG_BYTES, sealed_key.size);
-    bool opened = text.size > 0 && text.size <= sizeof plain && sealing_key(root, key);
+    bool opened = text.size > 0 && text.size <= sizeof plain;
     if (opened) {
         memcpy(tag, sealed_key.data + NONCE_BYTES, TAG_BYTES);
         opened = run_gcm(false, key, sealed_key.data, certificate_pem, text, plain, tag);
@@ -81,8 +80,7 @@ struct gh_authority *gh_issuer_open(const struct gh_authority *root,
         issuer = gh_authority_open(certificate_pem, gh_slice(plain, text.size), error);
     else
         (void)gh_error_set(error, GH_ERROR_INVALID,
-                           "the issuing CA's key cannot be opened with this root");
-    gh_secret_wipe(key, sizeof key);
+                           "the issuing CA's key cannot be opened with the keyring of this server");
     gh_secret_wipe(plain, sizeof plain);
     return issuer;
 }
@@ -130,51 +128,73 @@ static bool exclude_servers(X509 *certificate)
     return done;
 }
 
-static int write_certificate(BIO *bio, const void *native)
-{
-    return PEM_write_bio_X509(bio, native);
-}
-
-static struct gh_validity cut(struct gh_validity asked, struct gh_validity outer)
-{
-    return (struct gh_validity){asked.from_s > outer.from_s ? asked.from_s : outer.from_s,
-                                asked.to_s < outer.to_s ? asked.to_s : outer.to_s};
-}
-
-static enum gh_error_code create(const struct gh_authority *root, struct gh_slice name,
+static enum gh_error_code create(const struct gh_authority *parent, struct gh_slice name,
                                  struct gh_validity validity, EVP_PKEY *key,
                                  struct gh_buffer *certificate_pem, struct gh_error *error)
 {
     X509 *made = X509_new();
     enum gh_error_code result = GH_OK;
     if (made == NULL ||
-        !authority_fill(made, root->certificate, name, cut(validity, root->validity), key) ||
-        !authority_extend(made, root->certificate, issuer_template, GH_COUNT(issuer_template)) ||
-        !exclude_servers(made) || X509_sign(made, root->key, EVP_sha256()) <= 0)
+        !authority_fill(made, parent->certificate, name, authority_cut(validity, parent->validity),
+                        key) ||
+        !authority_extend(made, parent->certificate, issuer_template, GH_COUNT(issuer_template)) ||
+        !exclude_servers(made))
         result = broken(error, "issuing CA");
-    else if (!gh_bio_print(certificate_pem, write_certificate, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the CA's PEM");
+    else
+        result = authority_finish(made, parent->key, certificate_pem, error);
     X509_free(made);
     ERR_clear_error();
     return result;
 }
 
-enum gh_error_code gh_issuer_create(const struct gh_authority *root, struct gh_slice name,
-                                    struct gh_validity validity, struct gh_buffer *certificate_pem,
-                                    struct gh_buffer *sealed_key, struct gh_error *error)
+/* The certificate over this key, and the key sealed for it. */
+static enum gh_error_code create_over(const struct gh_issuer_parent *parent,
+                                      const struct gh_private_key *key, struct gh_slice name,
+                                      struct gh_validity validity,
+                                      struct gh_buffer *certificate_pem,
+                                      struct gh_buffer *sealed_key, struct gh_error *error)
 {
     uint8_t block[KEY_PEM_MAX];
     struct gh_buffer plain = gh_buffer_fixed(block, sizeof block);
+    enum gh_error_code result = create(parent->authority, name, validity,
+                                       gh_private_key_native(key), certificate_pem, error);
+    if (result == GH_OK && (!gh_private_key_print(key, &plain) ||
+                            !seal(parent->sealing_key, gh_buffer_slice(certificate_pem),
+                                  gh_buffer_slice(&plain), sealed_key)))
+        result = gh_error_set(error, GH_ERROR_MEMORY, "the CA's key cannot be sealed");
+    gh_secret_wipe(block, sizeof block);
+    return result;
+}
+
+enum gh_error_code gh_issuer_create(const struct gh_issuer_parent *parent, struct gh_slice name,
+                                    struct gh_validity validity, struct gh_buffer *certificate_pem,
+                                    struct gh_buffer *sealed_key, struct gh_error *error)
+{
     struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, error);
     if (key == NULL)
         return GH_ERROR_INTERNAL;
     enum gh_error_code result =
-        create(root, name, validity, gh_private_key_native(key), certificate_pem, error);
-    if (result == GH_OK &&
-        (!gh_private_key_print(key, &plain) ||
-         !seal(root, gh_buffer_slice(certificate_pem), gh_buffer_slice(&plain), sealed_key)))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "the CA's key cannot be sealed");
-    gh_secret_wipe(block, sizeof block);
+        create_over(parent, key, name, validity, certificate_pem, sealed_key, error);
+    gh_private_key_close(key);
+    return result;
+}
+
+enum gh_error_code gh_issuer_renew(const struct gh_issuer_parent *parent,
+                                   const struct gh_authority *issuer, struct gh_validity validity,
+                                   struct gh_buffer *certificate_pem, struct gh_buffer *sealed_key,
+                                   struct gh_error *error)
+{
+    uint8_t block[4 * AUTHORITY_NAME_BYTES_MAX];
+    struct gh_buffer name = gh_buffer_fixed(block, sizeof block);
+    (void)EVP_PKEY_up_ref(issuer->key);
+    struct gh_private_key *key = gh_private_key_adopt(issuer->key, error);
+    if (key == NULL)
+        return GH_ERROR_INTERNAL;
+    enum gh_error_code result =
+        authority_name(issuer, &name)
+            ? create_over(parent, key, gh_buffer_slice(&name), validity, certificate_pem,
+                          sealed_key, error)
+            : gh_error_set(error, GH_ERROR_INVALID, "the CA has no name that can be kept");
     gh_private_key_close(key);
     return result;
 }
@@ -291,7 +311,7 @@ enum gh_error_code gh_issuer_issue(const struct gh_authority *issuer,
     /* A longer id (RFC 5280 A.1) stands in the URI alone; so does one with a dot, which verifiers
      * take for a host name, and the issuing CA is forbidden those. */
     enum { NAME_BYTES_MAX = 64 };
-    struct gh_validity validity = cut(leaf->validity, issuer->validity);
+    struct gh_validity validity = authority_cut(leaf->validity, issuer->validity);
     struct gh_slice id = leaf->common_name;
     bool fits = id.size <= NAME_BYTES_MAX && gh_slice_find(id, '.') == id.size;
     struct gh_slice name = fits ? id : GH_SLICE("device");
@@ -307,12 +327,10 @@ enum gh_error_code gh_issuer_issue(const struct gh_authority *issuer,
         !authority_fill(made, issuer->certificate, name, validity, gh_key_native(key)) ||
         !authority_extend(made, issuer->certificate, device_template, GH_COUNT(device_template)) ||
         !add_uri(made, leaf->uri) ||
-        (leaf->pki.size > 0 &&
-         (!add_access(made, leaf->pki) || !add_list_place(made, leaf->pki))) ||
-        X509_sign(made, issuer->key, EVP_sha256()) <= 0)
+        (leaf->pki.size > 0 && (!add_access(made, leaf->pki) || !add_list_place(made, leaf->pki))))
         result = broken(error, "certificate");
-    else if (!gh_bio_print(out, write_certificate, made))
-        result = gh_error_set(error, GH_ERROR_MEMORY, "no room for the certificate's PEM");
+    else
+        result = authority_finish(made, issuer->key, out, error);
     X509_free(made);
     gh_key_close(key);
     ERR_clear_error();

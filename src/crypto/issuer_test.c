@@ -11,8 +11,10 @@ enum { PEM_MAX = 8192, DAY_S = 86400 };
 static const int64_t now_s = 1800000000;
 
 static struct world {
-    struct gh_buffer root_pem, root_key, ca_pem, sealed, leaf_pem, public_pem;
-    struct gh_authority *root, *issuer;
+    struct gh_buffer root_pem, root_key, middle_pem, middle_key, ca_pem, sealed, leaf_pem,
+        public_pem;
+    struct gh_authority *root, *middle, *issuer;
+    uint8_t sealing_key[GH_ISSUER_KEY_BYTES];
 } w;
 
 static struct gh_slice of(const struct gh_buffer *buffer)
@@ -20,10 +22,24 @@ static struct gh_slice of(const struct gh_buffer *buffer)
     return gh_buffer_slice(buffer);
 }
 
+static void make_middle(struct gh_validity years)
+{
+    struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, NULL);
+    REQUIRE("a key", key != NULL && gh_private_key_print(key, &w.middle_key) &&
+                         gh_private_key_print_public(key, &w.public_pem));
+    gh_private_key_close(key);
+    REQUIRE("an intermediate CA",
+            gh_authority_certify(w.root, GH_SLICE("Middle"), of(&w.public_pem), years,
+                                 &w.middle_pem, NULL) == GH_OK);
+    w.middle = gh_authority_open(of(&w.middle_pem), of(&w.middle_key), NULL);
+    REQUIRE("it opens", w.middle != NULL);
+    gh_buffer_clear(&w.public_pem);
+}
+
 static void make(void)
 {
-    struct gh_buffer *all[] = {&w.root_pem, &w.root_key, &w.ca_pem,
-                               &w.sealed,   &w.leaf_pem, &w.public_pem};
+    struct gh_buffer *all[] = {&w.root_pem, &w.root_key, &w.middle_pem, &w.middle_key,
+                               &w.ca_pem,   &w.sealed,   &w.leaf_pem,   &w.public_pem};
     for (size_t i = 0; i < GH_COUNT(all); i++)
         gh_buffer_init(all[i], PEM_MAX);
     struct gh_validity years = {now_s - DAY_S, now_s + 1000 * (int64_t)DAY_S};
@@ -31,9 +47,11 @@ static void make(void)
             gh_authority_create(GH_SLICE("Root"), years, &w.root_key, &w.root_pem, NULL) == GH_OK);
     w.root = gh_authority_open(of(&w.root_pem), of(&w.root_key), NULL);
     REQUIRE("it opens", w.root != NULL);
-    REQUIRE("an issuing CA", gh_issuer_create(w.root, GH_SLICE("Devices"), years, &w.ca_pem,
+    make_middle(years);
+    struct gh_issuer_parent parent = {w.middle, w.sealing_key};
+    REQUIRE("an issuing CA", gh_issuer_create(&parent, GH_SLICE("Devices"), years, &w.ca_pem,
                                               &w.sealed, NULL) == GH_OK);
-    w.issuer = gh_issuer_open(w.root, of(&w.ca_pem), of(&w.sealed), NULL);
+    w.issuer = gh_issuer_open(w.sealing_key, of(&w.ca_pem), of(&w.sealed), NULL);
     REQUIRE("its key opens", w.issuer != NULL);
     struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, NULL);
     REQUIRE("a key", key != NULL && gh_private_key_print_public(key, &w.public_pem));
@@ -46,7 +64,7 @@ static void make(void)
     REQUIRE("a leaf", gh_issuer_issue(w.issuer, &leaf, &w.leaf_pem, NULL) == GH_OK);
 }
 
-/* A sealed key opens under its root, for its certificate, and whole. */
+/* A sealed key opens under its sealing key, for its certificate, and whole. */
 static void check_seal(void)
 {
     uint8_t copy[GH_ISSUER_SEALED_MAX];
@@ -54,47 +72,54 @@ static void check_seal(void)
     memcpy(copy, w.sealed.data, w.sealed.size);
     for (size_t i = 0; i < w.sealed.size; i++) {
         copy[i] ^= 1;
-        CHECK("one bit off",
-              gh_issuer_open(w.root, of(&w.ca_pem), gh_slice(copy, w.sealed.size), &error) == NULL);
+        CHECK("one bit off", gh_issuer_open(w.sealing_key, of(&w.ca_pem),
+                                            gh_slice(copy, w.sealed.size), &error) == NULL);
         copy[i] ^= 1;
-        CHECK("cut", gh_issuer_open(w.root, of(&w.ca_pem), gh_slice(copy, i), &error) == NULL);
+        CHECK("cut",
+              gh_issuer_open(w.sealing_key, of(&w.ca_pem), gh_slice(copy, i), &error) == NULL);
     }
     CHECK("for another certificate",
-          gh_issuer_open(w.root, of(&w.root_pem), of(&w.sealed), &error) == NULL);
-    CHECK("under another root",
-          gh_issuer_open(w.issuer, of(&w.ca_pem), of(&w.sealed), &error) == NULL);
+          gh_issuer_open(w.sealing_key, of(&w.root_pem), of(&w.sealed), &error) == NULL);
+    memset(copy, 1, GH_ISSUER_KEY_BYTES);
+    CHECK("under another key", gh_issuer_open(copy, of(&w.ca_pem), of(&w.sealed), &error) == NULL);
 }
 
 static void check_path(void)
 {
     struct gh_certificate *leaf = gh_certificate_open(of(&w.leaf_pem), NULL),
                           *ca = gh_certificate_open(of(&w.ca_pem), NULL),
+                          *middle = gh_certificate_open(of(&w.middle_pem), NULL),
                           *root = gh_certificate_open(of(&w.root_pem), NULL);
-    REQUIRE("all open", leaf != NULL && ca != NULL && root != NULL);
+    REQUIRE("all open", leaf != NULL && ca != NULL && middle != NULL && root != NULL);
     CHECK("the leaf is sound", gh_lint_issued(leaf, GH_LINT_CLIENT) == NULL);
     CHECK("the CA is sound", gh_lint_issued(ca, GH_LINT_ANCHOR) == NULL);
+    CHECK("and the one above", gh_lint_issued(middle, GH_LINT_ANCHOR) == NULL);
+    const struct gh_certificate *both[] = {middle, ca};
     CHECK("a leaf is no CA", gh_lint(leaf, GH_LINT_ANCHOR) != NULL);
     CHECK("a client is no server", gh_lint(leaf, GH_LINT_SERVER) != NULL);
     const struct {
         const char *claim;
-        const struct gh_certificate *anchor, *other;
+        const struct gh_certificate *anchor;
+        size_t between; /* of `both` */
         int64_t at_s;
         enum gh_chain_purpose purpose;
         enum gh_chain_reason reason;
     } rows[] = {
-        {"by the CA", ca, NULL, now_s, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
-        {"by the root, the CA between", root, ca, now_s, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
-        {"by the root, nothing between", root, NULL, now_s, GH_CHAIN_CLIENT, GH_CHAIN_UNTRUSTED},
-        {"at its last second", ca, NULL, now_s + 7 * DAY_S, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
-        {"a second later", ca, NULL, now_s + 7 * DAY_S + 1, GH_CHAIN_CLIENT, GH_CHAIN_EXPIRED},
-        {"before it begins", ca, NULL, now_s - 61, GH_CHAIN_CLIENT, GH_CHAIN_NOT_YET_VALID},
-        {"as a server", ca, NULL, now_s, GH_CHAIN_SERVER, GH_CHAIN_UNSOUND},
+        {"by the CA", ca, 0, now_s, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
+        {"by the intermediate CA", middle, 2, now_s, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
+        {"by the root, both between", root, 2, now_s, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
+        {"by the root, one between", root, 1, now_s, GH_CHAIN_CLIENT, GH_CHAIN_UNTRUSTED},
+        {"by the root, nothing between", root, 0, now_s, GH_CHAIN_CLIENT, GH_CHAIN_UNTRUSTED},
+        {"at its last second", ca, 0, now_s + 7 * DAY_S, GH_CHAIN_CLIENT, GH_CHAIN_SOUND},
+        {"a second later", ca, 0, now_s + 7 * DAY_S + 1, GH_CHAIN_CLIENT, GH_CHAIN_EXPIRED},
+        {"before it begins", ca, 0, now_s - 61, GH_CHAIN_CLIENT, GH_CHAIN_NOT_YET_VALID},
+        {"as a server", ca, 0, now_s, GH_CHAIN_SERVER, GH_CHAIN_UNSOUND},
     };
     for (size_t i = 0; i < GH_COUNT(rows); i++) {
         struct gh_chain_verdict verdict;
         struct gh_chain_question question = {.leaf = leaf,
-                                             .others = &rows[i].other,
-                                             .others_count = rows[i].other != NULL,
+                                             .others = both,
+                                             .others_count = rows[i].between,
                                              .anchors = &rows[i].anchor,
                                              .anchors_count = 1,
                                              .purpose = rows[i].purpose,
@@ -104,6 +129,7 @@ static void check_path(void)
     }
     gh_certificate_close(leaf);
     gh_certificate_close(ca);
+    gh_certificate_close(middle);
     gh_certificate_close(root);
 }
 
@@ -220,9 +246,10 @@ int main(void)
     check_list();
     check_responder();
     gh_authority_close(w.issuer);
+    gh_authority_close(w.middle);
     gh_authority_close(w.root);
-    struct gh_buffer *all[] = {&w.root_pem, &w.root_key, &w.ca_pem,
-                               &w.sealed,   &w.leaf_pem, &w.public_pem};
+    struct gh_buffer *all[] = {&w.root_pem, &w.root_key, &w.middle_pem, &w.middle_key,
+                               &w.ca_pem,   &w.sealed,   &w.leaf_pem,   &w.public_pem};
     for (size_t i = 0; i < GH_COUNT(all); i++)
         gh_buffer_deinit(all[i]);
     return check_report();

@@ -321,8 +321,7 @@ bool gh_key_verify(const struct gh_key *key, struct gh_slice message, struct gh_
                                     : gh_key_verify_rs256(key, message, signature);
 }
 
-/* Takes `native`. */
-static struct gh_private_key *hold_private(EVP_PKEY *native, struct gh_error *error)
+struct gh_private_key *gh_private_key_adopt(EVP_PKEY *native, struct gh_error *error)
 {
     enum gh_key_kind kind = kind_by_rules(native, error);
     struct gh_private_key *key = kind == GH_KEY_ANY ? NULL : calloc(1, sizeof *key);
@@ -349,7 +348,7 @@ struct gh_private_key *gh_private_key_generate(enum gh_key_kind kind, struct gh_
         (void)gh_error_set(error, GH_ERROR_INTERNAL, "OpenSSL cannot generate a key");
         return NULL;
     }
-    return hold_private(native, error);
+    return gh_private_key_adopt(native, error);
 }
 
 struct gh_private_key *gh_private_key_open(struct gh_slice pem, struct gh_error *error)
@@ -384,7 +383,7 @@ struct gh_private_key *gh_private_key_open(struct gh_slice pem, struct gh_error 
         (void)refuse(error, "the PEM block holds no private key that can be read");
         return NULL;
     }
-    return hold_private(native, error);
+    return gh_private_key_adopt(native, error);
 }
 
 void gh_private_key_close(struct gh_private_key *key)

@@ -99,6 +99,23 @@ GH_MUST_USE struct gh_private_key *gh_private_key_generate(enum gh_key_kind kind
 GH_MUST_USE struct gh_private_key *gh_private_key_open(struct gh_slice pem, struct gh_error *error);
 void gh_private_key_close(struct gh_private_key *key);
 
+/* A private key as it may leave the house: "BEGIN ENCRYPTED PRIVATE KEY" (RFC 5958), AES-256-CBC
+ * under PBKDF2 with HMAC-SHA-256 (RFC 8018), which `openssl pkey` reads too. A fifth of a second
+ * of work each. */
+enum {
+    GH_KEY_PASSPHRASE_BYTES_MIN = 12,
+    GH_KEY_PASSPHRASE_BYTES_MAX = 1024,
+    GH_KEY_PASSPHRASE_ROUNDS = 600000,
+};
+/* Appends it; false when the buffer is full or memory is short. The passphrase has a length between
+ * the two. */
+GH_MUST_USE bool gh_private_key_print_encrypted(const struct gh_private_key *key,
+                                                struct gh_slice passphrase, struct gh_buffer *out);
+/* NULL with INVALID for another passphrase, another form, or a key that breaks the rules. */
+GH_MUST_USE struct gh_private_key *gh_private_key_open_encrypted(struct gh_slice pem,
+                                                                 struct gh_slice passphrase,
+                                                                 struct gh_error *error);
+
 enum gh_key_kind gh_private_key_kind(const struct gh_private_key *key);
 struct gh_slice gh_private_key_algorithm(const struct gh_private_key *key);
 /* Appends PKCS#8 PEM; false when the buffer is full or memory is short. */

@@ -198,8 +198,43 @@ static void ranges(void)
     gh_key_close(key);
 }
 
+/* A key under a passphrase opens with that one and comes out the same. */
+static void under_passphrase(void)
+{
+    struct gh_slice passphrase = GH_SLICE("twelve bytes and more");
+    uint8_t blocks[3][8192];
+    struct gh_buffer sealed = gh_buffer_fixed(blocks[0], sizeof blocks[0]),
+                     before = gh_buffer_fixed(blocks[1], sizeof blocks[1]),
+                     after = gh_buffer_fixed(blocks[2], sizeof blocks[2]);
+    struct gh_private_key *key = gh_private_key_generate(GH_KEY_P256, NULL);
+    REQUIRE("it is written", key != NULL && gh_private_key_print(key, &before) &&
+                                 gh_private_key_print_encrypted(key, passphrase, &sealed));
+    gh_private_key_close(key);
+    struct gh_slice text = gh_buffer_slice(&sealed);
+    CHECK("as PKCS#8", gh_slice_starts(text, GH_SLICE("-----BEGIN ENCRYPTED PRIVATE KEY-----")));
+    CHECK("it is no plain key", gh_private_key_open(text, NULL) == NULL);
+    key = gh_private_key_open_encrypted(text, passphrase, NULL);
+    REQUIRE("it opens", key != NULL && gh_private_key_print(key, &after));
+    CHECK("the same", gh_slice_equal(gh_buffer_slice(&before), gh_buffer_slice(&after)));
+    gh_private_key_close(key);
+    const struct {
+        const char *claim;
+        struct gh_slice text, passphrase;
+    } rows[] = {
+        {"with another passphrase", text, GH_SLICE("twelve bytes and less")},
+        {"with none", text, {0}},
+        {"a plain key", gh_buffer_slice(&before), passphrase},
+        {"a cut one", gh_slice_sub(text, 0, text.size / 2), passphrase},
+        {"nothing", {0}, passphrase},
+    };
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].claim,
+              gh_private_key_open_encrypted(rows[i].text, rows[i].passphrase, NULL) == NULL);
+}
+
 int main(void)
 {
+    under_passphrase();
     open_files();
     fingerprints();
     sign_and_verify(GH_KEY_P256);

@@ -5,7 +5,11 @@
  * provider hands on what the default provider has, but only the algorithms that certificates and
  * handshakes here may have. All are the default provider's own but one: the key schedule of TLS 1.3
  * (crypto/schedule.h). And what was read lately is remembered: the certificate that a handshake has
- * read is soon read again by whoever decides about it, and an anchor with each of its devices. */
+ * read is soon read again by whoever decides about it, and an anchor with each of its devices.
+ *
+ * Both are the process's and not a server's, unlike all else here: what they hold is the same for
+ * everybody and decides nothing, so two servers in one process may share them, and a handle for
+ * them would go through every function of every room that reads a certificate. */
 #include "crypto/digest.h"
 #include "crypto/openssl_internal.h"
 #include <openssl/core_dispatch.h>

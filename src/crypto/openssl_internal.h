@@ -39,6 +39,8 @@ void gh_x509_remember(struct gh_slice der, X509 *native);
 /* The native handle, borrowed. */
 EVP_PKEY *gh_key_native(const struct gh_key *key);
 EVP_PKEY *gh_private_key_native(const struct gh_private_key *key);
+/* A private key over a native one, which it takes, under the rules of gh_key_open. */
+GH_MUST_USE struct gh_private_key *gh_private_key_adopt(EVP_PKEY *native, struct gh_error *error);
 X509 *gh_certificate_native(const struct gh_certificate *certificate);
 /* A certificate over a native one, of which it takes a reference; NULL without memory. */
 GH_MUST_USE struct gh_certificate *gh_certificate_adopt(X509 *native);

@@ -44,6 +44,16 @@ static void as_certificate(struct gh_slice pem)
     gh_certificate_close(certificate);
 }
 
+/* A block and what is left behind it are the text. */
+static void as_chain(struct gh_slice pem)
+{
+    struct gh_slice rest = pem, block;
+    while (gh_certificate_take(&rest, &block)) {
+        require(block.size > 0 && block.size + rest.size == pem.size);
+        pem = rest;
+    }
+}
+
 static void as_offer(struct gh_slice pem)
 {
     struct gh_credential_offer offer = {.pem = pem, .registry_certificates = &pem};
@@ -65,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     as_key(pem);
     as_certificate(pem);
     as_offer(pem);
+    as_chain(pem);
     struct gh_private_key *key = gh_private_key_open(pem, NULL);
     gh_private_key_close(key);
     return 0;

@@ -30,7 +30,8 @@ enum {
     GH_ACCESS_SPENT_MAX = 1000000,  /* assertions in GH_ACCESS_SPENT_WINDOW_S; more are refused */
     GH_ACCESS_SPENT_WINDOW_S = 420,
     GH_ACCESS_DELAYS_MAX = 10000,
-    GH_ACCESS_ID_MAX = 24, /* a token's id: base64url of 128 bits, and its NUL */
+    GH_ACCESS_ID_TEXT = 22, /* a token's id: base64url of 128 bits */
+    GH_ACCESS_ID_MAX = 24,  /* room for it and its NUL */
     GH_ACCESS_TOKEN_MAX = 4096,
 };
 

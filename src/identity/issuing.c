@@ -1,4 +1,5 @@
 #include "identity/issuing.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "crypto/certificate.h"
@@ -42,27 +43,25 @@ struct gh_issuing {
     struct gh_directory *directory;
     struct gh_store *store;
     struct gh_issuing_signer signer;
+    struct gh_authorities *authorities;
     pthread_mutex_t making;  /* one CA is made at a time */
     pthread_mutex_t listing; /* guards what follows */
     struct kept_list lists[LISTS_KEPT];
     struct kept_answer answers[ANSWERS_KEPT];
     char *place; /* NULL: none */
-    struct gh_slice root;
-    uint8_t root_pem[];
 };
 
 struct gh_issuing *gh_issuing_open(struct gh_directory *directory, struct gh_store *store,
-                                   const struct gh_issuing_signer *signer, struct gh_slice root_pem)
+                                   const struct gh_issuing_signer *signer,
+                                   struct gh_authorities *authorities)
 {
-    struct gh_issuing *issuing = calloc(1, sizeof *issuing + root_pem.size);
+    struct gh_issuing *issuing = calloc(1, sizeof *issuing);
     if (issuing == NULL)
         return NULL;
     issuing->directory = directory;
     issuing->store = store;
     issuing->signer = *signer;
-    if (root_pem.size > 0)
-        memcpy(issuing->root_pem, root_pem.data, root_pem.size);
-    issuing->root = gh_slice(issuing->root_pem, root_pem.size);
+    issuing->authorities = authorities;
     pthread_mutex_init(&issuing->making, NULL);
     pthread_mutex_init(&issuing->listing, NULL);
     for (size_t i = 0; i < LISTS_KEPT; i++)
@@ -84,11 +83,6 @@ void gh_issuing_close(struct gh_issuing *issuing)
     pthread_mutex_destroy(&issuing->listing);
     pthread_mutex_destroy(&issuing->making);
     free(issuing);
-}
-
-struct gh_slice gh_issuing_root(const struct gh_issuing *issuing)
-{
-    return issuing->root;
 }
 
 bool gh_issuing_set_place(struct gh_issuing *issuing, struct gh_slice place)
@@ -136,21 +130,30 @@ static enum gh_error_code open_key(struct gh_issuing *issuing, struct gh_anchor 
     return code;
 }
 
+/* For the tenant's data key. */
+static enum gh_error_code seal_key(struct gh_issuing *issuing, int64_t tenant,
+                                   struct gh_slice fingerprint, struct gh_slice key,
+                                   struct gh_arena *arena, struct gh_slice *out,
+                                   struct gh_error *error)
+{
+    struct gh_sealing *sealing = gh_directory_sealing(issuing->directory);
+    struct gh_seal_place place = gh_sealing_issuer(tenant, fingerprint);
+    *out = key;
+    return sealing != NULL ? gh_sealing_seal(sealing, &place, key, arena, out, error) : GH_OK;
+}
+
 static enum gh_error_code keep_ca(struct gh_issuing *issuing, const struct gh_tenant *tenant,
                                   struct gh_slice pem, struct gh_slice sealed_key,
                                   struct gh_arena *arena, struct gh_error *error)
 {
-    struct gh_sealing *sealing = gh_directory_sealing(issuing->directory);
     char fingerprint[GH_SHA256_HEX_MAX];
     struct gh_certificate *certificate = gh_certificate_open(pem, error);
     bool known = certificate != NULL && gh_certificate_fingerprint(certificate, fingerprint);
     gh_certificate_close(certificate);
     if (!known)
         return gh_error_set(error, GH_ERROR_INTERNAL, "the new CA cannot be read");
-    struct gh_seal_place place = gh_sealing_issuer(tenant->number, gh_slice_text(fingerprint));
-    enum gh_error_code code =
-        sealing != NULL ? gh_sealing_seal(sealing, &place, sealed_key, arena, &sealed_key, error)
-                        : GH_OK;
+    enum gh_error_code code = seal_key(issuing, tenant->number, gh_slice_text(fingerprint),
+                                       sealed_key, arena, &sealed_key, error);
     int64_t now_ms = gh_time_utc_ms();
     struct gh_anchor row = {.tenant = tenant->number,
                             .fingerprint = gh_slice_text(fingerprint),
@@ -181,6 +184,47 @@ static enum gh_error_code make_ca(struct gh_issuing *issuing, const struct gh_te
     return code;
 }
 
+static bool is_due(struct gh_issuing *issuing, const struct gh_anchor *ca)
+{
+    struct gh_certificate *certificate = gh_certificate_open(ca->pem, NULL);
+    if (certificate == NULL)
+        return false;
+    int64_t end_s = gh_certificate_not_after_s(certificate), now_s = gh_time_utc_ms() / 1000;
+    int64_t life_s = end_s - gh_certificate_not_before_s(certificate);
+    bool due =
+        end_s - now_s < life_s / 3 || !gh_authorities_issued(issuing->authorities, certificate);
+    gh_certificate_close(certificate);
+    return due;
+}
+
+/* Its key is the one that was opened. What cannot be renewed now is good as it is, for a while. */
+static void renew_ca(struct gh_issuing *issuing, struct gh_anchor *ca, struct gh_arena *arena)
+{
+    struct gh_buffer pem, key;
+    struct gh_error error = {0};
+    struct gh_anchor renewed = *ca, row;
+    char line[GH_ERROR_LINE_MAX];
+    gh_buffer_init(&pem, GH_ISSUING_PEM_MAX);
+    gh_buffer_init(&key, GH_ISSUING_PEM_MAX);
+    enum gh_error_code code =
+        issuing->signer.renew(issuing->signer.context, ca, &pem, &key, &error);
+    if (code == GH_OK && (!gh_arena_copy(arena, gh_buffer_slice(&pem), &renewed.pem) ||
+                          !gh_arena_copy(arena, gh_buffer_slice(&key), &renewed.key)))
+        code = gh_error_set(&error, GH_ERROR_MEMORY, "no memory for the CA");
+    row = renewed;
+    if (code == GH_OK)
+        code = seal_key(issuing, ca->tenant, ca->fingerprint, renewed.key, arena, &row.key, &error);
+    if (code == GH_OK)
+        code = gh_store_anchor_renew(issuing->store, &row, &error);
+    if (code == GH_OK)
+        *ca = renewed;
+    else
+        gh_log(GH_LOG_WARN, "identity", "a tenant's CA was not renewed: %s",
+               gh_error_line(&error, line));
+    gh_buffer_deinit(&pem);
+    gh_buffer_deinit(&key);
+}
+
 enum gh_error_code gh_issuing_ca(struct gh_issuing *issuing, const struct gh_tenant *tenant,
                                  bool make, struct gh_arena *arena, struct gh_anchor *out,
                                  struct gh_error *error)
@@ -197,6 +241,8 @@ enum gh_error_code gh_issuing_ca(struct gh_issuing *issuing, const struct gh_ten
     }
     if (code == GH_OK && found)
         code = open_key(issuing, out, arena, error);
+    if (code == GH_OK && found && is_due(issuing, out))
+        renew_ca(issuing, out, arena);
     gh_sealing_release(sealing);
     pthread_mutex_unlock(&issuing->making);
     return code == GH_OK && !found

@@ -1,4 +1,6 @@
-/* The built-in CA for devices: one issuing CA for each tenant, made at its first use. It issues to
+/* The built-in CA for devices: one issuing CA for each tenant, made at its first use, and renewed
+ * over the same key when there is another intermediate CA (identity/authorities.h) or the last
+ * third of its life has begun. It issues to
  * a device that exists and to nobody else; every certificate is written down before it is given
  * away, so that it can be revoked. The CA's key is in the `keys` process: what is done with it is a
  * table of functions given at start. What lies in the database is what that process sealed, sealed
@@ -14,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "crypto/ocsp.h"
+#include "identity/authorities.h"
 #include "identity/device.h"
 #include "registry/anchors.h"
 
@@ -39,6 +42,9 @@ struct gh_issuing_signer {
     enum gh_error_code (*create)(void *context, struct gh_slice name,
                                  struct gh_buffer *certificate_pem, struct gh_buffer *sealed_key,
                                  struct gh_error *error);
+    enum gh_error_code (*renew)(void *context, const struct gh_anchor *ca,
+                                struct gh_buffer *certificate_pem, struct gh_buffer *sealed_key,
+                                struct gh_error *error);
     enum gh_error_code (*issue)(void *context, const struct gh_issuing_leaf *leaf,
                                 struct gh_buffer *out, struct gh_error *error);
     enum gh_error_code (*crl)(void *context, const struct gh_anchor *ca, int64_t from_s,
@@ -50,13 +56,12 @@ struct gh_issuing_signer {
 };
 
 struct gh_issuing;
-/* `root_pem` is the root's certificate, copied. NULL without memory. */
+/* NULL without memory. */
 GH_MUST_USE struct gh_issuing *gh_issuing_open(struct gh_directory *directory,
                                                struct gh_store *store,
                                                const struct gh_issuing_signer *signer,
-                                               struct gh_slice root_pem);
+                                               struct gh_authorities *authorities);
 void gh_issuing_close(struct gh_issuing *issuing);
-struct gh_slice gh_issuing_root(const struct gh_issuing *issuing);
 /* Where certificates say that the CAs publish, "https://host:port", copied: before any other thread
  * calls. Without it they say nothing. False without memory. */
 GH_MUST_USE bool gh_issuing_set_place(struct gh_issuing *issuing, struct gh_slice place);

@@ -254,7 +254,7 @@ static void held_often(uint16_t port, struct gh_tls_context *tls)
     struct peer peer = peer_open(port, tls);
     struct gh_buffer heard;
     gh_buffer_init(&heard, 1 << 20);
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < 60; round++) {
         CHECK("sent", peer_say(&peer, "hold\n"));
         for (int i = 0; i < 1500; i++)
             CHECK("sent", peer_say(&peer, "filler\n"));
@@ -661,7 +661,7 @@ static void held_up(void)
     REQUIRE("a worker", workers != NULL);
     rig_start(&rig, 1);
     struct gh_listener *listener =
-        listen_with(pki.server, (struct gh_conn_limits){.handshake_ms = 500}, 0);
+        listen_with(pki.server, (struct gh_conn_limits){.handshake_ms = 2000}, 0);
     CHECK("busy", gh_workers_submit(workers, &holdup.job) && tally_wait(&holdup.begun, 1));
     struct peer peer = peer_open(gh_listener_port(listener), NULL);
     REQUIRE("TLS", (tls = gh_tls_open(pki.client, NULL, peer.fd, "localhost")) != NULL);
@@ -692,7 +692,7 @@ static void all(void)
     both("close", close_delivers, none);
     both("abort", abort_and_overflow, none);
     both("hold", held_input, none);
-    both("held often", held_often, (struct gh_conn_limits){.stuck_ms = 500});
+    both("held often", held_often, (struct gh_conn_limits){.stuck_ms = 1000});
     both("stuck", stuck_input, (struct gh_conn_limits){.stuck_ms = 50});
     both("tick", ticks, none);
     both("unknown", unknown_byte, none);

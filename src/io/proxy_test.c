@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+enum {
+    HASTY_MS = 200, /* where it is waited until somebody silent is closed */
+    PORTS_MAX = 20,
+};
+
 static struct rig rig;
 static struct rig_pki pki;
 static struct gh_metrics metrics;
@@ -47,8 +52,9 @@ static const struct gh_protocol lines = {
     .name = "lines", .claims = claims, .open = open_line, .input = on_input, .closed = on_closed};
 static const struct gh_listener_protocol served[] = {{&lines, NULL}};
 
-static struct gh_listener *listen_at(const char *address, bool secure, const char *from,
-                                     struct gh_error *error)
+/* `handshake_ms`: for the header and the handshake behind it. */
+static struct gh_listener *listen_for(const char *address, bool secure, const char *from,
+                                      int handshake_ms, struct gh_error *error)
 {
     struct gh_network network = {0};
     struct gh_listener_config config = {.loops = rig.loops,
@@ -60,12 +66,18 @@ static struct gh_listener *listen_at(const char *address, bool secure, const cha
                                         .expects_proxy = from != NULL,
                                         .proxy_from = &network,
                                         .proxy_from_count = from != NULL,
-                                        .limits = {.handshake_ms = 200},
+                                        .limits = {.handshake_ms = handshake_ms},
                                         .crowd = crowd,
                                         .metrics = &metrics};
     if (from != NULL)
         REQUIRE("a network", gh_network_parse(from, &network));
     return gh_listener_open(&config, error);
+}
+
+static struct gh_listener *listen_at(const char *address, bool secure, const char *from,
+                                     struct gh_error *error)
+{
+    return listen_for(address, secure, from, PATIENCE_MS, error);
 }
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
@@ -97,6 +109,7 @@ static const struct {
     {"half a header, then silence", WIRE(SIGNATURE "\x21\x11\x00\x0c\xc0\x00"), NULL},
 #undef WIRE
 };
+enum { SILENT = GH_COUNT(headers) - 1 }; /* the last one is closed when its time is over */
 
 static void check_header(uint16_t port, struct gh_tls_context *tls, size_t i, size_t piece)
 {
@@ -128,12 +141,16 @@ static void check_header(uint16_t port, struct gh_tls_context *tls, size_t i, si
 static void each_header(void)
 {
     for (int secure = 0; secure < 2; secure++) {
-        struct gh_listener *listener = listen_at("127.0.0.1:0", secure, "127.0.0.0/8", NULL);
-        REQUIRE("listens", listener != NULL);
+        struct gh_listener *patient = listen_at("127.0.0.1:0", secure, "127.0.0.0/8", NULL);
+        struct gh_listener *hasty =
+            listen_for("127.0.0.1:0", secure, "127.0.0.0/8", HASTY_MS, NULL);
+        REQUIRE("listens", patient != NULL && hasty != NULL);
         for (size_t i = 0; i < GH_COUNT(headers); i++)
             for (size_t piece = 1; piece < 40; piece += 37)
-                check_header(gh_listener_port(listener), secure ? pki.client : NULL, i, piece);
-        gh_listener_close(listener);
+                check_header(gh_listener_port(i == SILENT ? hasty : patient),
+                             secure ? pki.client : NULL, i, piece);
+        gh_listener_close(patient);
+        gh_listener_close(hasty);
     }
 }
 
@@ -230,14 +247,29 @@ static void local_balancer(void)
     gh_listener_close(listener);
 }
 
+/* All addresses of IPv6, and of IPv4 at the same port; `*ip4` is NULL when none of some ports is
+ * free for both: other programs have connections of IPv4 from ports that IPv6 may be given. */
+static void listen_on_both(struct gh_listener **any, struct gh_listener **ip4)
+{
+    char text[64];
+    for (int attempt = 0; attempt < PORTS_MAX; attempt++) {
+        *any = listen_at("[::]:0", true, NULL, NULL);
+        REQUIRE("all addresses", *any != NULL);
+        snprintf(text, sizeof text, "0.0.0.0:%u", gh_listener_port(*any));
+        *ip4 = listen_at(text, true, NULL, NULL);
+        if (*ip4 != NULL || attempt + 1 == PORTS_MAX)
+            return;
+        gh_listener_close(*any);
+    }
+}
+
 /* IPv6: the peer is written with brackets; "[::]" takes IPv6 alone, so that the port is free for
  * IPv4. */
 static void over_ip6(void)
 {
     struct gh_error error = {0};
-    struct gh_listener *listener = listen_at("[::1]:0", true, NULL, &error);
+    struct gh_listener *listener = listen_at("[::1]:0", true, NULL, &error), *any, *ip4;
     struct gh_buffer heard;
-    char text[64];
     if (listener == NULL) {
         printf("SKIPPED: this machine has no ::1 (%s)\n", error.text);
         return;
@@ -250,10 +282,7 @@ static void over_ip6(void)
     CHECK("its peer", peer_read_text(&peer, &heard, "\n") &&
                           gh_slice_starts(gh_buffer_slice(&heard), GH_SLICE("[::1]:")));
     peer_close(&peer);
-    struct gh_listener *any = listen_at("[::]:0", true, NULL, &error);
-    REQUIRE("all addresses", any != NULL);
-    snprintf(text, sizeof text, "0.0.0.0:%u", gh_listener_port(any));
-    struct gh_listener *ip4 = listen_at(text, true, NULL, &error);
+    listen_on_both(&any, &ip4);
     CHECK("IPv4 has a listener of its own at the same port", ip4 != NULL);
     if (ip4 != NULL) {
         peer = peer_open_at("127.0.0.1", gh_listener_port(ip4), pki.client);

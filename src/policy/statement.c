@@ -6,13 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES_MAX = 8 << 20, ALLOWS = 0, DENIES = 1, EFFECTS = 2, PAIRS_PAY = 4 };
-
-/* A growing array of one type; what does not fit memory is remembered. */
-struct list {
-    void *items;
-    uint32_t count, capacity;
-};
+enum { TEXT_BYTES_MAX = 8 << 20, PAIRS_PAY = 4 };
 
 /* Where a statement comes from, for reasons. */
 struct origin {
@@ -20,29 +14,18 @@ struct origin {
     uint32_t number;
 };
 
-/* Each connection may have one of its own, so a compiled one is a single block of just its size:
- * what its lists hold and the text stand behind it. */
-struct gh_statements {
-    atomic_uint refs;
-    bool personal;
-    struct gh_slice text; /* of patterns, names and sids */
-    struct list chunks, members, origins, unresolved;
-    struct list patterns[GH_DEVICE_ACTION_COUNT][EFFECTS]; /* struct gh_pattern */
-    struct gh_pattern_index (*index)[EFFECTS];             /* by action; NULL: no list is long */
-};
-
 /* --- compiling --- */
 
 struct compiler {
-    struct gh_statements *out; /* until it is packed each list is a block */
+    struct gh_rules *out; /* until it is packed each list is a block */
     struct gh_buffer text;
-    const struct gh_statement_variables *values;
+    struct gh_resource_values by;
     struct gh_resource *resource; /* one at a time; too large for a worker's stack */
     bool memory_failed;
 };
 
 /* One more zeroed item; NULL without memory. */
-static void *list_add(struct compiler *c, struct list *list, size_t item_size)
+static void *list_add(struct compiler *c, struct gh_rules_list *list, size_t item_size)
 {
     if (list->count == list->capacity) {
         uint32_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
@@ -75,9 +58,13 @@ static size_t chunk_add(struct compiler *c, const struct gh_resource *resource, 
         return resource->count;
     chunk->at = (uint32_t)c->text.size;
     for (; at < resource->count && resource->tokens[at] != GH_TOKEN_RUN; at++) {
-        bool is_one = resource->tokens[at] == GH_TOKEN_ONE;
-        chunk->has_one |= is_one;
-        c->memory_failed |= !gh_buffer_u8(&c->text, is_one ? 0 : (uint8_t)resource->tokens[at]);
+        uint16_t token = resource->tokens[at];
+        uint16_t byte = token >= GH_TOKEN_VARIABLE
+                            ? (uint16_t)(GH_VARIABLE_BYTE + token - GH_TOKEN_VARIABLE)
+                        : token == GH_TOKEN_ONE ? 0
+                                                : token;
+        chunk->is_special |= token >= GH_TOKEN_ONE;
+        c->memory_failed |= !gh_buffer_u8(&c->text, (uint8_t)byte);
     }
     chunk->size = (uint32_t)(at - from);
     return at;
@@ -113,7 +100,7 @@ static void ends_read(const struct gh_resource *resource, size_t start, struct g
 
 static enum gh_pattern_form form_of(const struct gh_chunk *chunks, size_t count)
 {
-    bool plain = !chunks[0].has_one, open = count == 2 && chunks[1].size == 0;
+    bool plain = !chunks[0].is_special, open = count == 2 && chunks[1].size == 0;
     if (open && chunks[0].size == 0)
         return GH_PATTERN_ANY;
     if (open && plain)
@@ -146,7 +133,8 @@ static void pattern_add(struct compiler *c, const struct gh_statement *statement
             !(statement->actions & (1u << a)))
             continue;
         struct gh_pattern *to =
-            list_add(c, &c->out->patterns[a][statement->denies ? DENIES : ALLOWS], sizeof *to);
+            list_add(c, &c->out->patterns[a][statement->denies ? GH_RULES_DENIES : GH_RULES_ALLOWS],
+                     sizeof *to);
         if (to != NULL)
             *to = pattern;
     }
@@ -174,13 +162,14 @@ static enum gh_error_code resource_take(struct compiler *c, const struct gh_docu
 {
     struct gh_error why = {0};
     enum gh_error_code code = gh_resource_read(gh_statement_resource(statement, index),
-                                               document->variables, c->values, c->resource, &why);
+                                               document->variables, &c->by, c->resource, &why);
     if (code != GH_OK)
         return gh_error_set(error, code, "statement %zu: resource %zu: %.400s", statement->number,
                             index + 1, why.text);
     c->out->personal |= c->resource->personal;
     *usable = c->resource->unresolved_count == 0 ||
-              (statement->denies && !statement->not_resource && c->values->deny_unresolved);
+              (statement->denies && !statement->not_resource && c->by.values != NULL &&
+               c->by.values->deny_unresolved);
     if (c->resource->unresolved_count > 0)
         unresolved_add(c, statement);
     return GH_OK;
@@ -267,41 +256,43 @@ static enum gh_error_code document_compile(struct compiler *c,
                : gh_error_set(error, code, "policy %.*s: %.300s", GH_PRINT(from->name), why.text);
 }
 
-static struct gh_slice text_at(const struct gh_statements *statements, uint32_t at, uint32_t size)
+static struct gh_slice text_at(const struct gh_rules *rules, uint32_t at, uint32_t size)
 {
-    return gh_slice_sub(statements->text, at, size);
+    return gh_slice_sub(rules->text, at, size);
 }
 
-static struct gh_pattern_pool pool_of(const struct gh_statements *statements)
+/* `values` NULL: the rules have no variables, or nothing is compared. */
+static struct gh_pattern_pool pool_of(const struct gh_rules *rules, const struct gh_slice *values)
 {
-    return (struct gh_pattern_pool){.text = statements->text.data,
-                                    .chunks = statements->chunks.items,
-                                    .members = statements->members.items};
+    return (struct gh_pattern_pool){.text = rules->text.data,
+                                    .chunks = rules->chunks.items,
+                                    .members = rules->members.items,
+                                    .values = values};
 }
 
-static bool index_make(struct gh_statements *statements)
+static bool index_make(struct gh_rules *rules)
 {
-    const struct gh_pattern_pool pool = pool_of(statements);
+    const struct gh_pattern_pool pool = pool_of(rules, NULL);
     uint32_t longest = 0;
     for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
-        for (size_t e = 0; e < EFFECTS; e++)
-            if (statements->patterns[a][e].count > longest)
-                longest = statements->patterns[a][e].count;
+        for (size_t e = 0; e < GH_RULES_EFFECTS; e++)
+            if (rules->patterns[a][e].count > longest)
+                longest = rules->patterns[a][e].count;
     if (longest < GH_INDEX_PATTERNS_MIN)
         return true;
-    statements->index = calloc(GH_DEVICE_ACTION_COUNT, sizeof *statements->index);
-    if (statements->index == NULL)
+    rules->index = calloc(GH_DEVICE_ACTION_COUNT, sizeof *rules->index);
+    if (rules->index == NULL)
         return false;
     for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
-        for (size_t e = 0; e < EFFECTS; e++)
-            if (!gh_pattern_index_make(&pool, statements->patterns[a][e].items,
-                                       statements->patterns[a][e].count, &statements->index[a][e]))
+        for (size_t e = 0; e < GH_RULES_EFFECTS; e++)
+            if (!gh_pattern_index_make(&pool, rules->patterns[a][e].items,
+                                       rules->patterns[a][e].count, &rules->index[a][e]))
                 return false;
     return true;
 }
 
 /* Moves what the list holds to `*to`. */
-static void list_pack(struct list *list, size_t item_size, uint8_t **to)
+static void list_pack(struct gh_rules_list *list, size_t item_size, uint8_t **to)
 {
     size_t bytes = list->count * item_size;
     if (bytes > 0)
@@ -313,24 +304,24 @@ static void list_pack(struct list *list, size_t item_size, uint8_t **to)
 }
 
 /* Takes the draft; NULL without memory, and the draft is left. In the order of alignment. */
-static struct gh_statements *pack(struct compiler *c)
+static struct gh_rules *pack(struct compiler *c)
 {
-    struct gh_statements *draft = c->out;
-    struct list *patterns = &draft->patterns[0][0];
+    struct gh_rules *draft = c->out;
+    struct gh_rules_list *patterns = &draft->patterns[0][0];
     size_t bytes = draft->members.count * sizeof(struct gh_pattern) +
                    draft->unresolved.count * sizeof(struct gh_statement_unresolved) +
                    draft->chunks.count * sizeof(struct gh_chunk) +
                    draft->origins.count * sizeof(struct origin) + c->text.size;
-    for (size_t i = 0; i < (size_t)GH_DEVICE_ACTION_COUNT * EFFECTS; i++)
+    for (size_t i = 0; i < (size_t)GH_DEVICE_ACTION_COUNT * GH_RULES_EFFECTS; i++)
         bytes += patterns[i].count * sizeof(struct gh_pattern);
-    struct gh_statements *packed = malloc(sizeof *packed + bytes);
+    struct gh_rules *packed = malloc(sizeof *packed + bytes);
     if (packed == NULL)
         return NULL;
     memcpy(packed, draft, sizeof *packed);
     free(draft);
     uint8_t *to = (uint8_t *)(packed + 1);
     patterns = &packed->patterns[0][0];
-    for (size_t i = 0; i < (size_t)GH_DEVICE_ACTION_COUNT * EFFECTS; i++)
+    for (size_t i = 0; i < (size_t)GH_DEVICE_ACTION_COUNT * GH_RULES_EFFECTS; i++)
         list_pack(&patterns[i], sizeof(struct gh_pattern), &to);
     list_pack(&packed->members, sizeof(struct gh_pattern), &to);
     list_pack(&packed->unresolved, sizeof(struct gh_statement_unresolved), &to);
@@ -342,12 +333,12 @@ static struct gh_statements *pack(struct compiler *c)
     return packed;
 }
 
-static void draft_free(struct gh_statements *draft)
+static void draft_free(struct gh_rules *draft)
 {
     if (draft == NULL)
         return;
     for (size_t a = 0; a < GH_DEVICE_ACTION_COUNT; a++)
-        for (size_t e = 0; e < EFFECTS; e++)
+        for (size_t e = 0; e < GH_RULES_EFFECTS; e++)
             free(draft->patterns[a][e].items);
     free(draft->chunks.items);
     free(draft->members.items);
@@ -357,40 +348,40 @@ static void draft_free(struct gh_statements *draft)
 }
 
 /* Names in place of offsets, now that the text stays where it is. */
-static void finish(struct gh_statements *statements)
+static void finish(struct gh_rules *rules)
 {
-    struct gh_statement_unresolved *rows = statements->unresolved.items;
-    const struct origin *origins = statements->origins.items;
-    for (size_t i = 0; i < statements->unresolved.count; i++) {
+    struct gh_statement_unresolved *rows = rules->unresolved.items;
+    const struct origin *origins = rules->origins.items;
+    for (size_t i = 0; i < rules->unresolved.count; i++) {
         const struct origin *origin = &origins[rows[i].document.size];
         rows[i].variable =
-            text_at(statements, (uint32_t)rows[i].statement, (uint32_t)rows[i].variable.size);
-        rows[i].document = text_at(statements, origin->name_at, origin->name_size);
+            text_at(rules, (uint32_t)rows[i].statement, (uint32_t)rows[i].variable.size);
+        rows[i].document = text_at(rules, origin->name_at, origin->name_size);
         rows[i].statement = origin->number;
     }
 }
 
-struct gh_statements *gh_statements_compile(const struct gh_statement_document *documents,
-                                            size_t count,
-                                            const struct gh_statement_variables *variables,
-                                            struct gh_error *error)
+struct gh_rules *gh_rules_compile(const struct gh_statement_document *documents, size_t count,
+                                  const struct gh_statement_variables *values,
+                                  struct gh_error *error)
 {
-    struct compiler c = {.out = calloc(1, sizeof *c.out),
-                         .values = variables,
-                         .resource = malloc(sizeof *c.resource)};
+    struct compiler c = {.out = calloc(1, sizeof *c.out), .resource = malloc(sizeof *c.resource)};
     enum gh_error_code code = GH_OK;
 
-    assert(variables != NULL);
     if (c.out == NULL || c.resource == NULL)
         code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
     else if (count > GH_STATEMENT_DOCUMENTS_MAX)
         code = gh_error_set(error, GH_ERROR_LIMIT, "more than %d policies concern one device",
                             GH_STATEMENT_DOCUMENTS_MAX);
     gh_buffer_init(&c.text, TEXT_BYTES_MAX);
+    c.by = (struct gh_resource_values){.values = values,
+                                       .shared = values == NULL && c.out != NULL ? &c.out->variables
+                                                                                 : NULL,
+                                       .text = &c.text};
     for (size_t i = 0; code == GH_OK && i < count; i++)
         code = document_compile(&c, &documents[i], error);
     free(c.resource);
-    struct gh_statements *packed = code == GH_OK ? pack(&c) : NULL;
+    struct gh_rules *packed = code == GH_OK ? pack(&c) : NULL;
     gh_buffer_deinit(&c.text);
     if (packed == NULL) {
         draft_free(c.out);
@@ -400,12 +391,71 @@ struct gh_statements *gh_statements_compile(const struct gh_statement_document *
     }
     atomic_init(&packed->refs, 1);
     if (!index_make(packed)) {
-        gh_statements_unref(packed);
+        gh_rules_free(packed);
         (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
         return NULL;
     }
     finish(packed);
     return packed;
+}
+
+void gh_rules_free(struct gh_rules *rules)
+{
+    for (size_t a = 0; rules->index != NULL && a < GH_DEVICE_ACTION_COUNT; a++)
+        for (size_t e = 0; e < GH_RULES_EFFECTS; e++)
+            gh_pattern_index_free(&rules->index[a][e]);
+    free(rules->index);
+    free(rules);
+}
+
+/* --- one device's --- */
+
+struct gh_statements *gh_statements_of(struct gh_rules *rules,
+                                       const struct gh_statement_variables *values, bool *resolved)
+{
+    const struct gh_variables *variables = &rules->variables;
+    struct gh_statements *statements = NULL;
+    struct gh_buffer text;
+    size_t ends[GH_VARIABLES_MAX];
+
+    gh_buffer_init(&text, GH_VARIABLES_MAX * 2 * GH_STATEMENT_VALUE_BYTES_MAX);
+    *resolved = true;
+    for (size_t i = 0; i < variables->count && *resolved; i++) {
+        *resolved = gh_variable_value(&variables->items[i], rules->text, values, &text);
+        ends[i] = text.size;
+    }
+    if (*resolved)
+        statements = malloc(sizeof *statements + variables->count * sizeof statements->values[0] +
+                            text.size);
+    if (statements != NULL) {
+        uint8_t *at = (uint8_t *)&statements->values[variables->count];
+        atomic_init(&statements->refs, 1);
+        statements->rules = rules;
+        if (text.size > 0)
+            memcpy(at, text.data, text.size);
+        for (size_t i = 0, from = 0; i < variables->count; from = ends[i++])
+            statements->values[i] = gh_slice(at + from, ends[i] - from);
+    }
+    gh_buffer_deinit(&text);
+    return statements;
+}
+
+struct gh_statements *gh_statements_compile(const struct gh_statement_document *documents,
+                                            size_t count,
+                                            const struct gh_statement_variables *variables,
+                                            struct gh_error *error)
+{
+    bool resolved;
+    assert(variables != NULL);
+    struct gh_rules *rules = gh_rules_compile(documents, count, variables, error);
+    if (rules == NULL)
+        return NULL;
+    struct gh_statements *statements = gh_statements_of(rules, variables, &resolved);
+    if (statements == NULL) {
+        gh_rules_free(rules);
+        (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for the policies");
+    }
+    return statements;
 }
 
 struct gh_statements *gh_statements_ref(struct gh_statements *statements)
@@ -421,23 +471,23 @@ void gh_statements_unref(struct gh_statements *statements)
     if (statements == NULL ||
         atomic_fetch_sub_explicit(&statements->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t a = 0; statements->index != NULL && a < GH_DEVICE_ACTION_COUNT; a++)
-        for (size_t e = 0; e < EFFECTS; e++)
-            gh_pattern_index_free(&statements->index[a][e]);
-    free(statements->index);
+    if (statements->rules->shelf != NULL)
+        gh_shelf_unref(statements->rules);
+    else
+        gh_rules_free(statements->rules);
     free(statements);
 }
 
 bool gh_statements_personal(const struct gh_statements *statements)
 {
-    return statements->personal;
+    return statements->rules->personal;
 }
 
 const struct gh_statement_unresolved *
 gh_statements_unresolved(const struct gh_statements *statements, size_t *count)
 {
-    *count = statements->unresolved.count;
-    return statements->unresolved.items;
+    *count = statements->rules->unresolved.count;
+    return statements->rules->unresolved.items;
 }
 
 /* --- deciding --- */
@@ -453,18 +503,23 @@ const char *gh_policy_outcome_name(enum gh_policy_outcome outcome)
 struct gh_pattern_list gh_statements_patterns(const struct gh_statements *statements,
                                               enum gh_device_action action, bool denies)
 {
-    const struct list *list = &statements->patterns[action][denies ? DENIES : ALLOWS];
-    return (struct gh_pattern_list){pool_of(statements), list->items, list->count};
+    const struct gh_rules *rules = statements->rules;
+    const struct gh_rules_list *list =
+        &rules->patterns[action][denies ? GH_RULES_DENIES : GH_RULES_ALLOWS];
+    assert(rules->variables.count == 0);
+    return (struct gh_pattern_list){pool_of(rules, NULL), list->items, list->count};
 }
 
 static const struct gh_pattern *find(const struct gh_statements *statements,
                                      enum gh_device_action action, int effect,
                                      struct gh_probe *probe)
 {
-    const struct list *list = &statements->patterns[action][effect];
+    const struct gh_rules *rules = statements->rules;
+    const struct gh_rules_list *list = &rules->patterns[action][effect];
     const struct gh_pattern_index *index =
-        statements->index == NULL ? NULL : &statements->index[action][effect];
-    const struct gh_pattern_pool pool = pool_of(statements);
+        rules->index == NULL ? NULL : &rules->index[action][effect];
+    const struct gh_pattern_pool pool =
+        pool_of(rules, rules->variables.count > 0 ? statements->values : NULL);
     if (index != NULL && index->entries != NULL)
         return gh_pattern_index_find(index, &pool, list->items, probe);
     if (list->count > PAIRS_PAY)
@@ -486,12 +541,11 @@ struct gh_policy_reason gh_statements_origin(const struct gh_statements *stateme
                                              const struct gh_pattern *pattern,
                                              enum gh_policy_outcome outcome)
 {
-    const struct origin *origin =
-        (const struct origin *)statements->origins.items + pattern->statement;
+    const struct gh_rules *rules = statements->rules;
+    const struct origin *origin = (const struct origin *)rules->origins.items + pattern->statement;
     return (struct gh_policy_reason){.outcome = outcome,
-                                     .document =
-                                         text_at(statements, origin->name_at, origin->name_size),
-                                     .sid = text_at(statements, origin->sid_at, origin->sid_size),
+                                     .document = text_at(rules, origin->name_at, origin->name_size),
+                                     .sid = text_at(rules, origin->sid_at, origin->sid_size),
                                      .statement = origin->number};
 }
 
@@ -514,20 +568,20 @@ bool gh_statements_allow(const struct gh_statements *statements, enum gh_device_
         explain(NULL, NULL, GH_POLICY_NO_MATCH, why);
         return false;
     }
-    const struct list *denies = &statements->patterns[action][DENIES];
+    const struct gh_rules_list *denies = &statements->rules->patterns[action][GH_RULES_DENIES];
     struct gh_probe probe = gh_probe(resource);
     if (denies->count > 0)
-        found = find(statements, action, DENIES, &probe);
+        found = find(statements, action, GH_RULES_DENIES, &probe);
     if (found == NULL && denies->count > 0 && action == GH_DEVICE_ACTION_SUBSCRIBE &&
         shared_filter(resource).size > 0) {
         struct gh_probe behind = gh_probe(shared_filter(resource));
-        found = find(statements, action, DENIES, &behind);
+        found = find(statements, action, GH_RULES_DENIES, &behind);
     }
     if (found != NULL) {
         explain(statements, found, GH_POLICY_DENY, why);
         return false;
     }
-    found = find(statements, action, ALLOWS, &probe);
+    found = find(statements, action, GH_RULES_ALLOWS, &probe);
     explain(statements, found, found != NULL ? GH_POLICY_ALLOW : GH_POLICY_NO_MATCH, why);
     return found != NULL;
 }

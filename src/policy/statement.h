@@ -112,7 +112,26 @@ GH_MUST_USE struct gh_statements *
 gh_statements_compile(const struct gh_statement_document *documents, size_t count,
                       const struct gh_statement_variables *variables, struct gh_error *error);
 struct gh_statements *gh_statements_ref(struct gh_statements *statements); /* returns it */
-void gh_statements_unref(struct gh_statements *statements);                /* NULL is fine */
+
+/* A shelf: devices with the same documents share what was compiled of them, as long as one of them
+ * has it; each keeps beside that its own values of the variables that the documents mention. What
+ * is put on it is found by the digest of all names and documents, so that a changed document is
+ * another one. Threads: any, a lock inside. */
+struct gh_statements_shelf;
+/* NULL without memory. */
+GH_MUST_USE struct gh_statements_shelf *gh_statements_shelf_open(void);
+/* Nobody has statements of it any more. */
+void gh_statements_shelf_close(struct gh_statements_shelf *shelf); /* NULL is fine */
+/* How many compiled sets of documents stand there. */
+size_t gh_statements_shelf_count(struct gh_statements_shelf *shelf);
+/* As gh_statements_compile, and it decides the same. Compiled for this device alone, and not
+ * shared, is what has a variable without a value or more than eleven variables, what says by a
+ * variable which kind of resource is meant, and all with `deny_unresolved`. */
+GH_MUST_USE struct gh_statements *
+gh_statements_share(struct gh_statements_shelf *shelf,
+                    const struct gh_statement_document *documents, size_t count,
+                    const struct gh_statement_variables *variables, struct gh_error *error);
+void gh_statements_unref(struct gh_statements *statements); /* NULL is fine */
 /* False when no document mentions the device, its attributes or the client: the value then serves
  * every device with the same documents in the same registry. */
 bool gh_statements_personal(const struct gh_statements *statements);

@@ -113,7 +113,8 @@ static enum gh_error_code statement_check(struct check *check, const struct gh_d
     for (size_t i = 0; code == GH_OK && i < gh_statement_resources(&statement); i++) {
         struct gh_error why = {0};
         struct gh_slice text = gh_statement_resource(&statement, i);
-        code = gh_resource_read(text, document->variables, NULL, &check->resource, &why);
+        code = gh_resource_read(text, document->variables, &(struct gh_resource_values){0},
+                                &check->resource, &why);
         if (code != GH_OK)
             return gh_error_set(error, code, "statement %zu: resource %zu: %.400s",
                                 statement.number, i + 1, why.text);

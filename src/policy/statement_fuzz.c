@@ -1,5 +1,6 @@
 /* The input is three parts with a zero byte between them: a resource to decide about, a client id
- * and a document. What passes the check must compile, and the decision must be the same twice. */
+ * and a document. What passes the check must compile, and the decision must be the same twice, and
+ * when the statements are shared with other devices. */
 #include "policy/statement.h"
 #include <stdlib.h>
 
@@ -28,15 +29,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (statements == NULL)
         return 0;
+    struct gh_statements_shelf *shelf = gh_statements_shelf_open();
+    struct gh_statements *shared =
+        shelf == NULL ? NULL : gh_statements_share(shelf, &document, 1, &values, &error);
+    if (shared == NULL)
+        abort();
     for (int action = 0; action < GH_DEVICE_ACTION_COUNT; action++) {
         struct gh_policy_reason why;
         bool allowed =
             gh_statements_allow(statements, (enum gh_device_action)action, resource, &why);
         if (allowed != (why.outcome == GH_POLICY_ALLOW) ||
             allowed !=
-                gh_statements_allow(statements, (enum gh_device_action)action, resource, NULL))
+                gh_statements_allow(statements, (enum gh_device_action)action, resource, NULL) ||
+            allowed != gh_statements_allow(shared, (enum gh_device_action)action, resource, NULL))
             abort();
     }
+    gh_statements_unref(shared);
+    gh_statements_shelf_close(shelf);
     gh_statements_unref(statements);
     return 0;
 }

@@ -37,14 +37,32 @@ static bool continues(uint8_t byte) /* a byte inside a UTF-8 character */
     return (byte & 0xc0u) == 0x80u;
 }
 
+static struct gh_slice text_of(const struct gh_pattern_pool *pool, const struct gh_chunk *chunk)
+{
+    return gh_slice(pool->text + chunk->at, chunk->size);
+}
+
+/* What stands in place of a byte of a chunk, when that is a variable's; NULL: it is a letter. */
+static const struct gh_slice *value_at(const struct gh_pattern_pool *pool, uint8_t byte)
+{
+    return byte < GH_VARIABLE_BYTE || pool->values == NULL ? NULL
+                                                           : &pool->values[byte - GH_VARIABLE_BYTE];
+}
+
 /* Reads the chunk at the front of `bytes`; `*size` is how many bytes that took. */
-static bool chunk_reads(struct gh_slice chunk, struct gh_slice bytes, size_t *size)
+static bool chunk_reads(const struct gh_pattern_pool *pool, struct gh_slice chunk,
+                        struct gh_slice bytes, size_t *size)
 {
     size_t at = 0;
     for (size_t i = 0; i < chunk.size; i++) {
+        const struct gh_slice *value = value_at(pool, chunk.data[i]);
         if (at == bytes.size)
             return false;
-        if (chunk.data[i] == '\0') {
+        if (value != NULL) {
+            if (!gh_slice_starts(gh_slice_sub(bytes, at, bytes.size), *value))
+                return false;
+            at += value->size;
+        } else if (chunk.data[i] == '\0') {
             for (at++; at < bytes.size && continues(bytes.data[at]);)
                 at++;
         } else if (chunk.data[i] == bytes.data[at]) {
@@ -58,12 +76,20 @@ static bool chunk_reads(struct gh_slice chunk, struct gh_slice bytes, size_t *si
 }
 
 /* Reads the chunk at the end of `bytes`; `*at` is where it begins. */
-static bool chunk_ends(struct gh_slice chunk, struct gh_slice bytes, size_t *at)
+static bool chunk_ends(const struct gh_pattern_pool *pool, struct gh_slice chunk,
+                       struct gh_slice bytes, size_t *at)
 {
     size_t left = bytes.size;
     for (size_t i = chunk.size; i > 0; i--) {
+        const struct gh_slice *value = value_at(pool, chunk.data[i - 1]);
         if (left == 0)
             return false;
+        if (value != NULL) {
+            if (!gh_slice_ends(gh_slice_sub(bytes, 0, left), *value))
+                return false;
+            left -= value->size;
+            continue;
+        }
         left--;
         if (chunk.data[i - 1] == '\0') {
             while (left > 0 && continues(bytes.data[left]))
@@ -77,11 +103,12 @@ static bool chunk_ends(struct gh_slice chunk, struct gh_slice bytes, size_t *at)
 }
 
 /* Looks for the chunk; `*end` is where it ends. */
-static bool chunk_find(const struct gh_chunk *how, struct gh_slice chunk, struct gh_slice bytes,
-                       size_t *end)
+static bool chunk_find(const struct gh_pattern_pool *pool, const struct gh_chunk *how,
+                       struct gh_slice bytes, size_t *end)
 {
+    struct gh_slice chunk = text_of(pool, how);
     size_t size;
-    if (!how->has_one) {
+    if (!how->is_special) {
         const uint8_t *found =
             bytes.size == 0 ? NULL : memmem(bytes.data, bytes.size, chunk.data, chunk.size);
         if (found == NULL)
@@ -90,18 +117,13 @@ static bool chunk_find(const struct gh_chunk *how, struct gh_slice chunk, struct
         return true;
     }
     for (size_t at = 0; at < bytes.size; at++) {
-        if (continues(bytes.data[at]) ||
-            !chunk_reads(chunk, gh_slice_sub(bytes, at, bytes.size), &size))
+        if ((chunk.data[0] == '\0' && continues(bytes.data[at])) ||
+            !chunk_reads(pool, chunk, gh_slice_sub(bytes, at, bytes.size), &size))
             continue;
         *end = at + size;
         return true;
     }
     return false;
-}
-
-static struct gh_slice text_of(const struct gh_pattern_pool *pool, const struct gh_chunk *chunk)
-{
-    return gh_slice(pool->text + chunk->at, chunk->size);
 }
 
 /* Chunks with a run between each two; the first and the last one may be empty. */
@@ -111,16 +133,15 @@ static bool glob_matches(const struct gh_pattern_pool *pool, const struct gh_pat
     const struct gh_chunk *chunks = pool->chunks + pattern->first;
     size_t front, back, last = pattern->count - 1;
 
-    if (!chunk_reads(text_of(pool, &chunks[0]), resource, &front))
+    if (!chunk_reads(pool, text_of(pool, &chunks[0]), resource, &front))
         return false;
     if (last == 0)
         return front == resource.size;
-    if (!chunk_ends(text_of(pool, &chunks[last]), resource, &back) || back < front)
+    if (!chunk_ends(pool, text_of(pool, &chunks[last]), resource, &back) || back < front)
         return false;
     for (size_t i = 1; i < last; i++) {
         size_t end;
-        if (!chunk_find(&chunks[i], text_of(pool, &chunks[i]),
-                        gh_slice_sub(resource, front, back - front), &end))
+        if (!chunk_find(pool, &chunks[i], gh_slice_sub(resource, front, back - front), &end))
             return false;
         front += end;
     }

@@ -16,6 +16,14 @@ static uint32_t gram_hash(uint32_t gram)
     return gram * UINT32_C(2654435761); /* Knuth 6.4: the upper bits are mixed best */
 }
 
+static bool is_literal(const uint8_t *gram)
+{
+    for (size_t i = 0; i < GH_INDEX_GRAM; i++)
+        if (gram[i] == 0 || gram[i] >= GH_VARIABLE_BYTE)
+            return false;
+    return true;
+}
+
 /* The next four letters in a row of the pattern from `*chunk` and `*at` on; NULL at the end. */
 static const uint8_t *gram_next(const struct gh_pattern_pool *pool,
                                 const struct gh_pattern *pattern, size_t *chunk, size_t *at)
@@ -26,7 +34,7 @@ static const uint8_t *gram_next(const struct gh_pattern_pool *pool,
         const struct gh_chunk *in = &pool->chunks[pattern->first + *chunk];
         for (; *at + GH_INDEX_GRAM <= in->size; ++*at) {
             const uint8_t *text = pool->text + in->at + *at;
-            if (in->has_one && memchr(text, 0, GH_INDEX_GRAM) != NULL)
+            if (in->is_special && !is_literal(text))
                 continue;
             ++*at;
             return text;

@@ -3,8 +3,12 @@
 #ifndef GH_POLICY_STATEMENT_INTERNAL_H
 #define GH_POLICY_STATEMENT_INTERNAL_H
 
+#include "base/buffer.h"
+#include "crypto/digest.h"
 #include "policy/statement.h"
+#include <assert.h>
 #include <jansson.h>
+#include <stdatomic.h>
 
 /* What a resource names; each action asks for one of them. */
 enum gh_resource_kind {
@@ -47,8 +51,30 @@ struct gh_slice gh_statement_resource(const struct gh_statement *statement, size
 /* --- statement_resource.c: one resource --- */
 
 enum {
-    GH_TOKEN_RUN = 256, /* `*` */
-    GH_TOKEN_ONE = 257, /* `?` */
+    GH_VARIABLES_MAX = 11, /* different ones, of documents that devices share */
+    GH_VARIABLE_BYTE =
+        0xf5, /* the first of the bytes that stand for them: UTF-8 has none of these */
+};
+static_assert(GH_VARIABLE_BYTE + GH_VARIABLES_MAX == 256, "a byte for each variable");
+
+/* The variables of documents that are compiled for more than one device, by their places. */
+struct gh_variables {
+    struct gh_variable {
+        uint8_t which;     /* statement_resource.c knows */
+        uint32_t at, size; /* the name of an attribute, in the text */
+    } items[GH_VARIABLES_MAX];
+    uint8_t count;
+    bool unfit; /* they cannot be shared: too many, or one that may say what kind a resource is */
+};
+/* Appends what stands in place of the variable. False: it has no value that can be used. */
+GH_MUST_USE bool gh_variable_value(const struct gh_variable *variable, struct gh_slice text,
+                                   const struct gh_statement_variables *values,
+                                   struct gh_buffer *out);
+
+enum {
+    GH_TOKEN_RUN = 256,      /* `*` */
+    GH_TOKEN_ONE = 257,      /* `?` */
+    GH_TOKEN_VARIABLE = 258, /* and its place */
     GH_RESOURCE_TOKENS_MAX = 4096,
     GH_RESOURCE_STARTS_MAX = 16,
     GH_RESOURCE_UNRESOLVED_MAX = 4, /* kept by name */
@@ -65,21 +91,31 @@ struct gh_resource {
     } starts[GH_RESOURCE_KIND_COUNT];
     size_t unresolved_count; /* variables without a value; the first ones by name */
     struct gh_slice unresolved[GH_RESOURCE_UNRESOLVED_MAX];
-    bool personal; /* mentions device, client or an attribute */
+    bool personal;    /* mentions device, client or an attribute */
+    bool kind_varies; /* a variable that has stayed one may be a part of the word of the kind */
 };
 
-/* `values` NULL: the form is checked, every variable that exists has a value. In `out` an
- * unresolved variable stands for any run. INVALID or LIMIT for what breaks the grammar. */
+/* What is put in for variables. */
+struct gh_resource_values {
+    /* NULL: every variable that exists has a value, and only the form is checked. */
+    const struct gh_statement_variables *values;
+    /* Or they stay variables, which are noted here, the names of attributes in `text`. */
+    struct gh_variables *shared;
+    struct gh_buffer *text;
+};
+/* In `out` an unresolved variable stands for any run. INVALID or LIMIT for what breaks the grammar.
+ */
 GH_MUST_USE enum gh_error_code gh_resource_read(struct gh_slice text, bool variables,
-                                                const struct gh_statement_variables *values,
+                                                const struct gh_resource_values *by,
                                                 struct gh_resource *out, struct gh_error *error);
 
 /* --- statement_glob.c: matching --- */
 
-/* A pattern is chunks of literal bytes with any run between them; `?` is a NUL inside a chunk. */
+/* A pattern is chunks of literal bytes with any run between them; inside a chunk `?` is a NUL and a
+ * variable that is put in when it is matched the byte of its place. */
 struct gh_chunk {
     uint32_t at, size; /* in the text of the patterns */
-    bool has_one;      /* there is a `?` in it */
+    bool is_special;   /* there is a `?` or a variable in it */
 };
 
 enum gh_pattern_form {
@@ -114,6 +150,7 @@ struct gh_pattern_pool {
     const uint8_t *text;
     const struct gh_chunk *chunks;
     const struct gh_pattern *members; /* of NONE_OF */
+    const struct gh_slice *values;    /* of the variables, by place; NULL: there are none */
 };
 
 /* Whether that one pattern matches. */
@@ -149,7 +186,53 @@ const struct gh_pattern *gh_pattern_index_find(const struct gh_pattern_index *in
                                                const struct gh_pattern *patterns,
                                                const struct gh_probe *probe);
 
-/* The patterns of a compiled value, for who looks at the languages and not at one resource. */
+/* --- statement.c: documents that were compiled --- */
+
+/* A growing array of one type. */
+struct gh_rules_list {
+    void *items;
+    uint32_t count, capacity;
+};
+enum { GH_RULES_ALLOWS, GH_RULES_DENIES, GH_RULES_EFFECTS };
+
+/* Immutable. A single block of just its size: what the lists hold and the text stand behind it. */
+struct gh_rules {
+    atomic_uint refs; /* of those on a shelf the shelf's lock guards it */
+    bool personal;
+    struct gh_slice text; /* of patterns, names and sids */
+    struct gh_rules_list chunks, members, origins, unresolved;
+    struct gh_rules_list patterns[GH_DEVICE_ACTION_COUNT][GH_RULES_EFFECTS];
+    struct gh_pattern_index (*index)[GH_RULES_EFFECTS]; /* by action; NULL: no list is long */
+    struct gh_variables variables;                      /* that who decides puts in */
+    struct gh_statements_shelf *shelf;                  /* where they stand; NULL: nowhere */
+    uint8_t digest[GH_SHA256_BYTES];                    /* of the documents, on a shelf */
+};
+/* `values` NULL: for every device, unless `variables.unfit` says that they cannot be. */
+GH_MUST_USE struct gh_rules *gh_rules_compile(const struct gh_statement_document *documents,
+                                              size_t count,
+                                              const struct gh_statement_variables *values,
+                                              struct gh_error *error);
+void gh_rules_free(struct gh_rules *rules);
+
+/* What one device may do: rules, and its values of their variables, which stand behind. */
+struct gh_statements {
+    atomic_uint refs;
+    struct gh_rules *rules;
+    struct gh_slice values[];
+};
+/* Takes the reference to the rules. NULL when there is no memory, or when a variable has no value,
+ * which `*resolved` tells apart; then the reference is left. */
+GH_MUST_USE struct gh_statements *gh_statements_of(struct gh_rules *rules,
+                                                   const struct gh_statement_variables *values,
+                                                   bool *resolved);
+
+/* --- statement_share.c --- */
+
+/* The rules of a shelf: gives one reference back. */
+void gh_shelf_unref(struct gh_rules *rules);
+
+/* The patterns of what was compiled for one device alone, for who looks at the languages and not at
+ * one resource. */
 struct gh_pattern_list {
     struct gh_pattern_pool pool;
     const struct gh_pattern *items;

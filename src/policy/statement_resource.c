@@ -115,13 +115,42 @@ static bool variable_find(struct gh_slice name, enum variable *out, struct gh_sl
     return false;
 }
 
+/* What a certificate says stands in policies with a backslash before what names escape. */
+static bool certificate_put(struct gh_buffer *out, struct gh_slice text)
+{
+    bool fits = true;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != '\0' && strchr(",\"\\=<>;", text.data[i]) != NULL)
+            fits = gh_buffer_u8(out, '\\') && fits;
+        fits = gh_buffer_u8(out, text.data[i]) && fits;
+    }
+    return fits;
+}
+
+static bool value_put(const struct gh_statement_variables *values, enum variable variable,
+                      struct gh_slice attribute, struct gh_buffer *out)
+{
+    struct gh_slice value = value_of(values, variable, attribute);
+    bool usable = value.size > 0 && value.size <= GH_STATEMENT_VALUE_BYTES_MAX &&
+                  gh_slice_find(value, '\0') == value.size; /* NUL is `?` inside a chunk */
+    return usable &&
+           (variable == CERTIFICATE ? certificate_put(out, value) : gh_buffer_put(out, value));
+}
+
+bool gh_variable_value(const struct gh_variable *variable, struct gh_slice text,
+                       const struct gh_statement_variables *values, struct gh_buffer *out)
+{
+    return value_put(values, (enum variable)variable->which,
+                     gh_slice_sub(text, variable->at, variable->size), out);
+}
+
 /* --- tokens --- */
 
 struct reading {
     struct gh_slice text;
     size_t at;
     bool variables;
-    const struct gh_statement_variables *values;
+    const struct gh_resource_values *by;
     struct gh_resource *out;
     struct gh_error *error;
     bool full;
@@ -144,20 +173,39 @@ static void put_text(struct reading *r, struct gh_slice text)
         put(r, text.data[i]);
 }
 
-/* What a certificate says stands in policies with a backslash before what names escape. */
-static void put_certificate(struct reading *r, struct gh_slice text)
+/* The place of the variable among those that stay; GH_VARIABLES_MAX when there is none for it. */
+static size_t place_of(const struct gh_resource_values *by, enum variable variable,
+                       struct gh_slice attribute)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        if (strchr(",\"\\=<>;", text.data[i]) != NULL)
-            put(r, '\\');
-        put(r, text.data[i]);
-    }
+    struct gh_variables *all = by->shared;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].which == variable &&
+            gh_slice_equal(
+                gh_slice_sub(gh_buffer_slice(by->text), all->items[i].at, all->items[i].size),
+                attribute))
+            return i;
+    if (all->count == GH_VARIABLES_MAX)
+        return GH_VARIABLES_MAX;
+    all->items[all->count] =
+        (struct gh_variable){(uint8_t)variable, (uint32_t)by->text->size, (uint32_t)attribute.size};
+    return gh_buffer_put(by->text, attribute) ? all->count++ : GH_VARIABLES_MAX;
+}
+
+static void put_shared(struct reading *r, enum variable variable, struct gh_slice attribute)
+{
+    size_t place = place_of(r->by, variable, attribute);
+    if (place < GH_VARIABLES_MAX)
+        put(r, (uint16_t)(GH_TOKEN_VARIABLE + place));
+    else
+        r->by->shared->unfit = true;
 }
 
 static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
 {
     struct gh_resource *out = r->out;
-    struct gh_slice attribute = {0}, value = {0};
+    struct gh_slice attribute = {0};
+    uint8_t block[2 * GH_STATEMENT_VALUE_BYTES_MAX];
+    struct gh_buffer value = gh_buffer_fixed(block, sizeof block);
     enum variable variable;
     bool known = variable_find(name, &variable, &attribute);
 
@@ -168,20 +216,16 @@ static enum gh_error_code put_variable(struct reading *r, struct gh_slice name)
             "certificate.NAME",
             GH_PRINT(gh_slice_sub(name, 0, 64)));
     out->personal |= known && variable != TENANT && variable != REGISTRY;
-    if (known && r->values == NULL) {
+    if (known && r->by->shared != NULL) {
+        put_shared(r, variable, attribute);
+        return GH_OK;
+    }
+    if (known && r->by->values == NULL) {
         put(r, 'x');
         return GH_OK;
     }
-    if (known)
-        value = value_of(r->values, variable, attribute);
-    bool usable = value.size > 0 && value.size <= GH_STATEMENT_VALUE_BYTES_MAX &&
-                  gh_slice_find(value, '\0') == value.size; /* NUL is `?` inside a chunk */
-    if (usable && variable == CERTIFICATE) {
-        put_certificate(r, value);
-        return GH_OK;
-    }
-    if (usable) {
-        put_text(r, value);
+    if (known && value_put(r->by->values, variable, attribute, &value)) {
+        put_text(r, gh_buffer_slice(&value));
         return GH_OK;
     }
     if (out->unresolved_count < GH_RESOURCE_UNRESOLVED_MAX)
@@ -227,6 +271,8 @@ static enum gh_error_code read_tokens(struct reading *r)
             continue;
         }
         put(r, byte == '*' ? GH_TOKEN_RUN : byte == '?' ? GH_TOKEN_ONE : byte);
+        if (r->by->shared != NULL) /* never of JSON that is sound */
+            r->by->shared->unfit |= byte >= GH_VARIABLE_BYTE;
         r->at++;
     }
     if (code == GH_OK && r->full)
@@ -239,7 +285,7 @@ static enum gh_error_code read_tokens(struct reading *r)
 
 /* All ways in which the tokens can read `word`: what is left after it are the starts. A run that
  * is reached when the word has ended stands for all that could follow from it. */
-static bool starts_find(const struct gh_resource *resource, size_t token, struct gh_slice word,
+static bool starts_find(struct gh_resource *resource, size_t token, struct gh_slice word,
                         struct gh_resource_starts *out)
 {
     for (; word.size > 0; token++) {
@@ -255,6 +301,7 @@ static bool starts_find(const struct gh_resource *resource, size_t token, struct
             word.size = 0;
             break;
         }
+        resource->kind_varies |= t >= GH_TOKEN_VARIABLE;
         if (t != GH_TOKEN_ONE && t != word.data[0])
             return true;
         word = gh_slice_sub(word, 1, word.size);
@@ -318,23 +365,26 @@ static enum gh_error_code kind_read(struct gh_resource *out, bool is_arn, struct
 }
 
 enum gh_error_code gh_resource_read(struct gh_slice text, bool variables,
-                                    const struct gh_statement_variables *values,
-                                    struct gh_resource *out, struct gh_error *error)
+                                    const struct gh_resource_values *by, struct gh_resource *out,
+                                    struct gh_error *error)
 {
     bool is_arn = gh_slice_starts(text, GH_SLICE("arn:"));
     enum gh_error_code code = GH_OK;
 
     out->count = out->unresolved_count = 0;
-    out->personal = false;
+    out->personal = out->kind_varies = false;
     memset(out->starts, 0, sizeof out->starts);
     if (text.size == 0 || text.size > GH_STATEMENT_RESOURCE_BYTES_MAX)
         return gh_error_set(error, GH_ERROR_INVALID, "a resource has 1 to %d bytes",
                             GH_STATEMENT_RESOURCE_BYTES_MAX);
     if (is_arn)
         code = arn_cut(&text, error);
-    struct reading r = {
-        .text = text, .variables = variables, .values = values, .out = out, .error = error};
+    struct reading r = {.text = text, .variables = variables, .by = by, .out = out, .error = error};
     if (code == GH_OK)
         code = read_tokens(&r);
-    return code == GH_OK ? kind_read(out, is_arn, error) : code;
+    if (code == GH_OK)
+        code = kind_read(out, is_arn, error);
+    if (code == GH_OK && by->shared != NULL)
+        by->shared->unfit |= out->kind_varies;
+    return code;
 }

@@ -22,8 +22,11 @@ enum {
     GROUP_RECORDS = 16384,
     /* How far ahead of the records the file is filled with zeros. Overwriting blocks that exist
      * already makes an fdatasync of 19 KiB 229 us instead of 355 (appending) or 370 (fallocate,
-     * whose unwritten extents have to be converted): measured on ext4. */
-    ZEROS_BYTES = 1024 * 1024,
+     * whose unwritten extents have to be converted): measured on ext4. The group that fills them
+     * pays for all: at 5 MiB a second a message waits at most (99th percentile) 3.5 ms with 4 MiB,
+     * 2.1 ms with 1 MiB, 1.7 ms with 256 or 128 KiB, 2.0 ms with 32 KiB; the rate of storing is the
+     * same with each. */
+    ZEROS_BYTES = 128 * 1024,
     PROBE_BYTES = 64 * 1024,
 };
 #define TIDY_EVERY_NS (60 * GH_SECOND_NS)

@@ -1,8 +1,8 @@
 /* The inside of topics and subscriptions, shared by its files: definitions (pubsub_topics.c,
- * pubsub_subscriptions.c, pubsub_snapshots.c), publishing and taps (pubsub.c), followers
- * (pubsub_follow.c), the calls of consumers (pubsub_calls.c, pubsub_seek.c), the thread that serves
- * them (pubsub_service.c), dead letters (pubsub_forward.c), what goes by itself (pubsub_expire.c),
- * and what survives a restart (pubsub_checkpoint.c).
+ * pubsub_subscriptions.c, pubsub_snapshots.c; pubsub_definitions.c what they do alike), publishing
+ * and taps (pubsub.c), followers (pubsub_follow.c), the calls of consumers (pubsub_calls.c,
+ * pubsub_seek.c), the thread that serves them (pubsub_service.c), dead letters (pubsub_forward.c),
+ * what goes by itself (pubsub_expire.c), and what survives a restart (pubsub_checkpoint.c).
  *
  * Three locks, taken in this order: `admin` serialises changes of definitions, over SQL; `lock`
  * guards deliveries and waiting pulls, and is the service thread's while it works; `names` guards
@@ -18,7 +18,7 @@
 #include <pthread.h>
 
 struct gh_pubsub_topic {
-    struct gh_topic topic; /* its slices are allocated */
+    struct gh_topic topic; /* first, in all three; its slices are allocated */
     struct gh_pubsub_subscription *subscriptions;
 };
 
@@ -107,7 +107,7 @@ enum { GH_PUBSUB_KEY_MAX = 8 + GH_PUBSUB_NAME_MAX };
 struct gh_slice gh_pubsub_name_key(int64_t tenant, struct gh_slice name,
                                    uint8_t out[GH_PUBSUB_KEY_MAX]);
 struct gh_slice gh_pubsub_number_key(const uint32_t *number);
-/* NULL: there is none. Under `names` or `lock`. */
+/* As gh_pubsub_named. */
 struct gh_pubsub_topic *gh_pubsub_topic_named(const struct gh_pubsub *ps, int64_t tenant,
                                               struct gh_slice name);
 struct gh_pubsub_subscription *gh_pubsub_subscription_named(const struct gh_pubsub *ps,
@@ -116,13 +116,55 @@ struct gh_pubsub_subscription *gh_pubsub_subscription_named(const struct gh_pubs
 GH_MUST_USE bool gh_pubsub_copy(struct gh_slice from, struct gh_slice *out);
 void gh_pubsub_uncopy(struct gh_slice slice);
 
-/* The allocated texts of a definition. False: no memory, nothing is allocated. */
-GH_MUST_USE bool gh_pubsub_texts_copy(const void *from, void *out, const size_t *texts,
-                                      size_t count);
-void gh_pubsub_texts_free(void *what, const size_t *texts, size_t count);
-/* The same in an arena. */
-GH_MUST_USE bool gh_pubsub_texts_give(const void *from, void *out, const size_t *texts,
-                                      size_t count, struct gh_arena *arena);
+/* ---- what the three kinds of definitions do alike (pubsub_definitions.c) */
+
+/* A definition is what callers see: struct gh_topic, gh_subscription, gh_snapshot. An entry of the
+ * kind's table begins with one, whose slices are allocated. */
+struct gh_pubsub_kind {
+    const char *noun;    /* "topic" */
+    size_t size;         /* of a definition */
+    size_t tenant;       /* where its tenant stands */
+    const size_t *texts; /* and where its slices, the name first */
+    size_t texts_count;
+    /* Whether it is in the list of that topic; may be NULL. */
+    bool (*is_of)(const void *what, struct gh_slice topic);
+};
+/* A part of a list: of one tenant, by name, behind `after`; `topic` empty: of all topics. */
+struct gh_pubsub_part {
+    int64_t tenant;
+    struct gh_slice topic, after;
+    size_t limit;
+};
+
+/* Allocates the texts of `from` anew in `out`. False: no memory, nothing is allocated. */
+GH_MUST_USE bool gh_pubsub_texts_copy(const struct gh_pubsub_kind *kind, const void *from,
+                                      void *out);
+void gh_pubsub_texts_free(const struct gh_pubsub_kind *kind, void *what);
+/* A copy in an arena, for the caller; `out` may be NULL. */
+GH_MUST_USE enum gh_error_code gh_pubsub_give(const struct gh_pubsub_kind *kind, const void *what,
+                                              struct gh_arena *arena, void *out,
+                                              struct gh_error *error);
+GH_MUST_USE enum gh_error_code gh_pubsub_name_check(const struct gh_pubsub_kind *kind,
+                                                    struct gh_slice name, struct gh_error *error);
+/* NOT_FOUND. */
+enum gh_error_code gh_pubsub_none(const struct gh_pubsub_kind *kind, struct gh_slice name,
+                                  struct gh_error *error);
+/* NULL: there is none. Under `names` or `lock`. */
+void *gh_pubsub_named(const struct gh_map *table, int64_t tenant, struct gh_slice name);
+/* These two without `names`. */
+GH_MUST_USE enum gh_error_code gh_pubsub_get(struct gh_pubsub *ps,
+                                             const struct gh_pubsub_kind *kind,
+                                             const struct gh_map *table, int64_t tenant,
+                                             struct gh_slice name, struct gh_arena *arena,
+                                             void *out, struct gh_error *error);
+/* `*out` becomes an array of definitions. */
+GH_MUST_USE enum gh_error_code
+gh_pubsub_list(struct gh_pubsub *ps, const struct gh_pubsub_kind *kind, const struct gh_map *table,
+               const struct gh_pubsub_part *part, struct gh_arena *arena, void **out, size_t *count,
+               struct gh_error *error);
+/* Exchanges a definition in its table with `other`, under `lock` and `names`. */
+void gh_pubsub_exchange(struct gh_pubsub *ps, const struct gh_pubsub_kind *kind, void *what,
+                        void *other);
 
 /* Whether `etag` is empty, or the policy's. */
 GH_MUST_USE bool gh_pubsub_etag_fits(struct gh_slice policy, struct gh_slice etag);

@@ -1,5 +1,6 @@
 /* How subscriptions deliver: filters, order, pauses, dead letters, seeking, snapshots, expiry. */
 #include "pubsub/pubsub_testbed.h"
+#include <sched.h>
 
 static void make(struct bed *bed, struct gh_subscription what)
 {
@@ -101,6 +102,47 @@ static void check_order(struct bed *bed)
     gh_pull_release(&none);
     restart(bed);
     CHECK("after a restart in order", !strcmp(drain(bed, "ordered"), "b d f"));
+}
+
+static void note_end(void *context, struct gh_letter *letter)
+{
+    _Atomic bool *ended = context;
+    (void)letter;
+    *ended = true;
+}
+
+/* A pull that is over as soon as it begins, of a subscription that has handed out some of what it
+ * knows and is behind: it knows enough to read no further. */
+static void check_behind(struct bed *bed, const char *name, bool only_waits)
+{
+    enum { SOME = 1000, LOOKS_MAX = 100000 };
+    struct gh_pull taken = pull(bed, name, SOME);
+    _Atomic bool ended = false;
+    struct gh_pull idle = {
+        .messages_max = 1, .only_waits = only_waits, .reply = note_end, .reply_context = &ended};
+    uint64_t first = looks;
+    CHECK("some are out", taken.count == SOME);
+    CHECK("begins",
+          gh_pubsub_pull(bed->ps, bed->tenant, gh_slice_text(name), &idle, NULL) == GH_OK);
+    while (!ended && looks - first < LOOKS_MAX)
+        sched_yield();
+    if (!CHECK("it ends, and the thread has rest", ended))
+        gh_pubsub_pull_cancel(bed->ps, &idle);
+    while (!ended)
+        sched_yield();
+    CHECK("with nothing", idle.result == GH_OK && idle.count == 0);
+    gh_pull_release(&idle);
+    gh_pull_release(&taken);
+}
+
+static void check_rest(struct bed *bed)
+{
+    enum { MORE_THAN_IT_READS = 6000 };
+    make(bed, (struct gh_subscription){.name = GH_SLICE("free")});
+    make(bed, (struct gh_subscription){.name = GH_SLICE("chained"), .is_ordered = true});
+    publish_many(bed, "telemetry", 0, MORE_THAN_IT_READS);
+    check_behind(bed, "free", true);
+    check_behind(bed, "chained", false); /* all are of one key, and some of it are out */
 }
 
 static void check_pauses(struct bed *bed)
@@ -336,8 +378,8 @@ static void check_refused(struct bed *bed)
 int main(void)
 {
     static void (*const checks[])(struct bed * bed) = {
-        check_filter, check_order,     check_pauses, check_dead_letters,
-        check_seek,   check_snapshots, check_ends,   check_refused};
+        check_filter, check_order,     check_rest, check_pauses, check_dead_letters,
+        check_seek,   check_snapshots, check_ends, check_refused};
     for (size_t i = 0; i < GH_COUNT(checks); i++) {
         struct bed *bed = bed_open();
         topic(bed, "telemetry");

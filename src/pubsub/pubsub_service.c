@@ -241,12 +241,13 @@ static void fill(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscripti
 }
 
 /* Whether a pull that got nothing is to be answered all the same. What the log already has is read
- * first, so that a pull which does not wait finds what was published before it. */
+ * first, so that a pull which does not wait finds what was published before it; but not what is not
+ * read before somebody has taken what waits, on which the thread would turn round without rest. */
 static bool is_over(const struct gh_pubsub *ps, const struct gh_pubsub_subscription *subscription,
                     const struct gh_pull *pull, int64_t now_ns)
 {
-    bool behind = !subscription->live && gh_delivery_has_room(&subscription->delivery);
-    if (atomic_load(&pull->cancelled) || (pull->only_waits && now_ns >= pull->until_ns))
+    bool behind = !subscription->live && wants_more(subscription);
+    if (atomic_load(&pull->cancelled))
         return true;
     return now_ns >= pull->until_ns && (ps->retry_at_ns != 0 || (!behind && !ps->behind));
 }

@@ -12,16 +12,27 @@ static const size_t texts[] = {
     offsetof(struct gh_snapshot, settings),
 };
 
+static bool is_of(const void *what, struct gh_slice topic)
+{
+    return gh_slice_equal(((const struct gh_snapshot *)what)->topic, topic);
+}
+
+static const struct gh_pubsub_kind kind = {.noun = "snapshot",
+                                           .size = sizeof(struct gh_snapshot),
+                                           .tenant = offsetof(struct gh_snapshot, tenant),
+                                           .texts = texts,
+                                           .texts_count = GH_COUNT(texts),
+                                           .is_of = is_of};
+
 static struct gh_pubsub_snapshot *named(const struct gh_pubsub *ps, int64_t tenant,
                                         struct gh_slice name)
 {
-    uint8_t key[GH_PUBSUB_KEY_MAX];
-    return gh_map_get(&ps->snapshots, gh_pubsub_name_key(tenant, name, key));
+    return gh_pubsub_named(&ps->snapshots, tenant, name);
 }
 
 static void snapshot_free(struct gh_pubsub_snapshot *snapshot)
 {
-    gh_pubsub_texts_free(&snapshot->what, texts, GH_COUNT(texts));
+    gh_pubsub_texts_free(&kind, &snapshot->what);
     free(snapshot);
 }
 
@@ -52,7 +63,7 @@ static struct gh_pubsub_snapshot *snapshot_add(struct gh_pubsub *ps,
                                .expires_at_ms = row->expires_at_ms};
     snapshot->what = what;
     snapshot->from_offset = row->from_offset;
-    if (!gh_pubsub_texts_copy(&what, &snapshot->what, texts, GH_COUNT(texts))) {
+    if (!gh_pubsub_texts_copy(&kind, &what, &snapshot->what)) {
         free(snapshot);
         return NULL;
     }
@@ -74,24 +85,6 @@ enum gh_error_code gh_pubsub_snapshots_load(struct gh_pubsub *ps, struct gh_erro
             code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for %zu snapshots", count);
     gh_arena_deinit(&arena);
     return code;
-}
-
-static enum gh_error_code no_snapshot(struct gh_slice name, struct gh_error *error)
-{
-    return gh_error_set(error, GH_ERROR_NOT_FOUND, "snapshot %.*s does not exist",
-                        name.size > GH_PUBSUB_NAME_MAX ? GH_PUBSUB_NAME_MAX : (int)name.size,
-                        (const char *)name.data);
-}
-
-static enum gh_error_code snapshot_give(const struct gh_snapshot *what, struct gh_arena *arena,
-                                        struct gh_snapshot *out, struct gh_error *error)
-{
-    if (out == NULL)
-        return GH_OK;
-    *out = *what;
-    return gh_pubsub_texts_give(what, out, texts, GH_COUNT(texts), arena)
-               ? GH_OK
-               : gh_error_set(error, GH_ERROR_MEMORY, "no memory for an answer");
 }
 
 void gh_pubsub_snapshots_orphan(struct gh_pubsub *ps, uint32_t topic)
@@ -206,20 +199,18 @@ enum gh_error_code gh_pubsub_snapshot_create(struct gh_pubsub *ps, const struct 
     struct gh_snapshot_row row = {
         .tenant = what->tenant, .name = what->name, .settings = what->settings};
     struct gh_buffer state;
-    if (!gh_pubsub_name_valid(what->name))
-        return gh_error_set(error, GH_ERROR_INVALID,
-                            "a snapshot's name has %d to %d letters, digits or -_.~+%%, begins "
-                            "with a letter and not with \"goog\"",
-                            GH_PUBSUB_NAME_MIN, GH_PUBSUB_NAME_MAX);
+    enum gh_error_code code = gh_pubsub_name_check(&kind, what->name, error);
+    if (code != GH_OK)
+        return code;
     gh_buffer_init(&state, GH_PUBSUB_STATE_BYTES_MAX);
     pthread_mutex_lock(&ps->admin);
-    enum gh_error_code code = capture(ps, subscription, &row, &state, error);
+    code = capture(ps, subscription, &row, &state, error);
     if (code == GH_OK)
         code = create_check(ps, &row, error);
     if (code == GH_OK)
         code = snapshot_keep(ps, &row, gh_buffer_slice(&state), error);
     if (code == GH_OK)
-        code = snapshot_give(&named(ps, row.tenant, row.name)->what, arena, out, error);
+        code = gh_pubsub_give(&kind, &named(ps, row.tenant, row.name)->what, arena, out, error);
     pthread_mutex_unlock(&ps->admin);
     gh_buffer_deinit(&state);
     return code;
@@ -229,18 +220,7 @@ enum gh_error_code gh_pubsub_snapshot_get(struct gh_pubsub *ps, int64_t tenant,
                                           struct gh_slice name, struct gh_arena *arena,
                                           struct gh_snapshot *out, struct gh_error *error)
 {
-    pthread_rwlock_rdlock(&ps->names);
-    const struct gh_pubsub_snapshot *snapshot = named(ps, tenant, name);
-    enum gh_error_code code = snapshot == NULL ? no_snapshot(name, error)
-                                               : snapshot_give(&snapshot->what, arena, out, error);
-    pthread_rwlock_unlock(&ps->names);
-    return code;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return gh_slice_compare(((const struct gh_snapshot *)a)->name,
-                            ((const struct gh_snapshot *)b)->name);
+    return gh_pubsub_get(ps, &kind, &ps->snapshots, tenant, name, arena, out, error);
 }
 
 enum gh_error_code gh_pubsub_snapshot_list(struct gh_pubsub *ps, int64_t tenant,
@@ -249,30 +229,11 @@ enum gh_error_code gh_pubsub_snapshot_list(struct gh_pubsub *ps, int64_t tenant,
                                            struct gh_snapshot **out, size_t *count,
                                            struct gh_error *error)
 {
-    enum gh_error_code code = GH_OK;
-    struct gh_slice key;
-    size_t found = 0;
-    void *value;
-
-    *count = 0;
-    pthread_rwlock_rdlock(&ps->names);
-    struct gh_snapshot *all = malloc((ps->snapshots.count + 1) * sizeof *all);
-    for (size_t at = 0; all != NULL && gh_map_next(&ps->snapshots, &at, &key, &value);) {
-        const struct gh_snapshot *what = &((const struct gh_pubsub_snapshot *)value)->what;
-        if (what->tenant == tenant && gh_slice_compare(what->name, after) > 0 &&
-            (topic.size == 0 || gh_slice_equal(what->topic, topic)))
-            all[found++] = *what;
-    }
-    if (all != NULL)
-        qsort(all, found, sizeof *all, by_name);
-    found = found < limit ? found : limit;
-    *out = gh_arena_array(arena, found + 1, sizeof **out);
-    if (all == NULL || *out == NULL)
-        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for a list of snapshots");
-    for (; code == GH_OK && *count < found; ++*count)
-        code = snapshot_give(&all[*count], arena, &(*out)[*count], error);
-    pthread_rwlock_unlock(&ps->names);
-    free(all);
+    const struct gh_pubsub_part part = {tenant, topic, after, limit};
+    void *list;
+    enum gh_error_code code =
+        gh_pubsub_list(ps, &kind, &ps->snapshots, &part, arena, &list, count, error);
+    *out = list;
     return code;
 }
 
@@ -283,22 +244,16 @@ static enum gh_error_code snapshot_change(struct gh_pubsub *ps, struct gh_pubsub
     struct gh_snapshot_row row = {.number = after->number,
                                   .settings = after->settings,
                                   .expires_at_ms = after->expires_at_ms};
-    struct gh_snapshot next = *after, before = snapshot->what;
+    struct gh_snapshot next = *after;
     int64_t now_ms = gh_pubsub_now_ms(ps);
     if (after->expires_at_ms <= now_ms || after->expires_at_ms > now_ms + GH_PUBSUB_SNAPSHOT_MS)
         return gh_error_set(error, GH_ERROR_INVALID, "a snapshot expires within 7 days from now");
-    if (!gh_pubsub_texts_copy(after, &next, texts, GH_COUNT(texts)))
+    if (!gh_pubsub_texts_copy(&kind, after, &next))
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory for a snapshot");
     enum gh_error_code code = gh_store_snapshot_update(ps->store, &row, error);
-    if (code == GH_OK) {
-        pthread_mutex_lock(&ps->lock);
-        pthread_rwlock_wrlock(&ps->names);
-        snapshot->what = next;
-        next = before;
-        pthread_rwlock_unlock(&ps->names);
-        pthread_mutex_unlock(&ps->lock);
-    }
-    gh_pubsub_texts_free(&next, texts, GH_COUNT(texts));
+    if (code == GH_OK)
+        gh_pubsub_exchange(ps, &kind, &snapshot->what, &next);
+    gh_pubsub_texts_free(&kind, &next);
     return code;
 }
 
@@ -308,7 +263,7 @@ enum gh_error_code gh_pubsub_snapshot_update(struct gh_pubsub *ps, const struct 
 {
     pthread_mutex_lock(&ps->admin);
     struct gh_pubsub_snapshot *snapshot = named(ps, what->tenant, what->name);
-    enum gh_error_code code = snapshot == NULL ? no_snapshot(what->name, error) : GH_OK;
+    enum gh_error_code code = snapshot == NULL ? gh_pubsub_none(&kind, what->name, error) : GH_OK;
     if (code == GH_OK) {
         struct gh_snapshot after = snapshot->what;
         if ((fields & GH_SNAPSHOT_SETTINGS) != 0)
@@ -318,7 +273,7 @@ enum gh_error_code gh_pubsub_snapshot_update(struct gh_pubsub *ps, const struct 
         code = snapshot_change(ps, snapshot, &after, error);
     }
     if (code == GH_OK)
-        code = snapshot_give(&snapshot->what, arena, out, error);
+        code = gh_pubsub_give(&kind, &snapshot->what, arena, out, error);
     pthread_mutex_unlock(&ps->admin);
     return code;
 }
@@ -330,7 +285,7 @@ enum gh_error_code gh_pubsub_snapshot_delete(struct gh_pubsub *ps, int64_t tenan
     pthread_mutex_lock(&ps->admin);
     struct gh_pubsub_snapshot *snapshot = named(ps, tenant, name);
     enum gh_error_code code =
-        snapshot == NULL ? no_snapshot(name, error)
+        snapshot == NULL ? gh_pubsub_none(&kind, name, error)
                          : gh_store_snapshot_delete(ps->store, snapshot->what.number, error);
     if (code == GH_OK) {
         pthread_mutex_lock(&ps->lock);

@@ -21,11 +21,23 @@ static const size_t texts[] = {
     offsetof(struct gh_subscription, policy),
 };
 
+static bool is_of(const void *what, struct gh_slice topic)
+{
+    const struct gh_subscription *subscription = what;
+    return gh_slice_equal(subscription->topic, topic) && !subscription->is_detached;
+}
+
+static const struct gh_pubsub_kind kind = {.noun = "subscription",
+                                           .size = sizeof(struct gh_subscription),
+                                           .tenant = offsetof(struct gh_subscription, tenant),
+                                           .texts = texts,
+                                           .texts_count = GH_COUNT(texts),
+                                           .is_of = is_of};
+
 struct gh_pubsub_subscription *gh_pubsub_subscription_named(const struct gh_pubsub *ps,
                                                             int64_t tenant, struct gh_slice name)
 {
-    uint8_t key[GH_PUBSUB_KEY_MAX];
-    return gh_map_get(&ps->subscriptions, gh_pubsub_name_key(tenant, name, key));
+    return gh_pubsub_named(&ps->subscriptions, tenant, name);
 }
 
 static void subscription_free(struct gh_pubsub_subscription *subscription)
@@ -33,7 +45,7 @@ static void subscription_free(struct gh_pubsub_subscription *subscription)
     gh_log_reader_close(subscription->reader);
     gh_delivery_deinit(&subscription->delivery);
     gh_filter_close(subscription->filter);
-    gh_pubsub_texts_free(&subscription->what, texts, GH_COUNT(texts));
+    gh_pubsub_texts_free(&kind, &subscription->what);
     free(subscription);
 }
 
@@ -166,7 +178,7 @@ static struct gh_pubsub_subscription *subscription_new(const struct gh_pubsub *p
     if (whole && what.filter.size > 0)
         whole = (subscription->filter = gh_filter_open(what.filter, &error)) != NULL;
     subscription->what = what;
-    whole = gh_pubsub_texts_copy(&what, &subscription->what, texts, GH_COUNT(texts)) && whole;
+    whole = gh_pubsub_texts_copy(&kind, &what, &subscription->what) && whole;
     gh_arena_deinit(&arena);
     subscription->first_offset = row->first_offset;
     subscription->pulls_end = &subscription->pulls;
@@ -216,25 +228,6 @@ enum gh_error_code gh_pubsub_subscriptions_load(struct gh_pubsub *ps, struct gh_
     return code;
 }
 
-static enum gh_error_code no_subscription(struct gh_slice name, struct gh_error *error)
-{
-    return gh_error_set(error, GH_ERROR_NOT_FOUND, "subscription %.*s does not exist",
-                        name.size > GH_PUBSUB_NAME_MAX ? GH_PUBSUB_NAME_MAX : (int)name.size,
-                        (const char *)name.data);
-}
-
-static enum gh_error_code subscription_give(const struct gh_subscription *what,
-                                            struct gh_arena *arena, struct gh_subscription *out,
-                                            struct gh_error *error)
-{
-    if (out == NULL)
-        return GH_OK;
-    *out = *what;
-    if (!gh_pubsub_texts_give(what, out, texts, GH_COUNT(texts), arena))
-        return gh_error_set(error, GH_ERROR_MEMORY, "no memory for an answer");
-    return GH_OK;
-}
-
 /* Each within its limits; zeros are left alone. */
 static enum gh_error_code times_check(const struct gh_subscription *what, struct gh_error *error)
 {
@@ -271,11 +264,9 @@ static enum gh_error_code rules_check(const struct gh_subscription *what, struct
 
 static enum gh_error_code create_check(const struct gh_subscription *what, struct gh_error *error)
 {
-    if (!gh_pubsub_name_valid(what->name))
-        return gh_error_set(error, GH_ERROR_INVALID,
-                            "a subscription's name has %d to %d letters, digits or -_.~+%%, begins "
-                            "with a letter and not with \"goog\"",
-                            GH_PUBSUB_NAME_MIN, GH_PUBSUB_NAME_MAX);
+    enum gh_error_code code = gh_pubsub_name_check(&kind, what->name, error);
+    if (code != GH_OK)
+        return code;
     struct gh_filter *filter = what->filter.size > 0 ? gh_filter_open(what->filter, error) : NULL;
     if (what->filter.size > 0 && filter == NULL)
         return error == NULL ? GH_ERROR_INVALID : error->code;
@@ -349,20 +340,7 @@ enum gh_error_code gh_pubsub_subscription_get(struct gh_pubsub *ps, int64_t tena
                                               struct gh_slice name, struct gh_arena *arena,
                                               struct gh_subscription *out, struct gh_error *error)
 {
-    pthread_rwlock_rdlock(&ps->names);
-    const struct gh_pubsub_subscription *subscription =
-        gh_pubsub_subscription_named(ps, tenant, name);
-    enum gh_error_code code = subscription == NULL
-                                  ? no_subscription(name, error)
-                                  : subscription_give(&subscription->what, arena, out, error);
-    pthread_rwlock_unlock(&ps->names);
-    return code;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return gh_slice_compare(((const struct gh_subscription *)a)->name,
-                            ((const struct gh_subscription *)b)->name);
+    return gh_pubsub_get(ps, &kind, &ps->subscriptions, tenant, name, arena, out, error);
 }
 
 enum gh_error_code gh_pubsub_subscription_list(struct gh_pubsub *ps, int64_t tenant,
@@ -371,30 +349,11 @@ enum gh_error_code gh_pubsub_subscription_list(struct gh_pubsub *ps, int64_t ten
                                                struct gh_subscription **out, size_t *count,
                                                struct gh_error *error)
 {
-    enum gh_error_code code = GH_OK;
-    struct gh_slice key;
-    size_t found = 0;
-    void *value;
-
-    *count = 0;
-    pthread_rwlock_rdlock(&ps->names);
-    struct gh_subscription *all = malloc((ps->subscriptions.count + 1) * sizeof *all);
-    for (size_t at = 0; all != NULL && gh_map_next(&ps->subscriptions, &at, &key, &value);) {
-        const struct gh_subscription *what = &((const struct gh_pubsub_subscription *)value)->what;
-        if (what->tenant == tenant && gh_slice_compare(what->name, after) > 0 &&
-            (topic.size == 0 || (gh_slice_equal(what->topic, topic) && !what->is_detached)))
-            all[found++] = *what;
-    }
-    if (all != NULL)
-        qsort(all, found, sizeof *all, by_name);
-    found = found < limit ? found : limit;
-    *out = gh_arena_array(arena, found + 1, sizeof **out);
-    if (all == NULL || *out == NULL)
-        code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for a list of subscriptions");
-    for (; code == GH_OK && *count < found; ++*count)
-        code = subscription_give(&all[*count], arena, &(*out)[*count], error);
-    pthread_rwlock_unlock(&ps->names);
-    free(all);
+    const struct gh_pubsub_part part = {tenant, topic, after, limit};
+    void *list;
+    enum gh_error_code code =
+        gh_pubsub_list(ps, &kind, &ps->subscriptions, &part, arena, &list, count, error);
+    *out = list;
     return code;
 }
 
@@ -413,7 +372,7 @@ enum gh_error_code gh_pubsub_subscription_pushed(struct gh_pubsub *ps, struct gh
     for (size_t at = 0; code == GH_OK && gh_map_next(&ps->subscriptions, &at, &key, &value);) {
         const struct gh_subscription *what = &((const struct gh_pubsub_subscription *)value)->what;
         if (what->push.size > 0 && !what->is_detached)
-            code = subscription_give(what, arena, &(*out)[(*count)++], error);
+            code = gh_pubsub_give(&kind, what, arena, &(*out)[(*count)++], error);
     }
     pthread_rwlock_unlock(&ps->names);
     return code;
@@ -472,7 +431,7 @@ static void replace(struct gh_pubsub *ps, struct gh_pubsub_subscription *subscri
     }
     ps->changed = true;
     pthread_mutex_unlock(&ps->lock);
-    gh_pubsub_texts_free(&before, texts, GH_COUNT(texts));
+    gh_pubsub_texts_free(&kind, &before);
     gh_pubsub_ring(ps);
 }
 
@@ -485,7 +444,7 @@ static enum gh_error_code change(struct gh_pubsub *ps, struct gh_pubsub_subscrip
     enum gh_error_code code = rules_check(after, error);
     if (code != GH_OK)
         return code;
-    if (!gh_pubsub_texts_copy(after, &next, texts, GH_COUNT(texts)))
+    if (!gh_pubsub_texts_copy(&kind, after, &next))
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory for a subscription");
     gh_buffer_init(&rules, RULES_BYTES_MAX);
     struct gh_subscription_row row = {.number = after->number,
@@ -502,7 +461,7 @@ static enum gh_error_code change(struct gh_pubsub *ps, struct gh_pubsub_subscrip
     if (code == GH_OK)
         replace(ps, subscription, &next);
     else
-        gh_pubsub_texts_free(&next, texts, GH_COUNT(texts));
+        gh_pubsub_texts_free(&kind, &next);
     return code;
 }
 
@@ -516,7 +475,7 @@ enum gh_error_code gh_pubsub_subscription_update(struct gh_pubsub *ps,
     struct gh_pubsub_subscription *subscription =
         gh_pubsub_subscription_named(ps, what->tenant, what->name);
     enum gh_error_code code =
-        subscription == NULL ? no_subscription(what->name, error) : times_check(what, error);
+        subscription == NULL ? gh_pubsub_none(&kind, what->name, error) : times_check(what, error);
     if (code == GH_OK && !gh_pubsub_etag_fits(subscription->what.policy, what->policy_etag))
         code = gh_error_set(error, GH_ERROR_CONFLICT, "the policy was changed since it was read");
     if (code == GH_OK) {
@@ -524,7 +483,7 @@ enum gh_error_code gh_pubsub_subscription_update(struct gh_pubsub *ps,
         code = change(ps, subscription, &after, error);
     }
     if (code == GH_OK)
-        code = subscription_give(&subscription->what, arena, out, error);
+        code = gh_pubsub_give(&kind, &subscription->what, arena, out, error);
     pthread_mutex_unlock(&ps->admin);
     return code;
 }
@@ -537,7 +496,7 @@ enum gh_error_code gh_pubsub_subscription_delete(struct gh_pubsub *ps, int64_t t
     struct gh_pubsub_subscription *subscription = gh_pubsub_subscription_named(ps, tenant, name);
     enum gh_error_code code =
         subscription == NULL
-            ? no_subscription(name, error)
+            ? gh_pubsub_none(&kind, name, error)
             : gh_store_subscription_delete(ps->store, subscription->what.number, error);
     if (code == GH_OK) {
         pthread_mutex_lock(&ps->lock);
@@ -565,7 +524,7 @@ enum gh_error_code gh_pubsub_subscription_backlog(struct gh_pubsub *ps, int64_t 
     pthread_mutex_lock(&ps->lock);
     struct gh_pubsub_subscription *subscription = gh_pubsub_subscription_named(ps, tenant, name);
     if (subscription == NULL) {
-        code = no_subscription(name, error);
+        code = gh_pubsub_none(&kind, name, error);
     } else {
         struct gh_delivery *delivery = &subscription->delivery;
         if (subscription->live)

@@ -201,6 +201,7 @@ static void *run(void *context)
         int64_t began_ns = gh_time_monotonic_ns();
         enum gh_error_code code = gh_activity_flush(table, &error);
         gh_store_tidy(table->store);
+        (void)gh_store_rest(table->store);
         if (code != GH_OK && !failing)
             gh_log(GH_LOG_WARN, "registry", "activity times stay in memory: %s",
                    gh_error_line(&error, line));

@@ -53,19 +53,19 @@ void port_send(struct port *port, struct gh_letter *letter)
 
 void broker_count_queued(const struct session *session, int by)
 {
-    struct queued *queued = &session->broker->queued[session->number % BROKER_QUEUED];
+    struct queued *queued = &broker_of(session)->queued[session->number % BROKER_QUEUED];
     atomic_fetch_add_explicit(&queued->count, (size_t)by, memory_order_relaxed);
 }
 
 void broker_live(const struct session *session, size_t bytes, int sign)
 {
     if (session->stored)
-        atomic_fetch_add(&session->broker->live_bytes, sign * (int64_t)bytes);
+        atomic_fetch_add(&broker_of(session)->live_bytes, sign * (int64_t)bytes);
 }
 
 size_t session_live_bytes(const struct session *session)
 {
-    return session->client_id.size + LIVE_OVERHEAD_BYTES;
+    return session_client(session).size + LIVE_OVERHEAD_BYTES;
 }
 
 /* --- spaces */
@@ -207,7 +207,7 @@ struct gh_broker *gh_broker_open(const struct gh_broker_options *options, struct
     broker->limits = options->limits;
     pthread_mutex_init(&broker->lock, NULL);
     gh_map_init(&broker->spaces);
-    gh_map_init(&broker->by_key);
+    gh_map_init_borrowing(&broker->by_key);
     gh_map_init(&broker->by_number);
     broker->log = open_log(options, error);
     if (broker->log == NULL) {
@@ -290,7 +290,7 @@ static void view_session(struct session *session, struct viewing *viewing,
                          void (*each)(void *, const struct gh_broker_view *), void *context)
 {
     size_t shown = 0;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     for (const struct subscription *s = session->subscriptions;
          s != NULL && shown < GH_BROKER_VIEW_FILTERS_MAX; s = s->next)
         viewing->filters[shown++] =
@@ -299,7 +299,7 @@ static void view_session(struct session *session, struct viewing *viewing,
                                       .no_local = s->no_local,
                                       .retain_as_published = s->retain_as_published,
                                       .identifier = s->identifier};
-    struct gh_broker_view view = {.client_id = session->client_id,
+    struct gh_broker_view view = {.client_id = session_client(session),
                                   .tenant = session->space->tenant,
                                   .device = session->device,
                                   .connected = session->connected,
@@ -309,12 +309,12 @@ static void view_session(struct session *session, struct viewing *viewing,
                                   .queued = gh_queue_count(&session->queue),
                                   .queued_bytes = session->queue_bytes,
                                   .inflight = session->inflight,
-                                  .lane = session->lane.count,
+                                  .lane = session_lane_count(session),
                                   .dropped = session->dropped,
                                   .subscriptions_count = session->subscriptions_count,
                                   .subscriptions = viewing->filters};
     each(context, &view);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 void gh_broker_each(struct gh_broker *broker, uint64_t device,

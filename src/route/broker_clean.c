@@ -37,9 +37,10 @@ struct cleaner {
     size_t flying;
     struct copy *landed; /* to be looked at again */
     atomic_bool failed;
-    uint64_t pass, from; /* what stands before `from` counts no more */
-    int64_t copied;      /* bytes in this pass */
-    int64_t rests_to;    /* nothing is done before the journal has so many bytes */
+    uint64_t from; /* what stands before it counts no more */
+    uint32_t pass;
+    int64_t copied;   /* bytes in this pass */
+    int64_t rests_to; /* nothing is done before the journal has so many bytes */
     int64_t slack_bytes, period_ms;
 };
 
@@ -188,7 +189,7 @@ static void clean_change(struct cleaner *cleaner, const struct gh_journal_change
                                   : session_by_number(cleaner->broker, change->session);
     if (session == NULL)
         return;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     if (change->kind == GH_JOURNAL_SESSION || change->kind == GH_JOURNAL_DETACHED) {
         if (!session->buried) /* nothing may stand behind its end */
             clean_session(cleaner, session);
@@ -203,7 +204,7 @@ static void clean_change(struct cleaner *cleaner, const struct gh_journal_change
         else if (change->kind == GH_JOURNAL_RECEIVED)
             clean_received(cleaner, session, change->sequence);
     }
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     session_unref(session);
 }
 
@@ -217,7 +218,7 @@ static enum counts target_counts(struct gh_broker *broker, struct gh_route_targe
     struct session *session = session_by_number(broker, target->session);
     if (session == NULL)
         return COUNTS_NOT;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     const struct gh_queue_entry *entry = gh_queue_entry(&session->queue, target->sequence);
     if (entry != NULL && entry->offset == offset)
         counts = COUNTS;
@@ -225,7 +226,7 @@ static enum counts target_counts(struct gh_broker *broker, struct gh_route_targe
         counts = COUNTS_UNKNOWN;
     if (counts == COUNTS && (entry->state >= GH_QUEUE_SENT || (entry->flags & ENTRY_DUP) != 0))
         target->flags |= GH_TARGET_SENT;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     session_unref(session);
     return counts;
 }
@@ -237,9 +238,9 @@ static void clean_publisher(struct cleaner *cleaner, const struct gh_route_messa
     struct session *session = session_by_number(cleaner->broker, message->publisher);
     if (session == NULL)
         return;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     clean_taken(cleaner, session, message->packet_id);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     session_unref(session);
 }
 
@@ -334,7 +335,7 @@ static void move_target(struct copy *copy, const struct gh_route_target *target)
     struct session *session = session_by_number(cleaner->broker, target->session);
     if (session == NULL)
         return; /* its SESSION_GONE stands behind the copy, or it has no SESSION at all */
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, target->sequence);
     if (entry != NULL && entry->offset == copy->old_offset) {
         entry->offset = copy->append.offset;
@@ -344,7 +345,7 @@ static void move_target(struct copy *copy, const struct gh_route_target *target)
                                                          .session = target->session,
                                                          .sequence = target->sequence});
     }
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     session_unref(session);
 }
 

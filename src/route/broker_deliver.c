@@ -47,7 +47,7 @@ void session_end_entry(struct session *session, uint64_t sequence)
     session->queue_bytes -= entry->size;
     session_drop_body(session, entry);
     if (session->stored)
-        atomic_fetch_sub(&session->broker->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
+        atomic_fetch_sub(&broker_of(session)->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     gh_queue_done(&session->queue, sequence, NULL);
     broker_count_queued(session, -1);
     journal(session, GH_JOURNAL_DONE, sequence);
@@ -67,7 +67,7 @@ static void find_identifiers(struct gh_attachment *attachment, struct gh_deliver
             if (list == NULL)
                 break;
             attachment->identifiers = list;
-            attachment->identifiers_capacity = capacity;
+            attachment->identifiers_capacity = (uint32_t)capacity;
         }
         attachment->identifiers[count++] = s->identifier;
     }
@@ -141,7 +141,7 @@ static enum found next_queued(struct gh_attachment *attachment, int64_t now_ms,
 
 static void lane_pop(struct session *session)
 {
-    struct lane *lane = &session->lane;
+    struct lane *lane = session->lane;
     struct lane_item *item = &lane->ring[lane->first];
     lane->bytes -= item->message->payload.size;
     gh_route_message_unref(item->message);
@@ -153,10 +153,10 @@ static void lane_pop(struct session *session)
 static bool next_in_lane(struct gh_attachment *attachment, int64_t now_ms, struct gh_delivery *out)
 {
     struct session *session = attachment->session;
-    struct lane *lane = &session->lane;
-    while (lane->count > 0 && expired(lane->ring[lane->first].message, now_ms))
+    const struct lane *lane;
+    while ((lane = session->lane) != NULL && expired(lane->ring[lane->first].message, now_ms))
         lane_pop(session);
-    if (lane->count == 0)
+    if (lane == NULL)
         return false;
     *out = (struct gh_delivery){.token = token_of(0)};
     lend(attachment, lane->ring[lane->first].message, lane->ring[lane->first].flags, now_ms, out);
@@ -173,12 +173,12 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     attachment->current = NULL;
     if (session->walks != NULL)
         session_walk(session);
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     if (!qos0_only)
         found = next_queued(attachment, now_ms, out);
     bool any = found == FOUND_ONE || next_in_lane(attachment, now_ms, out);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     if (found == FOUND_ON_DISK)
         session_fetch(session);
     return any;
@@ -218,13 +218,13 @@ void gh_attachment_done(struct gh_attachment *attachment, uint64_t token)
     uint64_t sequence = sequence_of(token);
     if (!attachment->holds)
         return;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     if (sequence == 0)
         lane_pop(session);
     else
         session_end_entry(session, sequence);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 struct receiving {
@@ -246,7 +246,7 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
 {
     struct session *session = attachment->session;
     uint64_t sequence = sequence_of(token);
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
     if (entry != NULL)
@@ -254,7 +254,7 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
     if (entry != NULL)
         session_drop_body(session, entry);
     journal(session, GH_JOURNAL_RECEIVED, sequence);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     struct receiving *receiving = session->stored ? malloc(sizeof *receiving) : NULL;
     if (receiving == NULL) {
         done(context, token, !session->stored);
@@ -267,24 +267,24 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
 void gh_attachment_wake(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     session_notify_late(session);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 struct gh_slice gh_attachment_client(const struct gh_attachment *attachment)
 {
-    return attachment->session->client_id;
+    return session_client(attachment->session);
 }
 
 size_t gh_attachment_dropped(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     size_t count = session->dropped - session->dropped_told;
     session->dropped_told = session->dropped;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return count;
 }
 
@@ -337,7 +337,7 @@ const uint16_t *gh_attachment_received(const struct gh_attachment *attachment, s
     struct gh_attachment *mine = (struct gh_attachment *)(uintptr_t)attachment;
     struct session *session = attachment->session;
     *count = 0;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     if (session->taken_count > mine->received_capacity) {
         uint16_t *list = reallocarray(mine->received, session->taken_count, sizeof *list);
         if (list != NULL) {
@@ -347,7 +347,7 @@ const uint16_t *gh_attachment_received(const struct gh_attachment *attachment, s
     }
     for (; *count < session->taken_count && *count < mine->received_capacity; ++*count)
         mine->received[*count] = session->taken[*count].packet_id;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return mine->received;
 }
 
@@ -359,7 +359,7 @@ uint8_t gh_attachment_subscribe(struct gh_attachment *attachment,
     struct session *session = attachment->session;
     bool existed;
     uint8_t code =
-        session_subscribe(session, filter, session->broker->limits.subscriptions_max, &existed);
+        session_subscribe(session, filter, broker_of(session)->limits.subscriptions_max, &existed);
     if (code > 2)
         return code;
     struct subscription *subscription = session_find(session, filter->filter);

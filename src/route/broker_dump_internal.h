@@ -14,7 +14,7 @@
 static inline int dump_by_key(const void *a, const void *b)
 {
     const struct session *first = *(struct session *const *)a, *second = *(void *const *)b;
-    return gh_slice_compare(first->key, second->key);
+    return gh_slice_compare(session_key(first), session_key(second));
 }
 
 static inline int dump_by_filter(const void *a, const void *b)
@@ -50,12 +50,12 @@ static inline void dump_session(struct session *session, struct gh_buffer *out)
                     "session %" PRIu64 " tenant %" PRId64 " device %" PRIu64
                     " %.*s expiry %u detached %" PRId64 " next %" PRIu64 " bytes %zu\n",
                     session->number, session->space->tenant, session->device,
-                    GH_PRINT(session->client_id), session->expiry_s, session->detached_at_ms,
+                    GH_PRINT(session_client(session)), session->expiry_s, session->detached_at_ms,
                     session->queue.tail, session->queue_bytes);
     if (session->will != NULL)
         gh_buffer_print(out, "  will %.*s=%.*s q%u at %" PRId64 "\n",
-                        GH_PRINT(session->will->topic), GH_PRINT(session->will->payload),
-                        session->will->qos, session->will_at_ms);
+                        GH_PRINT(session->will->will.topic), GH_PRINT(session->will->will.payload),
+                        session->will->will.qos, session->will->at_ms);
     dump_subscriptions(session, out);
     for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
          sequence++)
@@ -90,9 +90,9 @@ static inline void broker_dump(struct gh_broker *broker, struct gh_buffer *out)
     pthread_mutex_unlock(&broker->lock);
     qsort(list, count, sizeof(struct session *), dump_by_key);
     for (size_t i = 0; i < count; i++) {
-        pthread_mutex_lock(&list[i]->lock);
+        gh_latch_take(&list[i]->lock);
         dump_session(list[i], out);
-        pthread_mutex_unlock(&list[i]->lock);
+        gh_latch_give(&list[i]->lock);
     }
     free(list);
     at = 0;

@@ -38,7 +38,7 @@ static void read_item(struct gh_log *log, struct item *item, struct gh_buffer *i
 static void work(struct gh_job *job)
 {
     struct fetch *fetch = (struct fetch *)((char *)job - offsetof(struct fetch, job));
-    struct gh_broker *broker = fetch->session->broker;
+    struct gh_broker *broker = broker_of(fetch->session);
     struct gh_buffer into;
     gh_buffer_init(&into, SIZE_MAX / 2);
     for (size_t i = 0; i < fetch->count && !atomic_load(&broker->stopped); i++)
@@ -56,7 +56,7 @@ static void arrive(struct session *session, struct item *item)
     } else if (item->gone) {
         gh_log(GH_LOG_ERROR, "broker",
                "a message of the MQTT session %.*s is lost: record %" PRIu64 " cannot be read",
-               GH_PRINT(session->client_id), item->offset);
+               GH_PRINT(session_client(session)), item->offset);
         session_end_entry(session, item->sequence);
     } else if (entry->body == NULL && item->message != NULL) {
         entry->body = item->message;
@@ -69,9 +69,9 @@ static void arrive(struct session *session, struct item *item)
 static void again(struct gh_timer *timer)
 {
     struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session_notify(session);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 /* The workers or the disk are not able to just now. While a connection holds the session its timer
@@ -88,10 +88,10 @@ static void fetched(struct gh_letter *letter)
     struct fetch *fetch = (struct fetch *)((char *)letter - offsetof(struct fetch, letter));
     struct session *session = fetch->session;
     bool failed = false;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct port *home = session->home;
     if (home != fetch->port) { /* it moved: home must do this */
-        pthread_mutex_unlock(&session->lock);
+        gh_latch_give(&session->lock);
         fetch->port = home;
         port_send(home, letter);
         return;
@@ -103,7 +103,7 @@ static void fetched(struct gh_letter *letter)
     session->fetching = false;
     if (!failed)
         session_notify(session);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     if (failed)
         try_later(session);
     session_unref(session);
@@ -134,11 +134,11 @@ void session_fetch(struct session *session)
     fetch->letter.open = fetched;
     fetch->session = session_ref(session);
     fetch->port = session->home;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     collect(session, fetch);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     session->fetching =
-        fetch->count > 0 && gh_workers_submit(session->broker->options.workers, &fetch->job);
+        fetch->count > 0 && gh_workers_submit(broker_of(session)->options.workers, &fetch->job);
     if (!session->fetching) {
         if (fetch->count > 0)
             try_later(session);

@@ -562,7 +562,7 @@ static void await_empty(struct history *history)
         struct session *session = client->attachment == NULL ? NULL : client->attachment->session;
         gh_buffer_print(&text, "%s: attached %d, in flight %zu of %zu", client->name,
                         client->attached, client->inflight,
-                        session == NULL ? 0 : session->inflight);
+                        session == NULL ? (size_t)0 : session->inflight);
         if (session != NULL)
             gh_buffer_print(&text, ", cursor %" PRIu64 ", live %d, fetching %d, posted %d",
                             session->cursor, session->live, session->fetching,

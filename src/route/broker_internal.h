@@ -20,13 +20,16 @@
 #define GH_ROUTE_BROKER_INTERNAL_H
 
 #include "base/buffer.h"
+#include "base/latch.h"
 #include "base/map.h"
 #include "route/broker.h"
 #include "route/queue.h"
 #include "route/retained_tree.h"
 #include "route/share.h"
 #include "route/topic_tree.h"
+#include <assert.h>
 #include <pthread.h>
+#include <stddef.h>
 
 enum {
     /* Packet ids follow from sequence numbers; those above are the connection's own. */
@@ -119,7 +122,7 @@ struct subscription {
     bool no_local, retain_as_published;
     uint8_t qos;
     uint32_t identifier;
-    uint64_t cleaned_pass;
+    uint32_t cleaned_pass;
     struct gh_slice filter; /* as subscribed, $share/… too */
     struct gh_slice inner;  /* without it */
     uint8_t text[];
@@ -160,10 +163,11 @@ struct lane_item {
     uint8_t flags;
 };
 
-/* QoS 0 that waits for the connection: a ring. */
+/* QoS 0 that waits for the connection: a ring, never empty. */
 struct lane {
-    struct lane_item *ring;
-    size_t first, count, capacity, bytes;
+    size_t bytes;
+    uint32_t first, count, capacity;
+    struct lane_item ring[];
 };
 
 struct taken {
@@ -181,46 +185,86 @@ struct walk {
     uint8_t text[];
 };
 
+/* A session's will; its slices are here, too. */
+struct kept_will {
+    struct gh_journal_will will;
+    int64_t at_ms; /* when it is to be published, UTC; 0: it does not wait for that */
+    uint8_t text[];
+};
+
+/* There are as many as devices, and most have nothing to do: what is rare is a block of its own. */
 struct session {
     atomic_uint refs;
-    struct gh_broker *broker;
+    struct gh_latch lock; /* of what says so below */
     struct space *space;
-    uint64_t number, device;
-    struct gh_slice client_id; /* in `key` */
-    struct gh_slice key;
+    uint64_t number;
 
     /* At home. */
     struct gh_attachment *attachment, *claimant;
     struct gh_timer timer;
-    struct gh_journal_will *will; /* one block with its slices */
-    int64_t will_at_ms;           /* UTC; 0: not waiting */
-    struct walk *walks, **walks_end;
+    struct kept_will *will; /* or NULL */
+    struct walk *walks;
     struct gh_map *index;      /* of the subscriptions by filter; NULL: they are few */
     struct passing *passing;   /* while it ends */
     struct session *line_next; /* in the line of the port that it stands in */
     bool fetching, arriving;   /* arriving: granted to a connection that has not heard of it yet */
 
-    pthread_mutex_t lock; /* of all below */
-    struct port *home;
+    /* Under the lock. */
     bool stored, gone, live, ready_posted, ready_urgent, connected;
     bool in_line;
-    bool buried; /* its end is in the journal, or on its way there */
+    bool buried;          /* its end is in the journal, or on its way there */
+    uint16_t client_size; /* of the client id; for ever */
     uint32_t expiry_s;
+    struct port *home;
     int64_t detached_at_ms;
     struct gh_letter ready; /* carries a reference while it is posted, */
     struct port *ready_at;  /* to this port */
     struct gh_queue queue;
-    size_t queue_bytes, bodies, inflight, dropped, dropped_told;
+    size_t queue_bytes;
+    uint32_t bodies, inflight, dropped, dropped_told;
     uint64_t cursor;
-    uint64_t sent_to; /* what has this number or a higher one was never sent */
-    struct lane lane;
+    uint64_t sent_to;  /* what has this number or a higher one was never sent */
+    struct lane *lane; /* NULL: nothing waits in it */
     struct subscription *subscriptions;
-    size_t subscriptions_count;
-    size_t identifiers_count; /* of subscriptions that have one */
-    uint64_t cleaned_pass;    /* the cleaner's: it was written again in this pass */
     struct taken *taken;
-    size_t taken_count, taken_capacity;
-    size_t taken_flying; /* QoS 2 publishes whose record is under way */
+    uint32_t cleaned_pass; /* the cleaner's: it was written again in this pass */
+    uint32_t subscriptions_count;
+    uint32_t identifiers_count; /* of subscriptions that have one */
+    uint32_t taken_count, taken_capacity;
+    uint32_t taken_flying; /* QoS 2 publishes whose record is under way */
+
+    /* The key in the broker's map is the device's number and the client id. */
+    uint64_t device;
+    uint8_t client[];
+};
+static_assert(sizeof(struct session) == offsetof(struct session, client),
+              "the client id follows the device's number");
+static_assert(sizeof(struct session) <= 312, "a hundred thousand of them are idle");
+
+static inline struct gh_broker *broker_of(const struct session *session)
+{
+    return session->space->broker;
+}
+static inline struct gh_slice session_client(const struct session *session)
+{
+    return gh_slice(session->client, session->client_size);
+}
+static inline struct gh_slice session_key(const struct session *session)
+{
+    return gh_slice((const uint8_t *)session + offsetof(struct session, device),
+                    sizeof session->device + session->client_size);
+}
+static inline size_t session_lane_count(const struct session *session)
+{
+    return session->lane == NULL ? 0 : session->lane->count;
+}
+
+/* What an attachment needs until it is answered. */
+struct connecting {
+    struct gh_broker_connect wanted; /* its slices are here, too */
+    struct port *asked;
+    enum gh_error_code result;
+    uint8_t text[];
 };
 
 enum attachment_state { ATTACHMENT_WAITING, ATTACHMENT_HELD, ATTACHMENT_FAILED, ATTACHMENT_LEFT };
@@ -237,18 +281,14 @@ struct gh_attachment {
     bool holds;      /* the session is this connection's, and at home here */
     bool travelling; /* somebody will come back to it: who has left is freed then */
     bool session_present;
-    /* Of whoever has the letter: */
-    struct port *asked;
-    enum gh_error_code result;
-    struct gh_broker_connect connect; /* slices in `block` */
-    uint8_t *block;
+    struct connecting *connecting;    /* of whoever has the letter; NULL once it is answered */
     struct gh_route_message *current; /* what `next` lent, if others could take it away */
     uint64_t sent;                    /* went out, and is noted with the next lock; 0: none */
     uint32_t *identifiers;
-    size_t identifiers_capacity;
     uint16_t *received;
-    size_t received_capacity;
+    uint32_t identifiers_capacity, received_capacity;
 };
+static_assert(sizeof(struct gh_attachment) <= 120, "a hundred thousand of them are idle");
 
 #define RETAINED_NOWHERE UINT64_MAX
 struct retained {
@@ -287,7 +327,6 @@ struct session *session_ref(struct session *session);
 void session_unref(struct session *session);
 struct session *session_new(struct gh_broker *broker, struct space *space, uint64_t device,
                             struct gh_slice client_id);
-struct gh_slice session_key(uint8_t *into, uint64_t device, struct gh_slice client_id);
 /* The change that says all of the session but its subscriptions and queue. Its lock is held. */
 struct gh_journal_change session_change(const struct session *session);
 void session_set_timer(struct session *session);
@@ -373,7 +412,7 @@ void retained_free(struct space *space);
 void session_walk(struct session *session);
 void session_add_walk(struct session *session, struct subscription *subscription);
 void session_free_walks(struct session *session);
-void session_end_walk(struct session *session, struct subscription *subscription);
+void session_end_walk(struct subscription *subscription);
 
 /* --- broker_load.c */
 enum gh_error_code broker_load(struct gh_broker *broker, struct gh_error *error);

@@ -343,7 +343,7 @@ static void restore_queue(struct loading *loading, struct found *found)
     }
     if (!gh_queue_resume(queue, next))
         loading->failed = true;
-    queue->span_max = loading->broker->limits.queue_messages_max;
+    queue->span_max = (uint32_t)loading->broker->limits.queue_messages_max;
 }
 
 static void restore_filters(struct loading *loading, struct found *found)
@@ -368,7 +368,7 @@ static void detach_now(struct session *session, int64_t now_ms)
 {
     session->detached_at_ms = now_ms;
     if (session->will != NULL)
-        session->will_at_ms = now_ms + (int64_t)session->will->delay_s * 1000;
+        session->will->at_ms = now_ms + (int64_t)session->will->will.delay_s * 1000;
     struct gh_journal_change change = {
         .kind = GH_JOURNAL_DETACHED, .session = session->number, .at_ms = now_ms};
     port_change(session->home, &change);
@@ -381,9 +381,9 @@ static void restore_session(struct loading *loading, struct found *found)
     session->home = &broker->ports[session->number % broker->ports_count];
     restore_queue(loading, found);
     session->taken = found->taken;
-    session->taken_count = session->taken_capacity = found->taken_count;
+    session->taken_count = session->taken_capacity = (uint32_t)found->taken_count;
     found->taken = NULL;
-    if ((!found->superseded && !gh_map_put(&broker->by_key, session->key, session, NULL)) ||
+    if ((!found->superseded && !gh_map_put(&broker->by_key, session_key(session), session, NULL)) ||
         !gh_map_put(&broker->by_number, gh_slice(&session->number, sizeof session->number), session,
                     NULL)) {
         loading->failed = true;
@@ -403,7 +403,7 @@ static void find_newest(struct loading *loading, struct found *found)
     void *before = NULL;
     if (!found->there || found->gone)
         return;
-    if (!gh_map_put(&loading->newest, found->session->key, found, &before)) {
+    if (!gh_map_put(&loading->newest, session_key(found->session), found, &before)) {
         loading->failed = true;
         return;
     }
@@ -411,7 +411,7 @@ static void find_newest(struct loading *loading, struct found *found)
     if (other == NULL)
         return;
     if (other->number > found->number &&
-        !gh_map_put(&loading->newest, found->session->key, other, NULL))
+        !gh_map_put(&loading->newest, session_key(found->session), other, NULL))
         loading->failed = true;
     struct found *older = other->number < found->number ? other : found;
     older->superseded = true;
@@ -426,7 +426,8 @@ static void begin(struct gh_broker *broker, const struct found *found)
     if (session->detached_at_ms == 0)
         detach_now(session, broker_now_ms(broker));
     else if (session->will != NULL)
-        session->will_at_ms = session->detached_at_ms + (int64_t)session->will->delay_s * 1000;
+        session->will->at_ms =
+            session->detached_at_ms + (int64_t)session->will->will.delay_s * 1000;
     if (found->superseded)
         session_end(session);
     else

@@ -34,7 +34,7 @@ static bool next_shared(struct session *session, struct passed *passed)
 {
     struct gh_queue_entry *entry;
     bool found = false;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     while (!found && (entry = gh_queue_next(&session->queue, &passed->sequence)) != NULL) {
         found = (entry->flags & GH_TARGET_SHARED) != 0 && entry->qos == 1;
         if (!found) {
@@ -45,7 +45,7 @@ static bool next_shared(struct session *session, struct passed *passed)
         passed->position = entry->position;
         passed->message = entry->body == NULL ? NULL : gh_route_message_ref(entry->body);
     }
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return found;
 }
 
@@ -59,7 +59,7 @@ static void read_back(struct passing *passing, struct passed *passed)
     gh_buffer_init(&body, SIZE_MAX / 2);
     while (passed->message == NULL && passed->offset != offset) {
         offset = passed->offset;
-        enum gh_log_fetched fetched = gh_log_fetch(passing->session->broker->log, passed->offset,
+        enum gh_log_fetched fetched = gh_log_fetch(broker_of(passing->session)->log, passed->offset,
                                                    passed->position, &body, &record);
         if (fetched == GH_LOG_FETCHED && gh_route_message_read(record.body, &read))
             passed->message = gh_route_message_copy(&read);
@@ -80,11 +80,11 @@ struct handed {
 /* What has been passed on is not looked for again. */
 static void mark_passed(struct session *session, uint64_t sequence)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
     if (entry != NULL)
         entry->flags &= (uint16_t)~GH_TARGET_SHARED;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 static void go_on(struct passing *passing);
@@ -197,7 +197,7 @@ static void go_on(struct passing *passing)
         return;
     if (!passing->failed)
         session_bury(session);
-    else if (!atomic_load(&session->broker->stopped))
+    else if (!atomic_load(&broker_of(session)->stopped))
         later(session);
 }
 
@@ -219,8 +219,8 @@ void session_pass_on(struct session *session)
 {
     struct passing *passing = session->passing;
     struct passed first = {0};
-    bool any =
-        passing != NULL && !atomic_load(&session->broker->stopped) && next_shared(session, &first);
+    bool any = passing != NULL && !atomic_load(&broker_of(session)->stopped) &&
+               next_shared(session, &first);
     gh_route_message_unref(first.message);
     if (!any) {
         session_bury(session);
@@ -232,6 +232,6 @@ void session_pass_on(struct session *session)
     passing->port = session->home;
     passing->job.run = work;
     passing->letter.open = passed_on;
-    if (!gh_workers_submit(session->broker->options.workers, &passing->job))
+    if (!gh_workers_submit(broker_of(session)->options.workers, &passing->job))
         later(session);
 }

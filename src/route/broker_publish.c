@@ -45,45 +45,49 @@ void session_drop_body(struct session *session, struct gh_queue_entry *entry)
 /* A body stays while the session is there to take it, or nothing else has it. */
 static void keep_or_drop_body(struct session *session, struct gh_queue_entry *entry)
 {
-    bool wanted = session->live && session->bodies <= session->broker->limits.bodies_max;
+    bool wanted = session->live && session->bodies <= broker_of(session)->limits.bodies_max;
     if (session->stored && entry->offset != 0 && !wanted)
         session_drop_body(session, entry);
 }
 
 void lane_clear(struct session *session)
 {
-    struct lane *lane = &session->lane;
-    for (; lane->count > 0; lane->count--) {
-        gh_route_message_unref(lane->ring[lane->first].message);
-        lane->first = (lane->first + 1) & (lane->capacity - 1);
-    }
-    free(lane->ring);
-    *lane = (struct lane){0};
+    struct lane *lane = session->lane;
+    session->lane = NULL;
+    for (uint32_t i = 0; lane != NULL && i < lane->count; i++)
+        gh_route_message_unref(lane->ring[(lane->first + i) & (lane->capacity - 1)].message);
+    free(lane);
 }
 
-static bool lane_room(struct lane *lane)
+/* A lane that has room for one more. */
+static struct lane *lane_room(struct session *session)
 {
-    if (lane->count < lane->capacity)
-        return true;
-    size_t capacity = lane->capacity == 0 ? 8 : 2 * lane->capacity;
-    struct lane_item *ring = malloc(capacity * sizeof *ring);
-    if (ring == NULL)
-        return false;
-    for (size_t i = 0; i < lane->count; i++)
-        ring[i] = lane->ring[(lane->first + i) & (lane->capacity - 1)];
-    free(lane->ring);
-    lane->ring = ring;
-    lane->first = 0;
-    lane->capacity = capacity;
-    return true;
+    struct lane *lane = session->lane;
+    if (lane != NULL && lane->count < lane->capacity)
+        return lane;
+    uint32_t capacity = lane == NULL ? 8 : 2 * lane->capacity;
+    struct lane *wide = malloc(sizeof *wide + capacity * sizeof wide->ring[0]);
+    if (wide == NULL)
+        return NULL;
+    *wide = (struct lane){.capacity = capacity};
+    if (lane != NULL) {
+        wide->bytes = lane->bytes;
+        wide->count = lane->count;
+        for (uint32_t i = 0; i < lane->count; i++)
+            wide->ring[i] = lane->ring[(lane->first + i) & (lane->capacity - 1)];
+        free(lane);
+    }
+    return session->lane = wide;
 }
 
 static bool lane_push(struct session *session, struct gh_route_message *message, uint8_t flags)
 {
-    const struct gh_broker_limits *limits = &session->broker->limits;
-    struct lane *lane = &session->lane;
-    if (lane->count >= limits->lane_messages_max ||
-        lane->bytes + message->payload.size > limits->lane_bytes_max || !lane_room(lane))
+    const struct gh_broker_limits *limits = &broker_of(session)->limits;
+    struct lane *lane = session->lane;
+    size_t bytes = lane == NULL ? 0 : lane->bytes;
+    if (session_lane_count(session) >= limits->lane_messages_max ||
+        bytes + message->payload.size > limits->lane_bytes_max ||
+        (lane = lane_room(session)) == NULL)
         return false;
     lane->ring[(lane->first + lane->count++) & (lane->capacity - 1)] =
         (struct lane_item){gh_route_message_ref(message), flags};
@@ -99,7 +103,7 @@ static uint64_t queue_push(struct session *session, struct gh_route_message *mes
                                    .state = waits ? GH_QUEUE_WAITING : GH_QUEUE_READY,
                                    .flags = flags,
                                    .size = (uint32_t)message->payload.size};
-    if (session->queue_bytes + entry.size > session->broker->limits.queue_bytes_max &&
+    if (session->queue_bytes + entry.size > broker_of(session)->limits.queue_bytes_max &&
         gh_queue_count(&session->queue) > 0)
         return 0;
     uint64_t sequence = gh_queue_push(&session->queue, &entry);
@@ -124,7 +128,7 @@ static void notify(struct session *session, struct port *wide)
 static void note_dropped(struct session *session)
 {
     session->dropped++;
-    gh_metric_add(session->broker->options.metrics, GH_METRIC_messages_dropped_total, 1);
+    gh_metric_add(broker_of(session)->options.metrics, GH_METRIC_messages_dropped_total, 1);
 }
 
 /* Puts the message into the right queue. The number of a queue entry; 0 for QoS 0, for what was
@@ -134,10 +138,10 @@ static uint64_t put(struct session *session, struct gh_route_message *message, u
 {
     uint64_t sequence = 0;
     bool taken = true;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     *gone = session->gone;
     if (session->gone || (!session->live && (flags & GH_TARGET_QOS) == 0)) {
-        pthread_mutex_unlock(&session->lock);
+        gh_latch_give(&session->lock);
         return 0;
     }
     if ((flags & GH_TARGET_QOS) == 0)
@@ -148,7 +152,7 @@ static uint64_t put(struct session *session, struct gh_route_message *message, u
         note_dropped(session);
     if (taken && !waits)
         notify(session, wide);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return sequence;
 }
 
@@ -156,9 +160,9 @@ static uint64_t put(struct session *session, struct gh_route_message *message, u
 
 void session_add_taken(struct session *session, uint16_t packet_id)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     if (session->taken_count == session->taken_capacity) {
-        size_t capacity = session->taken_capacity == 0 ? 4 : 2 * session->taken_capacity;
+        uint32_t capacity = session->taken_capacity == 0 ? 4 : 2 * session->taken_capacity;
         struct taken *list = reallocarray(session->taken, capacity, sizeof *list);
         if (list != NULL) {
             session->taken = list;
@@ -168,12 +172,12 @@ void session_add_taken(struct session *session, uint16_t packet_id)
     if (session->taken_count < session->taken_capacity)
         session->taken[session->taken_count++] = (struct taken){.packet_id = packet_id};
     session->taken_flying++;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 void session_remove_taken(struct session *session, uint16_t packet_id)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     for (size_t i = 0; i < session->taken_count; i++)
         if (session->taken[i].packet_id == packet_id) {
             session->taken[i] = session->taken[--session->taken_count];
@@ -184,7 +188,7 @@ void session_remove_taken(struct session *session, uint16_t packet_id)
         session->taken = NULL;
         session->taken_capacity = 0;
     }
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 /* --- the record's way */
@@ -192,7 +196,7 @@ void session_remove_taken(struct session *session, uint16_t packet_id)
 static void place_stored(const struct post *post, const struct place *place)
 {
     struct session *session = place->session;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
     if (entry != NULL && !session->gone) { /* of one that ends, the queue is walked right now */
         entry->offset = post->append.offset;
@@ -203,14 +207,14 @@ static void place_stored(const struct post *post, const struct place *place)
         }
         keep_or_drop_body(session, entry);
     }
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 /* What could not be written was not taken: nobody gets it, and its publisher sends it again. */
 static void place_failed(const struct place *place)
 {
     struct session *session = place->session;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
     if (entry != NULL && entry->state == GH_QUEUE_WAITING && !session->gone) {
         session->queue_bytes -= entry->size;
@@ -219,7 +223,7 @@ static void place_failed(const struct place *place)
         broker_count_queued(session, -1);
         session_notify(session); /* what stands behind it */
     }
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 static size_t post_bytes(size_t places_max)
@@ -250,9 +254,9 @@ static void free_post(struct post *post)
 
 static void note_landed(struct session *session)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->taken_flying--;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 static void finish(struct post *post, bool stored)

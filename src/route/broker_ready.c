@@ -17,7 +17,7 @@ static void ready(struct gh_letter *letter);
 
 static void post(struct session *session, bool urgent)
 {
-    if (!session->live || atomic_load(&session->broker->stopped))
+    if (!session->live || atomic_load(&broker_of(session)->stopped))
         return;
     session->ready_urgent |= urgent;
     if (session->ready_posted)
@@ -61,13 +61,13 @@ static void serve_first(struct port *port)
 {
     struct session *session = first_of_line(port);
     struct gh_attachment *attachment = NULL;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->in_line = false;
     if (session->home == port)
         attachment = session->live ? session->attachment : NULL;
     else
         session_notify_late(session);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     call_host(attachment);
     session_unref(session);
 }
@@ -127,7 +127,7 @@ static void ready(struct gh_letter *letter)
     struct session *session = (struct session *)((char *)letter - offsetof(struct session, ready));
     struct port *port = session->ready_at;
     struct gh_attachment *attachment = NULL;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     bool urgent = session->ready_urgent, enters = false;
     session->ready_posted = session->ready_urgent = false;
     if (session->home != port) /* it has moved while the letter was under way */
@@ -137,7 +137,7 @@ static void ready(struct gh_letter *letter)
     else
         enters = session->live && !session->in_line;
     session->in_line |= enters;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     if (enters) { /* with the letter's reference */
         enter_line(port, session);
         return;

@@ -109,42 +109,39 @@ void session_add_walk(struct session *session, struct subscription *subscription
     struct walk *walk = calloc(1, sizeof *walk + subscription->inner.size);
     if (walk == NULL)
         return;
-    session_end_walk(session, subscription); /* it begins again */
+    session_end_walk(subscription); /* it begins again */
     memcpy(walk->text, subscription->inner.data, subscription->inner.size);
     walk->filter = gh_slice(walk->text, subscription->inner.size);
     walk->qos = subscription->qos;
     walk->subscription = subscription;
     subscription->walk = walk;
-    if (session->walks == NULL)
-        session->walks_end = &session->walks;
-    walk->link = session->walks_end;
+    walk->link = &session->walks;
+    while (*walk->link != NULL)
+        walk->link = &(*walk->link)->next;
     *walk->link = walk;
-    session->walks_end = &walk->next;
 }
 
-static void free_walk(struct session *session, struct walk *walk)
+static void free_walk(struct walk *walk)
 {
     *walk->link = walk->next;
     if (walk->next != NULL)
         walk->next->link = walk->link;
-    else
-        session->walks_end = walk->link;
     if (walk->subscription != NULL)
         walk->subscription->walk = NULL;
     free((void *)(uintptr_t)walk->after.data);
     free(walk);
 }
 
-void session_end_walk(struct session *session, struct subscription *subscription)
+void session_end_walk(struct subscription *subscription)
 {
     if (subscription->walk != NULL)
-        free_walk(session, subscription->walk);
+        free_walk(subscription->walk);
 }
 
 void session_free_walks(struct session *session)
 {
     while (session->walks != NULL)
-        free_walk(session, session->walks);
+        free_walk(session->walks);
 }
 
 struct step {
@@ -177,10 +174,10 @@ static bool move_on(struct walk *walk, struct gh_slice after)
 
 static bool backlog(struct session *session)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     bool full = gh_queue_count(&session->queue) >= WALK_BACKLOG_MAX ||
-                session->lane.count >= WALK_BACKLOG_MAX;
-    pthread_mutex_unlock(&session->lock);
+                session_lane_count(session) >= WALK_BACKLOG_MAX;
+    gh_latch_give(&session->lock);
     return full;
 }
 
@@ -188,7 +185,7 @@ void session_walk(struct session *session)
 {
     struct space *space = session->space;
     struct walk *walk = session->walks;
-    struct step step = {.now_ms = broker_now_ms(session->broker)};
+    struct step step = {.now_ms = broker_now_ms(broker_of(session))};
     if (backlog(session))
         return;
     pthread_mutex_lock(&space->retained_lock);
@@ -204,10 +201,10 @@ void session_walk(struct session *session)
         gh_route_message_unref(message);
     }
     if (!more)
-        free_walk(session, session->walks);
+        free_walk(session->walks);
     if (session->walks != NULL && step.count == 0) { /* nothing will come to ask again */
-        pthread_mutex_lock(&session->lock);
+        gh_latch_take(&session->lock);
         session_notify_late(session);
-        pthread_mutex_unlock(&session->lock);
+        gh_latch_give(&session->lock);
     }
 }

@@ -126,9 +126,10 @@ static void look_at_walk(void *context)
 {
     struct walking *walking = context;
     struct session *session = walking->client->attachment->session;
-    pthread_mutex_lock(&session->lock);
-    walking->walks = session->walks != NULL || session->lane.count > 0 || session->queue.count > 0;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_take(&session->lock);
+    walking->walks =
+        session->walks != NULL || session_lane_count(session) > 0 || session->queue.count > 0;
+    gh_latch_give(&session->lock);
 }
 
 /* A thousand of them to a taker who takes one at a time, while some are replaced and cleared: each

@@ -17,7 +17,8 @@ static void claim(struct gh_attachment *attachment);
 
 /* --- memory */
 
-struct gh_slice session_key(uint8_t *into, uint64_t device, struct gh_slice client_id)
+/* The key of a session that there may be. */
+static struct gh_slice key_of(uint8_t *into, uint64_t device, struct gh_slice client_id)
 {
     memcpy(into, &device, sizeof device);
     if (client_id.size > 0)
@@ -28,18 +29,16 @@ struct gh_slice session_key(uint8_t *into, uint64_t device, struct gh_slice clie
 struct session *session_new(struct gh_broker *broker, struct space *space, uint64_t device,
                             struct gh_slice client_id)
 {
-    struct session *session = calloc(1, sizeof *session + sizeof device + client_id.size);
+    assert(client_id.size <= UINT16_MAX); /* a string of MQTT's */
+    struct session *session = calloc(1, sizeof *session + client_id.size);
     if (session == NULL)
         return NULL;
-    uint8_t *key = (uint8_t *)(session + 1);
     atomic_init(&session->refs, 1);
-    session->broker = broker;
     session->space = space;
     session->device = device;
-    session->key = session_key(key, device, client_id);
-    session->client_id = gh_slice(key + sizeof device, client_id.size);
-    session->cursor = 0;
-    pthread_mutex_init(&session->lock, NULL);
+    session->client_size = (uint16_t)client_id.size;
+    if (client_id.size > 0)
+        memcpy(session->client, client_id.data, client_id.size);
     gh_queue_init(&session->queue, broker->limits.queue_messages_max);
     return session;
 }
@@ -58,10 +57,10 @@ static void drop_queue(struct session *session)
         session_drop_body(session, entry);
         broker_count_queued(session, -1);
         if (session->stored)
-            atomic_fetch_sub(&session->broker->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
+            atomic_fetch_sub(&broker_of(session)->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     }
     gh_queue_deinit(&session->queue);
-    gh_queue_init(&session->queue, session->broker->limits.queue_messages_max);
+    gh_queue_init(&session->queue, broker_of(session)->limits.queue_messages_max);
     session->queue_bytes = session->inflight = 0;
     lane_clear(session);
 }
@@ -75,19 +74,18 @@ void session_unref(struct session *session)
     session_free_walks(session);
     free(session->taken);
     free(session->will);
-    pthread_mutex_destroy(&session->lock);
     free(session);
 }
 
 bool session_keep_will(struct session *session, const struct gh_journal_will *will)
 {
     size_t size = will->topic.size + will->properties.size + will->payload.size;
-    struct gh_journal_will *copy = malloc(sizeof *copy + size);
+    struct kept_will *copy = malloc(sizeof *copy + size);
     if (copy == NULL)
         return false;
-    uint8_t *at = (uint8_t *)(copy + 1);
-    *copy = *will;
-    struct gh_slice *parts[] = {&copy->topic, &copy->properties, &copy->payload};
+    *copy = (struct kept_will){.will = *will};
+    struct gh_slice *parts[] = {&copy->will.topic, &copy->will.properties, &copy->will.payload};
+    uint8_t *at = copy->text;
     for (size_t i = 0; i < GH_COUNT(parts); i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
@@ -105,13 +103,13 @@ struct gh_journal_change session_change(const struct session *session)
                                        .session = session->number,
                                        .tenant = session->space->tenant,
                                        .device = session->device,
-                                       .client_id = session->client_id,
+                                       .client_id = session_client(session),
                                        .expiry_s = session->expiry_s,
                                        .sequence_next = session->queue.tail,
                                        .has_will = session->will != NULL,
                                        .at_ms = session->connected ? 0 : session->detached_at_ms};
     if (session->will != NULL)
-        change.will = *session->will;
+        change.will = session->will->will;
     return change;
 }
 
@@ -123,20 +121,21 @@ static bool copy_connect(struct gh_attachment *attachment, const struct gh_broke
     size_t size = connect->client_id.size;
     if (connect->has_will)
         size += will->topic.size + will->properties.size + will->payload.size;
-    attachment->block = malloc(size + 1);
-    if (attachment->block == NULL)
+    struct connecting *connecting = malloc(sizeof *connecting + size);
+    if (connecting == NULL)
         return false;
-    attachment->connect = *connect;
-    struct gh_broker_connect *copy = &attachment->connect;
+    *connecting = (struct connecting){.wanted = *connect};
+    struct gh_broker_connect *copy = &connecting->wanted;
     struct gh_slice *parts[] = {&copy->client_id, &copy->will.topic, &copy->will.properties,
                                 &copy->will.payload};
-    uint8_t *at = attachment->block;
+    uint8_t *at = connecting->text;
     for (size_t i = 0; i < (connect->has_will ? GH_COUNT(parts) : 1); i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
         parts[i]->data = at;
         at += parts[i]->size;
     }
+    attachment->connecting = connecting;
     return true;
 }
 
@@ -147,7 +146,7 @@ static void free_attachment(struct gh_attachment *attachment)
     gh_route_message_unref(attachment->current);
     free(attachment->identifiers);
     free(attachment->received);
-    free(attachment->block);
+    free(attachment->connecting);
     free(attachment);
 }
 
@@ -165,6 +164,8 @@ static void travel(struct gh_attachment *attachment, void (*open)(struct gh_lett
 static void answer(struct gh_attachment *attachment, enum gh_error_code result)
 {
     attachment->state = result == GH_OK ? ATTACHMENT_HELD : ATTACHMENT_FAILED;
+    free(attachment->connecting);
+    attachment->connecting = NULL;
     attachment->host->attached(attachment->context, result,
                                result == GH_OK && attachment->session_present);
 }
@@ -173,7 +174,7 @@ static void answer(struct gh_attachment *attachment, enum gh_error_code result)
 static struct session *enter_new(struct gh_broker *broker, struct space *space,
                                  const struct gh_attachment *attachment)
 {
-    const struct gh_broker_connect *connect = &attachment->connect;
+    const struct gh_broker_connect *connect = &attachment->connecting->wanted;
     struct session *session = session_new(broker, space, connect->device, connect->client_id);
     if (session == NULL)
         return NULL;
@@ -186,7 +187,7 @@ static struct session *enter_new(struct gh_broker *broker, struct space *space,
         session_unref(session);
         return NULL;
     }
-    if (!gh_map_put(&broker->by_key, session->key, session, NULL)) {
+    if (!gh_map_put(&broker->by_key, session_key(session), session, NULL)) {
         gh_map_remove(&broker->by_number, number);
         session_unref(session);
         return NULL;
@@ -222,9 +223,9 @@ struct attaching {
  * its loop may not have heard yet which packet ids are taken and which are not. */
 static bool landed(struct session *session)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     bool all = session->taken_flying == 0;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return all;
 }
 
@@ -245,14 +246,14 @@ static void settle_attached(struct gh_attachment *attachment)
     if (attachment->state == ATTACHMENT_LEFT)
         free_attachment(attachment);
     else
-        answer(attachment, attachment->result);
+        answer(attachment, attachment->connecting->result);
 }
 
 static void attach_stored(struct waiter *waiter, bool stored)
 {
     struct gh_attachment *attachment = ((struct attaching *)waiter)->attachment;
     free(waiter);
-    attachment->result = stored ? GH_OK : GH_ERROR_LOG_FULL;
+    attachment->connecting->result = stored ? GH_OK : GH_ERROR_LOG_FULL;
     settle_attached(attachment);
 }
 
@@ -264,29 +265,28 @@ static void journal_attached(struct gh_attachment *attachment, struct session *s
         return;
     }
     *attaching = (struct attaching){.waiter.call = attach_stored, .attachment = attachment};
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct gh_journal_change change = session_change(session);
     port_change(attachment->port, &change);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     attachment->travelling = true;
     port_wait(attachment->port, &attaching->waiter);
 }
 
 static uint32_t within_expiry_max(const struct session *session, uint32_t expiry_s)
 {
-    uint32_t max_s = session->broker->limits.expiry_max_s;
+    uint32_t max_s = broker_of(session)->limits.expiry_max_s;
     return expiry_s < max_s ? expiry_s : max_s;
 }
 
 /* The session is at home here and nobody holds it. */
 static void attach(struct gh_attachment *attachment, struct session *session, bool present)
 {
-    const struct gh_broker_connect *connect = &attachment->connect;
+    const struct gh_broker_connect *connect = &attachment->connecting->wanted;
     bool kept = true;
     gh_timer_cancel(attachment->port->loop, &session->timer);
-    session->will_at_ms = 0;
     attachment->holds = true;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->attachment = attachment;
     session->live = session->connected = true;
     session->expiry_s = within_expiry_max(session, connect->expiry_s);
@@ -295,8 +295,8 @@ static void attach(struct gh_attachment *attachment, struct session *session, bo
     session->will = NULL;
     if (connect->has_will)
         kept = session_keep_will(session, &connect->will);
-    pthread_mutex_unlock(&session->lock);
-    atomic_fetch_add(&session->broker->connected, 1);
+    gh_latch_give(&session->lock);
+    atomic_fetch_add(&broker_of(session)->connected, 1);
     attachment->session_present = present;
     if (!kept)
         answer(attachment, GH_ERROR_MEMORY);
@@ -310,10 +310,10 @@ static void attach(struct gh_attachment *attachment, struct session *session, bo
 static void look_up(struct gh_attachment *attachment)
 {
     struct gh_broker *broker = attachment->port->broker;
-    const struct gh_broker_connect *connect = &attachment->connect;
+    const struct gh_broker_connect *connect = &attachment->connecting->wanted;
     struct space *space = space_of(broker, connect->tenant);
     uint8_t key[sizeof connect->device + UINT16_MAX];
-    struct gh_slice wanted = session_key(key, connect->device, connect->client_id);
+    struct gh_slice wanted = key_of(key, connect->device, connect->client_id);
     enum gh_error_code refused = space == NULL ? GH_ERROR_MEMORY : GH_OK;
     bool made = false;
 
@@ -366,7 +366,7 @@ static void granted(struct gh_attachment *attachment)
         else
             session_set_timer(session);
         free_attachment(attachment);
-    } else if (attachment->connect.clean_start) {
+    } else if (attachment->connecting->wanted.clean_start) {
         start_clean(attachment);
     } else {
         session_ref(session);
@@ -390,8 +390,8 @@ static void come_back(struct gh_attachment *attachment)
     attachment->travelling = false;
     if (attachment->state == ATTACHMENT_LEFT) {
         free_attachment(attachment);
-    } else if (attachment->result != GH_OK) {
-        answer(attachment, attachment->result);
+    } else if (attachment->connecting->result != GH_OK) {
+        answer(attachment, attachment->connecting->result);
     } else {
         session_unref(attachment->session);
         attachment->session = NULL;
@@ -418,15 +418,15 @@ static void grant(struct session *session)
     }
     session->arriving = true;
     port_flush(home); /* what was changed here stands before what will be changed there */
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->home = attachment->port;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     travel(attachment, open_granted);
 }
 
 static void give_back(struct gh_attachment *attachment, enum gh_error_code result)
 {
-    attachment->result = result;
+    attachment->connecting->result = result;
     travel(attachment, open_returned);
 }
 
@@ -451,9 +451,9 @@ static void claim_here(struct gh_attachment *attachment)
 
 static struct port *home_of(struct session *session)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct port *home = session->home;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return home;
 }
 
@@ -462,11 +462,11 @@ static void open_claim(struct gh_letter *letter)
 {
     struct gh_attachment *attachment = of_letter(letter);
     struct port *home = home_of(attachment->session);
-    if (home == attachment->asked) {
+    if (home == attachment->connecting->asked) {
         claim_here(attachment);
         return;
     }
-    attachment->asked = home;
+    attachment->connecting->asked = home;
     port_send(home, &attachment->letter);
 }
 
@@ -478,7 +478,7 @@ static void claim(struct gh_attachment *attachment)
         claim_here(attachment);
         return;
     }
-    attachment->asked = home;
+    attachment->connecting->asked = home;
     attachment->letter.open = open_claim;
     port_send(home, &attachment->letter);
 }
@@ -505,7 +505,7 @@ struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop
 
 static void publish_will(struct session *session)
 {
-    const struct gh_journal_will *will = session->will;
+    const struct gh_journal_will *will = &session->will->will;
     const struct publish_call call = {0};
     struct gh_broker_publish publish = {.topic = will->topic,
                                         .payload = will->payload,
@@ -515,11 +515,10 @@ static void publish_will(struct session *session)
                                         .has_expiry = will->has_expiry,
                                         .expiry_s = will->expiry_s};
     (void)space_publish(session->home, session->space, &publish, &call);
-    session->will_at_ms = 0;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     free(session->will);
     session->will = NULL;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 static void will_is_due(struct session *session)
@@ -527,10 +526,10 @@ static void will_is_due(struct session *session)
     publish_will(session);
     if (!session->stored)
         return;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     struct gh_journal_change change = session_change(session);
     port_change(session->home, &change);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 static int64_t expires_at_ms(const struct session *session)
@@ -539,11 +538,17 @@ static int64_t expires_at_ms(const struct session *session)
                                       : session->detached_at_ms + (int64_t)session->expiry_s * 1000;
 }
 
+/* When its will is to be published; INT64_MAX: none waits. */
+static int64_t will_at_ms(const struct session *session)
+{
+    return session->will == NULL || session->will->at_ms == 0 ? INT64_MAX : session->will->at_ms;
+}
+
 static void fire(struct gh_timer *timer)
 {
     struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
-    int64_t now_ms = broker_now_ms(session->broker);
-    if (session->will_at_ms != 0 && session->will_at_ms <= now_ms)
+    int64_t now_ms = broker_now_ms(broker_of(session));
+    if (will_at_ms(session) <= now_ms)
         will_is_due(session);
     if (expires_at_ms(session) <= now_ms)
         session_end(session);
@@ -553,9 +558,9 @@ static void fire(struct gh_timer *timer)
 
 void session_set_timer(struct session *session)
 {
-    int64_t now_ms = broker_now_ms(session->broker), at_ms = expires_at_ms(session);
-    if (session->will_at_ms != 0 && session->will_at_ms < at_ms)
-        at_ms = session->will_at_ms;
+    int64_t now_ms = broker_now_ms(broker_of(session)), at_ms = expires_at_ms(session);
+    if (will_at_ms(session) < at_ms)
+        at_ms = will_at_ms(session);
     if (at_ms == INT64_MAX || session->attachment != NULL)
         return;
     int64_t left_ms = at_ms > now_ms ? at_ms - now_ms : 0;
@@ -565,13 +570,13 @@ void session_set_timer(struct session *session)
 
 void session_bury(struct session *session)
 {
-    struct gh_broker *broker = session->broker;
+    struct gh_broker *broker = broker_of(session);
     struct passing *passing = session->passing;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->passing = NULL;
     session->buried = true;
     drop_queue(session); /* who still has a reference does not keep what was queued */
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     passing_free(passing);
     broker_live(session, session_live_bytes(session), -1);
     if (session->stored) {
@@ -587,19 +592,19 @@ void session_bury(struct session *session)
 
 void session_end(struct session *session)
 {
-    struct gh_broker *broker = session->broker;
+    struct gh_broker *broker = broker_of(session);
     gh_timer_cancel(session->home->loop, &session->timer);
-    if (session->will_at_ms != 0)
+    if (will_at_ms(session) != INT64_MAX)
         publish_will(session);
     session->passing = passing_new(session);
     session_unsubscribe_all(session);
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->gone = true;
     session->live = false;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     pthread_mutex_lock(&broker->lock);
-    if (gh_map_get(&broker->by_key, session->key) == session)
-        gh_map_remove(&broker->by_key, session->key);
+    if (gh_map_get(&broker->by_key, session_key(session)) == session)
+        gh_map_remove(&broker->by_key, session_key(session));
     pthread_mutex_unlock(&broker->lock);
     atomic_fetch_sub(&broker->sessions, 1);
     atomic_fetch_sub(&session->space->sessions, 1);
@@ -618,23 +623,23 @@ static void settle_will(struct session *session, bool wanted, int64_t now_ms)
     if (session->will == NULL)
         return;
     if (!wanted) {
-        pthread_mutex_lock(&session->lock);
+        gh_latch_take(&session->lock);
         free(session->will);
         session->will = NULL;
-        pthread_mutex_unlock(&session->lock);
-    } else if (session->will->delay_s == 0 || session->expiry_s == 0) {
+        gh_latch_give(&session->lock);
+    } else if (session->will->will.delay_s == 0 || session->expiry_s == 0) {
         publish_will(session);
     } else {
-        session->will_at_ms = now_ms + (int64_t)session->will->delay_s * 1000;
+        session->will->at_ms = now_ms + (int64_t)session->will->will.delay_s * 1000;
     }
 }
 
 static void release(struct gh_attachment *attachment, const struct gh_detach *detach)
 {
     struct session *session = attachment->session;
-    int64_t now_ms = broker_now_ms(session->broker);
+    int64_t now_ms = broker_now_ms(broker_of(session));
     attachment->holds = false;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     session->attachment = NULL;
     session->live = session->connected = false;
@@ -642,14 +647,14 @@ static void release(struct gh_attachment *attachment, const struct gh_detach *de
     if (detach->has_expiry)
         session->expiry_s = within_expiry_max(session, detach->expiry_s);
     lane_clear(session);
-    pthread_mutex_unlock(&session->lock);
-    atomic_fetch_sub(&session->broker->connected, 1);
+    gh_latch_give(&session->lock);
+    atomic_fetch_sub(&broker_of(session)->connected, 1);
     settle_will(session, detach->will, now_ms);
     bool ends = session->expiry_s == 0;
     if (!ends) {
-        pthread_mutex_lock(&session->lock);
+        gh_latch_take(&session->lock);
         journal_detached(session);
-        pthread_mutex_unlock(&session->lock);
+        gh_latch_give(&session->lock);
     }
     if (ends) {
         struct gh_attachment *claimant = session->claimant;
@@ -689,9 +694,9 @@ struct forgetting {
 /* Its connection is being closed; then nothing is kept. */
 static void expire_with_connection(struct session *session)
 {
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     session->expiry_s = 0;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
 }
 
 static void open_forget(struct gh_letter *letter)
@@ -699,7 +704,7 @@ static void open_forget(struct gh_letter *letter)
     struct forgetting *forgetting = (struct forgetting *)letter;
     struct session *session = forgetting->session;
     struct port *home = home_of(session);
-    bool arriving = session->arriving && !atomic_load(&session->broker->stopped);
+    bool arriving = session->arriving && !atomic_load(&broker_of(session)->stopped);
     if (home != forgetting->asked || arriving) { /* who it arrives for is told first */
         forgetting->asked = home;
         port_send(home, letter);
@@ -739,7 +744,7 @@ bool gh_broker_has(struct gh_broker *broker, uint64_t device, struct gh_slice cl
 {
     uint8_t key[sizeof device + UINT16_MAX];
     pthread_mutex_lock(&broker->lock);
-    bool has = gh_map_get(&broker->by_key, session_key(key, device, client_id)) != NULL;
+    bool has = gh_map_get(&broker->by_key, key_of(key, device, client_id)) != NULL;
     pthread_mutex_unlock(&broker->lock);
     return has;
 }

@@ -98,12 +98,12 @@ static struct subscription *of_member(const struct gh_share_member *member)
 static bool member_ready(void *context, const struct gh_share_member *member)
 {
     struct session *session = of_member(member)->session;
-    const struct gh_broker_limits *limits = &session->broker->limits;
+    const struct gh_broker_limits *limits = &broker_of(session)->limits;
     (void)context;
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     bool ready = session->live && gh_queue_count(&session->queue) < limits->queue_messages_max &&
                  session->queue_bytes < limits->queue_bytes_max;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     return ready;
 }
 
@@ -205,11 +205,11 @@ static void change_options(struct subscription *subscription, const struct gh_br
     struct group *group = subscription->group;
     if (group != NULL)
         pthread_mutex_lock(&group->lock);
-    pthread_mutex_lock(&subscription->session->lock);
+    gh_latch_take(&subscription->session->lock);
     subscription->session->identifiers_count -= subscription->identifier != 0;
     set_options(subscription, filter);
     subscription->session->identifiers_count += subscription->identifier != 0;
-    pthread_mutex_unlock(&subscription->session->lock);
+    gh_latch_give(&subscription->session->lock);
     if (group != NULL)
         pthread_mutex_unlock(&group->lock);
 }
@@ -255,7 +255,7 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
         leaf_unref(&made->leaf);
         return GH_MQTT_REASON_UNSPECIFIED;
     }
-    pthread_mutex_lock(&session->lock);
+    gh_latch_take(&session->lock);
     made->next = session->subscriptions;
     made->link = &session->subscriptions;
     if (made->next != NULL)
@@ -263,9 +263,9 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
     session->subscriptions = made;
     session->subscriptions_count++;
     session->identifiers_count += made->identifier != 0;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     index_add(session, made);
-    atomic_fetch_add(&session->broker->subscriptions, 1);
+    atomic_fetch_add(&broker_of(session)->subscriptions, 1);
     broker_live(session, made->filter.size + LIVE_OVERHEAD_BYTES, 1);
     return filter->qos;
 }
@@ -297,20 +297,20 @@ uint8_t session_subscribe(struct session *session, const struct gh_broker_filter
 static void take_out(struct session *session, struct subscription *gone)
 {
     struct space *space = session->space;
-    session_end_walk(session, gone); /* [MQTT-3.10.4-2] */
-    pthread_mutex_lock(&session->lock);
+    session_end_walk(gone); /* [MQTT-3.10.4-2] */
+    gh_latch_take(&session->lock);
     *gone->link = gone->next;
     if (gone->next != NULL)
         gone->next->link = gone->link;
     session->subscriptions_count--;
     session->identifiers_count -= gone->identifier != 0;
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     index_remove(session, gone);
     pthread_rwlock_wrlock(&space->lock);
     leave_tree(space, gone);
     atomic_fetch_add(&space->generation, 1);
     pthread_rwlock_unlock(&space->lock);
-    atomic_fetch_sub(&session->broker->subscriptions, 1);
+    atomic_fetch_sub(&broker_of(session)->subscriptions, 1);
     broker_live(session, gone->filter.size + LIVE_OVERHEAD_BYTES, -1);
     leaf_unref(&gone->leaf);
 }

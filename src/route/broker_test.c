@@ -358,9 +358,9 @@ static void test_packet_id_in_use(void)
     bob.keeps = true;
     CHECK("sent", client_publish(&alice, "t", "1", 1) == GH_BROKER_POSTED);
     client_saw(&bob, "sent", "t=1 q1", NULL);
-    pthread_mutex_lock(&session->lock); /* as if 119,999 others had come and gone */
+    gh_latch_take(&session->lock); /* as if 119,999 others had come and gone */
     bool resumed = gh_queue_resume(&session->queue, 2 * BROKER_PACKET_IDS + 1);
-    pthread_mutex_unlock(&session->lock);
+    gh_latch_give(&session->lock);
     CHECK("later", resumed);
     CHECK("sent", client_publish(&alice, "t", "2", 1) == GH_BROKER_POSTED);
     rig_settle(&rig);

@@ -9,7 +9,7 @@ static_assert(sizeof(struct gh_queue_entry) == 32, "a hundred thousand queues ho
 void gh_queue_init(struct gh_queue *queue, size_t span_max)
 {
     assert(span_max >= 1 && span_max <= UINT64_C(1) << 31);
-    *queue = (struct gh_queue){.head = 1, .tail = 1, .span_max = span_max};
+    *queue = (struct gh_queue){.head = 1, .tail = 1, .span_max = (uint32_t)span_max};
 }
 
 void gh_queue_deinit(struct gh_queue *queue)
@@ -28,7 +28,7 @@ static struct gh_queue_entry *slot(const struct gh_queue *queue, uint64_t seq)
 /* A ring for all numbers from `head` on and before `tail`, which has the present entries in it. */
 static bool widen(struct gh_queue *queue, uint64_t head, uint64_t tail)
 {
-    size_t capacity = queue->capacity == 0 ? CAPACITY_FIRST : queue->capacity;
+    uint32_t capacity = queue->capacity == 0 ? CAPACITY_FIRST : queue->capacity;
     struct gh_queue wide = {.head = head, .tail = tail};
 
     if (tail - head > queue->span_max)

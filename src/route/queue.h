@@ -36,7 +36,8 @@ struct gh_queue_entry {
 struct gh_queue {
     struct gh_queue_entry *ring;
     uint64_t head, tail; /* sequence numbers: the oldest entry (tail: none), the next to be given */
-    size_t count, capacity, span_max; /* entries there; a power of two or 0; tail - head at most */
+    uint32_t count, capacity,
+        span_max; /* entries there; a power of two or 0; tail - head at most */
 };
 
 /* `span_max` is at least 1 and at most 2^31. */

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SHARDS = 16 };
 
@@ -12,8 +13,68 @@ enum { SHARDS = 16 };
 struct entry {
     struct entry *next;
     struct gh_port *port;
-    struct gh_presence presence;
+    uint64_t device, serial, client_key; /* as in gh_presence, and so on */
+    int64_t registry, tenant, since_ms, expires_at_ms;
+    const char *dialect, *transport;
+    uint8_t version;
+    bool assigned;
+    uint8_t client_size, peer_size; /* with their NUL */
+    char text[];                    /* client, peer, credential: most are far from their bounds */
 };
+static_assert(GH_PRESENCE_CLIENT_MAX <= UINT8_MAX && GH_PRESENCE_PEER_MAX <= UINT8_MAX,
+              "sizes fit their bytes");
+
+/* NULL without memory. */
+static struct entry *entry_new(struct gh_port *port, const struct gh_presence *presence)
+{
+    size_t client = strlen(presence->client) + 1, peer = strlen(presence->peer) + 1,
+           credential = strlen(presence->credential) + 1;
+    struct entry *entry = malloc(sizeof *entry + client + peer + credential);
+    if (entry == NULL)
+        return NULL;
+    *entry = (struct entry){.port = port,
+                            .device = presence->device,
+                            .serial = presence->serial,
+                            .client_key = presence->client_key,
+                            .registry = presence->registry,
+                            .tenant = presence->tenant,
+                            .since_ms = presence->since_ms,
+                            .expires_at_ms = presence->expires_at_ms,
+                            .dialect = presence->dialect,
+                            .transport = presence->transport,
+                            .version = (uint8_t)presence->version,
+                            .assigned = presence->assigned,
+                            .client_size = (uint8_t)client,
+                            .peer_size = (uint8_t)peer};
+    memcpy(entry->text, presence->client, client);
+    memcpy(entry->text + client, presence->peer, peer);
+    memcpy(entry->text + client + peer, presence->credential, credential);
+    return entry;
+}
+
+static const char *credential_of(const struct entry *entry)
+{
+    return entry->text + entry->client_size + entry->peer_size;
+}
+
+static struct gh_presence presence_of(const struct entry *entry)
+{
+    struct gh_presence presence = {.device = entry->device,
+                                   .serial = entry->serial,
+                                   .client_key = entry->client_key,
+                                   .registry = entry->registry,
+                                   .tenant = entry->tenant,
+                                   .since_ms = entry->since_ms,
+                                   .expires_at_ms = entry->expires_at_ms,
+                                   .dialect = entry->dialect,
+                                   .transport = entry->transport,
+                                   .version = entry->version,
+                                   .assigned = entry->assigned};
+    memcpy(presence.client, entry->text, entry->client_size);
+    memcpy(presence.peer, entry->text + entry->client_size, entry->peer_size);
+    strcpy(presence.credential, credential_of(entry));
+    return presence;
+}
 
 struct shard {
     pthread_mutex_t lock;
@@ -95,8 +156,8 @@ static bool send_order(const struct entry *entry, enum gh_order_kind kind,
     *order = (struct gh_order){.letter.open = open_order,
                                .port = entry->port,
                                .kind = kind,
-                               .device = entry->presence.device,
-                               .serial = entry->presence.serial,
+                               .device = entry->device,
+                               .serial = entry->serial,
                                .command = command};
     gh_loop_send(entry->port->loop, &order->letter);
     return true;
@@ -116,7 +177,7 @@ static void count_epoch(struct gh_sessions *sessions, enum gh_order_kind kind)
 /* Takes an entry out of the list; NULL when it is not there. */
 static bool has_client(const struct entry *list, uint64_t client_key)
 {
-    while (list != NULL && list->presence.client_key != client_key)
+    while (list != NULL && list->client_key != client_key)
         list = list->next;
     return list != NULL;
 }
@@ -124,7 +185,7 @@ static bool has_client(const struct entry *list, uint64_t client_key)
 static struct entry *unlink_client(struct entry **list, uint64_t client_key)
 {
     for (struct entry **at = list; *at != NULL; at = &(*at)->next)
-        if ((*at)->presence.client_key == client_key) {
+        if ((*at)->client_key == client_key) {
             struct entry *found = *at;
             *at = found->next;
             return found;
@@ -135,7 +196,7 @@ static struct entry *unlink_client(struct entry **list, uint64_t client_key)
 static struct entry *unlink_serial(struct entry **list, uint64_t serial)
 {
     for (struct entry **at = list; *at != NULL; at = &(*at)->next)
-        if ((*at)->presence.serial == serial) {
+        if ((*at)->serial == serial) {
             struct entry *found = *at;
             *at = found->next;
             return found;
@@ -148,16 +209,16 @@ bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
 {
     struct shard *shard = shard_of(sessions, presence->device);
     struct gh_slice key = key_of(&presence->device);
-    struct entry *entry = malloc(sizeof *entry);
+    presence->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
+    struct entry *entry = entry_new(port, presence);
     if (entry == NULL)
         return false;
-    presence->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
     pthread_mutex_lock(&shard->lock);
     struct entry *list = gh_map_get(&shard->by_device, key);
     bool taken = presence->assigned && has_client(list, presence->client_key);
     if (taken)
         presence->serial = 0;
-    *entry = (struct entry){list, port, *presence};
+    entry->next = list;
     if (taken || !gh_map_put(&shard->by_device, key, entry, NULL)) {
         pthread_mutex_unlock(&shard->lock);
         free(entry);
@@ -195,7 +256,7 @@ bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_p
     pthread_mutex_lock(&shard->lock);
     const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device));
     if (entry != NULL)
-        *out = entry->presence;
+        *out = presence_of(entry);
     pthread_mutex_unlock(&shard->lock);
     return entry != NULL;
 }
@@ -206,8 +267,10 @@ void gh_sessions_of(struct gh_sessions *sessions, uint64_t device,
     struct shard *shard = shard_of(sessions, device);
     pthread_mutex_lock(&shard->lock);
     for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
-         entry = entry->next)
-        each(context, &entry->presence);
+         entry = entry->next) {
+        struct gh_presence presence = presence_of(entry);
+        each(context, &presence);
+    }
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -245,8 +308,8 @@ static void visit_all(struct gh_sessions *sessions, struct range range,
         pthread_mutex_lock(&shard->lock);
         for (void *value; gh_map_next(&shard->by_device, &at, &key, &value);)
             for (const struct entry *entry = value; entry != NULL; entry = entry->next)
-                if ((range.registry == 0 || entry->presence.registry == range.registry) &&
-                    (range.tenant == 0 || entry->presence.tenant == range.tenant))
+                if ((range.registry == 0 || entry->registry == range.registry) &&
+                    (range.tenant == 0 || entry->tenant == range.tenant))
                     visit(context, entry);
         pthread_mutex_unlock(&shard->lock);
     }
@@ -260,7 +323,8 @@ struct each {
 static void visit_presence(void *context, const struct entry *entry)
 {
     const struct each *each = context;
-    each->call(each->context, &entry->presence);
+    struct gh_presence presence = presence_of(entry);
+    each->call(each->context, &presence);
 }
 
 void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
@@ -312,7 +376,7 @@ struct where {
 static void visit_where(void *context, const struct entry *entry)
 {
     const struct where *where = context;
-    if (where->wanted(where->context, gh_slice_text(entry->presence.credential)))
+    if (where->wanted(where->context, gh_slice_text(credential_of(entry))))
         send_order(entry, where->kind, NULL);
 }
 

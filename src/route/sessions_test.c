@@ -1,6 +1,7 @@
 #include "route/sessions.h"
 #include "tests/check.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { ORDERS_MAX = 8 };
 
@@ -57,12 +58,41 @@ static uint64_t check_places(struct gh_sessions *sessions, struct gh_port *port)
     return first.serial;
 }
 
+/* The texts come back as they were given, up to their bounds. */
+static void check_texts(struct gh_sessions *sessions, struct gh_port *port)
+{
+    static const char *const transports[] = {"tls", "plain"};
+    for (size_t i = 0; i < GH_COUNT(transports); i++) {
+        struct gh_presence in = presence_of(9, "", false), out;
+        in.registry = 3;
+        in.tenant = 4;
+        in.since_ms = 5;
+        in.expires_at_ms = 6;
+        in.version = 5;
+        in.dialect = "native";
+        in.transport = transports[i];
+        memset(in.client, 'c', i * (sizeof in.client - 1));
+        memset(in.peer, 'p', i * (sizeof in.peer - 1));
+        memset(in.credential, 'k', i * (sizeof in.credential - 1));
+        REQUIRE("enters", gh_sessions_enter(sessions, port, &in));
+        REQUIRE("found", gh_sessions_find(sessions, 9, &out));
+        CHECK("its texts", strcmp(in.client, out.client) == 0 && strcmp(in.peer, out.peer) == 0 &&
+                               strcmp(in.credential, out.credential) == 0);
+        CHECK("its numbers", out.serial == in.serial && out.client_key == in.client_key &&
+                                 out.registry == 3 && out.tenant == 4 && out.since_ms == 5 &&
+                                 out.expires_at_ms == 6 && out.version == 5);
+        CHECK("its words", out.dialect == in.dialect && out.transport == transports[i]);
+        gh_sessions_leave(sessions, 9, in.serial);
+    }
+}
+
 int main(void)
 {
     struct gh_error error;
     struct gh_port port = {.loop = gh_loop_open(&error), .deliver = deliver};
     struct gh_sessions *sessions = gh_sessions_open();
     REQUIRE("a table and a loop", port.loop != NULL && sessions != NULL);
+    check_texts(sessions, &port);
     uint64_t lost = check_places(sessions, &port);
     gh_loop_close(port.loop); /* opens the letters */
     CHECK("one was told to close",

@@ -25,7 +25,8 @@ struct gh_anchor {
     int64_t tenant;
     int64_t registry;            /* 0: for all registries of the tenant: its built-in issuing CA */
     struct gh_slice id;          /* the first 16 digits of the fingerprint */
-    struct gh_slice fingerprint; /* SHA-256 of the DER, 64 hex digits */
+    struct gh_slice fingerprint; /* SHA-256 of the DER, 64 hex digits; of a built-in one that was
+                                  * renewed: of its first certificate, so that its id stays */
     struct gh_slice pem;
     enum gh_anchor_state state;
     struct gh_slice code; /* what the proof of possession has to name */
@@ -60,6 +61,9 @@ GH_MUST_USE enum gh_error_code gh_store_anchor_list_fetched(struct gh_store *sto
 GH_MUST_USE enum gh_error_code gh_store_anchor_set_state(struct gh_store *store,
                                                          const struct gh_anchor *row,
                                                          struct gh_error *error);
+/* Another certificate over the same key: `pem` and `key` of the row. */
+GH_MUST_USE enum gh_error_code
+gh_store_anchor_renew(struct gh_store *store, const struct gh_anchor *row, struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_anchor_delete(struct gh_store *store, int64_t number,
                                                       struct gh_error *error);
 /* Takes the next number of a built-in one's list, from 1. */

@@ -377,6 +377,17 @@ enum gh_error_code gh_keyring_put(struct gh_keyring *keyring, const char *name,
     return GH_OK;
 }
 
+void gh_keyring_drop(struct gh_keyring *keyring, const char *name)
+{
+    size_t at = find(keyring, name);
+    if (at == keyring->secrets_count)
+        return;
+    gh_secret_close(keyring->secrets[at].secret);
+    for (keyring->secrets_count--; at < keyring->secrets_count; at++)
+        keyring->secrets[at] = keyring->secrets[at + 1];
+    keyring->secrets[at].secret = NULL;
+}
+
 size_t gh_keyring_count(const struct gh_keyring *keyring)
 {
     return keyring->secrets_count;

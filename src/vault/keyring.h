@@ -47,9 +47,9 @@ void gh_keyring_form_write(const struct gh_keyring_form *form, struct gh_buffer 
 
 struct gh_keyring;
 
-/* Its secrets. */
-/* "password.key" is 32 bytes, of registry/password.h and identity/operator.h. */
-#define GH_KEYRING_CA "ca.key" /* PKCS#8 PEM of the built-in authority */
+/* Its secrets; what else the built-in CA has in it stands in vault/ca.h. The key of passwords is 32
+ * bytes, of registry/password.h and identity/operator.h. */
+#define GH_KEYRING_CA "ca.key" /* PKCS#8 PEM of the root */
 #define GH_KEYRING_PASSWORDS "password.key"
 #define GH_KEYRING_AUDIT "audit.key"   /* PKCS#8 PEM, signs checkpoints of the audit trail */
 #define GH_KEYRING_TOKENS "token.keys" /* those that sign access tokens */
@@ -77,6 +77,8 @@ const struct gh_secret *gh_keyring_get(const struct gh_keyring *keyring, const c
 /* Adds or replaces, in memory until it is saved. */
 GH_MUST_USE enum gh_error_code gh_keyring_put(struct gh_keyring *keyring, const char *name,
                                               struct gh_slice bytes, struct gh_error *error);
+/* Takes it out, in memory until it is saved; nothing without it. */
+void gh_keyring_drop(struct gh_keyring *keyring, const char *name);
 size_t gh_keyring_count(const struct gh_keyring *keyring);
 const char *gh_keyring_name(const struct gh_keyring *keyring, size_t index);
 

@@ -26,6 +26,8 @@ const OPEN = {
   'GET /.well-known/est/{tenant}/cacerts': 'a certificate',
   'GET /.well-known/est/csrattrs': 'what a request has to have',
   'GET /.well-known/est/{tenant}/csrattrs': 'what a request has to have',
+  'GET /pki/root.crl': 'a revocation list',
+  'GET /pki/intermediate.crl': 'a revocation list',
   'GET /pki/{tenant}/ca.crt': 'a certificate',
   'GET /pki/{tenant}/ca.cer': 'a certificate',
   'GET /pki/{tenant}/ca.crl': 'a revocation list',
@@ -33,7 +35,7 @@ const OPEN = {
   'GET /pki/{tenant}/ocsp/{request}': 'the status of a certificate',
 };
 // What takes credentials in its own way, and so refuses with its own status when there are none.
-const SIGN_IN = ['POST /api/v1/session', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect', 'POST /oauth2/revoke'];
+const SIGN_IN = ['POST /api/v1/session', 'POST /api/v1/session/invitation', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect', 'POST /oauth2/revoke'];
 // What anybody might bring along.
 const CALLERS = {
   nothing: {},

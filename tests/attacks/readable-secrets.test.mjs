@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
 import { deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
 import { Planted } from '../lib/planted.mjs';
-import { patience } from '../lib/sanitizer.mjs';
+import { slowness } from '../lib/sanitizer.mjs';
 
 const REGISTRY = '/api/v1/tenants/acme/registries/hall';
 const DEVICES = 40;
@@ -111,11 +111,14 @@ test('the search finds what is there', () => {
   for (const text of [secret, Buffer.from(`id:${secret}:`).toString('base64')]) assert.equal(planted.in(Buffer.from(`x${text}y`))[0]?.what, what, text);
 });
 
-test('data folder, write-ahead log, backup and log: 0 hits', () => {
+test('data folder, write-ahead log, backup and log: 0 hits', async () => {
   assert.ok(statSync(join(server.data, 'registry.db-wal')).size > 0, 'the write-ahead log is not empty');
   const backup = join(server.folder, 'backup');
   mkdirSync(backup);
-  cpSync(server.data, backup, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+  await eventually(() => { // a file may go while it is copied
+    try { cpSync(server.data, backup, { recursive: true, filter: (path) => !path.endsWith('.sock') }); return true; }
+    catch (error) { if (error.code === 'ENOENT') return false; throw error; }
+  }, 5000, 'a copy');
   assert.equal(report([...planted.inFolder(server.data), ...planted.inFolder(backup)]), '');
   assert.equal(report(planted.in(Buffer.from(server.log))), '');
 });
@@ -129,7 +132,7 @@ test('the wire: 0 hits', { skip: root && hasTcpdump ? false : 'needs root and tc
 });
 
 // ThreadSanitizer brings an allocator of its own, which does not forget.
-const blind = !root ? 'needs root, to look into another process' : patience > 1 ? 'not with ThreadSanitizer' : false;
+const blind = !root ? 'needs root, to look into another process' : slowness > 1 ? 'not with ThreadSanitizer' : false;
 test('core dumps: 0 hits', { skip: blind }, async () => {
   const children = readFileSync(`/proc/${server.process.pid}/task/${server.process.pid}/children`, 'utf8').trim().split(' ');
   assert.equal(children.length, 2);

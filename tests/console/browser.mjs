@@ -15,6 +15,7 @@ export async function openBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
+    timeout: PATIENCE_MS,
     args: [...ARGUMENTS, `--ignore-certificate-errors-spki-list=${pin}`],
   });
 }

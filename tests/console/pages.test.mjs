@@ -187,8 +187,7 @@ describe('pages', { skip: missing }, () => {
 
   test('the connections of the tenant are listed, chosen by state, and lead to their devices', async () => {
     await visit(page, '/connections', 'Connections');
-    await page.getByRole('row').nth(1).waitFor();
-    assert.ok(await page.getByRole('row').count() > 20);
+    await page.getByRole('row').nth(19).waitFor(); // nobody but the two that were cut off above may still be away
     await page.getByRole('radio', { name: 'All' }).focus();
     await page.keyboard.press('ArrowRight');
     await page.waitForURL(/state=connected/);

@@ -15,7 +15,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const bin = resolve(process.env.GATEHOUSE_BIN ?? join(here, '..', '..', 'build', 'debug', 'bin'));
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-console-'));
 const data = join(folder, 'data');
-const READY_MS = 180_000 * patience; // a loaded machine, sanitizers, and 22 devices that connect in their own time
+const READY_MS = 60_000 * patience; // sanitizers, and 22 devices that connect in their own time
 
 const demo = spawn(join(bin, 'gatehouse'),
   ['up', '--data', data, '--demo', 'warehouse', '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });

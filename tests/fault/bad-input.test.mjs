@@ -101,7 +101,7 @@ describe('peers', () => {
 
   test('the operator finds each of them: lines of the log at debug, and counters', async () => {
     for (const line of [/no protocol begins with byte 0xff/, /http 127\.0\.0\.1:\d+: 400 /, /http 127\.0\.0\.1:\d+: 431 /, / io 127\.0\.0\.1:\d+: .*http request/i]) {
-      assert.match(server.log, line);
+      await server.said(line);
     }
     const { text } = await server.call('GET', '/metrics', { token: await server.token('metrics') });
     const counted = (name) => Number(new RegExp(`^gatehouse_${name} (\\d+)$`, 'm').exec(text)[1]);
@@ -181,7 +181,7 @@ describe('disks', () => {
       await server.start();
       const got = (await pull(server, token, 2)).map(({ data }) => Buffer.from(data, 'base64').toString());
       assert.deepEqual(got, ['first', 'third']);
-      assert.match(server.log, /GH4102 .*\.seg/);
+      await server.said(/GH4102 .*\.seg/);
     } finally { await server.close(); }
   });
 

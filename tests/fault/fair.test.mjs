@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { eventually, Server } from '../lib/server.mjs';
 import { Peer } from '../mqtt/lib/peer.mjs';
 
@@ -37,7 +38,7 @@ async function client({ stored = false, auto = true, clientId = `c-${++made}` } 
   peer.auto = auto;
   peer.send({ type: 'connect', clientId, username: `fair/hall/d-${device}`, password: `a long secret of device ${device}`,
     keepAlive: 0, clean: true, props: { sessionExpiry: stored ? 300 : 0 } });
-  const connack = await peer.expect('connack', undefined, { within: 60000 });
+  const connack = await peer.expect('connack', undefined, { within: 60000 * patience });
   assert.equal(connack.reason, 0);
   return peer;
 }
@@ -71,7 +72,7 @@ async function beside(work, least = 20) {
   const working = work().finally(() => { over = true; });
   await Promise.all([working, ...pairs.map(async (pair) => {
     for (; !over || pair.rounds < least; pair.rounds++) {
-      const [message] = await Promise.all([pair.to.message(undefined, { within: 60000 }), pair.from.publish(pair.topic, `${pair.rounds}`, { qos: 1 })]);
+      const [message] = await Promise.all([pair.to.message(undefined, { within: 60000 * patience }), pair.from.publish(pair.topic, `${pair.rounds}`, { qos: 1 })]);
       assert.equal(message.payload.toString(), `${pair.rounds}`, 'every message, in order');
     }
   })]);
@@ -123,7 +124,7 @@ test('one message for ten thousand reaches them all while others are served', as
   const publisher = await client();
   await beside(async () => {
     for (const news of ['first', 'second']) {
-      const got = Promise.all(crowd.map((peer) => peer.message(undefined, { within: 120000 })));
+      const got = Promise.all(crowd.map((peer) => peer.message(undefined, { within: 120000 * patience })));
       await publisher.publish('news', news, { qos: 1 });
       for (const message of await got) assert.equal(message.payload.toString(), news);
     }

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { patience } from '../lib/sanitizer.mjs';
-import { Server } from '../lib/server.mjs';
+import { eventually, Server } from '../lib/server.mjs';
 import { connect, makeDevice, makeProject, project } from '../lib/warehouse.mjs';
 
 const kills = Number(process.env.GATEHOUSE_KILLS ?? 50);
@@ -25,7 +25,7 @@ const sent = new Map(); // payload -> how often it was sent
 const acknowledged = new Set(); // payloads that got their PUBACK
 const delivered = new Map(); // messageId -> { payload, times, done (its acknowledgement was answered) }
 const wrong = [];
-let stopping = false;
+let stopping = false, drained = false; // no more is published; all that was acknowledged has come
 
 before(async () => {
   server = await (await Server.create()).start();
@@ -70,7 +70,7 @@ async function device(identity) {
 
 async function backEnd() {
   let empty = 0;
-  while (!stopping || empty < 3) {
+  while (!drained || empty < 3) {
     try {
       const answer = await server.call('POST', `/v1/projects/${project}/subscriptions/test:pull`,
         { token, body: { maxMessages: 500, returnImmediately: true } });
@@ -86,7 +86,7 @@ async function backEnd() {
         const acked = await server.call('POST', `/v1/projects/${project}/subscriptions/test:acknowledge`,
           { token, body: { ackIds: messages.map(({ ackId }) => ackId) } });
         if (acked.status === 200) for (const { message } of messages) delivered.get(message.messageId).done = true;
-      } else await pause(stopping ? 300 : 20);
+      } else await pause(drained ? 300 : 20);
     } catch {
       await pause(20);
     }
@@ -96,19 +96,22 @@ async function backEnd() {
 test(`checklist 6: ${kills} kills, seed ${seed}`, { timeout: 20 * 60 * 1000 * patience }, async () => {
   const identities = [];
   for (let i = 0; i < devicesCount; i++) identities.push(await makeDevice(server, token, `pub-${i}`, i % 2 ? 'RS256' : 'ES256'));
-  const work = [...identities.map(device), backEnd()];
+  const publishing = identities.map(device), pulling = backEnd();
   for (let i = 0; i < kills; i++) {
     await pause(50 + random() * 500);
     await server.stop('SIGKILL');
     await server.start();
   }
-  // The last messages are those leased before the last kill; they come back when their deadline has passed.
   stopping = true;
-  await Promise.all(work);
+  await Promise.all(publishing);
   const missing = () => {
     const there = new Set([...delivered.values()].map(({ payload }) => payload));
     return [...acknowledged].filter((payload) => !there.has(payload));
   };
+  // The last messages are those leased before the last kill; they come back when their deadline has passed.
+  await eventually(() => missing().length === 0, 30000, 'every acknowledged message').catch(() => {}); // named below
+  drained = true;
+  await pulling;
   assert.deepEqual(missing(), [], 'every acknowledged message is delivered');
   assert.deepEqual(wrong, [], 'none comes again after its acknowledgement');
   const copies = new Map();

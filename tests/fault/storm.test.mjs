@@ -39,12 +39,19 @@ test('live devices are served while handshakes stay half-open and a fleet reconn
 
   const hello = await clientHello();
   const beginnings = [Buffer.alloc(0), Buffer.from([0x16, 3, 1, 2]), hello];
-  const half = Array.from({ length: HALF_OPEN }, (_, i) => {
-    const socket = net.connect(server.port, '127.0.0.1', () => socket.write(beginnings[i % beginnings.length]));
-    socket.on('error', () => {});
-    return socket.resume();
-  });
-  await eventually(async () => (await metric('handshakes_evicted_total')) >= HALF_OPEN - HANDSHAKES_MAX, 20000, 'those above the ceiling go');
+  const half = [], begin = (count) => {
+    for (let i = 0; i < count; i++) {
+      const socket = net.connect(server.port, '127.0.0.1', () => socket.write(beginnings[i % beginnings.length]));
+      socket.on('error', () => {});
+      half.push(socket.resume());
+    }
+  };
+  begin(HALF_OPEN);
+  await eventually(async () => {
+    if ((await metric('handshakes_evicted_total')) >= HALF_OPEN - HANDSHAKES_MAX) return true;
+    begin(30); // on a slow machine the time of some was over before those above the ceiling came
+    return false;
+  }, 20000, 'those above the ceiling go');
   assert.ok((await metric('handshakes_open')) <= HANDSHAKES_MAX, 'and the others are within it');
 
   for (let round = 0; round < ROUNDS; round++) {

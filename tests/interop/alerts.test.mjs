@@ -65,9 +65,10 @@ test('one alert when a device is away for its time, and one when it is back', as
   assert.deepEqual(await away(), []);
   await client.endAsync();
   await told('lamp', 3);
-  const log = JSON.parse(await server.cli('device', 'log', 'site/halls/lamp', '--kind', 'alert', '--json')).entries;
+  const logged = async () => JSON.parse(await server.cli('device', 'log', 'site/halls/lamp', '--kind', 'alert', '--json')).entries;
+  const log = await eventually(async () => { const all = await logged(); return all.length >= 3 && all; }, 5000, 'the log has them too');
   assert.deepEqual(log.map(({ reason }) => reason), ['OFFLINE', 'ONLINE', 'OFFLINE']);
-  assert.match(server.log, /site\/halls\/lamp is offline/);
+  await server.said(/site\/halls\/lamp is offline/);
 });
 
 test('a device that speaks over HTTP is heard by that', async () => {

@@ -1,14 +1,14 @@
 // Devices that sign in by X.509: registered certificates, CAs of a registry, revocation.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import mqtt from 'mqtt';
 import { Pki } from '../lib/pki.mjs';
-import { Server, eventually } from '../lib/server.mjs';
+import { Server, assertSoon, eventually } from '../lib/server.mjs';
 
 const run = promisify(execFile);
 let server, pki, root, token;
@@ -79,10 +79,10 @@ test('two generations stand side by side; the one that is taken away ends its se
   await server.cli('device', 'create', 'acme/plant/pump-2', '--certificate', old.certFile, '--certificate', fresh.certFile);
   const [first, second] = [await connect('pump-2', old, { clientId: 'one' }), await connect('pump-2', fresh, { clientId: 'two' })];
   const { credentials } = (await api('GET', '/devices/pump-2')).body;
-  const gone = ended(first), started = Date.now();
+  const gone = ended(first), started = performance.now();
   assert.equal((await api('PATCH', '/devices/pump-2', { credentials: [{ id: credentials[1].id }] })).status, 200);
   await gone;
-  assert.ok(Date.now() - started < 1000, 'within a second');
+  assertSoon(started, 'the session ends');
   assert.equal(second.connected, true);
   await second.endAsync();
 });
@@ -150,10 +150,10 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
     leaves[name] = pki.leaf(name, ca);
     clients[name] = await connect(name, leaves[name]);
   }
-  let gone = ended(clients['rev-1']), started = Date.now();
+  let gone = ended(clients['rev-1']), started = performance.now();
   assert.match(await server.cli('certificate', 'revoke', `acme/plant/${id}`, leaves['rev-1'].serial, '--reason', 'key_compromise'), /key_compromise/);
   await gone;
-  assert.ok(Date.now() - started < 1000);
+  assertSoon(started, 'the session of a revoked certificate ends');
   await refused('rev-1', leaves['rev-1'], 'CERTIFICATE_REVOKED');
   gone = ended(clients['rev-2']);
   const crl = pki.crl(ca, [leaves['rev-2'].serial], 7);
@@ -168,10 +168,10 @@ test('revoking a certificate, and then its CA, ends the sessions within a second
   const foreign = await server.tryCli(['ca', 'crl', `acme/plant/${id}`, pki.crl(root, [], 9)]);
   assert.match(foreign.stderr, /not signed by this CA/);
   gone = ended(clients['rev-3']);
-  started = Date.now();
+  started = performance.now();
   assert.equal((await api('PATCH', `/cas/${id}`, { enabled: false })).status, 200);
   await gone;
-  assert.ok(Date.now() - started < 1000);
+  assertSoon(started, 'the session of a disabled CA ends');
   await refused('rev-3', leaves['rev-3'], 'CA_DISABLED');
   await server.cli('ca', 'enable', `acme/plant/${id}`);
   await (await connect('rev-3', leaves['rev-3'])).endAsync();
@@ -244,7 +244,7 @@ test('the responder of a CA is asked: it answers itself or by whom it delegated 
     const [id] = Object.entries(leaves).find(([, leaf]) => leaf.serial === serial);
     await run('openssl', ['ocsp', '-index', index, '-CA', ca.certFile, '-rsigner', signers[id].certFile, '-rkey', signers[id].keyFile,
       '-ndays', '1', '-reqin', request, '-respout', response]);
-    asked[id] = (asked[id] ?? 0) + 1;
+    answer.once('finish', () => { asked[id] = (asked[id] ?? 0) + 1; }); // whoever gave up before asks again
     answer.writeHead(200, { 'content-type': 'application/ocsp-response' }).end(readFileSync(response));
   });
   t.after(() => { http.close(); http.closeAllConnections(); });
@@ -267,6 +267,50 @@ test('the responder of a CA is asked: it answers itself or by whom it delegated 
   for (const id of ['ocsp-leaf', 'ocsp-late', 'ocsp-stranger', 'ocsp-unknown']) await refused(id, leaves[id], 'REVOCATION_UNKNOWN');
 });
 
+// A responder's answer with another end: a minute is the least that openssl gives one. Signed anew with the RSA key, whose signature
+// is the last that stands in it (there are no certificates), as long as the one before.
+function endingAt(der, end, key) {
+  const answer = Buffer.from(der), basic = answer.indexOf(Buffer.from('06092b0601050507300101', 'hex')) + 11;
+  const inside = (at) => at + 2 + (answer[at + 1] & 0x80 ? answer[at + 1] & 0x7f : 0); // past tag and length
+  const signed = inside(inside(basic)), from = inside(signed), size = answer.readUIntBE(signed + 2, from - signed - 2);
+  const next = answer.lastIndexOf(Buffer.from('a011180f', 'hex'));
+  assert.ok(next > from && next < from + size);
+  answer.write(`${end.toISOString().replace(/[-:T]|\.\d+/g, '')}`, next + 4, 'latin1');
+  sign('sha256', answer.subarray(signed, from + size), key).copy(answer, answer.length - 256);
+  return answer;
+}
+
+test('what a responder says later of a certificate ends the session that it carries', async (t) => {
+  const ca = pki.sign('Late root', { subject: '/CN=Late root', days: 30, kind: ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+    extensions: 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n' });
+  const leaf = pki.leaf('late-1', ca);
+  let revoked = false, asked = 0;
+  const http = createServer(async (question, answer) => {
+    const chunks = [];
+    for await (const chunk of question) chunks.push(chunk);
+    const request = pki.file(`late-${pki.count++}.der`, Buffer.concat(chunks)), response = `${request}.answer`;
+    const index = pki.file(`late-${pki.count++}.index`, `${revoked ? 'R\t351231235959Z\t260101000000Z,keyCompromise' : 'V\t351231235959Z\t'}\t${leaf.serial.toUpperCase()}\tunknown\t/CN=late-1\n`);
+    await run('openssl', ['ocsp', '-index', index, '-CA', ca.certFile, '-rsigner', ca.certFile, '-rkey', ca.keyFile, '-resp_no_certs', '-nmin', '1', '-reqin', request, '-respout', response]);
+    asked++;
+    answer.writeHead(200, { 'content-type': 'application/ocsp-response' }).end(endingAt(readFileSync(response), new Date(Date.now() + 5000), ca.key));
+  });
+  t.after(() => { http.close(); http.closeAllConnections(); });
+  await new Promise((done) => { http.listen(0, '127.0.0.1', done); });
+  const added = await api('POST', '/cas', { pem: ca.cert, ocsp_url: `http://127.0.0.1:${http.address().port}/` });
+  assert.equal(added.status, 201, added.text);
+  const proof = pki.leaf('proof', ca, { subject: `/CN=${added.body.verification_code}` });
+  assert.equal((await api('POST', `/cas/${added.body.id}/verify`, { pem: proof.cert })).status, 200);
+  await server.cli('device', 'create', 'acme/plant/late-1');
+  await refused('late-1', leaf, 'REVOCATION_UNKNOWN');
+  const client = await eventually(async () => { try { return await connect('late-1', leaf); } catch { return undefined; } }, 20000, 'it is good');
+  const gone = ended(client);
+  revoked = true;
+  await eventually(() => !client.connected, 30000, 'the session ends');
+  await gone;
+  assert.ok(asked >= 2);
+  await refused('late-1', leaf, 'CERTIFICATE_REVOKED');
+});
+
 test("mosquitto's clients sign in by certificate", async () => {
   const leaf = pki.leaf('mosq-1', root);
   await server.cli('device', 'create', 'acme/plant/mosq-1');
@@ -274,7 +318,7 @@ test("mosquitto's clients sign in by certificate", async () => {
   const child = spawn('mosquitto_sub', [...common, '-i', 'sub', '-t', 'hall/#', '-C', '1', '-W', '20'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
-  const done = new Promise((end) => { child.once('exit', end); });
+  const done = new Promise((end) => { child.once('close', end); });
   await eventually(async () => { await run('mosquitto_pub', [...common, '-i', 'pub', '-t', 'hall/1', '-m', 'warm', '-q', '1']); return out !== ''; });
   await done;
   assert.equal(out, 'warm\n');

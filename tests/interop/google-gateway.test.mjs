@@ -1,10 +1,10 @@
 // Gateways of Google Cloud IoT Core: MQTT.js with the settings of the published gateway samples, for devices that do not
 // connect themselves.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
-import { connect, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
+import { closed, connect, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
 
 let server, token;
 before(async () => {
@@ -177,12 +177,10 @@ describe('what takes an attached device off its gateway', () => {
       const device = await makeDevice(server, token, `off-${index}`);
       await bind(g.device.id, device.id);
       await attach(g, device.id);
-      const since = Date.now();
       await act(device.id, g, device);
       const error = await g.error();
       assert.deepEqual(error, { error_type: 'GATEWAY_DETACHMENT_DEVICE_ERROR', description: 'Device detached because of a device error.',
         device_id: device.id });
-      assert.ok(Date.now() - since < 5000);
       g.client.publish(`/devices/${device.id}/events`, 'x', { qos: 0 });
       assert.equal((await g.error()).error_type, 'GATEWAY_DEVICE_NOT_FOUND');
       g.client.end(true);
@@ -252,7 +250,7 @@ test('fifty devices of one gateway: each gets its config, though they do not fit
   }
 });
 
-test('publishes that are never acknowledged do not stop the gateway', { timeout: 60000 }, async () => {
+test('publishes that are never acknowledged do not stop the gateway', { timeout: 60000 * patience }, async () => {
   const g = await gateway('gw-unanswered', 'ASSOCIATION_ONLY');
   for (let i = 0; i < 70; i++) g.client.publish('/devices/nobody/events', 'x', { qos: 1 }); // more than wait for an answer at a time
   await g.client.publishAsync('/devices/gw-unanswered/events', 'mine', { qos: 1 });
@@ -303,8 +301,8 @@ test('a plain device neither attaches nor subscribes error reports', async () =>
   const device = await makeDevice(server, token, 'plain');
   const client = await connect(server, device);
   await assert.rejects(client.subscribeAsync('/devices/plain/errors'));
-  const closed = once(client, 'close');
+  const over = closed(client);
   client.publish('/devices/other/attach', '{}', { qos: 1 });
-  await closed;
+  await over;
   await logged('plain', 'disconnect', 'TOPIC_FORBIDDEN');
 });

@@ -121,7 +121,7 @@ test('a token that an account signs is taken for what it says, and refused with 
     assert.equal(await list(token), 401, reason);
     await noted(reason);
   }
-  assert.match(server.log, /refused a token from .*: AUDIENCE, exact@/);
+  await server.said(/refused a token from .*: AUDIENCE, exact@/);
 });
 
 test('a key that is disabled or deleted, and an account that is disabled or deleted, lets nobody in', async () => {

@@ -4,10 +4,10 @@ import { createRequire } from 'node:module';
 import { PubSub } from '@google-cloud/pubsub';
 
 const { OAuth2Client } = createRequire(import.meta.url)('google-auth-library');
-const { GATEHOUSE_PROJECT: projectId, GATEHOUSE_PORT: port, GATEHOUSE_TOKEN: token } = process.env;
+const { GATEHOUSE_PROJECT: projectId, GATEHOUSE_HOST: host, GATEHOUSE_PORT: port, GATEHOUSE_TOKEN: token } = process.env;
 const authClient = new OAuth2Client();
 authClient.setCredentials({ access_token: token });
-const pubsub = new PubSub({ projectId, emulatorMode: false, apiEndpoint: `127.0.0.1:${port}`, authClient });
+const pubsub = new PubSub({ projectId, emulatorMode: false, apiEndpoint: `${host}:${port}`, authClient });
 const subscription = pubsub.subscription('lasting');
 subscription.on('error', (error) => { console.error(error); process.exit(1); });
 subscription.on('message', async (message) => {

@@ -6,8 +6,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { after, before, describe, test } from 'node:test';
-import { deviceToken, eventually, Server, unhurried } from '../lib/server.mjs';
-import { connect, connectOptions, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
+import { assertSoon, deviceToken, eventually, inTime, Server, unhurried } from '../lib/server.mjs';
+import { closed, connect, connectOptions, makeDevice, makeProject, project, pull, registryPath } from '../lib/warehouse.mjs';
 
 let server, token;
 before(async () => {
@@ -79,9 +79,9 @@ test('a second state within a second waits for its time; a third while it waits 
   await Promise.all(['1', '2'].map((text) => client.publishAsync(`/devices/${device.id}/state`, text, { qos: 1 })));
   const states = await server.call('GET', `/v1/${registryPath}/devices/${device.id}/states`, { token });
   assert.deepEqual(states.body.deviceStates.map(({ binaryData }) => Buffer.from(binaryData, 'base64').toString()), ['2', '1']);
-  const closed = once(client, 'close');
+  const over = closed(client);
   for (const text of ['3', '4', '5']) client.publish(`/devices/${device.id}/state`, text, { qos: 1 });
-  await closed;
+  await over;
   await eventually(async () => (await reasonOf(device.id, 'disconnect')) === 'RATE', 5000, 'the log says so');
 });
 
@@ -91,7 +91,7 @@ describe('who is refused gets a code and nothing else, and the operator the exac
     ['another project', { claims: { aud: 'other' } }, 5, 'AUDIENCE'],
     ['an audience that is an array', { claims: { aud: ['demo'] } }, 5, 'AUDIENCE'],
     ['expired beyond the skew', { claims: { iat: now() - 7200, exp: now() - 700 } }, 5, 'TOKEN_EXPIRED'],
-    ['from the future', { claims: { iat: now() + 900, exp: now() + 1200 } }, 5, 'TOKEN_NOT_YET_VALID'],
+    ['from the future', { claims: { iat: now() + 36000, exp: now() + 36300 } }, 5, 'TOKEN_NOT_YET_VALID'],
     ['too long a life', { claims: { iat: now(), exp: now() + 90000 } }, 5, 'LIFETIME'],
     ['alg none', { header: { alg: 'none' } }, 5, 'ALGORITHM'],
     ['alg HS256', { header: { alg: 'HS256' } }, 5, 'ALGORITHM'],
@@ -102,7 +102,7 @@ describe('who is refused gets a code and nothing else, and the operator the exac
       const device = await makeDevice(server, token, `refused-${reason.toLowerCase()}-${code}-${name.length}`);
       await assert.rejects(connect(server, device, options), (error) => error.code === code);
       await eventually(async () => (await reasonOf(device.id, 'refusal')) === reason, 5000, reason);
-      assert.match(server.log, new RegExp(`refused demo/warehouse/${device.id} .*${reason}`));
+      await server.said(new RegExp(`refused demo/warehouse/${device.id} .*${reason}`));
     });
   }
 
@@ -160,9 +160,9 @@ describe('checklist 5 and 7: what a device may not do closes its connection with
     test(name, async () => {
       const device = await makeDevice(server, token, `forbidden-${index}`);
       const client = await connect(server, device);
-      const closed = once(client, 'close');
+      const over = closed(client);
       act(client, device.id);
-      await closed;
+      await over;
       await eventually(async () => (await reasonOf(device.id, 'disconnect')) === reason, 5000, reason);
     });
   }
@@ -176,9 +176,9 @@ describe('checklist 5 and 7: what a device may not do closes its connection with
       { token, body: { id: 'quiet-two', credentials: [{ publicKey: { format: 'ES256_PEM', key: device.key.pem } }] } });
     assert.equal(answer.status, 200, answer.text);
     const client = await connect(server, { id: 'quiet-two', key: device.key }, { mqtt: { clientId: `${path}/devices/quiet-two` } });
-    const closed = once(client, 'close');
+    const over = closed(client);
     client.publish('/devices/quiet-two/events', 'x', { qos: 1 });
-    await closed;
+    await over;
     await eventually(async () => (await server.call('GET', `/v1/${path}/devices/quiet-two`, { token })).body.lastErrorStatus?.code > 0, 5000);
   });
 
@@ -201,9 +201,9 @@ describe('sessions end when their reason to be ends', () => {
     await assert.rejects(connect(server, device, { claims: { aud: 'wrong' } }));
     await first.publishAsync(`/devices/${device.id}/events`, 'alive', { qos: 1 });
     await pull(server, token, 1);
-    const closed = once(first, 'close');
+    const over = closed(first);
     const second = await connect(server, device);
-    await closed;
+    await over;
     await eventually(async () => (await log(device.id)).some(({ reason }) => reason === 'TAKEN_OVER'), 5000);
     await second.endAsync();
   });
@@ -215,11 +215,11 @@ describe('sessions end when their reason to be ends', () => {
     test(`checklist 18: ${name} closes the session within a second`, async () => {
       const device = await makeDevice(server, token, `closed-by-${reason.toLowerCase()}`);
       const client = await connect(server, device);
-      const closed = once(client, 'close');
+      const over = closed(client);
       await change(device.id);
-      const done = Date.now();
-      await closed;
-      assert.ok(Date.now() - done < 1000, `closed after ${Date.now() - done} ms`);
+      const done = performance.now();
+      await over;
+      assertSoon(done, 'closed');
       await eventually(async () => (await reasonOf(device.id, 'disconnect')) === reason, 5000);
     });
   }
@@ -227,11 +227,11 @@ describe('sessions end when their reason to be ends', () => {
   test('checklist 18: deleting the device closes its session within a second', async () => {
     const device = await makeDevice(server, token, 'deleted');
     const client = await connect(server, device);
-    const closed = once(client, 'close');
+    const over = closed(client);
     assert.equal((await server.call('DELETE', `/v1/${registryPath}/devices/${device.id}`, { token })).status, 200);
-    const done = Date.now();
-    await closed;
-    assert.ok(Date.now() - done < 1000, `closed after ${Date.now() - done} ms`);
+    const done = performance.now();
+    await over;
+    assertSoon(done, 'closed');
   });
 
   test('disabling MQTT for the registry closes its sessions and refuses new ones', async () => {
@@ -241,17 +241,19 @@ describe('sessions end when their reason to be ends', () => {
     await server.call('POST', `/v1/${path}/devices`, { token, body: { id: 'switched-1', credentials: [{ publicKey: { format: 'ES256_PEM', key: device.key.pem } }] } });
     const options = { mqtt: { clientId: `${path}/devices/switched-1` } };
     const client = await connect(server, device, options);
-    const closed = once(client, 'close');
+    const over = closed(client);
     await server.call('PATCH', `/v1/${path}?updateMask=mqtt_config`, { token, body: { mqttConfig: { mqttEnabledState: 'MQTT_DISABLED' } } });
-    await closed;
+    await over;
     await assert.rejects(connect(server, device, options), (error) => error.code === 5);
   });
 
   test('checklist 3: a token that expired by less than the skew lives for the rest of it', async () => {
     const device = await makeDevice(server, token, 'late');
-    const now = Math.floor(Date.now() / 1000);
-    const client = await connect(server, device, { claims: { iat: now - 4000, exp: now - 597 } });
-    await once(client, 'close');
+    const client = await inTime((seconds) => {
+      const now = Math.floor(Date.now() / 1000);
+      return connect(server, device, { claims: { iat: now - 4000, exp: now - 600 + seconds } }).catch(() => undefined);
+    }, 'a connection');
+    await closed(client);
     await eventually(async () => (await reasonOf(device.id, 'disconnect')) === 'TOKEN_EXPIRED', 5000);
   });
 });
@@ -305,7 +307,7 @@ test("mosquitto's clients publish and take commands", async () => {
   const sub = spawn('mosquitto_sub', [...common, '-q', '1', '-t', `/devices/${device.id}/commands/#`, '-C', '1', '-v', '-W', '20']);
   let out = '';
   sub.stdout.on('data', (chunk) => { out += chunk; });
-  const ended = once(sub, 'exit');
+  const ended = once(sub, 'close');
   await eventually(async () => (await server.call('POST', `/v1/${registryPath}/devices/${device.id}:sendCommandToDevice`,
     { token, body: { binaryData: Buffer.from('open').toString('base64'), subfolder: 'door' } })).status === 200);
   await ended;

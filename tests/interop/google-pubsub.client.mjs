@@ -7,10 +7,10 @@ import { after, test } from 'node:test';
 import { PubSub, v1 } from '@google-cloud/pubsub';
 
 const { OAuth2Client } = createRequire(import.meta.url)('google-auth-library');
-const { GATEHOUSE_PROJECT: projectId, GATEHOUSE_PORT: port, GATEHOUSE_TOKEN: token } = process.env;
+const { GATEHOUSE_PROJECT: projectId, GATEHOUSE_HOST: host, GATEHOUSE_PORT: port, GATEHOUSE_TOKEN: token } = process.env;
 const authClient = new OAuth2Client();
 authClient.setCredentials({ access_token: token });
-const options = { projectId, emulatorMode: false, apiEndpoint: `127.0.0.1:${port}`, authClient };
+const options = { projectId, emulatorMode: false, apiEndpoint: `${host}:${port}`, authClient };
 const pubsub = new PubSub(options);
 after(() => pubsub.close());
 
@@ -107,7 +107,7 @@ for (const way of ['on the stream', 'by a call']) test(`flow control: no more th
   const [topic] = await pubsub.createTopic(name);
   await topic.createSubscription(name);
   for (let i = 0; i < 30; i++) await topic.publishMessage({ data: Buffer.from(String(i)) });
-  const client = new v1.SubscriberClient({ ...options, port: Number(port), apiEndpoint: '127.0.0.1' });
+  const client = new v1.SubscriberClient({ ...options, port: Number(port), apiEndpoint: host });
   const calls = client.streamingPull(), held = [], subscription = `projects/bus/subscriptions/${name}`;
   const answer = (ackIds) => (way === 'by a call' ? client.acknowledge({ subscription, ackIds }) : calls.write({ ackIds }));
   let most = 0;

@@ -1,7 +1,7 @@
 // The rates of IoT Core: as documented where nothing is said, and each of a tenant's own.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { deviceToken, Server } from '../lib/server.mjs';
+import { deviceToken, eventually, Server } from '../lib/server.mjs';
 import { connect, makeDevice, makeProject, project, registryPath } from '../lib/warehouse.mjs';
 
 const parent = 'projects/rates/locations/europe-west1/registries';
@@ -18,14 +18,14 @@ after(() => server?.close());
 
 const call = (method, path, body) => server.call(method, `/v1/${path}`, { token, body });
 const patch = (path, mask, body) => call('PATCH', `${path}?updateMask=${mask}`, body);
-// So many at the same time that a second cannot pass between each two of them.
 const crowd = (run) => Promise.all(Array.from({ length: 12 }, (_, n) => run(n)));
 const statuses = (answers) => new Set(answers.map(({ status }) => status));
 
 test('a device and a registry change once a second, by default', async () => {
   for (const run of [() => patch(`${registry}/devices/lamp`, 'metadata', { metadata: { a: 'b' } }),
     () => patch(registry, 'log_level', { logLevel: 'INFO' })]) {
-    const answers = await crowd(run);
+    let answers = []; // of crowds until one is so quick that not a second passes between each two
+    await eventually(async () => { answers = [...answers, ...await crowd(run)]; return statuses(answers).has(429); }, 15000, 'one is too many');
     assert.deepEqual(statuses(answers), new Set([200, 429]));
     assert.equal(answers.find(({ status }) => status === 429).body.error.status, 'RESOURCE_EXHAUSTED');
   }

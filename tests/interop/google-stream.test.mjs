@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
+import { patience } from '../lib/sanitizer.mjs';
 import { Server } from '../lib/server.mjs';
 
 const client = fileURLToPath(new URL('google-stream.client.mjs', import.meta.url));
@@ -23,7 +24,7 @@ test("checklist 16: @google-cloud/pubsub: subscription.on('message')", async () 
     GATEHOUSE_TOKEN: await server.token(),
   };
   const { code, output } = await new Promise((done) => {
-    execFile(process.execPath, ['--test', client], { env: environment, maxBuffer: 1 << 26, timeout: 60000 },
+    execFile(process.execPath, ['--test', client], { env: environment, maxBuffer: 1 << 26, timeout: 60000 * patience },
       (error, stdout, stderr) => done({ code: error ? error.code ?? 1 : 0, output: stdout + stderr }));
   });
   assert.equal(code, 0, output);

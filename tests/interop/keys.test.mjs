@@ -1,12 +1,13 @@
 // Keys at rest: where they are, that nothing else is readable in the data folder, and what the server says when its
 // key-encryption key is not what it was. A real PKCS#11 token (softhsm2) and a real TPM (swtpm), both in software.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import mqtt from 'mqtt';
-import { deviceKey, Server } from '../lib/server.mjs';
+import { deviceKey, eventually, Server } from '../lib/server.mjs';
 
 const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
 const PLANTED = 'cGxhbnRlZCBzZWNyZXQsIG5vd2hlcmUgaW4gY2xlYXI=';
@@ -85,7 +86,7 @@ test('symmetric keys are made, shown once and never again', async () => {
   const backup = join(server.folder, 'backup');
   execFileSync('cp', ['-a', server.data, backup]);
   assert.equal((await server.tryCli(['keys', 'migrate', '--to', 'file'])).code, 1, 'not while the server runs');
-  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key password\.key token\.keys audit\.key$/);
+  assert.match(await server.cli('keys', 'status'), /at file\nSecrets +ca\.key issuing\.key password\.key ca\.crl intermediate\.crt intermediate\.key token\.keys audit\.key$/);
   await server.stop();
   scan(server.data, planted);
   scan(backup, planted);
@@ -114,7 +115,7 @@ test('the server refuses to start with the exact reason', async () => {
 
 test('keys are rotated, of the server and of a tenant', async () => {
   const before_ = kek();
-  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +4 of the keyring, 1 data keys of tenants/);
+  assert.match(await server.cli('keys', 'rotate'), /Sealed anew +8 of the keyring, 1 data keys of tenants/);
   assert.ok(!existsSync(before_));
   assert.match(await server.cli('keys', 'rotate', '--tenant', 'acme'), /Sealed anew +4 secrets of tenant acme/);
   const { code, stderr } = await server.tryCli(['keys', 'rotate', '--tenant', 'nobody']);
@@ -238,11 +239,13 @@ test('the key-encryption key moves into a PKCS#11 token', { skip: !existsSync(SO
 });
 
 test('and into a TPM', { skip: !has('swtpm') }, async () => {
-  const state = join(server.folder, 'tpm'), socket = join(state, 'sock'), pid = join(state, 'pid');
+  const state = join(server.folder, 'tpm'), socket = join(state, 'sock');
   mkdirSync(state);
-  execFileSync('swtpm', ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--server', `type=unixio,path=${socket}`, '--ctrl',
-    `type=unixio,path=${socket}.ctrl`, '--flags', 'not-need-init,startup-clear', '--daemon', '--pid', `file=${pid}`]);
+  const tpm = spawn('swtpm', ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--server', `type=unixio,path=${socket}`, '--ctrl',
+    `type=unixio,path=${socket}.ctrl`, '--flags', 'not-need-init,startup-clear'], { stdio: 'ignore' });
+  const ended = once(tpm, 'exit');
   try {
+    await eventually(() => existsSync(`${socket}.ctrl`) && existsSync(socket), 5000, 'the TPM listens');
     await server.cli('keys', 'migrate', '--to', `tpm:pcrs=7;tcti=swtpm:path=${socket}`);
     assert.deepEqual(keyFiles(keysOf), ['keyring']);
     await serves();
@@ -251,7 +254,8 @@ test('and into a TPM', { skip: !has('swtpm') }, async () => {
     await serves();
     await server.stop();
   } finally {
-    process.kill(Number(readFileSync(pid, 'utf8')));
+    tpm.kill();
+    await ended;
   }
   await refusesToStart(/GH5005 TPM swtpm:path=.*: no way to it/);
 });

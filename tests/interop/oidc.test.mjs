@@ -106,7 +106,7 @@ test('who is linked to nobody is let in by nobody', async () => {
   const browser = new Browser();
   assert.ok(refused(await browser.send('GET', await browser.wayBack('sub-nobody'))));
   assert.equal((await browser.session()).status, 401);
-  assert.match(server.log, /the subject is linked to nobody here/);
+  await server.said(/the subject is linked to nobody here/);
 });
 
 test('a subject that an administrator has linked is that operator, with his role and no more', async () => {

@@ -12,7 +12,9 @@ after(() => server?.close());
 // { name, Seccomp, NoNewPrivs, CapEff, … } of the parent and its children.
 const status = (pid) => Object.fromEntries(readFileSync(`/proc/${pid}/status`, 'utf8').split('\n').map((line) => line.split(':\t')));
 const family = () => [server.process.pid, ...readFileSync(`/proc/${server.process.pid}/task/${server.process.pid}/children`, 'utf8').trim().split(' ')];
-const threads = (pid) => readdirSync(`/proc/${pid}/task`).map((thread) => status(`${pid}/task/${thread}`));
+// What `look` finds, or undefined when the process or thread has ended meanwhile.
+const unlessGone = (look) => { try { return look(); } catch (error) { if (['ENOENT', 'ESRCH'].includes(error.code)) return undefined; throw error; } };
+const threads = (pid) => readdirSync(`/proc/${pid}/task`).map((thread) => unlessGone(() => status(`${pid}/task/${thread}`))).filter(Boolean);
 const NO_CAPABILITY = '0000000000000000';
 
 test('every thread of every process has its list of calls, no new privileges and no capability', async () => {
@@ -33,7 +35,7 @@ test('every thread of every process has its list of calls, no new privileges and
     else assert.throws(() => readdirSync(`/proc/${pid}/fd`), /EACCES/);
   }
   assert.deepEqual(names.sort(), ['gatehoused', 'gatehoused:core', 'gatehoused:keys']);
-  assert.match(server.log, /confined to its paths \(Landlock ABI \d+\)|not confined to its paths: this kernel has no Landlock/);
+  await server.said(/confined to its paths \(Landlock ABI \d+\)|not confined to its paths: this kernel has no Landlock/);
 });
 
 test('the processes that are started again have it too', async () => {
@@ -41,8 +43,9 @@ test('the processes that are started again have it too', async () => {
   const [, ...first] = family();
   process.kill(Number(first[1]), 'SIGKILL');
   const again = await eventually(() => {
+    assert.equal(server.process.exitCode, null, server.log);
     const [, ...now] = family();
-    return now.length === 2 && now.every((pid) => !first.includes(pid) && status(pid).Seccomp_filters === '2') && now;
+    return now.length === 2 && now.every((pid) => !first.includes(pid) && unlessGone(() => status(pid).Seccomp_filters) === '2') && now;
   }, 30000, 'both are started again');
   for (const pid of again) assert.equal(status(pid).CapEff, NO_CAPABILITY);
 });
@@ -55,5 +58,5 @@ test('for development it can be off, which is said', async () => {
     assert.equal(status(pid).NoNewPrivs, '1', 'what costs nobody anything stays');
     assert.equal(status(pid).CapEff, NO_CAPABILITY);
   }
-  assert.match(server.log, /warn +core not confined to its paths: the configuration's sandbox is not "on"/);
+  await server.said(/warn +core not confined to its paths: the configuration's sandbox is not "on"/);
 });

@@ -42,12 +42,15 @@ export class Planted {
     return [...found.values()];
   }
 
-  // Those in the files of a folder, however deep: [{ what, at, where }].
+  // Those in the files of a folder, however deep: [{ what, at, where }]. A file that goes while a server works there has none.
   inFolder(folder) {
     return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) return this.inFolder(path);
-      return entry.isFile() ? this.in(readFileSync(path)).map((found) => ({ ...found, where: path })) : [];
+      if (!entry.isFile()) return [];
+      let bytes;
+      try { bytes = readFileSync(path); } catch (error) { if (error.code === 'ENOENT') return []; throw error; }
+      return this.in(bytes).map((found) => ({ ...found, where: path }));
     });
   }
 

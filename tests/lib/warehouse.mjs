@@ -54,6 +54,9 @@ export function connect(server, device, options = {}) {
   });
 }
 
+// Resolves when the connection is over, however it ended: a reset is an end like any other.
+export const closed = (client) => new Promise((done) => { client.once('close', done); });
+
 // Pulls and acknowledges until `count` messages are there.
 export async function pull(server, token, count, subscription = 'test') {
   const got = [];

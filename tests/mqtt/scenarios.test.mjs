@@ -363,10 +363,11 @@ const scenarios = [
     run: async (s) => {
       const watcher = await s.other(5);
       await watcher.subscribe(s.topic('status'), 1);
-      const device = await s.open({ stored: true, will: { topic: s.topic('status'), payload: 'offline', qos: 1, delay: 2 } });
+      const delay = 2 * patience; // within which it is back
+      const device = await s.open({ stored: true, will: { topic: s.topic('status'), payload: 'offline', qos: 1, delay } });
       await device.drop();
       const back = await s.resume(device);
-      await new Promise((done) => { setTimeout(done, 3500); });
+      await new Promise((done) => { setTimeout(done, 1000 * delay + 1500); });
       assert.deepEqual(await s.until(watcher, watcher, s.topic('status')), []);
       await back.drop();
       assert.equal(text(await watcher.message()), 'offline');
@@ -413,9 +414,10 @@ const scenarios = [
   {
     name: 'a quiet client with a short keep alive stays',
     run: async (s) => {
-      const device = await s.open({ keepAlive: 5 }), backEnd = await s.other();
+      const keepAlive = 2 * patience; // a library that is late by half of it is cut off, whatever kept it
+      const device = await s.open({ keepAlive }), backEnd = await s.other();
       await device.subscribe(s.topic('orders'), 1);
-      await new Promise((done) => { setTimeout(done, 9000); }); // longer than one and a half keep alives
+      await new Promise((done) => { setTimeout(done, 1750 * keepAlive); }); // longer than one and a half keep alives
       await backEnd.publish(s.topic('orders'), 'still there?', { qos: 1 });
       assert.equal(text(await device.message()), 'still there?');
     },

@@ -11,6 +11,7 @@
 
 struct gh_google {
     struct gh_google_services services;
+    struct google_answers *answers;
 };
 
 /* One request on its way through a worker; lives in the exchange's arena. */
@@ -32,8 +33,8 @@ struct gh_google *gh_google_open(const struct gh_google_services *services)
     if (google == NULL)
         return NULL;
     google->services = *services;
-    google->services.answers = google_answers_open();
-    if (google->services.answers != NULL)
+    google->answers = google_answers_open();
+    if (google->answers != NULL)
         return google;
     free(google);
     return NULL;
@@ -42,7 +43,7 @@ struct gh_google *gh_google_open(const struct gh_google_services *services)
 void gh_google_close(struct gh_google *google)
 {
     if (google != NULL)
-        google_answers_close(google->services.answers);
+        google_answers_close(google->answers);
     free(google);
 }
 
@@ -85,6 +86,11 @@ static void finish(struct google_call *call)
 const struct gh_google_services *google_services_of(const struct gh_google *google)
 {
     return &google->services;
+}
+
+struct google_answers *google_answers_of(const struct gh_google *google)
+{
+    return google->answers;
 }
 
 struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key)
@@ -168,6 +174,7 @@ bool gh_google_http(struct gh_google *google, struct gh_exchange *exchange)
     if (visit != NULL) {
         visit->call = (struct google_call){
             .services = &google->services,
+            .answers = google->answers,
             .arena = gh_exchange_arena(exchange),
             .method = request->method,
             .path = request->path,

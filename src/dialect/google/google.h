@@ -30,23 +30,20 @@ struct gh_store;
 struct gh_trail;
 struct gh_workers;
 
-struct google_answers;
-
 struct gh_google_services {
     struct gh_directory *directory;
     struct gh_store *store;   /* tokens, and the tenants' policies */
     struct gh_access *access; /* devices with an access token; NULL: none */
     struct gh_pubsub *pubsub;
     struct gh_workers *workers;
-    struct gh_rates *rates;         /* of the HTTP bridge and the API; NULL: a second
-                                     * between two configs, and no others */
-    struct gh_quotas *quotas;       /* of tenants, at the HTTP bridge; NULL: none */
-    struct gh_absence *absence;     /* hears who comes by the HTTP bridge; or NULL */
-    struct gh_google_push *push;    /* push.h; NULL: nothing is pushed */
-    struct google_answers *answers; /* set by gh_google_open; NULL: nobody listens */
-    struct gh_trail *trail;         /* what callers changed; or NULL */
-    struct gh_audit *audit;         /* a row for each change, refused ones too; NULL: none */
-    struct gh_metrics *metrics;     /* or NULL */
+    struct gh_rates *rates;      /* of the HTTP bridge and the API; NULL: a second
+                                  * between two configs, and no others */
+    struct gh_quotas *quotas;    /* of tenants, at the HTTP bridge; NULL: none */
+    struct gh_absence *absence;  /* hears who comes by the HTTP bridge; or NULL */
+    struct gh_google_push *push; /* push.h; NULL: nothing is pushed */
+    struct gh_trail *trail;      /* what callers changed; or NULL */
+    struct gh_audit *audit;      /* a row for each change, refused ones too; NULL: none */
+    struct gh_metrics *metrics;  /* or NULL */
     /* Sends a command to its device's session and takes it until `complete` (command/command.h). */
     void (*send_command)(void *context, struct gh_command *command);
     void *command_context;

@@ -137,7 +137,7 @@ static void on_over(void *context, struct gh_rpc *rpc)
 static const struct gh_rpc_taker taker = {
     .message = on_message, .ended = on_ended, .gone = on_over};
 
-static void begin_unary(const struct gh_google_services *services, struct gh_rpc *rpc,
+static void begin_unary(const struct gh_google *google, struct gh_rpc *rpc,
                         const struct google_method *method)
 {
     struct visit *visit = gh_arena_alloc(gh_rpc_arena(rpc), sizeof *visit);
@@ -148,7 +148,8 @@ static void begin_unary(const struct gh_google_services *services, struct gh_rpc
     pthread_mutex_init(&visit->lock, NULL);
     visit->job.run = run;
     visit->method = method;
-    visit->call = (struct google_call){.services = services,
+    visit->call = (struct google_call){.services = google_services_of(google),
+                                       .answers = google_answers_of(google),
                                        .arena = gh_rpc_arena(rpc),
                                        .peer = gh_rpc_head_of(rpc)->peer,
                                        .chain = gh_rpc_head_of(rpc)->certificates,
@@ -161,13 +162,12 @@ static void begin_unary(const struct gh_google_services *services, struct gh_rpc
 
 void gh_google_rpc(struct gh_google *google, struct gh_rpc *rpc)
 {
-    const struct gh_google_services *services = google_services_of(google);
     struct gh_slice path = gh_rpc_head_of(rpc)->path;
     const struct google_method *method = google_method_find(path);
     if (method != NULL)
-        begin_unary(services, rpc, method);
+        begin_unary(google, rpc, method);
     else if (gh_slice_equal(path, GH_SLICE("/google.pubsub.v1.Subscriber/StreamingPull")))
-        google_stream_begin(services, rpc);
+        google_stream_begin(google, rpc);
     else
         gh_rpc_end(rpc, GH_GRPC_UNIMPLEMENTED, GH_SLICE("this method is not served"));
 }

@@ -31,5 +31,5 @@ struct gh_slice google_rpc_token(const struct gh_rpc *rpc);
 void google_rpc_fail(struct gh_rpc *rpc, struct google_call *call);
 
 /* ---- grpc_stream.c: StreamingPull */
-void google_stream_begin(const struct gh_google_services *services, struct gh_rpc *rpc);
+void google_stream_begin(const struct gh_google *google, struct gh_rpc *rpc);
 #endif

@@ -28,11 +28,15 @@ enum {
 /* In the rpc's arena. */
 struct stream {
     const struct gh_google_services *services;
+    struct google_answers *answers;
     struct gh_rpc *rpc;           /* not counted: every step holds a reference */
     struct gh_slice subscription; /* of the first request; empty before it came */
-    pthread_mutex_t lock;         /* around what follows */
-    struct google_window window;
+    pthread_mutex_t ears;         /* around the next two; taken without the lock below, which is
+                                   * taken when the listener is called */
     struct google_listener listener;
+    bool is_deaf;
+    pthread_mutex_t lock; /* around what follows */
+    struct google_window window;
     uint32_t ack_deadline_s; /* of what is given; 0: the subscription's */
     bool is_gone, waits_for_room;
     size_t answers_waiting;
@@ -83,6 +87,7 @@ static void step_reset(struct step *step, void (*finish)(struct google_call *cal
     const struct gh_rpc_head *head = gh_rpc_head_of(step->stream->rpc);
     google_call_deinit(&step->call);
     step->call = (struct google_call){.services = step->stream->services,
+                                      .answers = step->stream->answers,
                                       .arena = &step->arena,
                                       .peer = head->peer,
                                       .chain = head->certificates,
@@ -156,6 +161,26 @@ static void count_pulled(struct stream *stream, json_t *list)
     pthread_mutex_unlock(&stream->lock);
 }
 
+/* From the first messages on the stream hears how they are answered; before, nobody but who may
+ * pull from a subscription is in its list. */
+static void listen_to(struct stream *stream, const struct google_call *call)
+{
+    pthread_mutex_lock(&stream->ears);
+    if (!stream->is_deaf &&
+        !google_answers_join(stream->answers, call->tenant.number, call->target, &stream->listener))
+        gh_log(GH_LOG_WARN, "google", "%s: no memory: a stream's window opens by deadlines only",
+               call->peer);
+    pthread_mutex_unlock(&stream->ears);
+}
+
+static void stop_listening(struct stream *stream)
+{
+    pthread_mutex_lock(&stream->ears);
+    stream->is_deaf = true;
+    google_answers_leave(stream->answers, &stream->listener);
+    pthread_mutex_unlock(&stream->ears);
+}
+
 static void send_pulled(struct step *step)
 {
     struct google_call *call = &step->call;
@@ -165,6 +190,7 @@ static void send_pulled(struct step *step)
         call->write_failed |=
             json_object_set_new(call->output, "subscriptionProperties",
                                 json_pack("{s:b}", "messageOrderingEnabled", 1)) != 0;
+    listen_to(step->stream, call);
     count_pulled(step->stream, json_object_get(call->output, "receivedMessages"));
     call->code = google_protobuf_write(&google__streaming_pull_response__descriptor, call->output,
                                        call->arena, &bytes, &call->error);
@@ -240,21 +266,20 @@ static void answered(struct google_call *call)
 
 /* These have been answered, on this stream or elsewhere: with a deadline they stay in the window
  * until then. */
-static void count_answered(struct google_listener *listener, const struct gh_slice ids[],
-                           size_t count, int64_t deadline_s)
+static void count_answered(struct google_listener *listener, const struct google_answer *answer)
 {
     struct stream *stream =
         (struct stream *)(void *)((char *)listener - offsetof(struct stream, listener));
     pthread_mutex_lock(&stream->lock);
     bool was_used = stream->window.leases.count > 0;
-    int64_t deadline_ns = gh_time_monotonic_ns() + deadline_s * GH_SECOND_NS;
-    for (size_t i = 0; was_used && i < count; i++) {
-        if (deadline_s > 0)
-            google_window_extend(&stream->window, ids[i], deadline_ns);
+    int64_t deadline_ns = gh_time_monotonic_ns() + answer->deadline_s * GH_SECOND_NS;
+    for (size_t i = 0; was_used && i < answer->count; i++) {
+        if (answer->deadline_s > 0)
+            google_window_extend(&stream->window, answer->ack_ids[i], deadline_ns);
         else
-            google_window_drop(&stream->window, ids[i]);
+            google_window_drop(&stream->window, answer->ack_ids[i]);
     }
-    if (was_used && deadline_s == 0 && stream->gone != NULL)
+    if (was_used && answer->deadline_s == 0 && stream->gone != NULL)
         google_pull_wake(stream->gone_context);
     pthread_mutex_unlock(&stream->lock);
 }
@@ -421,7 +446,7 @@ static void on_over(void *context, struct gh_rpc *rpc)
 {
     struct stream *stream = context;
     (void)rpc;
-    google_answers_remove(stream->services->answers, &stream->listener);
+    stop_listening(stream);
     pthread_mutex_lock(&stream->lock);
     stream->is_gone = true;
     if (stream->gone != NULL)
@@ -435,18 +460,19 @@ static void on_over(void *context, struct gh_rpc *rpc)
 static const struct gh_rpc_taker taker = {
     .message = on_message, .ended = on_ended, .drained = on_drained, .gone = on_over};
 
-void google_stream_begin(const struct gh_google_services *services, struct gh_rpc *rpc)
+void google_stream_begin(const struct gh_google *google, struct gh_rpc *rpc)
 {
     struct stream *stream = gh_arena_alloc(gh_rpc_arena(rpc), sizeof *stream);
     if (stream == NULL) {
         gh_rpc_end(rpc, GH_GRPC_RESOURCE_EXHAUSTED, GH_SLICE("no memory for the call"));
         return;
     }
-    stream->services = services;
+    stream->services = google_services_of(google);
+    stream->answers = google_answers_of(google);
     stream->rpc = rpc;
     google_window_init(&stream->window, 0, 0);
+    pthread_mutex_init(&stream->ears, NULL);
     pthread_mutex_init(&stream->lock, NULL);
     stream->listener.answered = count_answered;
-    google_answers_add(services->answers, &stream->listener);
     gh_rpc_take(rpc, &taker, stream, true);
 }

@@ -29,6 +29,7 @@ enum {
 #define GOOGLE_TOPICS_PATTERN "/v1/projects/{p}/topics/"
 #define GOOGLE_SUBSCRIPTIONS_PATTERN "/v1/projects/{p}/subscriptions/"
 
+struct google_answers;
 struct google_call;
 struct google_status;
 typedef enum gh_error_code google_handler(struct google_call *call);
@@ -65,6 +66,7 @@ struct google_pull_terms {
 
 struct google_call {
     const struct gh_google_services *services;
+    struct google_answers *answers; /* answers.h; NULL: nobody listens */
     struct gh_arena *arena;
     struct gh_slice method, path, query, body; /* as they were sent */
     /* Of gRPC: the body as a value, the call's to give back, and which handler must answer. */
@@ -115,6 +117,7 @@ GH_MUST_USE enum gh_error_code google_call_judge(struct google_call *call);
 /* From "Bearer X", or the API key of clients that were given one; empty when neither is there. */
 struct gh_slice google_token_of(struct gh_slice authorization, struct gh_slice api_key);
 const struct gh_google_services *google_services_of(const struct gh_google *google);
+struct google_answers *google_answers_of(const struct gh_google *google);
 /* Serves the call. */
 void google_call_run(struct google_call *call);
 /* Sets the outcome and calls `finish`. For handlers that wait. */
@@ -192,6 +195,37 @@ GH_MUST_USE enum gh_error_code google_mask_copy(struct google_call *call, struct
                                                 const struct google_message *message, json_t *from,
                                                 json_t *to);
 
+/* ---- collections of Pub/Sub (rest_collection.c) ---- */
+
+struct google_collection {
+    const char *name;            /* in paths and in answers: "topics" */
+    size_t item_size, item_name; /* of what `list` gives: how large, and where its name stands */
+    /* Those behind `after`, at most `limit`; of all topics when `topic` is empty. */
+    enum gh_error_code (*list)(struct google_call *call, struct gh_slice topic,
+                               struct gh_slice after, size_t limit, void **items, size_t *count);
+    json_t *(*write)(struct google_call *call, const void *item);
+};
+/* A page of the tenant's, into call->output; and of the names of those that belong to the topic
+ * which the path names. */
+GH_MUST_USE enum gh_error_code google_collection_list(struct google_call *call,
+                                                      const struct google_collection *collection);
+GH_MUST_USE enum gh_error_code
+google_collection_list_of_topic(struct google_call *call,
+                                const struct google_collection *collection);
+/* An update: the object under `member` (NULL: it is not there), and the mask as bits. */
+GH_MUST_USE enum gh_error_code google_update_read(struct google_call *call, const char *member,
+                                                  const struct google_mask_field *fields,
+                                                  size_t count, json_t **given, unsigned *bits);
+void google_put_name_and_topic(struct google_call *call, json_t *object, const char *collection,
+                               struct gh_slice name, struct gh_slice topic);
+/* messageRetentionDuration; 0 when it is not said. */
+GH_MUST_USE enum gh_error_code google_retention_read(struct google_call *call,
+                                                     const json_t *message, int64_t *retention_ms);
+/* Labels: kept as the text of a JSON object, empty when there are none. */
+GH_MUST_USE enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
+                                                    struct gh_slice *out);
+void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings);
+
 /* ---- errors (error.c) ---- */
 
 struct google_status {
@@ -268,10 +302,10 @@ extern const struct google_message google_topic_message, google_publish_message,
     google_acknowledge_message, google_deadline_message, google_snapshot_create_message,
     google_snapshot_update_message, google_seek_message;
 google_handler google_topic_create, google_topic_get, google_topic_update, google_topic_delete,
-    google_topic_list, google_topic_subscriptions, google_publish; /* rest_topic.c */
+    google_topic_list, google_publish; /* rest_topic.c */
 google_handler google_subscription_create, google_subscription_get, google_subscription_update,
-    google_subscription_delete, google_subscription_list, google_modify_push,
-    google_detach;                                         /* rest_subscription.c */
+    google_subscription_delete, google_subscription_list, google_topic_subscriptions,
+    google_modify_push, google_detach;                     /* rest_subscription.c */
 google_handler google_acknowledge, google_modify_deadline; /* rest_pull.c */
 void google_pull(struct google_call *call);
 /* There is room again: a pull that only waits looks anew. `context` is what `on_gone` was given;
@@ -290,12 +324,6 @@ GH_MUST_USE enum gh_error_code google_push_read(struct google_call *call, json_t
 void google_put_push(struct google_call *call, json_t *object, struct gh_slice push);
 /* A subscription has changed. */
 void google_push_tell(const struct google_call *call);
-/* Labels of a topic or subscription: kept as the text of a JSON object, empty when there are none.
- */
-GH_MUST_USE enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
-                                                    struct gh_slice *out);
-void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings);
-
 /* The device that the path names, in the call's registry. */
 GH_MUST_USE enum gh_error_code google_device_find(struct google_call *call, struct gh_device *out);
 #endif

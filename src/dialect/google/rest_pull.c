@@ -265,6 +265,14 @@ static enum gh_error_code read_ack_ids(struct google_call *call, struct gh_slice
     return GH_OK;
 }
 
+/* Streams of the subscription hear of it. */
+static void tell(const struct google_call *call, const struct gh_slice *ids, size_t count,
+                 int64_t deadline_s)
+{
+    google_answers_tell(call->answers, call->tenant.number, call->target,
+                        &(struct google_answer){ids, count, deadline_s});
+}
+
 enum gh_error_code google_acknowledge(struct google_call *call)
 {
     struct gh_slice *ids;
@@ -274,7 +282,7 @@ enum gh_error_code google_acknowledge(struct google_call *call)
         code = gh_pubsub_acknowledge_wait(call->services->pubsub, call->tenant.number, call->target,
                                           ids, count, &call->error);
     if (code == GH_OK)
-        google_answers_tell(call->services->answers, ids, count, 0);
+        tell(call, ids, count, 0);
     return code;
 }
 
@@ -293,6 +301,6 @@ enum gh_error_code google_modify_deadline(struct google_call *call)
                                               call->target, ids, count, (uint32_t)deadline_s,
                                               &call->error);
     if (code == GH_OK)
-        google_answers_tell(call->services->answers, ids, count, deadline_s);
+        tell(call, ids, count, deadline_s);
     return code;
 }

@@ -29,16 +29,11 @@ static const struct google_mask_field mask_fields[] = {
     {"expireTime", GH_SNAPSHOT_EXPIRY},
 };
 
-static json_t *write_snapshot(struct google_call *call, const struct gh_snapshot *from)
+static json_t *write_snapshot(struct google_call *call, const void *item)
 {
+    const struct gh_snapshot *from = item;
     json_t *out = json_object();
-    bool is_gone = gh_slice_equal(from->topic, GH_SLICE(GH_PUBSUB_DELETED_TOPIC));
-    const char *name = google_name_print(call, "snapshots", from->name);
-    const char *topic =
-        is_gone ? GH_PUBSUB_DELETED_TOPIC : google_name_print(call, "topics", from->topic);
-    call->write_failed |= name == NULL || topic == NULL;
-    google_put_text(out, "name", gh_slice_text(name), &call->write_failed);
-    google_put_text(out, "topic", gh_slice_text(topic), &call->write_failed);
+    google_put_name_and_topic(call, out, "snapshots", from->name, from->topic);
     google_put_time(out, "expireTime", from->expires_at_ms, &call->write_failed);
     google_put_settings(call, out, from->settings);
     return out;
@@ -80,14 +75,11 @@ enum gh_error_code google_snapshot_get(struct google_call *call)
 enum gh_error_code google_snapshot_update(struct google_call *call)
 {
     struct gh_snapshot what = {.tenant = call->tenant.number, .name = call->target}, after;
-    struct gh_slice mask = {0};
-    json_t *given = NULL;
+    json_t *given;
     unsigned fields;
-    gh_json_text(call->input, "updateMask", &mask);
-    gh_json_object(call->input, "snapshot", &given);
-    gh_json_i64(given, "expireTime", &what.expires_at_ms);
     enum gh_error_code code =
-        google_mask_read(call, mask, mask_fields, GH_COUNT(mask_fields), &fields);
+        google_update_read(call, "snapshot", mask_fields, GH_COUNT(mask_fields), &given, &fields);
+    gh_json_i64(given, "expireTime", &what.expires_at_ms);
     if (code == GH_OK)
         code = google_settings_read(call, given, &what.settings);
     if (code == GH_OK)
@@ -109,47 +101,31 @@ enum gh_error_code google_snapshot_delete(struct google_call *call)
     return code;
 }
 
-/* One page of the tenant's, or of a topic's when `topic` is not empty, into call->output: whole, or
- * by their names. */
-static enum gh_error_code list(struct google_call *call, struct gh_slice topic, bool whole)
+static enum gh_error_code list(struct google_call *call, struct gh_slice topic,
+                               struct gh_slice after, size_t limit, void **items, size_t *count)
 {
-    struct gh_snapshot *snapshots = NULL;
-    struct gh_slice after;
-    size_t size, count = 0;
-    enum gh_error_code code = google_page_size(call, &size);
-    if (code == GH_OK)
-        code = google_page_token_read(call, &after);
-    if (code == GH_OK)
-        code = gh_pubsub_snapshot_list(call->services->pubsub, call->tenant.number, topic, after,
-                                       size, call->arena, &snapshots, &count, &call->error);
-    if (code != GH_OK)
-        return code;
-    json_t *items = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_t *item = write_snapshot(call, &snapshots[i]);
-        google_append(items, whole ? item : json_incref(json_object_get(item, "name")),
-                      &call->write_failed);
-        if (!whole)
-            json_decref(item);
-    }
-    call->output = json_object();
-    google_put_value(call->output, "snapshots", items, &call->write_failed);
-    if (count == size)
-        google_put_page_token(call, snapshots[count - 1].name);
-    return GH_OK;
+    struct gh_snapshot *list = NULL;
+    enum gh_error_code code =
+        gh_pubsub_snapshot_list(call->services->pubsub, call->tenant.number, topic, after, limit,
+                                call->arena, &list, count, &call->error);
+    *items = list;
+    return code;
 }
+
+static const struct google_collection snapshots = {.name = "snapshots",
+                                                   .item_size = sizeof(struct gh_snapshot),
+                                                   .item_name = offsetof(struct gh_snapshot, name),
+                                                   .list = list,
+                                                   .write = write_snapshot};
 
 enum gh_error_code google_snapshot_list(struct google_call *call)
 {
-    return list(call, (struct gh_slice){0}, true);
+    return google_collection_list(call, &snapshots);
 }
 
 enum gh_error_code google_topic_snapshots(struct google_call *call)
 {
-    struct gh_topic topic;
-    enum gh_error_code code = gh_pubsub_topic_get(call->services->pubsub, call->tenant.number,
-                                                  call->target, call->arena, &topic, &call->error);
-    return code == GH_OK ? list(call, topic.name, false) : code;
+    return google_collection_list_of_topic(call, &snapshots);
 }
 
 enum gh_error_code google_seek(struct google_call *call)

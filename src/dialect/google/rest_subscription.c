@@ -92,17 +92,12 @@ static void put_policies(struct google_call *call, json_t *out, const struct gh_
         *failed = true;
 }
 
-static json_t *write_subscription(struct google_call *call, const struct gh_subscription *from)
+static json_t *write_subscription(struct google_call *call, const void *item)
 {
+    const struct gh_subscription *from = item;
     json_t *out = json_object();
-    bool is_gone = gh_slice_equal(from->topic, GH_SLICE(GH_PUBSUB_DELETED_TOPIC));
     bool *failed = &call->write_failed;
-    const char *name = google_name_print(call, "subscriptions", from->name);
-    const char *topic =
-        is_gone ? GH_PUBSUB_DELETED_TOPIC : google_name_print(call, "topics", from->topic);
-    *failed |= name == NULL || topic == NULL;
-    google_put_text(out, "name", gh_slice_text(name), failed);
-    google_put_text(out, "topic", gh_slice_text(topic), failed);
+    google_put_name_and_topic(call, out, "subscriptions", from->name, from->topic);
     google_put_int32(out, "ackDeadlineSeconds", (int)from->ack_deadline_s, failed);
     google_put_seconds(out, "messageRetentionDuration", from->retention_ms / 1000, failed);
     google_put_settings(call, out, from->settings);
@@ -166,7 +161,6 @@ static enum gh_error_code read_settings(struct google_call *call, json_t *in,
     int64_t deadline_s = 0;
     json_t *expiry = NULL, *push = NULL;
     gh_json_i64(in, "ackDeadlineSeconds", &deadline_s);
-    gh_json_i64(in, "messageRetentionDuration", &out->retention_ms);
     gh_json_bool(in, "retainAckedMessages", &out->retains_acked);
     gh_json_bool(in, "enableMessageOrdering", &out->is_ordered);
     gh_json_text(in, "filter", &out->filter);
@@ -174,10 +168,6 @@ static enum gh_error_code read_settings(struct google_call *call, json_t *in,
         (deadline_s < GH_PUBSUB_DEADLINE_MIN_S || deadline_s > GH_PUBSUB_DEADLINE_MAX_S))
         return google_fail(call, GH_ERROR_INVALID, "ackDeadlineSeconds: %d to %d",
                            GH_PUBSUB_DEADLINE_MIN_S, GH_PUBSUB_DEADLINE_MAX_S);
-    if (out->retention_ms != 0 && (out->retention_ms < GH_PUBSUB_RETENTION_MIN_MS ||
-                                   out->retention_ms > GH_PUBSUB_RETENTION_MAX_MS))
-        return google_fail(call, GH_ERROR_INVALID,
-                           "messageRetentionDuration: 10 minutes to 31 days");
     out->ack_deadline_s = (uint32_t)deadline_s;
     out->expires_after_ms = expiry_default_ms;
     if (gh_json_object(in, "expirationPolicy", &expiry)) {
@@ -186,7 +176,9 @@ static enum gh_error_code read_settings(struct google_call *call, json_t *in,
     }
     read_backoff(in, out);
     gh_json_object(in, "pushConfig", &push);
-    enum gh_error_code code = read_dead_letter(call, in, out);
+    enum gh_error_code code = google_retention_read(call, in, &out->retention_ms);
+    if (code == GH_OK)
+        code = read_dead_letter(call, in, out);
     if (code == GH_OK)
         code = google_push_read(call, push, &out->push);
     return code == GH_OK ? google_settings_read(call, in, &out->settings) : code;
@@ -230,13 +222,10 @@ enum gh_error_code google_subscription_get(struct google_call *call)
 enum gh_error_code google_subscription_update(struct google_call *call)
 {
     struct gh_subscription what = {0}, after;
-    struct gh_slice mask = {0};
-    json_t *given = NULL;
+    json_t *given;
     unsigned fields;
-    gh_json_text(call->input, "updateMask", &mask);
-    gh_json_object(call->input, "subscription", &given);
-    enum gh_error_code code =
-        google_mask_read(call, mask, mask_fields, GH_COUNT(mask_fields), &fields);
+    enum gh_error_code code = google_update_read(call, "subscription", mask_fields,
+                                                 GH_COUNT(mask_fields), &given, &fields);
     if (code == GH_OK)
         code = read_settings(call, given, &what);
     if (code != GH_OK)
@@ -264,28 +253,32 @@ enum gh_error_code google_subscription_delete(struct google_call *call)
     return GH_OK;
 }
 
+static enum gh_error_code list(struct google_call *call, struct gh_slice topic,
+                               struct gh_slice after, size_t limit, void **items, size_t *count)
+{
+    struct gh_subscription *list = NULL;
+    enum gh_error_code code =
+        gh_pubsub_subscription_list(call->services->pubsub, call->tenant.number, topic, after,
+                                    limit, call->arena, &list, count, &call->error);
+    *items = list;
+    return code;
+}
+
+static const struct google_collection subscriptions = {.name = "subscriptions",
+                                                       .item_size = sizeof(struct gh_subscription),
+                                                       .item_name =
+                                                           offsetof(struct gh_subscription, name),
+                                                       .list = list,
+                                                       .write = write_subscription};
+
 enum gh_error_code google_subscription_list(struct google_call *call)
 {
-    struct gh_subscription *subscriptions = NULL;
-    struct gh_slice after;
-    size_t size, count = 0;
-    enum gh_error_code code = google_page_size(call, &size);
-    if (code == GH_OK)
-        code = google_page_token_read(call, &after);
-    if (code == GH_OK)
-        code = gh_pubsub_subscription_list(call->services->pubsub, call->tenant.number,
-                                           (struct gh_slice){0}, after, size, call->arena,
-                                           &subscriptions, &count, &call->error);
-    if (code != GH_OK)
-        return code;
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        google_append(list, write_subscription(call, &subscriptions[i]), &call->write_failed);
-    call->output = json_object();
-    google_put_value(call->output, "subscriptions", list, &call->write_failed);
-    if (count == size)
-        google_put_page_token(call, subscriptions[count - 1].name);
-    return GH_OK;
+    return google_collection_list(call, &subscriptions);
+}
+
+enum gh_error_code google_topic_subscriptions(struct google_call *call)
+{
+    return google_collection_list_of_topic(call, &subscriptions);
 }
 
 /* Changes one thing of the subscription that the path names. */

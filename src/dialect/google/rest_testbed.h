@@ -20,6 +20,7 @@ enum {
     TESTBED_TEXT_MAX = 64 * 1024,
     TESTBED_SAYS_MAX = 8,
     TESTBED_ARENA_MAX = 16 * 1024 * 1024,
+    TESTBED_ANSWER_S = 60, /* no answer takes as long, on any machine */
 };
 
 struct testbed {
@@ -30,6 +31,8 @@ struct testbed {
     char *slots[TESTBED_SLOTS];      /* "$0" to "$9" in rows */
     int64_t ahead_ms;                /* of the real clock */
     bool hang_up;                    /* before the answer, once the call waits */
+    void *waits;                     /* what the last call that waits is named by */
+    struct google_pull_terms *terms; /* of pulls, as on behalf of a stream; or NULL */
 };
 
 /* One request. "$0" to "$9" in texts stand for what earlier rows kept. */
@@ -68,7 +71,8 @@ static void testbed_tenant(struct testbed *bed, const char *name, struct gh_tena
     out->google_project = out->name;
 }
 
-static void testbed_open(struct testbed *bed)
+/* `clock` is the pubsub's; NULL: the real one. */
+static void testbed_open_at(struct testbed *bed, const struct gh_log_clock *clock)
 {
     struct gh_error error = {0};
     const char *folder = check_folder();
@@ -80,13 +84,21 @@ static void testbed_open(struct testbed *bed)
     bed->services.directory = gh_directory_open(bed->services.store, NULL, NULL, &error);
     REQUIRE("the directory opens", bed->services.directory != NULL);
     bed->services.pubsub = gh_pubsub_open(
-        &(struct gh_pubsub_options){.folder = folder, .store = bed->services.store}, &error);
+        &(struct gh_pubsub_options){.folder = folder,
+                                    .store = bed->services.store,
+                                    .log.clock = clock == NULL ? (struct gh_log_clock){0} : *clock},
+        &error);
     REQUIRE("the pubsub opens", bed->services.pubsub != NULL);
     bed->services.utc_ms = testbed_clock;
     bed->services.send_command = testbed_send;
     bed->services.command_context = bed;
     testbed_tenant(bed, "acme", &bed->tenant);
     testbed_tenant(bed, "other", &bed->other);
+}
+
+static inline void testbed_open(struct testbed *bed)
+{
+    testbed_open_at(bed, NULL);
 }
 
 static void testbed_close(struct testbed *bed)
@@ -138,6 +150,7 @@ static void testbed_on_gone(struct google_call *call, void (*fn)(void *context),
 {
     testbed_answer_of(call)->gone = fn;
     testbed_answer_of(call)->gone_context = context;
+    testbed_now->waits = context;
 }
 
 static void testbed_finish(struct google_call *call)
@@ -146,6 +159,18 @@ static void testbed_finish(struct google_call *call)
     pthread_mutex_lock(&answer->lock);
     answer->finished = true;
     pthread_cond_signal(&answer->there);
+    pthread_mutex_unlock(&answer->lock);
+}
+
+static void testbed_await(struct testbed_answer *answer)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += TESTBED_ANSWER_S;
+    pthread_mutex_lock(&answer->lock);
+    for (int waited = 0; waited == 0 && !answer->finished;)
+        waited = pthread_cond_clockwait(&answer->there, &answer->lock, CLOCK_MONOTONIC, &until);
+    REQUIRE("an answer comes", answer->finished);
     pthread_mutex_unlock(&answer->lock);
 }
 
@@ -172,14 +197,12 @@ static int testbed_ask(struct testbed *bed, const struct gh_caller *caller, cons
                                        .peer = "127.0.0.1:1",
                                        .caller = caller == NULL ? administrator : *caller,
                                        .finish = testbed_finish,
-                                       .on_gone = testbed_on_gone};
+                                       .on_gone = testbed_on_gone,
+                                       .terms = bed->terms};
     google_call_run(&answer.call);
     if (bed->hang_up && answer.gone != NULL)
         answer.gone(answer.gone_context);
-    pthread_mutex_lock(&answer.lock);
-    while (!answer.finished)
-        pthread_cond_wait(&answer.there, &answer.lock);
-    pthread_mutex_unlock(&answer.lock);
+    testbed_await(&answer);
     int status = google_call_print(&answer.call, &text);
     gh_buffer_u8(&text, 0);
     *answer_body = (char *)text.data;

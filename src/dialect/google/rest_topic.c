@@ -35,48 +35,11 @@ static const struct google_field update_fields[] = {
 const struct google_message google_topic_update_message = GOOGLE_FIELDS(update_fields);
 const struct google_message google_publish_message = GOOGLE_FIELDS(publish_fields);
 
-/* ---- settings ---- */
-
-enum gh_error_code google_settings_read(struct google_call *call, json_t *message,
-                                        struct gh_slice *out)
-{
-    json_t *labels = NULL;
-    struct gh_buffer text;
-    *out = (struct gh_slice){0};
-    if (!gh_json_object(message, "labels", &labels) || json_object_size(labels) == 0)
-        return GH_OK;
-    json_t *settings = json_pack("{s:O}", "labels", labels);
-    gh_buffer_init(&text, GOOGLE_SETTINGS_BYTES_MAX);
-    enum gh_error_code code = GH_OK;
-    if (settings == NULL)
-        code = google_fail(call, GH_ERROR_MEMORY, "labels");
-    else if (!gh_json_write(settings, &text))
-        code = google_fail(call, GH_ERROR_INVALID, "labels: more than %d bytes",
-                           GOOGLE_SETTINGS_BYTES_MAX);
-    else if (!gh_arena_copy(call->arena, gh_buffer_slice(&text), out))
-        code = google_fail(call, GH_ERROR_MEMORY, "labels");
-    gh_buffer_deinit(&text);
-    json_decref(settings);
-    return code;
-}
-
-void google_put_settings(struct google_call *call, json_t *object, struct gh_slice settings)
-{
-    json_t *labels = NULL;
-    if (settings.size == 0)
-        return;
-    json_t *kept = gh_json_read(settings, NULL);
-    if (kept == NULL)
-        call->write_failed = true;
-    else if (gh_json_object(kept, "labels", &labels))
-        google_put_value(object, "labels", json_incref(labels), &call->write_failed);
-    json_decref(kept);
-}
-
 /* ---- topics ---- */
 
-static json_t *write_topic(struct google_call *call, const struct gh_topic *topic)
+static json_t *write_topic(struct google_call *call, const void *item)
 {
+    const struct gh_topic *topic = item;
     json_t *out = json_object();
     const char *name = google_name_print(call, "topics", topic->name);
     call->write_failed |= name == NULL;
@@ -91,12 +54,8 @@ static json_t *write_topic(struct google_call *call, const struct gh_topic *topi
 static enum gh_error_code read_topic(struct google_call *call, json_t *in, struct gh_topic *out)
 {
     *out = (struct gh_topic){.tenant = call->tenant.number, .name = call->target};
-    gh_json_i64(in, "messageRetentionDuration", &out->retention_ms);
-    if (out->retention_ms != 0 && (out->retention_ms < GH_PUBSUB_RETENTION_MIN_MS ||
-                                   out->retention_ms > GH_PUBSUB_RETENTION_MAX_MS))
-        return google_fail(call, GH_ERROR_INVALID,
-                           "messageRetentionDuration: 10 minutes to 31 days");
-    return google_settings_read(call, in, &out->settings);
+    enum gh_error_code code = google_retention_read(call, in, &out->retention_ms);
+    return code == GH_OK ? google_settings_read(call, in, &out->settings) : code;
 }
 
 enum gh_error_code google_topic_create(struct google_call *call)
@@ -133,12 +92,10 @@ enum gh_error_code google_topic_update(struct google_call *call)
     static const struct google_mask_field fields[] = {
         {"labels", GH_TOPIC_SETTINGS}, {"messageRetentionDuration", GH_TOPIC_RETENTION}};
     struct gh_topic what, after;
-    struct gh_slice mask = {0};
-    json_t *given = NULL;
+    json_t *given;
     unsigned named;
-    gh_json_text(call->input, "updateMask", &mask);
-    gh_json_object(call->input, "topic", &given);
-    enum gh_error_code code = google_mask_read(call, mask, fields, GH_COUNT(fields), &named);
+    enum gh_error_code code =
+        google_update_read(call, "topic", fields, GH_COUNT(fields), &given, &named);
     if (code == GH_OK)
         code = read_topic(call, given, &what);
     if (code == GH_OK)
@@ -160,57 +117,27 @@ enum gh_error_code google_topic_delete(struct google_call *call)
     return code;
 }
 
-enum gh_error_code google_topic_list(struct google_call *call)
+static enum gh_error_code list(struct google_call *call, struct gh_slice topic,
+                               struct gh_slice after, size_t limit, void **items, size_t *count)
 {
-    struct gh_topic *topics = NULL;
-    struct gh_slice after;
-    size_t size, count = 0;
-    enum gh_error_code code = google_page_size(call, &size);
-    if (code == GH_OK)
-        code = google_page_token_read(call, &after);
-    if (code == GH_OK)
-        code = gh_pubsub_topic_list(call->services->pubsub, call->tenant.number, after, size,
-                                    call->arena, &topics, &count, &call->error);
-    if (code != GH_OK)
-        return code;
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        google_append(list, write_topic(call, &topics[i]), &call->write_failed);
-    call->output = json_object();
-    google_put_value(call->output, "topics", list, &call->write_failed);
-    if (count == size)
-        google_put_page_token(call, topics[count - 1].name);
-    return GH_OK;
+    struct gh_topic *list = NULL;
+    (void)topic; /* it is a list of all topics */
+    enum gh_error_code code =
+        gh_pubsub_topic_list(call->services->pubsub, call->tenant.number, after, limit, call->arena,
+                             &list, count, &call->error);
+    *items = list;
+    return code;
 }
 
-enum gh_error_code google_topic_subscriptions(struct google_call *call)
+static const struct google_collection topics = {.name = "topics",
+                                                .item_size = sizeof(struct gh_topic),
+                                                .item_name = offsetof(struct gh_topic, name),
+                                                .list = list,
+                                                .write = write_topic};
+
+enum gh_error_code google_topic_list(struct google_call *call)
 {
-    struct gh_topic topic;
-    struct gh_subscription *subscriptions = NULL;
-    struct gh_slice after;
-    size_t size, count = 0;
-    struct gh_pubsub *pubsub = call->services->pubsub;
-    enum gh_error_code code = google_page_size(call, &size);
-    if (code == GH_OK)
-        code = google_page_token_read(call, &after);
-    if (code == GH_OK)
-        code = gh_pubsub_topic_get(pubsub, call->tenant.number, call->target, call->arena, &topic,
-                                   &call->error);
-    if (code == GH_OK)
-        code = gh_pubsub_subscription_list(pubsub, call->tenant.number, topic.name, after, size,
-                                           call->arena, &subscriptions, &count, &call->error);
-    if (code != GH_OK)
-        return code;
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++) {
-        const char *name = google_name_print(call, "subscriptions", subscriptions[i].name);
-        google_append(list, name == NULL ? NULL : json_string(name), &call->write_failed);
-    }
-    call->output = json_object();
-    google_put_value(call->output, "subscriptions", list, &call->write_failed);
-    if (count == size)
-        google_put_page_token(call, subscriptions[count - 1].name);
-    return GH_OK;
+    return google_collection_list(call, &topics);
 }
 
 /* ---- publishing ---- */

@@ -49,6 +49,7 @@ static enum gh_error_code reader_take(struct gh_store *store, struct gh_link **l
 {
     enum gh_error_code code = GH_OK;
     pthread_mutex_lock(&store->read_lock);
+    store->reads++;
     while (store->idle_count == 0 && store->readers_count == GH_STORE_READERS_MAX)
         pthread_cond_wait(&store->reader_free, &store->read_lock);
     if (store->idle_count > 0) {

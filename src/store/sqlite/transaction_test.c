@@ -286,8 +286,41 @@ static void erases(void)
     gh_store_close(store);
 }
 
+/* After many reads and two calls without one its readers go, those in use excepted. */
+static void rests(void)
+{
+    enum { AT_ONCE = GH_STORE_READERS_MAX };
+    struct gh_link *links[AT_ONCE];
+    struct gh_error error;
+    struct gh_store *store = open_new();
+    for (int i = 0; i < 1000; i += AT_ONCE) {
+        for (size_t k = 0; k < AT_ONCE; k++)
+            REQUIRE("a read", gh_read_begin(store, &links[k], &error) == GH_OK);
+        for (size_t k = 0; k < AT_ONCE; k++)
+            gh_read_end(links[k]);
+    }
+    REQUIRE("one that lasts", gh_read_begin(store, &links[0], &error) == GH_OK);
+    CHECK("there were reads", store->readers_count == AT_ONCE && !gh_store_rest(store));
+    CHECK("once is not enough", !gh_store_rest(store));
+    CHECK("twice is", gh_store_rest(store));
+    CHECK("the one in use stays", store->readers_count == 1 && store->idle_count == 0);
+    struct gh_sql q = gh_sql_open(links[0], "SELECT count(*) FROM sqlite_schema");
+    CHECK("and reads", gh_sql_next(&q) && gh_sql_int(&q) > 0);
+    CHECK("to its end", gh_sql_close(&q, &error) == GH_OK);
+    gh_read_end(links[0]);
+    for (int i = 0; i < 5; i++)
+        CHECK("few reads are no reason", !gh_store_rest(store));
+    REQUIRE("another", gh_read_begin(store, &links[0], &error) == GH_OK &&
+                           gh_read_begin(store, &links[1], &error) == GH_OK);
+    CHECK("opens what it needs", store->readers_count == 2);
+    gh_read_end(links[0]);
+    gh_read_end(links[1]);
+    gh_store_close(store);
+}
+
 int main(void)
 {
+    rests();
     keeps_or_takes_back();
     shares_commits();
     survives_a_full_disk();

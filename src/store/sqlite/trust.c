@@ -8,6 +8,7 @@ enum {
     ANCHOR_LIST_FETCHED,
     ANCHOR_GET,
     ANCHOR_SET_STATE,
+    ANCHOR_RENEW,
     ANCHOR_SET_CRL,
     ANCHOR_DELETE,
     ANCHOR_NEXT_CRL,
@@ -53,6 +54,7 @@ static const char *const sql[] = {
     [ANCHOR_GET] = "SELECT " ANCHOR " FROM anchors WHERE number = ?1",
     [ANCHOR_SET_STATE] =
         "UPDATE anchors SET state = ?2, code = ?3, verified_at_ms = ?4 WHERE number = ?1",
+    [ANCHOR_RENEW] = "UPDATE anchors SET pem = ?2, key = ?3 WHERE number = ?1",
     [ANCHOR_SET_CRL] = "UPDATE anchors SET crl_next_ms = ?2, crl_read_ms = ?3, crl_number = ?4 "
                        "WHERE number = ?1",
     [ANCHOR_DELETE] = "DELETE FROM anchors WHERE number = ?1",
@@ -238,6 +240,20 @@ enum gh_error_code gh_store_anchor_set_state(struct gh_store *store, const struc
     gh_sql_put_int(&q, row->state);
     gh_sql_put_text(&q, row->code);
     gh_sql_put_int(&q, row->verified_at_ms);
+    return end_found(link, &q, "CA", error);
+}
+
+enum gh_error_code gh_store_anchor_renew(struct gh_store *store, const struct gh_anchor *row,
+                                         struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_write_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[ANCHOR_RENEW]);
+    gh_sql_put_int(&q, row->number);
+    gh_sql_put_text(&q, row->pem);
+    gh_sql_put_bytes(&q, row->key);
     return end_found(link, &q, "CA", error);
 }
 

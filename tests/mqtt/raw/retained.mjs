@@ -130,11 +130,11 @@ export default [
     run: async (t) => {
       const helper = await t.client(), peer = await t.client();
       const props = { payloadFormat: 1, contentType: 'c', responseTopic: 'r', correlationData: Buffer.from('d'), user: [['z', '1'], ['a', '2'], ['z', '3']] };
-      await retain(helper, t.topic(), 'x', { props: { ...props, messageExpiry: 100 } });
+      await retain(helper, t.topic(), 'x', { props: { ...props, messageExpiry: 6000 } });
       await peer.subscribe({ filter: t.topic(), qos: 1 }, { subscriptionId: 9 });
       const { messageExpiry, subscriptionId, ...rest } = (await peer.message()).props;
       t.assert.deepEqual(rest, props);
-      t.assert.ok(messageExpiry <= 100 && messageExpiry > 90);
+      t.assert.ok(messageExpiry <= 6000 && messageExpiry > 5000);
       t.assert.deepEqual(subscriptionId, [9]);
     },
   },

@@ -1,4 +1,5 @@
 // The will (section 3.1.2.5 to 3.1.2.7, 3.1.3.2, 3.14).
+import { patience } from '../../lib/sanitizer.mjs';
 import { text } from '../lib/context.mjs';
 
 // A watcher of the row's topic and a client with a will there.
@@ -109,11 +110,11 @@ export default [
     run: async (t) => {
       const props = { payloadFormat: 1, contentType: 'text/plain', responseTopic: t.topic('r'), correlationData: Buffer.from([9]),
         user: [['b', '1'], ['a', '2'], ['b', '3']] };
-      const { watcher, dying } = await withWill(t, { props: { ...props, messageExpiry: 100 } });
+      const { watcher, dying } = await withWill(t, { props: { ...props, messageExpiry: 6000 } });
       dying.drop();
       const { messageExpiry, ...rest } = (await watcher.message()).props;
       t.assert.deepEqual(rest, props);
-      t.assert.ok(messageExpiry <= 100 && messageExpiry > 90);
+      t.assert.ok(messageExpiry <= 6000 && messageExpiry > 5000);
     },
   },
   {
@@ -131,11 +132,12 @@ export default [
     name: 'a client that is back before the delay has passed has no will published',
     5: ['3.1.3-9', '3.1.2-8'],
     run: async (t) => {
-      const all = await withWill(t, { props: { willDelay: 2 } }, { stored: true });
+      const willDelay = 2 * patience; // within which it is back
+      const all = await withWill(t, { props: { willDelay } }, { stored: true });
       all.dying.drop();
       const back = await t.client({ clientId: all.clientId, stored: true });
       t.assert.equal(back.connack.sessionPresent, true);
-      await t.pass(3.5);
+      await t.pass(willDelay + 1.5);
       await silent(t, all);
     },
   },
