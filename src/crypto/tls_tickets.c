@@ -85,13 +85,19 @@ static int give_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER
     return done;
 }
 
-bool tls_tickets_evidence(const SSL *ssl, struct gh_slice chain[GH_TICKET_CHAIN_MAX],
-                          struct gh_evidence *out)
+static bool evidence_of(SSL_SESSION *session, struct gh_slice chain[GH_TICKET_CHAIN_MAX],
+                        struct gh_evidence *out)
 {
     void *data = NULL;
     size_t size = 0;
-    return SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &data, &size) == 1 &&
+    return SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 &&
            gh_evidence_read(gh_slice(data, size), chain, out);
+}
+
+bool tls_tickets_evidence(const SSL *ssl, struct gh_slice chain[GH_TICKET_CHAIN_MAX],
+                          struct gh_evidence *out)
+{
+    return evidence_of(SSL_get_session(ssl), chain, out);
 }
 
 /* Whether what OpenSSL has opened may be used, or a full handshake is due. */
@@ -101,13 +107,10 @@ static SSL_TICKET_RETURN judge(SSL *ssl, SSL_SESSION *session, const unsigned ch
     const struct tls_shaking *shaking = shaking_of(ssl);
     struct gh_slice chain[GH_TICKET_CHAIN_MAX];
     struct gh_evidence evidence;
-    void *data = NULL;
-    size_t size = 0;
     (void)name, (void)name_size, (void)context;
     bool good = (status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW) &&
                 shaking != NULL && shaking->tickets != NULL &&
-                SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 &&
-                gh_evidence_read(gh_slice(data, size), chain, &evidence) &&
+                evidence_of(session, chain, &evidence) &&
                 gh_tickets_left_s(shaking->tickets, evidence.proved_at_s) > 0;
     return good ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_IGNORE;
 }
