@@ -29,6 +29,9 @@ static const char server_done[] =
 static const char client_done[] =
     "209145a96ee8e2a122ff810047cc952684658d6049e86429426db87c54ad143d";
 
+static const char handshake[] = "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac";
+static const char master[] = "18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919";
+
 /* Each step: of the secret before, what is mixed in and what comes out. */
 static const struct {
     const char *claim, *salt, *material, *secret;
@@ -36,28 +39,27 @@ static const struct {
     {"early", "", "0000000000000000000000000000000000000000000000000000000000000000",
      "33ad0a1c607ec03b09e6cd9893680ce210adf300aa1f2660e1b22e10f170f92a"},
     {"handshake", "33ad0a1c607ec03b09e6cd9893680ce210adf300aa1f2660e1b22e10f170f92a", shared,
-     "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac"},
-    {"master", "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac",
-     "0000000000000000000000000000000000000000000000000000000000000000",
-     "18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919"},
+     handshake},
+    {"master", handshake, "0000000000000000000000000000000000000000000000000000000000000000",
+     master},
 };
 
 static const struct {
     const char *label, *secret, *context, *out;
 } labels[] = {
-    {"c hs traffic", steps[1].secret, hellos,
+    {"c hs traffic", handshake, hellos,
      "b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21"},
-    {"s hs traffic", steps[1].secret, hellos,
+    {"s hs traffic", handshake, hellos,
      "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38"},
     {"key", "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38", "",
      "3fce516009c21727d0f2e4e86ee403bc"},
     {"iv", "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38", "",
      "5d313eb2671276ee13000b30"},
-    {"c ap traffic", steps[2].secret, server_done,
+    {"c ap traffic", master, server_done,
      "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5"},
-    {"s ap traffic", steps[2].secret, server_done,
+    {"s ap traffic", master, server_done,
      "a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643"},
-    {"res master", steps[2].secret, client_done,
+    {"res master", master, client_done,
      "7df235f2031d2a051287d02b0241b0bfdaf86cc856231f2d5aba46c434ec196c"},
     {"resumption", "7df235f2031d2a051287d02b0241b0bfdaf86cc856231f2d5aba46c434ec196c", "0000",
      "4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3"},
