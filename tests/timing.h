@@ -11,13 +11,17 @@
 /* The largest |t| that counts as "cannot be told apart". */
 #define TIMING_T_MAX 4.5
 
+/* Noise lifts |t| now and then, a difference lifts it every time: what is told apart by chance in
+ * one round is not in another. So a measurement is taken `rounds` times, each in another order, and
+ * the smallest counts; it ends with the first round that cannot tell them apart. */
 struct timing {
     /* Does the work for an input of class 0 or 1; what is needed for it is there already. */
     void (*work)(void *context, int class);
     void *context;
-    size_t samples;
+    size_t samples; /* of a round */
+    unsigned rounds;
 };
 
-/* |t|; infinite without memory. */
+/* The smallest |t|; infinite without memory. */
 double timing_t(const struct timing *timing);
 #endif

@@ -2,6 +2,7 @@
  * a signal. With the word `bench`: load on a broker instead (bench/). */
 #include "apps/climate/keep/keep.h"
 #include "apps/climate/swarm/fleet.h"
+#include "base/privilege.h"
 #include "base/time.h"
 #include "bench/bench.h"
 #include "io/socket.h"
@@ -185,6 +186,7 @@ int main(int argc, char **argv)
         puts("gatehouse-swarm " GH_VERSION);
         return EXIT_SUCCESS;
     }
+    gh_privileges_drop();
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

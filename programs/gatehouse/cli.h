@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "identity/invitation.h"
 #include <jansson.h>
 
 enum { CLI_ARGUMENTS_MAX = 72, CLI_OPTIONS_MAX = 32, CLI_FAILED = 1, CLI_USAGE = 2 };
@@ -173,9 +174,14 @@ struct gh_store;
 bool cli_audit(struct cli *cli, struct gh_store *store, const char *action, const char *object);
 
 /* --- init.c */
-/* Makes the data folder: CA, configuration, database, first operator. The password goes to
- * `password` (of GH_PASSWORD_MADE_MAX bytes), which the caller shows once and wipes. */
-bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password);
+/* What lets the first operator in, which the caller shows once and wipes: one of them, the other
+ * is empty. */
+struct first_operator {
+    const char *name;
+    char password[GH_PASSWORD_MADE_MAX], invitation[GH_INVITATION_MAX];
+};
+/* Makes the data folder: CA, configuration, database, first operator. */
+bool init_folder(struct cli *cli, const char *data, struct first_operator *first);
 bool init_exists(const char *data);
 
 /* --- files */

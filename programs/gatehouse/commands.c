@@ -10,8 +10,8 @@
 #define ACCOUNT TENANT "/service-accounts/{1}"
 
 const struct cli_command cli_commands[] = {
-    {"init", NULL, "", 0, "data host operator kek", "make a data folder: CA, keys, first operator",
-     run_init, NULL, NULL, NULL, NULL},
+    {"init", NULL, "", 0, "data host operator kek invite!",
+     "make a data folder: CA, keys, first operator", run_init, NULL, NULL, NULL, NULL},
     {"up", NULL, "", 0, "data demo host operator speed listen",
      "start the server in the foreground; --demo warehouse with a simulated site", run_up, NULL,
      NULL, NULL, NULL},
@@ -58,6 +58,9 @@ const struct cli_command cli_commands[] = {
      "DELETE", OPERATOR, NULL, ""},
     {"operator", "password", "NAME", 1, "…", "give an operator a new password, shown once",
      run_call, "POST", OPERATOR "/password", NULL, "name password"},
+    {"operator", "invite", "NAME", 1, "…",
+     "invite an operator to choose a password: a path of the console, good once, for 15 minutes",
+     run_call, "POST", OPERATOR "/invitation", NULL, "name path expires_at"},
     {"operator", "forget-factors", "NAME", 1, "…",
      "take all second factors off somebody who has lost them; the sessions end", run_call, "DELETE",
      OPERATOR "/factors", NULL, ""},

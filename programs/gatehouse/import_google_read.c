@@ -20,8 +20,10 @@ struct reading {
 
 void google_export_init(struct google_export *export)
 {
-    *export = (struct google_export){
-        .registries = json_object(), .devices = json_object(), .bindings = json_object()};
+    *export = (struct google_export){.registries = json_object(),
+                                     .devices = json_object(),
+                                     .bindings = json_object(),
+                                     .says = stderr};
 }
 
 void google_export_deinit(struct google_export *export)
@@ -72,8 +74,9 @@ static json_t *member(json_t *object, const char *name, json_t *(*make)(void))
 
 static bool pass_over(struct reading *reading, const char *why)
 {
-    fprintf(stderr, "%s: document %zu %s; it is passed over\n", reading->path, reading->document,
-            why);
+    if (reading->export->says != NULL)
+        fprintf(reading->export->says, "%s: document %zu %s; it is passed over\n", reading->path,
+                reading->document, why);
     reading->export->passed_over++;
     return false;
 }
@@ -194,14 +197,10 @@ static bool skip_space(FILE *file)
 }
 
 /* One JSON document after the other, with or without line ends between them. */
-static bool read_file(struct reading *reading)
+static bool read_stream(struct reading *reading, FILE *file)
 {
     json_error_t wrong;
     bool good = true;
-    FILE *file = fopen(reading->path, "re");
-    if (file == NULL)
-        return gh_error_set(&reading->cli->error, GH_ERROR_FILE, "cannot read %s: %s",
-                            reading->path, strerror(errno)) == GH_OK;
     for (reading->document = 1; good && skip_space(file); reading->document++) {
         json_t *document =
             json_loadf(file, JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &wrong);
@@ -213,6 +212,23 @@ static bool read_file(struct reading *reading)
                          reading->path, reading->document, wrong.line, wrong.text);
         json_decref(document);
     }
+    return good;
+}
+
+bool google_export_read_stream(struct cli *cli, struct google_export *export, FILE *file,
+                               const char *path, const char *registry)
+{
+    struct reading reading = {.cli = cli, .export = export, .path = path, .registry = registry};
+    return read_stream(&reading, file);
+}
+
+static bool read_file(struct reading *reading)
+{
+    FILE *file = fopen(reading->path, "re");
+    if (file == NULL)
+        return gh_error_set(&reading->cli->error, GH_ERROR_FILE, "cannot read %s: %s",
+                            reading->path, strerror(errno)) == GH_OK;
+    bool good = read_stream(reading, file);
     fclose(file);
     return good;
 }

@@ -1,7 +1,5 @@
 #include "base/secret.h"
 #include "base/time.h"
-#include "crypto/password.h"
-#include "identity/operator.h"
 #include "programs/gatehouse/cli.h"
 #include "store/store.h"
 #include "vault/ca.h"
@@ -149,19 +147,27 @@ static bool write_configuration(struct cli *cli, const char *data)
     return written;
 }
 
-static bool make_operator(struct cli *cli, const char *data, struct gh_slice key, const char *name,
-                          const char *password)
+/* With a password that is made here, or with --invite without any and an invitation to choose
+ * one. */
+static bool make_operator(struct cli *cli, const char *data, struct gh_slice key,
+                          struct first_operator *first)
 {
+    bool invites = cli_option(cli, "invite") != NULL;
+    int64_t now_ms = gh_time_utc_ms();
     struct gh_store *store = gh_store_open(data, GH_STORE_CREATE, &cli->error);
     struct gh_operators_options options = {.store = store, .cost = GH_PASSWORD_COST, .key = key};
-    struct gh_operator_draft draft = {.name = gh_slice_text(name),
-                                      .password = gh_slice_text(password),
+    if (!invites)
+        gh_password_make(first->password);
+    struct gh_operator_draft draft = {.name = gh_slice_text(first->name),
+                                      .password = gh_slice_text(first->password),
                                       .role = GH_SLICE("administrator")};
     struct gh_operators *operators = NULL;
     if (store != NULL)
         operators = gh_operators_open(&options, &cli->error);
     bool made = operators != NULL &&
-                gh_operators_create(operators, &draft, gh_time_utc_ms(), &cli->error) == GH_OK &&
+                gh_operators_create(operators, &draft, now_ms, &cli->error) == GH_OK &&
+                (!invites || gh_operators_invite(operators, draft.name, now_ms, first->invitation,
+                                                 &cli->error) == GH_OK) &&
                 cli_audit(cli, store, "house.create", "operators/{o}");
     gh_operators_close(operators);
     if (store != NULL)
@@ -169,7 +175,7 @@ static bool make_operator(struct cli *cli, const char *data, struct gh_slice key
     return made;
 }
 
-bool init_folder(struct cli *cli, const char *data, const char *operator_name, char *password)
+bool init_folder(struct cli *cli, const char *data, struct first_operator *first)
 {
     uint8_t passwords[32] = {0};
     struct gh_slice key = gh_slice(passwords, sizeof passwords);
@@ -177,28 +183,32 @@ bool init_folder(struct cli *cli, const char *data, const char *operator_name, c
         gh_error_set(&cli->error, GH_ERROR_EXISTS, "%s is a data folder already", data);
         return false;
     }
-    gh_password_make(password);
     gh_random(passwords, sizeof passwords);
     /* ca.crt is what makes it a data folder, so it comes last but for what can be repeated. */
     bool made = make_folder(cli, data) && write_configuration(cli, data) &&
-                make_operator(cli, data, key, operator_name, password) &&
-                make_authority(cli, data, key) && make_intermediate(cli, data);
+                make_operator(cli, data, key, first) && make_authority(cli, data, key) &&
+                make_intermediate(cli, data);
     gh_secret_wipe(passwords, sizeof passwords);
     return made;
 }
 
 int run_init(struct cli *cli)
 {
-    char password[GH_PASSWORD_MADE_MAX];
     const char *data = cli_data(cli), *name = cli_option(cli, "operator");
-    name = name != NULL ? name : "admin";
-    if (!init_folder(cli, data, name, password))
+    struct first_operator first = {.name = name != NULL ? name : "admin"};
+    if (!init_folder(cli, data, &first))
         return cli_fail(cli);
     printf("Data folder   %s\n"
            "Trust anchor  %s/ca.crt\n"
-           "Operator      %s\n"
-           "Password      %s   (shown this once)\n",
-           data, data, name, password);
-    gh_secret_wipe(password, sizeof password);
+           "Operator      %s\n",
+           data, data, first.name);
+    if (first.password[0] != '\0')
+        printf("Password      %s   (shown this once)\n", first.password);
+    else
+        printf("Invitation    https://localhost:8443/invitation#%s:%s\n"
+               "              (or under another name of this server; good once, for %d minutes; "
+               "`gatehouse operator invite %s` makes another)\n",
+               first.name, first.invitation, GH_INVITATION_S / 60, first.name);
+    gh_secret_wipe(&first, sizeof first);
     return EXIT_SUCCESS;
 }

@@ -1,5 +1,6 @@
 /* gatehouse: the operator's command line. Finds the command's row, reads its arguments and options,
  * runs it. */
+#include "base/privilege.h"
 #include "programs/gatehouse/cli.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,7 @@ int main(int argc, char **argv)
     struct cli cli = {0};
     int words = 0;
     bool help = argc < 2;
+    gh_privileges_shut(); /* capabilities stay: root opens the data folder of the service's user */
     for (int i = 1; i < argc; i++) {
         help = help || strcmp(argv[i], "--help") == 0;
         if (strcmp(argv[i], "--version") == 0) {

@@ -1,6 +1,5 @@
 #include "base/secret.h"
 #include "base/time.h"
-#include "crypto/password.h"
 #include "programs/gatehouse/cli.h"
 #include "programs/gatehouse/demo.h"
 #include <errno.h>
@@ -213,7 +212,7 @@ static int watch(struct site *site)
     }
 }
 
-static void say_where(const struct site *site, const char *name, const char *password,
+static void say_where(const struct site *site, const struct first_operator *person,
                       const char *address)
 {
     const char *port = strrchr(address, ':');
@@ -221,9 +220,9 @@ static void say_where(const struct site *site, const char *name, const char *pas
            "  Console       https://localhost%s/\n"
            "  Trust anchor  %s/ca.crt   (import it, or accept the browser's warning)\n"
            "  Operator      %s\n",
-           port != NULL ? port : "", site->data, name);
-    if (password[0] != '\0')
-        printf("  Password      %s   (shown this once)\n", password);
+           port != NULL ? port : "", site->data, person->name);
+    if (person->password[0] != '\0')
+        printf("  Password      %s   (shown this once)\n", person->password);
     else
         puts("  Password      as shown at the first start; `gatehouse operator password` makes a "
              "new one");
@@ -234,17 +233,17 @@ static void say_where(const struct site *site, const char *name, const char *pas
 int run_up(struct cli *cli)
 {
     struct site site = {.cli = cli, .data = cli_data(cli), .folder = own_folder(cli)};
-    char password[GH_PASSWORD_MADE_MAX] = "", first[GH_ERROR_TEXT_MAX], second[GH_ERROR_TEXT_MAX];
+    char first[GH_ERROR_TEXT_MAX], second[GH_ERROR_TEXT_MAX];
     const char *name = cli_option(cli, "operator"), *demo = cli_option(cli, "demo"), *listen;
     if (demo != NULL && strcmp(demo, "warehouse") != 0)
         return cli_usage(cli, "the only demo is --demo warehouse");
-    name = name != NULL ? name : "admin";
+    struct first_operator person = {.name = name != NULL ? name : "admin"};
     sigemptyset(&site.signals);
     sigaddset(&site.signals, SIGINT);
     sigaddset(&site.signals, SIGTERM);
     sigaddset(&site.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &site.signals, NULL);
-    if (!init_exists(site.data) && !init_folder(cli, site.data, name, password))
+    if (!init_exists(site.data) && !init_folder(cli, site.data, &person))
         return cli_fail(cli);
     begin(&site.server, &site, "gatehoused");
     add(&site.server, cli, "--data");
@@ -256,12 +255,12 @@ int run_up(struct cli *cli)
     int code = CLI_FAILED;
     if (start_server(&site) && read_addresses(&site, first, second) &&
         (demo == NULL || start_demo(&site, first, second))) {
-        say_where(&site, name, password, second);
+        say_where(&site, &person, second);
         code = watch(&site);
     } else {
         cli_fail(cli);
     }
-    gh_secret_wipe(password, sizeof password);
+    gh_secret_wipe(&person, sizeof person);
     end_child(&site.climate);
     end_child(&site.swarm);
     end_child(&site.server);

@@ -205,6 +205,8 @@ static const struct text_key texts[] = {
     {"operators", "breached_passwords", "breached-passwords",
      offsetof(struct config, breached_passwords),
      "file of known passwords that nobody may choose: one a line, or SHA-1 in hex"},
+    {"audit", "webhook_ca_file", "audit-webhook-ca-file", offsetof(struct config, audit_webhook_ca),
+     "trust anchors of the audit trail's web hook, PEM; the system's when it is not given"},
     {"oidc", "issuer", "oidc-issuer", offsetof(struct config, oidc_issuer),
      "https://…, an OpenID Connect provider by which operators may sign in"},
     {"oidc", "client_id", "oidc-client-id", offsetof(struct config, oidc_client_id),

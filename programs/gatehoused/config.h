@@ -80,6 +80,7 @@ struct config {
     long audit_keep_days, audit_checkpoint_rows, audit_checkpoint_s, audit_syslog;
     char audit_folder[PATH_MAX];         /* [audit] folder: DIR/audit */
     char audit_webhook[CONFIG_TEXT_MAX]; /* [audit] webhook: https://…; empty: none */
+    char audit_webhook_ca[CONFIG_TEXT_MAX];
     long crl_fetch_s; /* [tls] crl_fetch_s: between two readings of a CA's revocation list */
     long crl_private; /* [tls] crl_private: lists are also fetched from private addresses */
 };

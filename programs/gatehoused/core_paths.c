@@ -105,6 +105,7 @@ int core_paths(const struct config *config)
     (void)add_named(&list, SANDBOX_READ, config->breached_passwords, "");
     (void)add_named(&list, SANDBOX_READ, config->oidc_secret_file, "");
     (void)add_named(&list, SANDBOX_READ, config->oidc_ca_file, "");
+    (void)add_named(&list, SANDBOX_READ, config->audit_webhook_ca, "");
     for (size_t i = 0; i < GH_COUNT(of_system); i++)
         list.of[list.count++] = of_system[i];
     return sandbox_paths(list.of, list.count);

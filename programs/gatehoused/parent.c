@@ -1,6 +1,7 @@
 #include "programs/gatehoused/parent.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include "base/time.h"
 #include "programs/gatehoused/core.h"
 #include "programs/gatehoused/keys.h"
@@ -178,7 +179,7 @@ int parent_run(const struct config *config)
     char line[GH_ERROR_LINE_MAX];
     struct family family = {
         .config = config, .parent = getpid(), .restart_s = RESTART_FIRST_S, .ready = -1};
-    sandbox_drop();
+    gh_privileges_drop();
     if (take_folder(config->data, &error) != GH_OK ||
         sandbox_calls(SANDBOX_PARENT, config->sandbox, &error) != GH_OK) {
         fprintf(stderr, "gatehoused: %s\n", gh_error_line(&error, line));

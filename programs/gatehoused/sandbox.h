@@ -2,6 +2,7 @@
  * bytes take it over.
  *
  *     all       no capabilities, no new privileges, no core dump, not to be looked into
+ *               (base/privilege.h)
  *     seccomp   a list of system calls for each process (sandbox_calls.c); any other one ends the
  *               process, and memory is never writable and executable
  *     Landlock  a list of paths (sandbox_paths.c); best effort, as kernels differ
@@ -41,10 +42,6 @@ struct sandbox_path {
 
 /* False when there is no such mode. */
 GH_MUST_USE bool sandbox_mode_read(const char *name, enum sandbox_mode *out);
-
-/* Capabilities, privileges and core dumps, of the calling thread and what it starts from then on.
- * Before any other thread is started. */
-void sandbox_drop(void);
 
 /* From then on the calling thread, and what it starts, reaches these paths alone. The ABI level of
  * the kernel's Landlock; 0 where it has none: the caller says so once and goes on. Before any other

@@ -1,5 +1,6 @@
 /* Each row is done by a child of its own that has been confined like a process of the server:
  * either it goes well, or the kernel ends the child. */
+#include "base/privilege.h"
 #include "programs/gatehoused/sandbox.h"
 #include "tests/check.h"
 #include <errno.h>
@@ -148,7 +149,7 @@ static int outcome(bool (*act)(void), enum sandbox_process process, enum sandbox
     pid_t child = fork();
     if (child == 0) {
         struct gh_error error = {0};
-        sandbox_drop();
+        gh_privileges_drop();
         _exit(sandbox_calls(process, mode, &error) == GH_OK && act() ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     REQUIRE("the child ends", child > 0 && waitpid(child, &status, 0) == child);

@@ -158,7 +158,7 @@ enum gh_error_code api_factor_delete(struct call *call)
     if (!read_factor_id(call, &factor))
         return call->error.code;
     enum gh_error_code code =
-        gh_factor_remove(operators_of(call), own_number(call), factor, call->arena, &call->error);
+        gh_factor_remove(operators_of(call), &call->session, factor, call->arena, &call->error);
     if (code == GH_OK)
         account_note(call, "FACTOR_REMOVED", (struct gh_slice){0});
     return code;

@@ -17,21 +17,16 @@ static bool tell(const struct gh_api_services *services, int64_t tenant, const j
     return false;
 }
 
-static const struct tenant_setting setting = {.kind = GH_SLICE_INIT("alerts"),
+const struct tenant_setting alerts_setting = {.kind = GH_SLICE_INIT("alerts"),
                                               .name = GH_SLICE_INIT("absence"),
                                               .bytes_max = BYTES_MAX,
                                               .without = "has no alerts",
                                               .deed = "ALERTS",
                                               .tell = tell};
 
-bool alerts_load(struct gh_api *api, struct gh_error *error)
-{
-    return tenant_setting_load(api, &setting, error);
-}
-
 enum gh_error_code api_alerts_get(struct call *call)
 {
-    call->answer = tenant_setting_get(call, &setting, call->tenant.number);
+    call->answer = tenant_setting_get(call, &alerts_setting, call->tenant.number);
     if (call->answer == NULL)
         call->answer = json_pack("{s:s, s:[]}", "topic", "", "rules");
     return GH_OK;
@@ -41,7 +36,7 @@ enum gh_error_code api_alerts_put(struct call *call)
 {
     enum gh_error_code code = gh_absence_rules_check(call->body, &call->error);
     if (code == GH_OK)
-        code = tenant_setting_put(call, &setting);
+        code = tenant_setting_put(call, &alerts_setting);
     return code == GH_OK ? api_alerts_get(call) : code;
 }
 

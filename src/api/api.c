@@ -33,7 +33,7 @@ struct gh_api *gh_api_open(const struct gh_api_services *services, struct gh_err
         gh_api_close(api);
         return NULL;
     }
-    if (!durability_load(api, error) || !limits_load(api, error) || !alerts_load(api, error)) {
+    if (!tenant_settings_load(api, error)) {
         gh_api_close(api);
         return NULL;
     }

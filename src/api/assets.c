@@ -5,7 +5,11 @@
 #include "wire/http/path.h"
 #include <string.h>
 
+/* Of every answer. What is no page of the console loads nothing and stands in no frame, should a
+ * browser ever take it for one. */
 static const struct gh_http_header security[] = {
+    {GH_SLICE_INIT("content-security-policy"),
+     GH_SLICE_INIT("default-src 'none'; frame-ancestors 'none'")},
     {GH_SLICE_INIT("strict-transport-security"), GH_SLICE_INIT("max-age=31536000")},
     {GH_SLICE_INIT("x-content-type-options"), GH_SLICE_INIT("nosniff")},
     {GH_SLICE_INIT("referrer-policy"), GH_SLICE_INIT("no-referrer")},
@@ -18,6 +22,12 @@ const struct gh_http_header *gh_api_headers(size_t *count)
     *count = GH_COUNT(security);
     return security;
 }
+
+/* What a page may ask of the machine before it. The console needs nothing of it; security keys stay
+ * allowed, as they are by default. */
+#define NO_PERMISSIONS                                                                             \
+    "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), "    \
+    "midi=(), payment=(), clipboard-read=()"
 
 static const struct gh_asset *find_asset(struct gh_slice path)
 {
@@ -81,6 +91,8 @@ void assets_answer(struct gh_exchange *exchange)
         {GH_SLICE("cache-control"),
          asset->immutable ? GH_SLICE("public, max-age=31536000, immutable") : GH_SLICE("no-cache")},
         {GH_SLICE("content-security-policy"), gh_slice_text(gh_assets_policy)},
+        {GH_SLICE("cross-origin-embedder-policy"), GH_SLICE("require-corp")},
+        {GH_SLICE("permissions-policy"), GH_SLICE(NO_PERMISSIONS)},
         {GH_SLICE("vary"), GH_SLICE("accept-encoding")},
         {GH_SLICE("content-encoding"), GH_SLICE("gzip")},
     };

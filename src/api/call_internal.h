@@ -120,8 +120,8 @@ GH_MUST_USE enum gh_error_code call_registry(struct call *call, struct gh_regist
 GH_MUST_USE enum gh_error_code call_device(struct call *call, struct gh_device *out);
 
 /* Handlers, by the file that has them. */
-handler api_sign_in, api_sign_out, api_session, api_session_factor,
-    api_session_prove;                                                    /* session.c */
+handler api_sign_in, api_sign_out, api_session, api_session_factor, api_session_prove,
+    api_session_invitation;                                               /* session.c */
 handler api_session_provider, api_session_oidc, api_session_oidc_back;    /* oidc.c */
 handler api_session_challenge, api_factor_challenge, api_factor_webauthn; /* security_keys.c */
 handler api_account, api_account_password, api_factor_totp, api_factor_confirm, api_factor_delete,
@@ -130,8 +130,8 @@ handler api_account, api_account_password, api_factor_totp, api_factor_confirm, 
 handler api_account_tokens, api_account_token_create, api_account_token_delete, api_token_create,
     api_token_list, api_token_delete, api_operator_token_create; /* tokens.c */
 handler api_operator_list, api_operator_create, api_operator_get, api_operator_update,
-    api_operator_delete, api_operator_password, api_operator_factors, api_operator_sessions,
-    api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
+    api_operator_delete, api_operator_password, api_operator_invite, api_operator_factors,
+    api_operator_sessions, api_sign_in_policy_get, api_sign_in_policy_put; /* operators.c */
 handler api_oauth_token, api_oauth_introspect, api_oauth_revoke, api_device_token_revoke,
     api_oauth_keys, api_oauth_metadata;                                        /* oauth.c */
 handler api_token_key_list, api_token_key_rotate, api_device_self;             /* token_keys.c */

@@ -47,21 +47,16 @@ static bool tell_broker(const struct gh_api_services *services, int64_t tenant,
     return false;
 }
 
-static const struct tenant_setting setting = {.kind = GH_SLICE_INIT("durability"),
-                                              .name = GH_SLICE_INIT("relaxed"),
-                                              .bytes_max = BYTES_MAX,
-                                              .without = "has all its topics durable",
-                                              .deed = "DURABILITY",
-                                              .tell = tell_broker};
-
-bool durability_load(struct gh_api *api, struct gh_error *error)
-{
-    return tenant_setting_load(api, &setting, error);
-}
+const struct tenant_setting durability_setting = {.kind = GH_SLICE_INIT("durability"),
+                                                  .name = GH_SLICE_INIT("relaxed"),
+                                                  .bytes_max = BYTES_MAX,
+                                                  .without = "has all its topics durable",
+                                                  .deed = "DURABILITY",
+                                                  .tell = tell_broker};
 
 json_t *durability_to_json(struct call *call, int64_t tenant)
 {
-    json_t *value = tenant_setting_get(call, &setting, tenant);
+    json_t *value = tenant_setting_get(call, &durability_setting, tenant);
     return value != NULL ? value : json_pack("{s:[]}", "relaxed");
 }
 
@@ -77,7 +72,7 @@ enum gh_error_code api_durability_put(struct call *call)
     size_t count;
     if (!read_filters(call->body, filters, &count, &call->error))
         return call->error.code;
-    enum gh_error_code code = tenant_setting_put(call, &setting);
+    enum gh_error_code code = tenant_setting_put(call, &durability_setting);
     if (code == GH_OK)
         call->answer = json_incref(call->body);
     return code;

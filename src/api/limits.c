@@ -90,17 +90,12 @@ static bool tell_route(const struct gh_api_services *services, int64_t tenant, c
     return false;
 }
 
-static const struct tenant_setting setting = {.kind = GH_SLICE_INIT("limits"),
+const struct tenant_setting limits_setting = {.kind = GH_SLICE_INIT("limits"),
                                               .name = GH_SLICE_INIT("limits"),
                                               .bytes_max = BYTES_MAX,
                                               .without = "has the server's limits",
                                               .deed = "LIMITS",
                                               .tell = tell_route};
-
-bool limits_load(struct gh_api *api, struct gh_error *error)
-{
-    return tenant_setting_load(api, &setting, error);
-}
 
 static json_t *rates_to_json(const struct call *call)
 {
@@ -122,7 +117,7 @@ enum gh_error_code api_limits_get(struct call *call)
     const struct gh_api_services *services = &call->api->services;
     struct gh_quota_limits limits = {0};
     size_t connections = 0;
-    json_t *own = tenant_setting_get(call, &setting, call->tenant.number);
+    json_t *own = tenant_setting_get(call, &limits_setting, call->tenant.number);
     struct gh_quota *quota =
         services->quotas != NULL ? gh_quotas_of(services->quotas, call->tenant.number) : NULL;
     if (quota != NULL) {
@@ -142,6 +137,6 @@ enum gh_error_code api_limits_put(struct call *call)
     uint32_t rates[GH_RATE_KIND_COUNT] = {0};
     if (!read_limits(call->body, &limits, rates, &call->error))
         return call->error.code;
-    enum gh_error_code code = tenant_setting_put(call, &setting);
+    enum gh_error_code code = tenant_setting_put(call, &limits_setting);
     return code == GH_OK ? api_limits_get(call) : code;
 }

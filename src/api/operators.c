@@ -2,6 +2,7 @@
 #include "api/session_internal.h"
 #include "api/tenant_names_internal.h"
 #include "base/secret.h"
+#include "identity/invitation.h"
 #include "identity/sign_in_policy.h"
 #include "policy/permission.h"
 
@@ -202,6 +203,28 @@ enum gh_error_code api_operator_password(struct call *call)
 {
     return account_administrates(call) == GH_OK ? call_slowly(call, give_password, NULL)
                                                 : call->error.code;
+}
+
+/* {name, path, expires_at}: who follows the path on this console chooses the operator's password.
+ * As above it takes all rights. */
+enum gh_error_code api_operator_invite(struct call *call)
+{
+    char invitation[GH_INVITATION_MAX];
+    if (account_administrates(call) != GH_OK)
+        return call->error.code;
+    struct gh_slice name = call->captures[0];
+    enum gh_error_code code = gh_operators_invite(call->api->services.operators, name, call->now_ms,
+                                                  invitation, &call->error);
+    if (code != GH_OK)
+        return code;
+    call->answer =
+        json_pack("{s:o, s:o, s:o}", "name", json_slice(name), "path",
+                  json_slice(gh_slice_text(gh_arena_print(call->arena, "/invitation#%.*s:%s",
+                                                          GH_PRINT(name), invitation))),
+                  "expires_at", json_time(call->now_ms + INT64_C(1000) * GH_INVITATION_S));
+    gh_secret_wipe(invitation, sizeof invitation);
+    account_note(call, "INVITED", name);
+    return GH_OK;
 }
 
 /* For who has lost them: all second factors and recovery codes go, and the sessions end. */

@@ -58,6 +58,7 @@ static const struct route routes[] = {
     {"GET", "/healthz", api_health, 0, OPEN},
     {"GET", "/metrics", api_metrics, P(METRICS_READ), OPEN},
     {"POST", "/api/v1/session", api_sign_in, 0, OPEN | BODY | LAST | SLOW},
+    {"POST", "/api/v1/session/invitation", api_session_invitation, 0, OPEN | BODY | LAST | SLOW},
     {"GET", "/api/v1/session/provider", api_session_provider, 0, OPEN},
     {"GET", "/api/v1/session/oidc", api_session_oidc, 0, OPEN},
     {"GET", "/api/v1/session/oidc/callback", api_session_oidc_back, 0, OPEN | LAST},
@@ -86,6 +87,7 @@ static const struct route routes[] = {
     {"PATCH", OPERATORS "/{o}", api_operator_update, P(OPERATORS_UPDATE), BODY | PROVEN},
     {"DELETE", OPERATORS "/{o}", api_operator_delete, P(OPERATORS_DELETE), PROVEN},
     {"POST", OPERATORS "/{o}/password", api_operator_password, P(OPERATORS_UPDATE), PROVEN | SLOW},
+    {"POST", OPERATORS "/{o}/invitation", api_operator_invite, P(OPERATORS_UPDATE), PROVEN},
     {"DELETE", OPERATORS "/{o}/factors", api_operator_factors, P(OPERATORS_UPDATE), PROVEN},
     {"DELETE", OPERATORS "/{o}/sessions", api_operator_sessions, P(OPERATORS_UPDATE), 0},
     {"POST", OPERATORS "/{o}/tokens", api_operator_token_create, P(OPERATORS_UPDATE),
@@ -240,15 +242,15 @@ static const struct route routes[] = {
     {"GET", "/api/v1/tenants/{t}/zones/{z}", api_zone_get, P(ZONES_READ), TENANT},
     {"PUT", "/api/v1/tenants/{t}/zones/{z}", api_zone_put, P(ZONES_WRITE), TENANT | BODY | READS},
     {"DELETE", "/api/v1/tenants/{t}/zones/{z}", api_zone_delete, P(ZONES_WRITE), TENANT},
-    {"POST", "/api/v1/keys/export", api_keys_export, P(KEYS_ROTATE), BODY | AHEAD},
+    {"POST", "/api/v1/keys/export", api_keys_export, P(KEYS_ROTATE), BODY | PROVEN | AHEAD},
     {"GET", "/api/v1/audit", api_audit_list, P(AUDIT_READ), 0},
     {"GET", "/api/v1/tenants/{t}/audit", api_audit_list, P(AUDIT_READ), TENANT},
     {"GET", "/api/v1/audit/verify", api_audit_verify, P(AUDIT_READ), 0},
     {"GET", "/api/v1/audit/checkpoints", api_audit_checkpoints, P(AUDIT_READ), 0},
     {"GET", "/api/v1/audit/rows/{s}/proof", api_audit_prove, P(AUDIT_READ), 0},
     {"POST", "/api/v1/audit/checkpoint", api_audit_checkpoint, P(AUDIT_READ), LAST},
-    {"POST", "/api/v1/audit/cut", api_audit_cut, P(AUDIT_CUT), BODY | LAST},
-    {"POST", "/api/v1/audit/forget", api_audit_forget, P(AUDIT_CUT), BODY | LAST},
+    {"POST", "/api/v1/audit/cut", api_audit_cut, P(AUDIT_CUT), BODY | PROVEN | LAST},
+    {"POST", "/api/v1/audit/forget", api_audit_forget, P(AUDIT_CUT), BODY | PROVEN | LAST},
     {"GET", "/api/v1/stream", api_stream, P(TELEMETRY_READ), LIST | AHEAD},
 };
 
@@ -375,7 +377,7 @@ static enum gh_error_code check_session(struct call *call)
     if (is_person && session->stage != GH_SIGN_IN_WHOLE && !(flags & allowed_at[session->stage]))
         return call_fail(call, GH_ERROR_UNAUTHENTICATED, "the second factor is missing");
     if (is_person && (flags & PROVEN) &&
-        session->proved_at_ms + INT64_C(1000) * GH_OPERATOR_PROVEN_S <= call->now_ms)
+        !gh_operator_session_is_proven(&call->session, call->now_ms))
         return call_fail(call, GH_ERROR_PROOF_NEEDED, "the last proof is older than %d minutes",
                          GH_OPERATOR_PROVEN_S / 60);
     return GH_OK;

@@ -72,7 +72,7 @@ static json_t *credentials_to_json(const struct gh_factors *factors)
     return list;
 }
 
-/* {challenge, rp_id, credentials, timeout_ms} */
+/* {challenge, rp_id, credentials, timeout_ms, user_verification} */
 static enum gh_error_code answer_challenge(struct call *call)
 {
     uint8_t challenge[GH_WEBAUTHN_CHALLENGE_BYTES];
@@ -86,16 +86,20 @@ static enum gh_error_code answer_challenge(struct call *call)
     if (code == GH_OK)
         code = gh_factor_challenge(operators, &call->session, challenge, &call->error);
     if (code == GH_OK)
-        call->answer = json_pack("{s:o, s:o, s:o, s:i}", "challenge",
-                                 base64_json(gh_slice(challenge, sizeof challenge)), "rp_id",
-                                 json_slice(site.rp_id), "credentials",
-                                 credentials_to_json(&factors), "timeout_ms", TIMEOUT_MS);
+        call->answer =
+            json_pack("{s:o, s:o, s:o, s:i, s:s}", "challenge",
+                      base64_json(gh_slice(challenge, sizeof challenge)), "rp_id",
+                      json_slice(site.rp_id), "credentials", credentials_to_json(&factors),
+                      "timeout_ms", TIMEOUT_MS, "user_verification", "preferred");
     return code;
 }
 
 enum gh_error_code api_session_challenge(struct call *call)
 {
-    return answer_challenge(call);
+    enum gh_error_code code = answer_challenge(call);
+    if (code == GH_OK && gh_factor_must_know_person(&call->session))
+        json_object_set_new(call->answer, "user_verification", json_string("required"));
+    return code;
 }
 
 /* The same with whom the new key is to be of. */

@@ -1,6 +1,7 @@
 /* Signing in, the second factor, proving anew, signing out. */
 #include "api/session_internal.h"
 #include "base/secret.h"
+#include "identity/invitation.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -135,6 +136,43 @@ enum gh_error_code api_sign_in(struct call *call)
     if (call_is_foreign(call))
         return call_fail(call, GH_ERROR_DENIED, "a page of another origin signs nobody in");
     return admit(call, name, password, check);
+}
+
+/* --- an invitation: looked at first, then accepted where that may take its time */
+
+static enum gh_error_code accept(struct call *call)
+{
+    const struct gh_acceptance *acceptance = call->pending;
+    enum gh_error_code code =
+        gh_operators_accept(call->api->services.operators, acceptance, call->now_ms, &call->error);
+    call_deed_sign_in(call, acceptance->name, code == GH_OK);
+    return code;
+}
+
+/* {name, invitation, password}: whoever was invited signs in afterwards, as everybody does. */
+enum gh_error_code api_session_invitation(struct call *call)
+{
+    static const char *const keys[] = {"name", "invitation", "password"};
+    struct gh_acceptance *acceptance = gh_arena_alloc(call->arena, sizeof *acceptance);
+    if (acceptance == NULL)
+        return call_fail(call, GH_ERROR_MEMORY, "no memory for the call");
+    if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
+        !gh_json_get_text(call->body, keys[0], GH_JSON_REQUIRED, &acceptance->name, &call->error) ||
+        !gh_json_get_text(call->body, keys[1], GH_JSON_REQUIRED, &acceptance->invitation,
+                          &call->error) ||
+        !gh_json_get_text(call->body, keys[2], GH_JSON_REQUIRED, &acceptance->password,
+                          &call->error))
+        return call->error.code;
+    if (call_is_foreign(call))
+        return call_fail(call, GH_ERROR_DENIED, "a page of another origin accepts no invitation");
+    enum gh_error_code code =
+        gh_operators_invited(call->api->services.operators, acceptance, call->now_ms, &call->error);
+    if (code != GH_OK) {
+        call_deed_sign_in(call, acceptance->name, false);
+        return code;
+    }
+    call->pending = acceptance;
+    return call_slowly(call, accept, NULL);
 }
 
 enum gh_error_code api_session(struct call *call)

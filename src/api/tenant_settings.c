@@ -3,8 +3,7 @@
 
 enum { ARENA_MAX = 64 << 20 };
 
-bool tenant_setting_load(struct gh_api *api, const struct tenant_setting *setting,
-                         struct gh_error *error)
+static bool load(struct gh_api *api, const struct tenant_setting *setting, struct gh_error *error)
 {
     struct gh_document_row *rows;
     struct gh_arena arena;
@@ -21,6 +20,16 @@ bool tenant_setting_load(struct gh_api *api, const struct tenant_setting *settin
         json_decref(value);
     }
     gh_arena_deinit(&arena);
+    return good;
+}
+
+bool tenant_settings_load(struct gh_api *api, struct gh_error *error)
+{
+    static const struct tenant_setting *const settings[] = {&durability_setting, &limits_setting,
+                                                            &alerts_setting};
+    bool good = true;
+    for (size_t i = 0; good && i < GH_COUNT(settings); i++)
+        good = load(api, settings[i], error);
     return good;
 }
 

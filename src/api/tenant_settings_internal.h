@@ -15,22 +15,16 @@ struct tenant_setting {
     bool (*tell)(const struct gh_api_services *services, int64_t tenant, const json_t *value,
                  struct gh_error *error);
 };
-/* Tells what all tenants have set; one that cannot be read is logged and passed over. False when
- * the store does not answer. */
-GH_MUST_USE bool tenant_setting_load(struct gh_api *api, const struct tenant_setting *setting,
-                                     struct gh_error *error);
+extern const struct tenant_setting durability_setting, limits_setting, alerts_setting;
+
+/* Tells the rooms below what all tenants have set; what cannot be read is logged and passed over.
+ * False when the store does not answer. */
+GH_MUST_USE bool tenant_settings_load(struct gh_api *api, struct gh_error *error);
 /* What the tenant has set; NULL when it has not. A new reference. */
 json_t *tenant_setting_get(struct call *call, const struct tenant_setting *setting, int64_t tenant);
 /* Stores and tells the body of the call, which was checked. */
 enum gh_error_code tenant_setting_put(struct call *call, const struct tenant_setting *setting);
 
-/* Tells the broker what is stored; a document that cannot be read is logged and passed over. False
- * when the store does not answer. */
-GH_MUST_USE bool durability_load(struct gh_api *api, struct gh_error *error);
-/* The same for the tenants' own ceilings. */
-GH_MUST_USE bool limits_load(struct gh_api *api, struct gh_error *error);
-/* The same for whose silence is told. */
-GH_MUST_USE bool alerts_load(struct gh_api *api, struct gh_error *error);
 /* {"relaxed": […]}; a new reference. */
 json_t *durability_to_json(struct call *call, int64_t tenant);
 #endif

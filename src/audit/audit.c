@@ -28,6 +28,8 @@ static bool copy_options(struct gh_audit *audit, const struct gh_audit_options *
              options->folder == NULL ? "" : options->folder);
     snprintf(audit->webhook, sizeof audit->webhook, "%s",
              options->webhook == NULL ? "" : options->webhook);
+    snprintf(audit->webhook_ca, sizeof audit->webhook_ca, "%s",
+             options->webhook_ca == NULL ? "" : options->webhook_ca);
     gh_buffer_init(&audit->key_pem, GH_KEY_PEM_MAX);
     gh_buffer_put(&audit->key_pem, options->public_key_pem);
     audit->key = gh_key_open(options->public_key_pem, error);

@@ -51,6 +51,7 @@ struct gh_audit_options {
     struct gh_slice detail_key;     /* of the HMAC over what was sent; empty: no such field */
     const char *folder;             /* for checkpoints.jsonl and key.pem; NULL: no file */
     const char *webhook;            /* https://…; NULL or empty: none */
+    const char *webhook_ca;         /* its trust anchors, PEM; NULL or empty: the system's */
     bool syslog;
     int rows_of_checkpoint, seconds_of_checkpoint; /* 0: as above */
     int keep_days;                                 /* 0: for ever */

@@ -7,6 +7,9 @@
 #include <limits.h>
 #include <pthread.h>
 
+/* Where checkpoints leave the house. */
+enum audit_way { AUDIT_WAY_FILE, AUDIT_WAY_SYSLOG, AUDIT_WAY_HOOK, AUDIT_WAYS };
+
 struct gh_audit {
     struct gh_store *store;
     struct gh_audit_signer signer;
@@ -16,7 +19,7 @@ struct gh_audit {
     struct gh_buffer key_pem;
     struct gh_key *key;
     char key_id[GH_SHA256_HEX_MAX];
-    char folder[PATH_MAX], webhook[1024];
+    char folder[PATH_MAX], webhook[1024], webhook_ca[PATH_MAX];
     bool syslog;
     int rows_of_checkpoint, seconds_of_checkpoint, keep_days;
 
@@ -32,7 +35,7 @@ struct gh_audit {
     struct gh_audit_follow follow;
     int64_t
         waiting_since_ns; /* when rows without a checkpoint were first seen; 0: there are none */
-    int64_t hook_seq;     /* the newest checkpoint that the web hook has */
+    int64_t sent_seq[AUDIT_WAYS]; /* the newest checkpoint that each has */
 };
 
 /* Whether deeds may be done; tries again when the last attempt failed. */

@@ -4,11 +4,16 @@
 #include "base/log.h"
 #include "tests/check.h"
 #include <inttypes.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 static struct gh_error error;
 static struct gh_private_key *secret;
@@ -37,6 +42,7 @@ static int64_t now(void)
 
 struct bed {
     const char *folder;
+    bool syslog;
     struct gh_store *store;
     struct gh_audit *audit;
 };
@@ -52,6 +58,7 @@ static void bed_open(struct bed *bed, enum gh_store_mode mode)
                                              .public_key_pem = gh_slice_text(public_pem),
                                              .detail_key = GH_SLICE("a key of its own"),
                                              .folder = exported,
+                                             .syslog = bed->syslog,
                                              .rows_of_checkpoint = 100000,
                                              .seconds_of_checkpoint = 100000,
                                              .utc_ms = now};
@@ -420,6 +427,47 @@ static void shown_by_export(void)
     gh_arena_deinit(&arena);
 }
 
+/* /dev of this process alone, empty. Not everywhere may it be made: in the sandbox of a build
+ * server, say. */
+static bool own_dev(void)
+{
+    return (unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", "/dev", "tmpfs", 0, NULL) == 0;
+}
+
+/* What /dev/log gets is what the file gets, line by line. No thread runs before it. */
+static void told_to_syslog(void)
+{
+    struct bed bed = {.folder = check_folder(), .syslog = true};
+    const struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    char path[512], text[8192], line[4096];
+    if (!own_dev()) {
+        puts("skipped: syslog, as no /dev of its own can be made here");
+        return;
+    }
+    int receiver = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    REQUIRE("a receiver", bind(receiver, (const struct sockaddr *)&log, sizeof log) == 0);
+    make_rows(&bed, false);
+    bed_close(&bed);
+    snprintf(path, sizeof path, "%s/audit/checkpoints.jsonl", bed.folder);
+    FILE *file = fopen(path, "r");
+    REQUIRE("exported", file != NULL);
+    struct gh_slice rest = gh_slice(text, fread(text, 1, sizeof text, file));
+    fclose(file);
+    size_t count = 0;
+    for (; rest.size > 0; count++) {
+        ssize_t size = recv(receiver, line, sizeof line, 0);
+        struct gh_slice written = gh_slice_split(&rest, '\n');
+        struct gh_slice told = gh_slice(line, size > 0 ? (size_t)size : 0);
+        size_t head = told.size > written.size ? told.size - written.size : 0;
+        CHECK("the same", gh_slice_equal(gh_slice_sub(told, head, told.size), written));
+        CHECK("as authpriv.notice", gh_slice_starts(told, GH_SLICE("<85>")));
+    }
+    CHECK("all four", count == 4 && recv(receiver, line, sizeof line, 0) < 0);
+    close(receiver);
+}
+
 /* A chain that was bent and calculated anew: the checkpoint shows it. */
 static void rewritten(void)
 {
@@ -564,6 +612,7 @@ int main(void)
     proven();
     forgotten();
     unwritable();
+    told_to_syslog(); /* last: it takes /dev away */
     gh_key_close(key);
     gh_private_key_close(secret);
     return check_report();

@@ -67,7 +67,8 @@ static bool last_line(struct gh_audit *audit, struct gh_error *error)
     while (rest.size > 0)
         line = gh_slice_split(&rest, '\n');
     json_t *value = line.size > 0 ? gh_json_read(line, NULL) : NULL;
-    audit->state.exported_seq = (int64_t)json_integer_value(json_object_get(value, "seq"));
+    audit->sent_seq[AUDIT_WAY_FILE] = (int64_t)json_integer_value(json_object_get(value, "seq"));
+    audit->state.exported_seq = audit->sent_seq[AUDIT_WAY_FILE];
     json_decref(value);
     if (!good)
         (void)file_failed(audit, "checkpoints.jsonl", error);
@@ -90,23 +91,45 @@ bool audit_export_open(struct gh_audit *audit, struct gh_error *error)
     return last_line(audit, error);
 }
 
-static bool to_file(struct gh_audit *audit, const struct gh_audit_checkpoint *checkpoint)
+static bool to_file(struct gh_audit *audit, const struct gh_audit_checkpoint *checkpoint,
+                    struct gh_error *error)
 {
     uint8_t block[GH_AUDIT_LINE_MAX];
     struct gh_buffer line = gh_buffer_fixed(block, sizeof block);
-    return print_line(checkpoint, &line) && gh_buffer_put(&line, GH_SLICE("\n")) &&
-           file_put(file_open(audit, "checkpoints.jsonl", O_WRONLY | O_APPEND),
-                    gh_buffer_slice(&line));
+    if (!print_line(checkpoint, &line) || !gh_buffer_put(&line, GH_SLICE("\n")) ||
+        !file_put(file_open(audit, "checkpoints.jsonl", O_WRONLY | O_APPEND),
+                  gh_buffer_slice(&line)))
+        return file_failed(audit, "checkpoints.jsonl", error);
+    pthread_mutex_lock(&audit->lock);
+    audit->state.exported_seq = checkpoint->seq;
+    pthread_mutex_unlock(&audit->lock);
+    return true;
+}
+
+static bool file_is_there(const struct gh_audit *audit)
+{
+    return audit->folder[0] != '\0';
 }
 
 /* --- syslog and the web hook: what is new since the start --- */
 
-static void to_syslog(const struct gh_audit_checkpoint *checkpoint)
+static bool to_syslog(struct gh_audit *audit, const struct gh_audit_checkpoint *checkpoint,
+                      struct gh_error *error)
 {
     uint8_t block[GH_AUDIT_LINE_MAX];
     struct gh_buffer line = gh_buffer_fixed(block, sizeof block);
-    if (print_line(checkpoint, &line))
-        syslog(LOG_NOTICE, "%.*s", GH_PRINT(gh_buffer_slice(&line)));
+    (void)audit;
+    if (!print_line(checkpoint, &line)) {
+        gh_error_set(error, GH_ERROR_MEMORY, "a line for syslog");
+        return false;
+    }
+    syslog(LOG_NOTICE, "%.*s", GH_PRINT(gh_buffer_slice(&line)));
+    return true;
+}
+
+static bool syslog_is_there(const struct gh_audit *audit)
+{
+    return audit->syslog;
 }
 
 static bool to_hook(struct gh_audit *audit, const struct gh_audit_checkpoint *checkpoint,
@@ -116,7 +139,8 @@ static bool to_hook(struct gh_audit *audit, const struct gh_audit_checkpoint *ch
     uint8_t block[GH_AUDIT_LINE_MAX], answer_block[4096];
     struct gh_buffer line = gh_buffer_fixed(block, sizeof block);
     struct gh_buffer answer = gh_buffer_fixed(answer_block, sizeof answer_block);
-    struct gh_http_client *client = gh_http_client_open(NULL, error);
+    struct gh_http_client *client =
+        gh_http_client_open(audit->webhook_ca[0] != '\0' ? audit->webhook_ca : NULL, error);
     int status = 0;
     if (client == NULL || !print_line(checkpoint, &line)) {
         gh_http_client_close(client);
@@ -131,59 +155,47 @@ static bool to_hook(struct gh_audit *audit, const struct gh_audit_checkpoint *ch
     return code == GH_OK;
 }
 
-/* --- both --- */
-
-static bool file_wants(const struct gh_audit *audit)
+static bool hook_is_there(const struct gh_audit *audit)
 {
-    return audit->folder[0] != '\0' && audit->state.exported_seq < audit->state.signed_seq;
+    return audit->webhook[0] != '\0';
 }
 
-static bool hook_wants(const struct gh_audit *audit)
-{
-    return (audit->webhook[0] != '\0' || audit->syslog) &&
-           audit->hook_seq < audit->state.signed_seq;
-}
+/* --- all of them: one that takes nothing keeps none from the others --- */
 
-/* The checkpoint goes where it is wanted; false when one of them did not take it. */
-static bool hand_out(struct gh_audit *audit, const struct gh_audit_checkpoint *checkpoint,
-                     struct gh_error *error)
+static const struct {
+    bool (*is_there)(const struct gh_audit *audit);
+    bool (*put)(struct gh_audit *audit, const struct gh_audit_checkpoint *checkpoint,
+                struct gh_error *error);
+} ways[AUDIT_WAYS] = {
+    [AUDIT_WAY_FILE] = {file_is_there, to_file},
+    [AUDIT_WAY_SYSLOG] = {syslog_is_there, to_syslog},
+    [AUDIT_WAY_HOOK] = {hook_is_there, to_hook},
+};
+
+static bool export_by(struct gh_audit *audit, enum audit_way way, struct gh_error *error)
 {
-    if (file_wants(audit) && checkpoint->seq > audit->state.exported_seq) {
-        if (!to_file(audit, checkpoint))
-            return file_failed(audit, "checkpoints.jsonl", error);
-        pthread_mutex_lock(&audit->lock);
-        audit->state.exported_seq = checkpoint->seq;
-        pthread_mutex_unlock(&audit->lock);
+    struct gh_audit_checkpoint *rows;
+    struct gh_arena arena;
+    size_t count = 0;
+    gh_arena_init(&arena, ARENA_MAX);
+    bool good = gh_store_audit_checkpoint_list(audit->store, audit->sent_seq[way], AT_ONCE, &arena,
+                                               &rows, &count, error) == GH_OK;
+    for (size_t i = 0; good && i < count; i++) {
+        good = ways[way].put(audit, &rows[i], error);
+        audit->sent_seq[way] = good ? rows[i].seq : audit->sent_seq[way];
     }
-    if (hook_wants(audit) && checkpoint->seq > audit->hook_seq) {
-        if (audit->webhook[0] != '\0' && !to_hook(audit, checkpoint, error))
-            return false;
-        if (audit->syslog)
-            to_syslog(checkpoint);
-        audit->hook_seq = checkpoint->seq;
-    }
-    return true;
+    gh_arena_deinit(&arena);
+    return good;
 }
 
 void audit_export(struct gh_audit *audit)
 {
-    struct gh_audit_checkpoint *rows;
-    struct gh_error error = {0};
-    struct gh_arena arena;
-    size_t count = 0;
-    if (!file_wants(audit) && !hook_wants(audit))
-        return;
-    int64_t after = audit->hook_seq;
-    if (file_wants(audit) && (!hook_wants(audit) || audit->state.exported_seq < after))
-        after = audit->state.exported_seq;
-    gh_arena_init(&arena, ARENA_MAX);
-    bool good = gh_store_audit_checkpoint_list(audit->store, after, AT_ONCE, &arena, &rows, &count,
-                                               &error) == GH_OK;
-    for (size_t i = 0; good && i < count; i++)
-        good = hand_out(audit, &rows[i], &error);
-    if (!good) {
+    for (enum audit_way way = 0; way < AUDIT_WAYS; way++) {
+        struct gh_error error = {0};
+        if (!ways[way].is_there(audit) || audit->sent_seq[way] >= audit->state.signed_seq ||
+            export_by(audit, way, &error))
+            continue;
         gh_metric_add(audit->metrics, GH_METRIC_audit_export_failures_total, 1);
         gh_log(GH_LOG_WARN, "audit", "a checkpoint did not leave the house: %s", error.text);
     }
-    gh_arena_deinit(&arena);
 }

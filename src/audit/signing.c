@@ -23,7 +23,8 @@ bool audit_signing_open(struct gh_audit *audit, struct gh_error *error)
     enum gh_error_code code =
         gh_store_audit_checkpoint_at(audit->store, INT64_MAX, &arena, &newest, error);
     if (code == GH_OK) {
-        audit->state.signed_seq = audit->hook_seq = newest.seq;
+        audit->state.signed_seq = newest.seq;
+        audit->sent_seq[AUDIT_WAY_SYSLOG] = audit->sent_seq[AUDIT_WAY_HOOK] = newest.seq;
         audit->state.signed_at_ms = newest.at_ms;
         if (!gh_audit_checkpoint_signed(&newest, audit->key) ||
             !gh_audit_follow_from(&audit->follow, &newest)) {

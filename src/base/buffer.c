@@ -22,6 +22,21 @@ void gh_buffer_deinit(struct gh_buffer *buffer)
     gh_buffer_release(buffer);
 }
 
+struct gh_buffer *gh_buffer_new(size_t size_max)
+{
+    struct gh_buffer *buffer = malloc(sizeof *buffer);
+    if (buffer != NULL)
+        gh_buffer_init(buffer, size_max);
+    return buffer;
+}
+
+void gh_buffer_free(struct gh_buffer *buffer)
+{
+    if (buffer != NULL)
+        gh_buffer_deinit(buffer);
+    free(buffer);
+}
+
 void gh_buffer_clear(struct gh_buffer *buffer)
 {
     buffer->size = 0;

@@ -17,6 +17,9 @@ void gh_buffer_init(struct gh_buffer *buffer, size_t size_max);
 /* Over the caller's block; deinit does nothing. */
 struct gh_buffer gh_buffer_fixed(void *block, size_t size);
 void gh_buffer_deinit(struct gh_buffer *buffer);
+/* A block of its own; NULL without memory. */
+GH_MUST_USE struct gh_buffer *gh_buffer_new(size_t size_max);
+void gh_buffer_free(struct gh_buffer *buffer); /* NULL is allowed */
 /* Empties it and clears `overflow`; keeps the memory. */
 void gh_buffer_clear(struct gh_buffer *buffer);
 /* Empties it and gives its memory back. */

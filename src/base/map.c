@@ -34,10 +34,26 @@ static struct gh_slice key_of(const struct gh_map_slot *slot)
                     slot->key_size);
 }
 
-static void free_key(struct gh_map_slot *slot)
+static void free_key(const struct gh_map *map, struct gh_map_slot *slot)
 {
-    if (is_live(slot) && slot->key_size > INLINE_BYTES)
+    if (!map->borrows && is_live(slot) && slot->key_size > INLINE_BYTES)
         free(slot->key.block);
+}
+
+/* False without memory. */
+static bool set_key(const struct gh_map *map, struct gh_map_slot *slot, struct gh_slice key)
+{
+    assert(key.size <= UINT32_MAX);
+    slot->key_size = (uint32_t)key.size;
+    if (key.size > INLINE_BYTES && map->borrows) {
+        slot->key.block = (uint8_t *)(uintptr_t)key.data;
+        return true;
+    }
+    if (key.size > INLINE_BYTES && (slot->key.block = malloc(key.size)) == NULL)
+        return false;
+    if (key.size > 0)
+        memcpy(key.size > INLINE_BYTES ? slot->key.block : slot->key.bytes, key.data, key.size);
+    return true;
 }
 
 static uint32_t hash_of(const struct gh_map *map, struct gh_slice key)
@@ -51,10 +67,16 @@ void gh_map_init(struct gh_map *map)
     gh_random(map->key, sizeof map->key);
 }
 
+void gh_map_init_borrowing(struct gh_map *map)
+{
+    gh_map_init(map);
+    map->borrows = true;
+}
+
 void gh_map_deinit(struct gh_map *map)
 {
     for (size_t i = 0; i < map->capacity; i++)
-        free_key(&map->slots[i]);
+        free_key(map, &map->slots[i]);
     free(map->slots);
     map->slots = NULL;
     map->count = map->used = map->capacity = 0;
@@ -122,18 +144,17 @@ bool gh_map_put(struct gh_map *map, struct gh_slice key, void *value, void **bef
         *before = slot == NULL ? NULL : slot->value;
     if (slot != NULL) {
         slot->value = value;
+        if (map->borrows)
+            (void)!set_key(map, slot, key); /* takes no memory */
         return true;
     }
-    struct gh_map_slot entry = {.value = value, .key_size = (uint32_t)key.size, .hash = hash};
-    assert(key.size <= UINT32_MAX);
-    if (key.size > INLINE_BYTES && (entry.key.block = malloc(key.size)) == NULL)
+    struct gh_map_slot entry = {.value = value, .hash = hash};
+    if (!set_key(map, &entry, key))
         return false;
     if (!make_room(map)) {
-        free_key(&entry);
+        free_key(map, &entry);
         return false;
     }
-    if (key.size > 0)
-        memcpy(key.size > INLINE_BYTES ? entry.key.block : entry.key.bytes, key.data, key.size);
     place(map->slots, map->capacity, entry);
     map->count++;
     map->used++;
@@ -156,7 +177,7 @@ void *gh_map_remove(struct gh_map *map, struct gh_slice key)
     if (slot == NULL)
         return NULL;
     void *value = slot->value;
-    free_key(slot);
+    free_key(map, slot);
     *slot = (struct gh_map_slot){.value = &tombstone};
     map->count--;
     give_back(map);

@@ -11,9 +11,13 @@ struct gh_map {
     struct gh_map_slot *slots;
     size_t count, used, capacity; /* live; live and deleted; a power of two or 0 */
     uint8_t key[16];
+    bool borrows;
 };
 
 void gh_map_init(struct gh_map *map);
+/* The same, of a map whose keys are not copied: each lives as long as its entry, mostly in the
+ * value. An entry that is replaced has the new key. */
+void gh_map_init_borrowing(struct gh_map *map);
 /* Frees the keys; the values are the caller's. */
 void gh_map_deinit(struct gh_map *map);
 

@@ -78,10 +78,27 @@ static void check_crowd(void)
     gh_map_deinit(&map);
 }
 
+/* A borrowed key is read where it is, and not freed. */
+static void check_borrowing(void)
+{
+    struct gh_map map;
+    char first[] = "a key of many bytes", second[] = "a key of many bytes";
+    gh_map_init_borrowing(&map);
+    REQUIRE("put", gh_map_put(&map, gh_slice_text(first), first, NULL));
+    REQUIRE("short", gh_map_put(&map, GH_SLICE("short"), &map, NULL));
+    CHECK("found", gh_map_get(&map, gh_slice_text(second)) == first);
+    REQUIRE("replaced", gh_map_put(&map, gh_slice_text(second), second, NULL));
+    first[0] = 'b'; /* as if it were gone */
+    CHECK("by the new key", gh_map_get(&map, gh_slice_text(second)) == second && map.count == 2);
+    CHECK("removed", gh_map_remove(&map, gh_slice_text(second)) == second);
+    gh_map_deinit(&map);
+}
+
 int main(void)
 {
     check_sizes();
     check_replacing();
     check_crowd();
+    check_borrowing();
     return check_report();
 }

@@ -1,30 +1,54 @@
 /* OpenSSL 3.0 looks at all its kinds of keys and all their decoders, some seventy, for the key of
- * each certificate that it reads: 0.1 ms, as long as a signature takes to verify, and a handshake
- * with a client certificate reads several. So certificates are read in a library context of their
- * own, whose one provider hands on what the default provider has, but of kinds of keys and of
- * decoders only those that certificates and handshakes here may have. All algorithms are the
- * default provider's own. And what was read lately is remembered: the certificate that a handshake
- * has read is soon read again by whoever decides about it, and an anchor with each of its devices.
- */
+ * each certificate that it reads, and copies the list of all that its providers have: 0.1 ms, as
+ * long as a signature takes to verify, and a handshake with a client certificate reads several. So
+ * certificates are read, and hands are shaken, in a library context of their own, whose one
+ * provider hands on what the default provider has, but only the algorithms that certificates and
+ * handshakes here may have. All are the default provider's own but one: the key schedule of TLS 1.3
+ * (crypto/schedule.h). And what was read lately is remembered: the certificate that a handshake has
+ * read is soon read again by whoever decides about it, and an anchor with each of its devices.
+ *
+ * Both are the process's and not a server's, unlike all else here: what they hold is the same for
+ * everybody and decides nothing, so two servers in one process may share them, and a handle for
+ * them would go through every function of every room that reads a certificate. */
 #include "crypto/digest.h"
 #include "crypto/openssl_internal.h"
 #include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include <pthread.h>
 #include <string.h>
 
-/* Of certificates; behind them those of key exchange and of tickets. */
-static const char *const key_types[] = {"RSA",   "RSA-PSS", "EC",  "ED25519",
-                                        "ED448", "X25519",  "HMAC"};
+enum { CHOSEN_MAX = 16, REMEMBERED = 256 };
 
-enum { CERTIFICATE_KEY_TYPES = 5, CHOSEN_MAX = 16, REMEMBERED = 256 };
+/* What is handed on, by the first of an algorithm's names; of operations that are not named here
+ * nothing is left out. */
+static const struct choice {
+    int operation;
+    const char *names[CHOSEN_MAX];
+} choices[] = {
+    /* The weak ones so that old certificates are refused for what they are. */
+    {OSSL_OP_DIGEST,
+     {"MD5", "SHA1", "SHA2-224", "SHA2-256", "SHA2-384", "SHA2-512", "SHA3-256", "SHA3-384",
+      "SHA3-512"}},
+    {OSSL_OP_CIPHER,
+     {"AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-256-CBC"}}, /* CBC: of tickets */
+    {OSSL_OP_MAC, {"HMAC"}},
+    {OSSL_OP_KDF, {"TLS13-KDF", "TLS1-PRF", "HKDF"}},
+    {OSSL_OP_KEYMGMT, {"RSA", "RSA-PSS", "EC", "ED25519", "ED448", "X25519", "HMAC"}},
+    {OSSL_OP_KEYEXCH, {"ECDH", "X25519"}},
+    {OSSL_OP_SIGNATURE, {"RSA", "ED25519", "ED448", "ECDSA", "HMAC"}},
+    {OSSL_OP_ASYM_CIPHER, {NULL}},
+    {OSSL_OP_KEM, {NULL}},
+    {OSSL_OP_DECODER, {"RSA", "RSA-PSS", "EC", "ED25519", "ED448"}}, /* of public keys in DER */
+};
 
 /* Made once in a process and never freed, as OpenSSL's own context. */
 static struct {
     pthread_once_t once;
     OSSL_LIB_CTX *context;
     OSSL_PROVIDER *whole; /* the default provider, in OpenSSL's own context */
-    OSSL_ALGORITHM decoders[CHOSEN_MAX + 1], keys[CHOSEN_MAX + 1];
+    OSSL_ALGORITHM chosen[GH_COUNT(choices)][CHOSEN_MAX + 1];
 } library = {.once = PTHREAD_ONCE_INIT};
 
 /* The certificates read lately, each where the first bytes of its digest say. */
@@ -37,46 +61,44 @@ static struct {
 } memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Of "EC:id-ecPublicKey:1.2.840.10045.2.1" the first name decides. */
-static bool is_named(const OSSL_ALGORITHM *algorithm, size_t key_types_count)
+static bool is_chosen(const struct choice *choice, const OSSL_ALGORITHM *algorithm)
 {
     const struct gh_slice name = gh_slice((const uint8_t *)algorithm->algorithm_names,
                                           strcspn(algorithm->algorithm_names, ":"));
-    for (size_t i = 0; i < key_types_count; i++)
-        if (gh_slice_equal(name, gh_slice_text(key_types[i])))
+    if (choice->operation == OSSL_OP_DECODER &&
+        (strstr(algorithm->property_definition, "input=der") == NULL ||
+         strstr(algorithm->property_definition, "structure=SubjectPublicKeyInfo") == NULL))
+        return false;
+    for (size_t i = 0; i < CHOSEN_MAX && choice->names[i] != NULL; i++)
+        if (gh_slice_equal(name, gh_slice_text(choice->names[i])))
             return true;
     return false;
 }
 
-static bool is_wanted_key(const OSSL_ALGORITHM *key)
-{
-    return is_named(key, GH_COUNT(key_types));
-}
-
-static bool is_wanted_decoder(const OSSL_ALGORITHM *decoder)
-{
-    return strstr(decoder->property_definition, "input=der") != NULL &&
-           strstr(decoder->property_definition, "structure=SubjectPublicKeyInfo") != NULL &&
-           is_named(decoder, CERTIFICATE_KEY_TYPES);
-}
-
-static void choose(int operation, bool (*is_wanted)(const OSSL_ALGORITHM *), OSSL_ALGORITHM *out)
+static void choose(const struct choice *choice, OSSL_ALGORITHM out[CHOSEN_MAX + 1])
 {
     int no_cache;
     size_t count = 0;
-    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(library.whole, operation, &no_cache);
-    for (; all != NULL && all->algorithm_names != NULL && count < CHOSEN_MAX; all++)
-        if (is_wanted(all))
-            out[count++] = *all;
+    const OSSL_ALGORITHM *all =
+        OSSL_PROVIDER_query_operation(library.whole, choice->operation, &no_cache);
+    for (; all != NULL && all->algorithm_names != NULL && count < CHOSEN_MAX; all++) {
+        if (!is_chosen(choice, all))
+            continue;
+        out[count] = *all;
+        if (choice->operation == OSSL_OP_KDF &&
+            strcmp(all->algorithm_names, OSSL_KDF_NAME_TLS1_3_KDF) == 0)
+            out[count].implementation = gh_schedule_kdf;
+        count++;
+    }
 }
 
 static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
 {
     (void)provider;
     *no_cache = 0;
-    if (operation == OSSL_OP_DECODER)
-        return library.decoders;
-    if (operation == OSSL_OP_KEYMGMT)
-        return library.keys;
+    for (size_t i = 0; i < GH_COUNT(choices); i++)
+        if (choices[i].operation == operation)
+            return library.chosen[i];
     return OSSL_PROVIDER_query_operation(library.whole, operation, no_cache);
 }
 
@@ -111,10 +133,8 @@ static void make(void)
 {
     OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
     library.whole = OSSL_PROVIDER_load(NULL, "default");
-    if (library.whole != NULL) {
-        choose(OSSL_OP_DECODER, is_wanted_decoder, library.decoders);
-        choose(OSSL_OP_KEYMGMT, is_wanted_key, library.keys);
-    }
+    for (size_t i = 0; library.whole != NULL && i < GH_COUNT(choices); i++)
+        choose(&choices[i], library.chosen[i]);
     if (context != NULL && library.whole != NULL &&
         OSSL_PROVIDER_add_builtin(context, "gatehouse", begin) == 1 &&
         OSSL_PROVIDER_load(context, "gatehouse") != NULL)

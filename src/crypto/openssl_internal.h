@@ -28,6 +28,8 @@ GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 /* The context in which certificates are read, and in which handshakes read them; NULL is OpenSSL's
  * own and does as well. */
 OSSL_LIB_CTX *gh_library(void);
+/* TLS13-KDF by crypto/schedule.h. */
+extern const OSSL_DISPATCH gh_schedule_kdf[];
 /* The certificate that `der` is, to its last byte; NULL for anything else. It may be shared: not to
  * be changed. The caller frees it. */
 X509 *gh_x509_read(struct gh_slice der);

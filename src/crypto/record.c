@@ -4,7 +4,6 @@
 #include "crypto/openssl_internal.h"
 #include <assert.h>
 #include <openssl/err.h>
-#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@ enum {
     KEY_MAX = 32,
     IV_BYTES = 12,
     TAG_BYTES = 16,
-    LABEL_MAX = 32,
     KEY_UPDATE = 24, /* HandshakeType */
     KEY_UPDATE_BYTES = 5,
     USER_CANCELED = 90,
@@ -26,16 +24,16 @@ static const uint64_t renewal_count = 1u << 23;
 
 static const struct suite {
     const char *name, *cipher;
-    const EVP_MD *(*digest)(void);
+    enum gh_schedule_hash hash;
     unsigned number;
-    uint8_t key_bytes, secret_bytes;
+    uint8_t key_bytes;
 } suites[] = {
-    [GH_RECORD_AES_128_GCM_SHA256] = {"TLS_AES_128_GCM_SHA256", "AES-128-GCM", EVP_sha256, 0x1301,
-                                      16, 32},
-    [GH_RECORD_AES_256_GCM_SHA384] = {"TLS_AES_256_GCM_SHA384", "AES-256-GCM", EVP_sha384, 0x1302,
-                                      32, 48},
+    [GH_RECORD_AES_128_GCM_SHA256] = {"TLS_AES_128_GCM_SHA256", "AES-128-GCM", GH_SCHEDULE_SHA256,
+                                      0x1301, 16},
+    [GH_RECORD_AES_256_GCM_SHA384] = {"TLS_AES_256_GCM_SHA384", "AES-256-GCM", GH_SCHEDULE_SHA384,
+                                      0x1302, 32},
     [GH_RECORD_CHACHA20_POLY1305_SHA256] = {"TLS_CHACHA20_POLY1305_SHA256", "ChaCha20-Poly1305",
-                                            EVP_sha256, 0x1303, 32, 32},
+                                            GH_SCHEDULE_SHA256, 0x1303, 32},
 };
 static_assert(GH_COUNT(suites) == GH_RECORD_SUITE_COUNT, "one for each");
 
@@ -83,9 +81,9 @@ const char *gh_record_suite_name(enum gh_record_suite suite)
     return suites[suite].name;
 }
 
-size_t gh_record_secret_bytes(enum gh_record_suite suite)
+enum gh_schedule_hash gh_record_suite_hash(enum gh_record_suite suite)
 {
-    return suites[suite].secret_bytes;
+    return suites[suite].hash;
 }
 
 /* ---- the desk */
@@ -127,35 +125,18 @@ void gh_record_desk_close(struct gh_record_desk *desk)
 
 /* ---- keys */
 
-/* HKDF-Expand-Label with an empty context (§7.1); what is wanted is never longer than one block of
- * HMAC, so one is all that RFC 5869 asks for. */
-static bool expand(const struct suite *suite, const uint8_t *secret, const char *label,
+static bool expand(const struct suite *suite, const uint8_t *secret, struct gh_slice label,
                    uint8_t *out, size_t size)
 {
-    uint8_t info_block[2 + 1 + LABEL_MAX + 1 + 1], digest[EVP_MAX_MD_SIZE];
-    struct gh_buffer info = gh_buffer_fixed(info_block, sizeof info_block);
-    unsigned digest_size = 0;
-
-    assert(size <= suite->secret_bytes);
-    gh_buffer_u16(&info, (uint16_t)size);
-    gh_buffer_u8(&info, (uint8_t)(strlen("tls13 ") + strlen(label)));
-    gh_buffer_print(&info, "tls13 %s", label);
-    gh_buffer_u8(&info, 0); /* no context */
-    gh_buffer_u8(&info, 1); /* the first block */
-    assert(!info.overflow);
-    bool done = HMAC(suite->digest(), secret, suite->secret_bytes, info.data, info.size, digest,
-                     &digest_size) != NULL;
-    if (done)
-        memcpy(out, digest, size);
-    gh_secret_wipe(digest, sizeof digest);
-    return done;
+    return gh_schedule_expand(suite->hash, gh_slice(secret, gh_schedule_bytes(suite->hash)), label,
+                              (struct gh_slice){0}, out, size);
 }
 
 /* The key and IV of the secret (§7.3). */
 static bool derive(const struct suite *suite, struct direction *way)
 {
-    return expand(suite, way->secret, "key", way->key, suite->key_bytes) &&
-           expand(suite, way->secret, "iv", way->iv, sizeof way->iv);
+    return expand(suite, way->secret, GH_SLICE("key"), way->key, suite->key_bytes) &&
+           expand(suite, way->secret, GH_SLICE("iv"), way->iv, sizeof way->iv);
 }
 
 /* The next generation (§7.2). */
@@ -163,13 +144,15 @@ static bool renew(const struct gh_record *record, struct direction *way)
 {
     const struct suite *suite = &suites[record->suite];
     way->count = 0;
-    return expand(suite, way->secret, "traffic upd", way->secret, suite->secret_bytes) &&
+    return expand(suite, way->secret, GH_SLICE("traffic upd"), way->secret,
+                  gh_schedule_bytes(suite->hash)) &&
            derive(suite, way);
 }
 
 struct gh_record *gh_record_open(const struct gh_record_keys *keys)
 {
     const struct suite *suite = &suites[keys->suite];
+    size_t bytes = gh_schedule_bytes(suite->hash);
     struct gh_record *record = calloc(1, sizeof *record);
 
     assert(keys->text_max > 0 && keys->text_max <= GH_RECORD_TEXT_MAX);
@@ -179,8 +162,8 @@ struct gh_record *gh_record_open(const struct gh_record_keys *keys)
     record->text_max = (uint16_t)keys->text_max;
     record->ways[READS].count = keys->read_count;
     record->ways[WRITES].count = keys->write_count;
-    memcpy(record->ways[READS].secret, keys->read_secret, suite->secret_bytes);
-    memcpy(record->ways[WRITES].secret, keys->write_secret, suite->secret_bytes);
+    memcpy(record->ways[READS].secret, keys->read_secret, bytes);
+    memcpy(record->ways[WRITES].secret, keys->write_secret, bytes);
     if (derive(suite, &record->ways[READS]) && derive(suite, &record->ways[WRITES]))
         return record;
     ERR_clear_error();

@@ -16,6 +16,7 @@
 #define GH_CRYPTO_RECORD_H
 
 #include "base/buffer.h"
+#include "crypto/schedule.h"
 
 enum {
     GH_RECORD_HEAD_BYTES = 5,
@@ -23,7 +24,7 @@ enum {
     GH_RECORD_BYTES_MAX = 5 + GH_RECORD_TEXT_MAX + 256, /* §5.2 */
     /* What gh_record_write appends at most beside the text: a KeyUpdate as well. */
     GH_RECORD_OVERHEAD_MAX = (5 + 1 + 16) + (5 + 5 + 1 + 16),
-    GH_RECORD_SECRET_MAX = 48,
+    GH_RECORD_SECRET_MAX = GH_SCHEDULE_SECRET_MAX,
     GH_RECORD_IDLE_MAX = 32, /* records in a row that bring no data */
 };
 
@@ -37,8 +38,8 @@ enum gh_record_suite {
 GH_MUST_USE bool gh_record_suite_find(unsigned number, enum gh_record_suite *out);
 /* "TLS_AES_128_GCM_SHA256"; static. */
 const char *gh_record_suite_name(enum gh_record_suite suite);
-/* Bytes of a traffic secret. */
-size_t gh_record_secret_bytes(enum gh_record_suite suite);
+/* Of its secrets. */
+enum gh_schedule_hash gh_record_suite_hash(enum gh_record_suite suite);
 
 enum gh_record_type { GH_RECORD_ALERT = 21, GH_RECORD_HANDSHAKE = 22, GH_RECORD_DATA = 23 };
 

@@ -26,6 +26,7 @@ struct gh_tls_context {
     SSL_CTX *native;
     bool is_server;
     struct gh_slice staple;        /* its own block, or empty */
+    struct gh_tickets *tickets;    /* of a server; NULL: nothing is resumed */
     _Atomic(SSL_SESSION *) ticket; /* of a client that resumes: the newest, or NULL */
     atomic_size_t references;
 };
@@ -148,8 +149,9 @@ static bool set_rules(SSL_CTX *native, bool is_server)
     /* One system call for a record's header and its body; the reader asks until WANT_READ. */
     SSL_CTX_set_read_ahead(native, 1);
     SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
-    /* No tickets: a resumed connection would have to be checked again (a device may have been
-     * disabled since), and each ticket is work and memory that only a client in a hurry repays. */
+    /* The tickets of libssl hold the leaf as an object that is made anew five times for each, and
+     * are records under keys that are about to be ours: those that servers give are
+     * tls_tickets.c's. */
     bool done = SSL_CTX_set_num_tickets(native, 0) == 1 &&
                 SSL_CTX_set_max_early_data(native, 0) == 1 &&
                 SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION) == 1 &&
@@ -159,7 +161,6 @@ static bool set_rules(SSL_CTX *native, bool is_server)
     if (is_server) {
         SSL_CTX_set_alpn_select_cb(native, choose_alpn, NULL);
         ask_for_certificate(native);
-        tls_keys_watch(native);
     } else
         SSL_CTX_set_verify(native, SSL_VERIFY_PEER, NULL);
     return done;
@@ -231,6 +232,13 @@ bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_slice answer
     (void)SSL_CTX_set_tlsext_status_cb(context->native, hand_staple);
     (void)SSL_CTX_set_tlsext_status_arg(context->native, context);
     return true;
+}
+
+bool gh_tls_server_resume(struct gh_tls_context *context, struct gh_tickets *tickets)
+{
+    assert(context->is_server);
+    context->tickets = tickets;
+    return tls_tickets_watch(context->native);
 }
 
 struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem, struct gh_error *error)
@@ -323,7 +331,7 @@ struct gh_tls *gh_tls_open(struct gh_tls_context *context, struct gh_tls_desk *d
         return NULL;
     }
     *tls = (struct gh_tls){.native = ssl, .desk = context->is_server ? desk : NULL, .fd = fd};
-    if (tls->desk != NULL && !tls_keys_begin(tls))
+    if (tls->desk != NULL && !tls_keys_begin(tls, context->tickets))
         tls->desk = NULL; /* OpenSSL does without that memory */
     if (context->is_server)
         SSL_set_accept_state(ssl);
@@ -362,14 +370,19 @@ enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error)
     if (ssl == NULL)
         return GH_TLS_OK; /* it is long done */
     ERR_clear_error();
+    struct gh_schedule_secrets *before =
+        gh_schedule_listen(tls->shaking == NULL ? NULL : &tls->shaking->secrets);
     enum gh_tls_status status = status_of(ssl, SSL_do_handshake(ssl));
-    if (status == GH_TLS_OK)
-        tls_keys_take(tls);
+    (void)gh_schedule_listen(before);
+    if (status == GH_TLS_OK && !tls_keys_take(tls)) {
+        gh_error_set(error, GH_ERROR_MEMORY, "a resumed connection");
+        return GH_TLS_FAILED;
+    }
     if (status == GH_TLS_END)
         status = GH_TLS_FAILED;
     if (status != GH_TLS_FAILED)
         return status;
-    long verdict = SSL_get_verify_result(ssl);
+    long verdict = SSL_is_server(ssl) == 1 ? X509_V_OK : SSL_get_verify_result(ssl);
     if (verdict != X509_V_OK)
         gh_error_set(error, GH_ERROR_TLS, "the certificate was refused: %s",
                      X509_verify_cert_error_string(verdict));

@@ -5,15 +5,16 @@
  * thread at a time.
  *
  * Rules (RFC 8446, RFC 5246, RFC 9325): TLS 1.2 and 1.3; ephemeral ECDH over X25519 or P-256 with
- * AES-GCM or ChaCha20-Poly1305 only; no renegotiation, compression, early data or resumption
- * (neither tickets nor a session cache: every connection proves itself anew, and a cache is memory
- * per peer). A server asks for a client certificate and takes whatever comes, also nothing: the
- * handshake proves that the peer holds its key, and whose it is, whether its chain is sound and
- * whether it was revoked is decided above (identity/), with the reason for the operator, which an
- * alert could not carry. A client always verifies the chain and the name or address it was told. An
- * idle connection holds no record buffers; a server's under TLS 1.3 that has a desk not even
- * OpenSSL's state: after the handshake it is a few hundred bytes of keys and names
- * (crypto/record.h).
+ * AES-GCM or ChaCha20-Poly1305 only; no renegotiation, compression, early data or session cache.
+ * A server that was given tickets (crypto/ticket.h) lets connections of TLS 1.3 be resumed, always
+ * with a fresh key exchange (psk_dhe_ke): what the client showed in its full handshake is shown
+ * again, and nothing that was concluded from it. A server asks for a client certificate and takes
+ * whatever comes, also nothing: the handshake proves that the peer holds its key, and whose it is,
+ * whether its chain is sound and whether it was revoked is decided above (identity/), with the
+ * reason for the operator, which an alert could not carry. A client always verifies the chain and
+ * the name or address it was told. An idle connection holds no record buffers; a server's under
+ * TLS 1.3 that has a desk not even OpenSSL's state: after the handshake it is a few hundred bytes
+ * of keys and names (crypto/record.h).
  *
  * Not here: issuing or parsing certificates (crypto/authority.h, crypto/certificate.h), waiting for
  * the socket (io/loop.h). Threads: a context any; a connection one at a time. */
@@ -33,6 +34,11 @@ gh_tls_server_open(struct gh_slice cert_pem, struct gh_slice key_pem, struct gh_
 /* What clients that ask for it (RFC 6066 §8) get beside the certificate: an OCSP answer, DER,
  * copied. Before the context is used. False without memory. */
 GH_MUST_USE bool gh_tls_server_staple(struct gh_tls_context *context, struct gh_slice answer);
+/* Its connections that have a desk give a ticket, one each, and take those of all contexts with the
+ * same `tickets`, which is borrowed and outlives them. Before the context is used. False without
+ * memory. */
+struct gh_tickets;
+GH_MUST_USE bool gh_tls_server_resume(struct gh_tls_context *context, struct gh_tickets *tickets);
 /* `ca_pem` holds the trust anchors; empty means the system's. */
 GH_MUST_USE struct gh_tls_context *gh_tls_client_open(struct gh_slice ca_pem,
                                                       struct gh_error *error);
@@ -87,8 +93,9 @@ GH_MUST_USE enum gh_tls_status gh_tls_write(struct gh_tls *tls, struct gh_slice 
 /* Sends close_notify if it can be sent now. */
 void gh_tls_shutdown(struct gh_tls *tls);
 
-/* The certificates that a client showed, DER, the leaf first, in the arena; `*count` 0 when it
- * showed none. False when the arena is full or there are more than `max`. */
+/* The certificates that a client showed, in this handshake or in the one that this resumes, DER,
+ * the leaf first, in the arena; `*count` 0 when it showed none. False when the arena is full or
+ * there are more than `max`. */
 GH_MUST_USE bool gh_tls_peer_chain(const struct gh_tls *tls, size_t max, struct gh_arena *arena,
                                    struct gh_slice *out, size_t *count);
 bool gh_tls_has_peer_certificate(const struct gh_tls *tls);

@@ -1,11 +1,11 @@
 /* A connection after its handshake, without OpenSSL's state: keys, what the client showed, and,
  * only while something is on its way, the bytes of that.
  *
- * How the keys come here. OpenSSL tells both application_traffic_secret_0 when it has them (its
- * callback for key logs). While a server of TLS 1.3 shakes hands, it reads from the socket no more
- * than the record that it needs, so that behind the client's Finished nothing of what follows is in
- * its hands; and it has sent nothing under the new keys, because there are no tickets: both sides
- * begin at record 0. */
+ * How the keys come here. Both application_traffic_secret_0 are derived by crypto/schedule.h, also
+ * for OpenSSL, and told to whoever listens. While a server of TLS 1.3 shakes hands, it reads from
+ * the socket no more than the record that it needs, so that behind the client's Finished nothing of
+ * what follows is in its hands; and it has sent nothing under the new keys, because there are no
+ * tickets: both sides begin at record 0. */
 #include "base/secret.h"
 #include "crypto/openssl_internal.h"
 #include "crypto/tls_internal.h"
@@ -25,18 +25,6 @@ enum {
 struct gh_tls_desk {
     struct gh_record_desk *records;
     uint8_t in[READ_BYTES_MAX + GH_RECORD_BYTES_MAX], out[SEND_BYTES_MAX];
-};
-
-struct tls_secrets {
-    uint8_t client[GH_RECORD_SECRET_MAX], server[GH_RECORD_SECRET_MAX];
-    size_t client_size, server_size;
-};
-
-/* One block, the bytes behind the chain. */
-struct tls_shown {
-    struct gh_slice server_name;
-    size_t count;
-    struct gh_slice chain[]; /* DER, the leaf first */
 };
 
 struct tls_rest {
@@ -69,58 +57,22 @@ void gh_tls_desk_close(struct gh_tls_desk *desk)
 
 /* ---- taking over */
 
-static bool read_hex(struct gh_slice hex, uint8_t out[GH_RECORD_SECRET_MAX], size_t *size)
+bool tls_keys_begin(struct gh_tls *tls, struct gh_tickets *tickets)
 {
-    static const char digits[] = "0123456789abcdef";
-    *size = hex.size / 2;
-    if (hex.size % 2 != 0 || *size > GH_RECORD_SECRET_MAX)
+    tls->shaking = calloc(1, sizeof *tls->shaking);
+    if (tls->shaking == NULL)
         return false;
-    for (size_t i = 0; i < hex.size; i++) {
-        const char *digit = hex.data[i] == 0 ? NULL : strchr(digits, hex.data[i] | 0x20);
-        if (digit == NULL)
-            return false;
-        out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits));
-    }
+    tls->shaking->tickets = tickets;
+    SSL_set_read_ahead(tls->native, 0);
     return true;
 }
 
-/* "LABEL CLIENT-RANDOM SECRET", in hex: the format of key logs. */
-static void note_secret(const SSL *ssl, const char *line)
+static void forget_shaking(struct gh_tls *tls)
 {
-    const struct gh_tls *tls = SSL_get_app_data(ssl);
-    struct gh_slice rest = gh_slice_text(line), label = gh_slice_split(&rest, ' ');
-    struct tls_secrets *to = tls == NULL ? NULL : tls->secrets;
-
-    if (to == NULL)
-        return;
-    (void)gh_slice_split(&rest, ' ');
-    if (gh_slice_equal(label, GH_SLICE("CLIENT_TRAFFIC_SECRET_0")) &&
-        !read_hex(rest, to->client, &to->client_size))
-        to->client_size = 0;
-    if (gh_slice_equal(label, GH_SLICE("SERVER_TRAFFIC_SECRET_0")) &&
-        !read_hex(rest, to->server, &to->server_size))
-        to->server_size = 0;
-}
-
-void tls_keys_watch(SSL_CTX *native)
-{
-    SSL_CTX_set_keylog_callback(native, note_secret);
-}
-
-bool tls_keys_begin(struct gh_tls *tls)
-{
-    tls->secrets = calloc(1, sizeof *tls->secrets);
-    if (tls->secrets != NULL)
-        SSL_set_read_ahead(tls->native, 0);
-    return tls->secrets != NULL;
-}
-
-static void forget_secrets(struct gh_tls *tls)
-{
-    if (tls->secrets != NULL)
-        gh_secret_wipe(tls->secrets, sizeof *tls->secrets);
-    free(tls->secrets);
-    tls->secrets = NULL;
+    if (tls->shaking != NULL)
+        gh_secret_wipe(tls->shaking, sizeof *tls->shaking);
+    free(tls->shaking);
+    tls->shaking = NULL;
 }
 
 /* Of those that the server chooses from. */
@@ -137,38 +89,71 @@ static const char *alpn_of(const SSL *ssl)
     return "";
 }
 
-static bool copy_shown(struct gh_tls *tls)
+/* Room for `count` certificates of `bytes` in all, and the server name in its place; where the
+ * certificates go. NULL without memory. */
+static unsigned char *open_shown(struct gh_tls *tls, size_t count, size_t bytes)
 {
     const struct gh_slice name =
         gh_slice_text(SSL_get_servername(tls->native, TLSEXT_NAMETYPE_host_name));
-    X509 *leaf = SSL_get0_peer_certificate(tls->native);
-    STACK_OF(X509) *others = SSL_get_peer_cert_chain(tls->native);
-    int count = leaf == NULL ? 0 : 1 + sk_X509_num(others);
-    size_t bytes = name.size;
-
-    if (leaf != NULL && others == NULL)
-        count = 1;
-    if (count == 0 && name.size == 0)
-        return true;
-    for (int i = 0; i < count; i++)
-        bytes += (size_t)i2d_X509(i == 0 ? leaf : sk_X509_value(others, i - 1), NULL);
-    tls->shown = malloc(sizeof *tls->shown + (size_t)count * sizeof tls->shown->chain[0] + bytes);
+    tls->shown =
+        malloc(sizeof *tls->shown + count * sizeof tls->shown->chain[0] + bytes + name.size);
     if (tls->shown == NULL)
-        return false;
+        return NULL;
     unsigned char *to = (unsigned char *)&tls->shown->chain[count];
-    tls->shown->count = (size_t)count;
+    tls->shown->count = count;
     tls->shown->server_name = gh_slice(to, name.size);
     if (name.size > 0)
         memcpy(to, name.data, name.size);
-    to += name.size;
-    for (int i = 0; i < count; i++) {
+    return to + name.size;
+}
+
+/* Of a full handshake. */
+static bool copy_shown(struct gh_tls *tls)
+{
+    X509 *leaf = SSL_get0_peer_certificate(tls->native);
+    STACK_OF(X509) *others = SSL_get_peer_cert_chain(tls->native);
+    int count = leaf == NULL ? 0 : 1 + (others == NULL ? 0 : sk_X509_num(others));
+    size_t bytes = 0;
+
+    for (int i = 0; i < count; i++)
+        bytes += (size_t)i2d_X509(i == 0 ? leaf : sk_X509_value(others, i - 1), NULL);
+    unsigned char *to = open_shown(tls, (size_t)count, bytes);
+    for (int i = 0; to != NULL && i < count; i++) {
         unsigned char *from = to; /* i2d_X509 moves `to` */
         int size = i2d_X509(i == 0 ? leaf : sk_X509_value(others, i - 1), &to);
         tls->shown->chain[i] = gh_slice(from, (size_t)size);
     }
-    if (count > 0) /* it is judged next */
+    if (to != NULL && count > 0) /* it is judged next */
         gh_x509_remember(tls->shown->chain[0], leaf);
-    return true;
+    return to != NULL;
+}
+
+/* Of a resumed one: what its ticket says was shown in the full one. */
+static bool copy_evidence(struct gh_tls *tls)
+{
+    struct gh_slice chain[GH_TICKET_CHAIN_MAX];
+    struct gh_evidence evidence;
+    size_t bytes = 0;
+
+    if (!tls_tickets_evidence(tls->native, chain, &evidence))
+        return false;
+    for (size_t i = 0; i < evidence.count; i++)
+        bytes += chain[i].size;
+    unsigned char *to = open_shown(tls, evidence.count, bytes);
+    for (size_t i = 0; to != NULL && i < evidence.count; to += chain[i++].size) {
+        memcpy(to, chain[i].data, chain[i].size);
+        tls->shown->chain[i] = gh_slice(to, chain[i].size);
+    }
+    return to != NULL;
+}
+
+/* Most connections show nothing and name nobody. */
+static void drop_empty_shown(struct gh_tls *tls)
+{
+    if (tls->shown->count > 0 || tls->shown->server_name.size > 0)
+        return;
+    free(tls->shown);
+    tls->shown = NULL;
 }
 
 /* Clients with little memory ask for smaller records (RFC 6066 §4). */
@@ -180,44 +165,52 @@ static size_t text_max_of(const SSL *ssl)
 
 static bool copy_keys(struct gh_tls *tls)
 {
-    const struct tls_secrets *secrets = tls->secrets;
+    const struct gh_schedule_secrets *secrets = &tls->shaking->secrets;
     const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->native);
-    struct gh_record_keys keys = {.read_secret = secrets->client,
-                                  .write_secret = secrets->server,
+    struct gh_record_keys keys = {.read_secret = secrets->of[GH_SCHEDULE_CLIENT_TRAFFIC].bytes,
+                                  .write_secret = secrets->of[GH_SCHEDULE_SERVER_TRAFFIC].bytes,
                                   .text_max = text_max_of(tls->native)};
 
-    if (cipher == NULL || !gh_record_suite_find(SSL_CIPHER_get_protocol_id(cipher), &keys.suite) ||
-        secrets->client_size != gh_record_secret_bytes(keys.suite) ||
-        secrets->server_size != gh_record_secret_bytes(keys.suite))
+    if (cipher == NULL || !gh_record_suite_find(SSL_CIPHER_get_protocol_id(cipher), &keys.suite))
+        return false;
+    size_t bytes = gh_schedule_bytes(gh_record_suite_hash(keys.suite));
+    if (secrets->of[GH_SCHEDULE_CLIENT_TRAFFIC].size != bytes ||
+        secrets->of[GH_SCHEDULE_SERVER_TRAFFIC].size != bytes)
         return false;
     tls->record = gh_record_open(&keys);
     return tls->record != NULL;
 }
 
-void tls_keys_take(struct gh_tls *tls)
+bool tls_keys_take(struct gh_tls *tls)
 {
-    if (tls->secrets == NULL)
-        return;
+    if (tls->shaking == NULL)
+        return true;
+    bool is_resumed = SSL_session_reused(tls->native) == 1;
     bool taken = SSL_version(tls->native) == TLS1_3_VERSION && !SSL_has_pending(tls->native) &&
-                 copy_keys(tls) && copy_shown(tls);
-    forget_secrets(tls);
+                 copy_keys(tls) && (is_resumed ? copy_evidence(tls) : copy_shown(tls));
+    if (taken)
+        tls_tickets_make(tls);
+    forget_shaking(tls);
     if (!taken) {
         gh_record_close(tls->record);
         tls->record = NULL;
         SSL_set_read_ahead(tls->native, 1);
-        return;
+        return !is_resumed;
     }
+    drop_empty_shown(tls);
     tls->alpn = alpn_of(tls->native);
-    tls->is_resumed = SSL_session_reused(tls->native) == 1;
+    tls->is_resumed = is_resumed;
     SSL_free(tls->native);
     tls->native = NULL;
+    return true;
 }
 
 void tls_keys_free(struct gh_tls *tls)
 {
-    forget_secrets(tls);
+    forget_shaking(tls);
     gh_record_close(tls->record);
     free(tls->shown);
+    free(tls->ticket);
     free(tls->rest);
     free(tls->unsent);
 }
@@ -409,6 +402,20 @@ static bool keep_unsent(struct gh_tls *tls, struct gh_slice bytes, size_t text_s
     return true;
 }
 
+/* The ticket shares a write with the first text: to send it alone would cost a system call and a
+ * packet, and who is sent away without a word gets none. */
+static bool put_ticket(struct gh_tls *tls, struct gh_buffer *out)
+{
+    struct tls_ticket *ticket = tls->ticket;
+    if (ticket == NULL)
+        return true;
+    bool done = gh_record_write(tls->record, tls->desk->records, GH_RECORD_HANDSHAKE,
+                                gh_slice(ticket->bytes, ticket->size), out);
+    free(ticket);
+    tls->ticket = NULL;
+    return done;
+}
+
 enum gh_tls_status tls_keys_write(struct gh_tls *tls, struct gh_slice bytes, size_t *sent)
 {
     struct gh_buffer out = gh_buffer_fixed(tls->desk->out, sizeof tls->desk->out);
@@ -419,6 +426,10 @@ enum gh_tls_status tls_keys_write(struct gh_tls *tls, struct gh_slice bytes, siz
         return GH_TLS_FAILED;
     if (tls->unsent != NULL)
         return write_unsent(tls, sent);
+    if (!put_ticket(tls, &out)) {
+        tls->is_broken = true;
+        return GH_TLS_FAILED;
+    }
     while (text_size < bytes.size) {
         struct gh_slice text = gh_slice_sub(bytes, text_size, max);
         if (text.size + GH_RECORD_OVERHEAD_MAX > sizeof tls->desk->out - out.size)

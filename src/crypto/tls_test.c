@@ -4,11 +4,13 @@
 #include "crypto/authority.h"
 #include "crypto/certificate.h"
 #include "crypto/key.h"
+#include "crypto/ticket.h"
 #include "crypto/tls.h"
 #include "tests/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -555,6 +557,235 @@ static void shown(void)
     gh_tls_context_unref(client);
 }
 
+/* ---- connections that are resumed */
+
+static int64_t test_now_s;
+
+static int64_t test_clock_ms(void)
+{
+    return test_now_s * 1000;
+}
+
+enum { TICKET_LIFE_S = 1000 };
+
+/* What the client was given last. */
+static SSL_SESSION *given;
+
+static int take_ticket(SSL *client, SSL_SESSION *session)
+{
+    (void)client;
+    SSL_SESSION_free(given);
+    given = session;
+    return 1;
+}
+
+static SSL_CTX *rememberer(bool shows)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, take_ticket);
+    BIO *certificate = BIO_new_mem_buf(pki.certificate.data, (int)pki.certificate.size),
+        *key = BIO_new_mem_buf(pki.key.data, (int)pki.key.size);
+    X509 *leaf = PEM_read_bio_X509(certificate, NULL, NULL, NULL);
+    EVP_PKEY *own = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+    REQUIRE("a certificate", !shows || (SSL_CTX_use_certificate(context, leaf) == 1 &&
+                                        SSL_CTX_use_PrivateKey(context, own) == 1));
+    X509_free(leaf);
+    EVP_PKEY_free(own);
+    BIO_free(certificate);
+    BIO_free(key);
+    return context;
+}
+
+struct outcome {
+    bool shaken, resumed, shown, talked, is_given;
+};
+
+/* The leaf that the server sees is the client's. */
+static bool is_shown(const struct pair *pair)
+{
+    struct gh_slice chain[4];
+    size_t count;
+    struct gh_arena arena;
+    gh_arena_init(&arena, 16384);
+    struct gh_certificate *leaf = gh_certificate_open(of(&pki.certificate), NULL), *read = NULL;
+    if (gh_tls_peer_chain(pair->server, GH_COUNT(chain), &arena, chain, &count) && count == 1)
+        read = gh_certificate_open_der(chain[0], NULL);
+    bool same = read != NULL && gh_certificate_equal(leaf, read);
+    gh_certificate_close(leaf);
+    gh_certificate_close(read);
+    gh_arena_deinit(&arena);
+    return same && gh_tls_has_peer_certificate(pair->server);
+}
+
+/* A connection that offers `ticket` (NULL: none), says something, and ends in order. */
+static struct outcome visit(struct gh_tls_context *server, SSL_CTX *context, SSL_SESSION *ticket)
+{
+    struct pair pair;
+    pair_open(&pair, server, NULL, NULL);
+    SSL *client = SSL_new(context);
+    SSL_set_fd(client, pair.fds[1]);
+    SSL_set_connect_state(client);
+    if (ticket != NULL) { /* a copy: OpenSSL's client shows one ticket once */
+        SSL_SESSION *copy = SSL_SESSION_dup(ticket);
+        REQUIRE("a ticket to show", SSL_set_session(client, copy) == 1);
+        SSL_SESSION_free(copy);
+    }
+    SSL_SESSION_free(given);
+    given = NULL;
+    struct outcome outcome = {.shaken = shake_native(pair.server, client)};
+    if (outcome.shaken) {
+        outcome.resumed = gh_tls_is_resumed(pair.server);
+        CHECK("both sides say the same", outcome.resumed == (SSL_session_reused(client) == 1));
+        outcome.shown = is_shown(&pair);
+        outcome.talked = echo(&pair, client, 3000);
+        outcome.talked &=
+            SSL_version(client) == TLS1_2_VERSION ||
+            (SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED) == 1 && echo(&pair, client, 40000));
+        SSL_shutdown(client);
+    }
+    outcome.is_given = given != NULL;
+    SSL_free(client);
+    pair_close(&pair);
+    return outcome;
+}
+
+static SSL_SESSION *keep_given(void)
+{
+    SSL_SESSION *kept = given;
+    given = NULL;
+    return kept;
+}
+
+static struct gh_tls_context *resuming_server(struct gh_tickets *tickets)
+{
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    REQUIRE("a server", server != NULL && gh_tls_server_resume(server, tickets));
+    return server;
+}
+
+static void resumed(bool shows)
+{
+    struct gh_tickets *tickets = gh_tickets_open(TICKET_LIFE_S, test_clock_ms),
+                      *others = gh_tickets_open(TICKET_LIFE_S, test_clock_ms);
+    struct gh_tls_context *server = resuming_server(tickets), *renewed = resuming_server(tickets),
+                          *restarted = resuming_server(others);
+    SSL_CTX *client = rememberer(shows);
+    test_now_s = 50000;
+
+    struct outcome first = visit(server, client, NULL);
+    CHECK("a full handshake", first.shaken && !first.resumed && first.talked && first.is_given);
+    CHECK("shows what there is", first.shown == shows);
+    SSL_SESSION *ticket = keep_given();
+    struct outcome second = visit(server, client, ticket);
+    CHECK("a resumed one", second.shaken && second.resumed && second.talked);
+    CHECK("shows the same", second.shown == shows);
+    CHECK("and gives another", second.is_given);
+    SSL_SESSION *next = keep_given();
+    CHECK("with a certificate that was renewed", visit(renewed, client, ticket).resumed);
+
+    struct outcome elsewhere = visit(restarted, client, ticket);
+    CHECK("after a restart a full one",
+          elsewhere.shaken && !elsewhere.resumed && elsewhere.talked && elsewhere.shown == shows);
+    test_now_s += TICKET_LIFE_S - 1;
+    CHECK("as long as a ticket is good", visit(server, client, ticket).resumed);
+    test_now_s += 1;
+    struct outcome late = visit(server, client, ticket);
+    CHECK("and no longer", late.shaken && !late.resumed && late.talked && late.is_given);
+    CHECK("a ticket that was got by one is no younger", !visit(server, client, next).resumed);
+
+    SSL_SESSION_free(ticket);
+    SSL_SESSION_free(next);
+    SSL_SESSION_free(keep_given());
+    SSL_CTX_free(client);
+    gh_tls_context_unref(server);
+    gh_tls_context_unref(renewed);
+    gh_tls_context_unref(restarted);
+    gh_tickets_close(tickets);
+    gh_tickets_close(others);
+}
+
+/* The same ticket with the byte `at` that place changed. */
+static SSL_SESSION *changed(const SSL_SESSION *session, size_t at)
+{
+    const unsigned char *ticket;
+    unsigned char *der = NULL, *found;
+    size_t size;
+    SSL_SESSION_get0_ticket(session, &ticket, &size);
+    int der_size = i2d_SSL_SESSION(session, &der);
+    found = memmem(der, (size_t)der_size, ticket, size);
+    REQUIRE("the ticket is in it", found != NULL && at < size);
+    found[at] ^= 1;
+    const unsigned char *from = der;
+    SSL_SESSION *made = d2i_SSL_SESSION(NULL, &from, der_size);
+    OPENSSL_free(der);
+    return made;
+}
+
+static void forged(void)
+{
+    struct gh_tickets *tickets = gh_tickets_open(TICKET_LIFE_S, test_clock_ms);
+    struct gh_tls_context *server = resuming_server(tickets);
+    SSL_CTX *client = rememberer(true);
+    const unsigned char *bytes;
+    size_t size;
+    (void)visit(server, client, NULL);
+    SSL_SESSION *ticket = keep_given();
+    SSL_SESSION_get0_ticket(ticket, &bytes, &size);
+    for (size_t at = 0; at < size; at += at < 100 || at + 40 > size ? 1 : 37) {
+        SSL_SESSION *other = changed(ticket, at);
+        struct outcome outcome = visit(server, client, other);
+        CHECK("a forged ticket is none", outcome.shaken && !outcome.resumed && outcome.shown);
+        SSL_SESSION_free(other);
+    }
+    CHECK("the right one is", visit(server, client, ticket).resumed);
+    SSL_SESSION_free(ticket);
+    SSL_SESSION_free(keep_given());
+    SSL_CTX_free(client);
+    gh_tls_context_unref(server);
+    gh_tickets_close(tickets);
+}
+
+/* Who gets none. */
+static void unresumed(void)
+{
+    struct gh_tickets *tickets = gh_tickets_open(TICKET_LIFE_S, test_clock_ms);
+    struct gh_tls_context *server = resuming_server(tickets);
+    struct gh_tls_desk *own = desk;
+    SSL_CTX *client = rememberer(true);
+    struct pair pair;
+
+    SSL_CTX_set_tlsext_max_fragment_length(client, TLSEXT_max_fragment_length_1024);
+    struct outcome small = visit(server, client, NULL);
+    CHECK("small records", small.shaken && small.talked && !small.is_given);
+    SSL_CTX_set_tlsext_max_fragment_length(client, TLSEXT_max_fragment_length_DISABLED);
+    desk = NULL;
+    struct outcome kept = visit(server, client, NULL);
+    CHECK("a connection of OpenSSL's", kept.shaken && kept.talked && !kept.is_given);
+    desk = own;
+    SSL_CTX_set_max_proto_version(client, TLS1_2_VERSION);
+    struct outcome old = visit(server, client, NULL);
+    CHECK("TLS 1.2", old.shaken && old.talked && !old.resumed);
+    CHECK("has nothing to resume by", given == NULL || !SSL_SESSION_has_ticket(given));
+    SSL_CTX_set_max_proto_version(client, 0);
+
+    pair_open(&pair, server, NULL, NULL);
+    SSL *silent = SSL_new(client);
+    SSL_set_fd(silent, pair.fds[1]);
+    SSL_set_connect_state(silent);
+    REQUIRE("shaken", shake_native(pair.server, silent));
+    uint8_t byte;
+    CHECK("whom nothing is said to",
+          recv(pair.fds[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN);
+    SSL_free(silent);
+    pair_close(&pair);
+
+    SSL_SESSION_free(keep_given());
+    SSL_CTX_free(client);
+    gh_tls_context_unref(server);
+    gh_tickets_close(tickets);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -572,6 +803,10 @@ int main(void)
         tampered();
         shown();
     }
+    resumed(false);
+    resumed(true);
+    forged();
+    unresumed();
     gh_tls_desk_close(desk);
     free_pki();
     return check_report();

@@ -25,14 +25,14 @@ struct gh_speaker party_speaker(const struct party *party)
 {
     const struct link *link = party->link;
     bool is_own = party == &link->own;
-    return (struct gh_speaker){.id = party->device_id,
+    return (struct gh_speaker){.id = party_id(party),
                                .number = party->device,
-                               .number_text = party->number_text,
+                               .number_text = party_number(party),
                                .tenant = link->view->dialect_tenant,
                                .registry = link->view->name,
                                .location = link->view->location,
                                .is_gateway = is_own && link->gateway != NULL,
-                               .through = is_own ? (struct gh_slice){0} : link->own.device_id};
+                               .through = is_own ? (struct gh_slice){0} : party_id(&link->own)};
 }
 
 void party_note(const struct party *party, enum gh_trail_kind kind, const char *reason,
@@ -47,7 +47,7 @@ void party_note(const struct party *party, enum gh_trail_kind kind, const char *
             .device = party->device,
             .tenant = link->view->tenant_name,
             .registry = link->view->name,
-            .device_id = party->device_id,
+            .device_id = party_id(party),
             .kind = kind,
             .reason = gh_slice_text(reason),
             .detail = detail,

@@ -62,29 +62,29 @@ static void check_identity(struct task *task)
     task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
-/* Moves the names of an accepted device into the link's one block. */
-static bool keep_names(struct link *link, const struct gh_principal *principal)
+bool party_keep_names(struct party *party, const struct gh_principal *principal)
 {
     char number[24];
-    size_t id = principal->device_id.size, credential = principal->credential_id.size;
-    size_t token = principal->token_id.size;
     int digits = snprintf(number, sizeof number, "%llu", (unsigned long long)principal->device);
-    char *block = malloc(id + credential + token + (size_t)digits);
-    if (block == NULL)
+    const struct gh_slice texts[] = {principal->device_id, principal->credential_id,
+                                     gh_slice(number, (size_t)digits), principal->token_id};
+    size_t size = 0;
+    for (size_t i = 0; i < GH_COUNT(texts); i++)
+        size += texts[i].size;
+    struct party_names *names = malloc(sizeof *names + size);
+    if (names == NULL || size > UINT16_MAX) { /* each has a bound far below */
+        free(names);
         return false;
-    memcpy(block, principal->device_id.data, id);
-    if (credential > 0)
-        memcpy(block + id, principal->credential_id.data, credential);
-    if (token > 0)
-        memcpy(block + id + credential, principal->token_id.data, token);
-    memcpy(block + id + credential + token, number, (size_t)digits);
-    free(link->own.names);
-    link->own.names = block;
-    link->own.device_id = gh_slice(block, id);
-    link->own.credential = gh_slice(block + id, credential);
-    link->own.token_id = gh_slice(block + id + credential, token);
-    link->own.number_text = gh_slice(block + id + credential + token, (size_t)digits);
-    link->own.device = principal->device;
+    }
+    for (size_t i = 0, at = 0; i < GH_COUNT(texts); i++) {
+        if (texts[i].size > 0)
+            memcpy(names->text + at, texts[i].data, texts[i].size);
+        at += texts[i].size;
+        names->ends[i] = (uint16_t)at;
+    }
+    free(party->names);
+    party->names = names;
+    party->device = principal->device;
     return true;
 }
 
@@ -98,7 +98,8 @@ static void copy_text(char *to, size_t size, struct gh_slice from)
 
 static uint64_t client_key(const struct link *link)
 {
-    return link->routed == NULL ? 0 : gh_presence_client_key(link->routed->connect.client_id);
+    return link->routed == NULL ? 0
+                                : gh_presence_client_key(link->routed->asked->connect.client_id);
 }
 
 /* The server chose its client id: such a connection takes nobody's place. */
@@ -168,9 +169,9 @@ static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
                                    .assigned = is_assigned(link),
                                    .version = (int)gh_session_version(link->session)};
     copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
-    copy_text(presence.credential, sizeof presence.credential, link->own.credential);
+    copy_text(presence.credential, sizeof presence.credential, party_credential(&link->own));
     if (link->routed != NULL)
-        copy_text(presence.client, sizeof presence.client, link->routed->connect.client_id);
+        copy_text(presence.client, sizeof presence.client, link->routed->asked->connect.client_id);
     bool entered = gh_sessions_enter(services->sessions, &link->port->port, &presence);
     link->own.serial = presence.serial;
     *taken = !entered && presence.serial == 0;
@@ -215,7 +216,7 @@ void link_admit(struct link *link, const struct gh_session_admission *admission)
     link->admitted = true;
     gh_metric_add(services->metrics, GH_METRIC_connects_accepted_total, 1);
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, 1);
-    link_note(link, GH_TRAIL_CONNECT, link->dialect->name, link->own.credential);
+    link_note(link, GH_TRAIL_CONNECT, link->dialect->name, party_credential(&link->own));
     party_told(&link->own, GH_CHRONICLE_CONNECT, (struct gh_slice){0}, NULL);
     gh_session_admit(link->session, admission, gh_conn_out(link->conn));
 }
@@ -225,7 +226,7 @@ void link_refuse(struct link *link, enum gh_session_refusal refusal, const char 
 {
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s: %s, %s",
            GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name),
-           GH_PRINT(link->own.device_id), reason, detail);
+           GH_PRINT(party_id(&link->own)), reason, detail);
     link_note(link, GH_TRAIL_REFUSAL, reason, gh_slice_text(detail));
     if (link->own.serial != 0)
         leave(link);
@@ -282,22 +283,22 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
     task->identity.again = again;
     task->identity.routes = link->routed != NULL && !again;
     if (copied && task->identity.routes)
-        copied = gh_arena_copy(&task->arena, link->routed->connect.client_id,
+        copied = gh_arena_copy(&task->arena, link->routed->asked->connect.client_id,
                                &task->identity.client_id) &&
                  route_peer_copy(link, &task->arena, &task->identity.peer);
     if (!copied) {
         task_close(task);
         return false;
     }
-    link->epoch = gh_sessions_epoch(link->port->front->services.sessions);
+    task->identity.epoch = gh_sessions_epoch(link->port->front->services.sessions);
     return task_start(task);
 }
 
 /* True when the directory did not change between the check and the entry: whatever changes later
  * finds the session. */
-static bool check_still_holds(struct link *link)
+static bool check_still_holds(const struct task *task)
 {
-    return gh_sessions_epoch(link->port->front->services.sessions) == link->epoch;
+    return gh_sessions_epoch(task->front->services.sessions) == task->identity.epoch;
 }
 
 /* --- after the verdict */
@@ -342,8 +343,8 @@ static bool settle_in(struct link *link, const struct gh_identity_verdict *verdi
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->own.expires_at_ms = verdict->valid_until_s * 1000;
-    link->own.log_level = verdict->device->log_level;
-    if (link->view == NULL || !keep_names(link, &verdict->principal) ||
+    link->own.log_level = (uint8_t)verdict->device->log_level;
+    if (link->view == NULL || !party_keep_names(&link->own, &verdict->principal) ||
         (verdict->principal.is_gateway && link->dialect->attach != NULL && !gateway_open(link)))
         return false;
     if (link->routed != NULL)
@@ -393,7 +394,7 @@ static void decide(struct link *link, struct task *task)
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
         return;
     }
-    if (check_still_holds(link)) {
+    if (check_still_holds(task)) {
         if (link->routed != NULL)
             route_attach(link);
         else
@@ -417,19 +418,19 @@ static void decide_again(struct link *link, struct task *task)
         verdict->reason == GH_IDENTITY_ACCEPTED && verdict->principal.device == link->own.device;
     if (!link_is_live(link))
         return;
-    if (same && keep_names(link, &verdict->principal)) {
+    if (same && party_keep_names(&link->own, &verdict->principal)) {
         link->by_certificate = task->identity.claim.by_certificate;
         route_reload_policy(link); /* the new credential may have policies of its own */
         int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
         link->own.expires_at_ms = verdict->valid_until_s * 1000;
         link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
-        link_note(link, GH_TRAIL_CONNECT, "RENEWED", link->own.credential);
+        link_note(link, GH_TRAIL_CONNECT, "RENEWED", party_credential(&link->own));
     } else {
         note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
                      verdict->detail);
     }
     gh_session_reauthenticated(link->session, same, gh_conn_out(link->conn));
-    if (same && !check_still_holds(link)) /* its key may have gone meanwhile */
+    if (same && !check_still_holds(task)) /* its key may have gone meanwhile */
         party_check_credential(&link->own);
 }
 

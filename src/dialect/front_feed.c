@@ -31,15 +31,24 @@ static struct party *party_of(const struct link *link, uint64_t token)
 
 static struct feed *feed_of(struct party *party, enum gh_feed feed)
 {
-    return feed == GH_FEED_CONFIG ? &party->config : &party->commands;
+    return feed == GH_FEED_CONFIG ? &party->feeds->config : &party->feeds->commands;
+}
+
+bool party_needs_feeds(struct party *party)
+{
+    if (party->feeds == NULL)
+        party->feeds = calloc(1, sizeof *party->feeds);
+    return party->feeds != NULL;
 }
 
 bool feed_subscribe(struct party *party, const struct gh_grant *grant)
 {
-    struct feed *feed = feed_of(party, grant->feed);
     char *base = strndup((const char *)grant->base.data, grant->base.size);
-    if (base == NULL)
+    if (base == NULL || !party_needs_feeds(party)) {
+        free(base);
         return false;
+    }
+    struct feed *feed = feed_of(party, grant->feed);
     free(feed->base);
     *feed = (struct feed){base, grant->qos};
     return true;
@@ -47,23 +56,29 @@ bool feed_subscribe(struct party *party, const struct gh_grant *grant)
 
 bool feed_unsubscribe(struct party *party, enum gh_feed which)
 {
+    if (party->feeds == NULL)
+        return false;
     struct feed *feed = feed_of(party, which);
     bool existed = feed->base != NULL;
     free(feed->base);
     *feed = (struct feed){0};
-    if (which == GH_FEED_CONFIG && party->config_token != 0)
-        gh_session_withdraw(party->link->session, party->config_token);
+    if (which == GH_FEED_CONFIG && party->feeds->config_token != 0)
+        gh_session_withdraw(party->link->session, party->feeds->config_token);
     return existed;
 }
 
 void party_free(struct party *party)
 {
-    if (party->state != NULL)
-        task_close(party->state);
-    party->state = NULL;
-    free(party->config.base);
-    free(party->commands.base);
+    struct feeds *feeds = party->feeds;
+    if (feeds != NULL && feeds->state != NULL)
+        task_close(feeds->state);
+    if (feeds != NULL) {
+        free(feeds->config.base);
+        free(feeds->commands.base);
+    }
+    free(feeds);
     free(party->names);
+    party->feeds = NULL;
 }
 
 /* --- configuration */
@@ -85,19 +100,20 @@ static void send_config(struct party *party, int64_t version, struct gh_slice da
     struct link *link = party->link;
     const struct gh_front_services *services = &link->port->front->services;
     char detail[32];
-    if (party->config_token != 0 && party->config_version != version)
-        gh_session_withdraw(link->session, party->config_token);
-    if (party->config_token == 0) /* the same version keeps its token */
-        party->config_token = next_token(party, KIND_CONFIG);
-    party->config_version = version;
-    struct gh_session_message message = {
-        .topic = gh_slice_text(party->config.base), .payload = data, .qos = party->config.qos};
+    if (party->feeds->config_token != 0 && party->feeds->config_version != version)
+        gh_session_withdraw(link->session, party->feeds->config_token);
+    if (party->feeds->config_token == 0) /* the same version keeps its token */
+        party->feeds->config_token = next_token(party, KIND_CONFIG);
+    party->feeds->config_version = version;
+    struct gh_session_message message = {.topic = gh_slice_text(party->feeds->config.base),
+                                         .payload = data,
+                                         .qos = party->feeds->config.qos};
     enum gh_session_sending sending =
-        gh_session_publish(link->session, &message, party->config_token,
+        gh_session_publish(link->session, &message, party->feeds->config_token,
                            gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT) {
-        party->config_token = 0;
-        party->config_again = sending == GH_SESSION_FULL; /* when there is room again */
+        party->feeds->config_token = 0;
+        party->feeds->config_again = sending == GH_SESSION_FULL; /* when there is room again */
         return;
     }
     gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, 1);
@@ -111,33 +127,34 @@ static void send_config(struct party *party, int64_t version, struct gh_slice da
 static void config_read(struct task *task)
 {
     struct party *party = task->party;
-    party->config_fetching = false;
-    if (!party_is_live(party) || party->config.base == NULL)
+    party->feeds->config_fetching = false;
+    if (!party_is_live(party) || party->feeds->config.base == NULL)
         return;
     if (task->code == GH_OK && task->document.version > 0)
         send_config(party, task->document.version, task->document.data);
     else if (task->code != GH_ERROR_NOT_FOUND)
         party_end(party, GH_SESSION_END_OVERLOAD, "the configuration cannot be read");
-    if (party->config_again && party_is_live(party) && gh_conn_out(party->link->conn)->size == 0)
+    if (party->feeds->config_again && party_is_live(party) &&
+        gh_conn_out(party->link->conn)->size == 0)
         party_fetch_config(party);
 }
 
 void party_fetch_config(struct party *party)
 {
-    if (party->config.base == NULL || !party_is_live(party))
+    if (party->feeds == NULL || party->feeds->config.base == NULL || !party_is_live(party))
         return;
-    party->config_again = party->config_fetching;
-    if (party->config_fetching)
+    party->feeds->config_again = party->feeds->config_fetching;
+    if (party->feeds->config_fetching)
         return;
     struct task *task = task_open_for(party, CONFIG_ARENA_MAX, read_config, config_read);
-    party->config_fetching = task != NULL && task_start(task);
-    if (!party->config_fetching)
+    party->feeds->config_fetching = task != NULL && task_start(task);
+    if (!party->feeds->config_fetching)
         party_end(party, GH_SESSION_END_OVERLOAD, "the configuration cannot be read now");
 }
 
 static bool waits(const struct party *party)
 {
-    return party->config_again && !party->config_fetching;
+    return party->feeds != NULL && party->feeds->config_again && !party->feeds->config_fetching;
 }
 
 void link_retry_configs(struct link *link)
@@ -172,7 +189,7 @@ static void config_acknowledged(struct party *party, int64_t version)
     struct task *task =
         task_open_for(party, CONFIG_ARENA_MAX, store_acknowledgement, acknowledgement_stored);
     party_note(party, GH_TRAIL_CONFIG_ACK, "", gh_slice(detail, (size_t)size));
-    party_told(party, GH_CHRONICLE_ACK, gh_slice_text(party->config.base), "CONFIG");
+    party_told(party, GH_CHRONICLE_ACK, gh_slice_text(party->feeds->config.base), "CONFIG");
     if (task == NULL)
         return;
     task->document.version = version;
@@ -184,13 +201,15 @@ static void config_acknowledged(struct party *party, int64_t version)
 /* Takes the command of this token out of the list; NULL when it is not there. */
 static struct gh_command *take_sent(struct party *party, uint64_t token)
 {
-    for (struct sent_command **at = &party->sent; *at != NULL; at = &(*at)->next) {
+    if (party->feeds == NULL)
+        return NULL;
+    for (struct sent_command **at = &party->feeds->sent; *at != NULL; at = &(*at)->next) {
         struct sent_command *sent = *at;
         if (sent->token != token)
             continue;
         struct gh_command *command = sent->command;
         *at = sent->next;
-        party->sent_count--;
+        party->feeds->sent_count--;
         free(sent);
         return command;
     }
@@ -218,21 +237,23 @@ static enum gh_command_outcome send_command(struct party *party, struct gh_comma
     char text[TOPIC_MAX];
     struct gh_buffer topic = gh_buffer_fixed(text, sizeof text);
     int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
-    gh_buffer_put(&topic, gh_slice_text(party->commands.base));
+    gh_buffer_put(&topic, gh_slice_text(party->feeds->commands.base));
     if (command->channel.size > 0)
         gh_buffer_u8(&topic, '/');
     gh_buffer_put(&topic, command->channel);
-    struct sent_command *sent =
-        topic.overflow || party->sent_count >= GH_FRONT_COMMANDS_MAX ? NULL : malloc(sizeof *sent);
+    struct sent_command *sent = topic.overflow || party->feeds->sent_count >= GH_FRONT_COMMANDS_MAX
+                                    ? NULL
+                                    : malloc(sizeof *sent);
     if (sent == NULL)
         return GH_COMMAND_FULL;
     uint64_t token = next_token(party, KIND_COMMAND);
-    *sent = (struct sent_command){party->sent, command, token,
+    *sent = (struct sent_command){party->feeds->sent, command, token,
                                   now_ns + GH_COMMAND_ANSWER_S_MAX * GH_SECOND_NS};
-    party->sent = sent;
-    party->sent_count++;
-    struct gh_session_message message = {
-        .topic = gh_buffer_slice(&topic), .payload = command->payload, .qos = party->commands.qos};
+    party->feeds->sent = sent;
+    party->feeds->sent_count++;
+    struct gh_session_message message = {.topic = gh_buffer_slice(&topic),
+                                         .payload = command->payload,
+                                         .qos = party->feeds->commands.qos};
     enum gh_session_sending sending =
         gh_session_publish(link->session, &message, token, now_ns, gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT)
@@ -242,14 +263,15 @@ static enum gh_command_outcome send_command(struct party *party, struct gh_comma
 
 void party_command(struct party *party, struct gh_command *command)
 {
-    enum gh_command_outcome outcome =
-        party->commands.base == NULL ? GH_COMMAND_NOT_SUBSCRIBED : GH_COMMAND_OK;
+    enum gh_command_outcome outcome = party->feeds == NULL || party->feeds->commands.base == NULL
+                                          ? GH_COMMAND_NOT_SUBSCRIBED
+                                          : GH_COMMAND_OK;
     if (outcome == GH_COMMAND_OK)
         outcome = send_command(party, command);
     if (outcome == GH_COMMAND_OK) { /* under way, or at QoS 0 complete already */
         gh_metric_add(party->link->port->front->services.metrics, GH_METRIC_messages_sent_total, 1);
         gateway_due(party->link, party_due_ns(party));
-        party_told(party, GH_CHRONICLE_SEND, gh_slice_text(party->commands.base), "COMMAND");
+        party_told(party, GH_CHRONICLE_SEND, gh_slice_text(party->feeds->commands.base), "COMMAND");
         return;
     }
     party_note(party, GH_TRAIL_COMMAND, gh_command_outcome_name(outcome), command->channel);
@@ -258,28 +280,32 @@ void party_command(struct party *party, struct gh_command *command)
 
 static void check_commands(struct party *party, int64_t now_ns)
 {
-    for (struct sent_command *sent = party->sent, *next; sent != NULL; sent = next) {
+    for (struct sent_command *sent = party->feeds->sent, *next; sent != NULL; sent = next) {
         next = sent->next;
         if (sent->deadline_ns > now_ns)
             continue;
         uint64_t token = sent->token;
         finish_command(party, token, GH_COMMAND_TIMEOUT);
         gh_session_withdraw(party->link->session, token);
-        next = party->sent; /* the list has changed: begin again */
+        next = party->feeds->sent; /* the list has changed: begin again */
     }
 }
 
 void party_tick(struct party *party, int64_t now_ns)
 {
+    if (party->feeds == NULL)
+        return;
     check_commands(party, now_ns);
-    if (party->state != NULL && party->state_ns <= now_ns)
+    if (party->feeds->state != NULL && party->feeds->state_ns <= now_ns)
         party_release_state(party);
 }
 
 int64_t party_due_ns(const struct party *party)
 {
-    int64_t first = party->state != NULL ? party->state_ns : INT64_MAX;
-    for (const struct sent_command *sent = party->sent; sent != NULL; sent = sent->next)
+    if (party->feeds == NULL)
+        return INT64_MAX;
+    int64_t first = party->feeds->state != NULL ? party->feeds->state_ns : INT64_MAX;
+    for (const struct sent_command *sent = party->feeds->sent; sent != NULL; sent = sent->next)
         if (sent->deadline_ns < first)
             first = sent->deadline_ns;
     return first;
@@ -287,21 +313,21 @@ int64_t party_due_ns(const struct party *party)
 
 void party_drop(struct party *party)
 {
-    while (party->sent != NULL)
-        finish_command(party, party->sent->token, GH_COMMAND_NOT_CONNECTED);
+    while (party->feeds != NULL && party->feeds->sent != NULL)
+        finish_command(party, party->feeds->sent->token, GH_COMMAND_NOT_CONNECTED);
 }
 
 void link_delivered(struct link *link, uint64_t token, bool acknowledged)
 {
     struct party *party = party_of(link, token);
-    if (party == NULL) /* it was detached meanwhile */
+    if (party == NULL || party->feeds == NULL) /* it was detached meanwhile */
         return;
-    if ((token & 3) == KIND_CONFIG && token == party->config_token) {
-        party->config_token = 0;
-        if (acknowledged && party->config.qos > 0)
-            config_acknowledged(party, party->config_version);
+    if ((token & 3) == KIND_CONFIG && token == party->feeds->config_token) {
+        party->feeds->config_token = 0;
+        if (acknowledged && party->feeds->config.qos > 0)
+            config_acknowledged(party, party->feeds->config_version);
     } else if ((token & 3) == KIND_COMMAND) {
-        if (acknowledged && party->commands.qos > 0)
+        if (acknowledged && party->feeds->commands.qos > 0)
             party_told(party, GH_CHRONICLE_ACK, (struct gh_slice){0}, "COMMAND");
         finish_command(party, token, acknowledged ? GH_COMMAND_OK : GH_COMMAND_NOT_CONNECTED);
     }
@@ -343,14 +369,16 @@ void party_check_credential(struct party *party)
     struct gh_slice serial;
     /* What came by a CA has an order of its own for revocations; a token for it may be taken back.
      */
-    if (party->token_id.size == 0 && gh_anchor_credential_read(party->credential, 0, &serial))
+    if (party_token(party).size == 0 &&
+        gh_anchor_credential_read(party_credential(party), 0, &serial))
         return;
-    if (party->credential.size == 0) /* its gateway speaks for it, without a token */
+    if (party_credential(party).size == 0) /* its gateway speaks for it, without a token */
         return;
     struct task *task = task_open_for(party, CONFIG_ARENA_MAX, read_credentials, credentials_read);
-    bool copied = task != NULL &&
-                  gh_arena_copy(&task->arena, party->credential, &task->credential.credential) &&
-                  gh_arena_copy(&task->arena, party->token_id, &task->credential.token_id);
+    bool copied =
+        task != NULL &&
+        gh_arena_copy(&task->arena, party_credential(party), &task->credential.credential) &&
+        gh_arena_copy(&task->arena, party_token(party), &task->credential.token_id);
     if (task != NULL && !copied)
         task_close(task);
     if (!copied || !task_start(task)) /* in doubt it must prove itself again */

@@ -131,27 +131,6 @@ void gateway_report_missing(struct link *link, struct gh_slice name, const char 
 
 /* --- attaching */
 
-static bool keep_names(struct party *party, const struct gh_principal *principal)
-{
-    char number[24];
-    int digits = snprintf(number, sizeof number, "%llu", (unsigned long long)principal->device);
-    size_t id = principal->device_id.size, credential = principal->credential_id.size;
-    char *block = malloc(id + credential + (size_t)digits);
-    if (block == NULL)
-        return false;
-    memcpy(block, principal->device_id.data, id);
-    if (credential > 0)
-        memcpy(block + id, principal->credential_id.data, credential);
-    memcpy(block + id + credential, number, (size_t)digits);
-    free(party->names);
-    party->names = block;
-    party->device_id = gh_slice(block, id);
-    party->credential = gh_slice(block + id, credential);
-    party->number_text = gh_slice(block + id + credential, (size_t)digits);
-    party->device = principal->device;
-    return true;
-}
-
 /* Its place among the sessions; the one that it had elsewhere is taken over. */
 static bool enter(struct party *party)
 {
@@ -166,8 +145,9 @@ static bool enter(struct party *party)
                                    .transport = "gateway",
                                    .version = (int)gh_session_version(link->session)};
     snprintf(presence.peer, sizeof presence.peer, "%s", gh_conn_peer(link->conn));
-    snprintf(presence.credential, sizeof presence.credential, "%.*s", GH_PRINT(party->credential));
-    snprintf(presence.client, sizeof presence.client, "%.*s", GH_PRINT(link->own.device_id));
+    snprintf(presence.credential, sizeof presence.credential, "%.*s",
+             GH_PRINT(party_credential(party)));
+    snprintf(presence.client, sizeof presence.client, "%.*s", GH_PRINT(party_id(&link->own)));
     if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
         return false;
     party->serial = presence.serial;
@@ -194,8 +174,8 @@ static void leave(struct party *party)
     struct gateway *gateway = link->gateway;
     gh_sessions_leave(services_of(link)->sessions, party->device, party->serial);
     gh_map_remove(&link->port->parties, gh_slice(&party->serial, sizeof party->serial));
-    gh_map_remove(&gateway->by_name, party->device_id);
-    gh_map_remove(&gateway->by_name, party->number_text);
+    gh_map_remove(&gateway->by_name, party_id(party));
+    gh_map_remove(&gateway->by_name, party_number(party));
     gateway->slots[party->slot] = NULL;
     gateway->count--;
     party->serial = 0;
@@ -213,18 +193,20 @@ static struct party *add(struct link *link, const struct gh_identity_verdict *ve
         return NULL;
     }
     party->link = link;
-    party->slot = slot;
-    if (!keep_names(party, &verdict->principal)) {
+    party->slot = (uint16_t)slot;
+    struct gh_principal principal = verdict->principal;
+    principal.token_id = (struct gh_slice){0}; /* the gateway's is what is watched */
+    if (!party_keep_names(party, &principal)) {
         free(party);
         return NULL;
     }
-    party->log_level = verdict->device->log_level;
+    party->log_level = (uint8_t)verdict->device->log_level;
     set_expiry(party, verdict->valid_until_s);
-    bool named = gh_map_put(&gateway->by_name, party->device_id, party, NULL) &&
-                 gh_map_put(&gateway->by_name, party->number_text, party, NULL);
+    bool named = gh_map_put(&gateway->by_name, party_id(party), party, NULL) &&
+                 gh_map_put(&gateway->by_name, party_number(party), party, NULL);
     if (!named || !enter(party)) {
-        gh_map_remove(&gateway->by_name, party->device_id);
-        gh_map_remove(&gateway->by_name, party->number_text);
+        gh_map_remove(&gateway->by_name, party_id(party));
+        gh_map_remove(&gateway->by_name, party_number(party));
         party_free(party);
         free(party);
         return NULL;
@@ -275,18 +257,15 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
 static void tell_refused(struct link *link, const struct gh_identity_verdict *verdict,
                          const char *reason, const char *detail)
 {
-    char number[24];
-    if (verdict->device == NULL)
+    const struct gh_device *device = verdict->device;
+    if (device == NULL)
         return;
-    int digits =
-        snprintf(number, sizeof number, "%llu", (unsigned long long)verdict->device->number);
-    struct party party = {.link = link,
-                          .device = verdict->device->number,
-                          .device_id = verdict->device->id,
-                          .number_text = gh_slice(number, (size_t)digits),
-                          .log_level = verdict->device->log_level};
-    party_tell(&party, &(struct gh_chronicle_entry){
-                           .kind = GH_CHRONICLE_ATTACH, .reason = reason, .detail = detail});
+    struct gh_principal principal = {.device_id = device->id, .device = device->number};
+    struct party party = {.link = link, .log_level = (uint8_t)device->log_level};
+    if (party_keep_names(&party, &principal))
+        party_tell(&party, &(struct gh_chronicle_entry){
+                               .kind = GH_CHRONICLE_ATTACH, .reason = reason, .detail = detail});
+    party_free(&party);
 }
 
 static void refuse(struct task *task, const char *reason, const char *detail)
@@ -298,7 +277,7 @@ static void refuse(struct task *task, const char *reason, const char *detail)
     int size = snprintf(topic, sizeof topic, "/devices/%.*s/attach", GH_PRINT(claim->device));
     size = size < (int)sizeof topic ? size : (int)sizeof topic - 1;
     gh_log(GH_LOG_WARN, "front", "gateway %.*s may not attach %.*s: %s, %s",
-           GH_PRINT(link->own.device_id), GH_PRINT(claim->device), reason, detail);
+           GH_PRINT(party_id(&link->own)), GH_PRINT(claim->device), reason, detail);
     front_count(link->port->front, GH_TRAIL_REFUSAL, reason);
     gh_trail_note(
         services_of(link)->trail,
@@ -336,7 +315,7 @@ static const char *settle(struct link *link, const struct gh_identity_verdict *v
     party = add(link, verdict);
     if (party == NULL)
         return "there is no memory";
-    party_note(party, GH_TRAIL_ATTACH, "", link->own.device_id);
+    party_note(party, GH_TRAIL_ATTACH, "", party_id(&link->own));
     party_told(party, GH_CHRONICLE_ATTACH, (struct gh_slice){0}, NULL);
     return NULL;
 }
@@ -390,8 +369,8 @@ void gateway_attach(struct link *link, const struct gh_mqtt_publish *packet, str
 static void withdraw(struct party *party)
 {
     party_drop(party);
-    if (party->config_token != 0)
-        gh_session_withdraw(party->link->session, party->config_token);
+    if (party->feeds != NULL && party->feeds->config_token != 0)
+        gh_session_withdraw(party->link->session, party->feeds->config_token);
 }
 
 static void tell_detached(const struct party *party, const char *reason, const char *detail)
@@ -426,7 +405,7 @@ void gateway_detach_party(struct party *party, const char *reason, const char *d
     if (party->gone)
         return;
     detach(party, reason, detail);
-    report(link, &(struct gh_report){.kind = GH_REPORT_DETACHED, .device = party->device_id});
+    report(link, &(struct gh_report){.kind = GH_REPORT_DETACHED, .device = party_id(party)});
     gateway_forget(party);
 }
 

@@ -15,6 +15,7 @@
 #include "route/quota.h"
 #include "route/rate.h"
 #include "route/sessions.h"
+#include <assert.h>
 
 /* A registry as its sessions on one loop see it, shared by them. Its texts live in its own block.
  */
@@ -56,20 +57,9 @@ struct sent_command {
     int64_t deadline_ns;
 };
 
-/* A device that a connection speaks for: the one that connected, or one that a gateway attached
- * (front_gateway.c), which shares its connection with others. */
-struct party {
-    struct link *link;
-    char *names; /* one block: device id, credential id, token id, number in decimal */
-    struct gh_slice device_id, credential, number_text;
-    struct gh_slice token_id; /* of the access token that it came with; else empty */
-    uint64_t device, serial;  /* serial 0: not in the sessions */
-    int64_t expires_at_ms;    /* UTC: the token's end and the skew */
-    int64_t expires_ns;       /* the same, monotonic */
-    int log_level;            /* its own; enum gh_device_log */
-    unsigned slot;            /* 0: the connection's own device */
-    unsigned pending;         /* tasks and publications that point here */
-    bool gone;                /* of an attached one: it is off, and freed when nothing is pending */
+/* What devices have to do with that subscribe configurations or commands, or report documents
+ * faster than they may. */
+struct feeds {
     struct feed config, commands;
     uint64_t config_token; /* of the version under way; 0: none */
     int64_t config_version;
@@ -80,6 +70,54 @@ struct party {
     int64_t state_ns;   /* until then */
 };
 
+/* What a device is called, one behind the other: its id, its credential's, its number, its token's
+ * id. */
+struct party_names {
+    uint16_t ends[4];
+    char text[];
+};
+
+/* A device that a connection speaks for: the one that connected, or one that a gateway attached
+ * (front_gateway.c), which shares its connection with others. */
+struct party {
+    struct link *link;
+    struct party_names *names; /* NULL before it is known */
+    struct feeds *feeds;       /* NULL until it has something to do with them */
+    uint64_t device, serial;   /* serial 0: not in the sessions */
+    int64_t expires_at_ms;     /* UTC: the token's end and the skew */
+    int64_t expires_ns;        /* the same, monotonic */
+    unsigned pending;          /* tasks and publications that point here */
+    uint16_t slot;             /* 0: the connection's own device */
+    uint8_t log_level;         /* its own; enum gh_device_log */
+    bool gone; /* of an attached one: it is off, and freed when nothing is pending */
+};
+
+static inline struct gh_slice party_name(const struct party *party, size_t which)
+{
+    const struct party_names *names = party->names;
+    size_t from = names == NULL || which == 0 ? 0 : names->ends[which - 1];
+    return names == NULL ? (struct gh_slice){0}
+                         : gh_slice(names->text + from, names->ends[which] - from);
+}
+static inline struct gh_slice party_id(const struct party *party)
+{
+    return party_name(party, 0);
+}
+static inline struct gh_slice party_credential(const struct party *party)
+{
+    return party_name(party, 1);
+}
+/* The device's number in decimal. */
+static inline struct gh_slice party_number(const struct party *party)
+{
+    return party_name(party, 2);
+}
+/* The id of the access token that it came with; else empty. */
+static inline struct gh_slice party_token(const struct party *party)
+{
+    return party_name(party, 3);
+}
+
 /* What a gateway's link has beside. */
 struct gateway {
     struct party **slots; /* by slot; the first is not used */
@@ -89,48 +127,65 @@ struct gateway {
     bool errors;           /* it subscribed its error reports */
 };
 
+/* What a CONNECT to the broker asks for, and what the broker has said to it already. */
+struct asked {
+    struct gh_broker_connect connect; /* its slices are behind, */
+    uint8_t *made_id;                 /* or here: an assigned client id */
+    uint32_t expiry_s;                /* before it was cut to what may be */
+    bool early, early_present;        /* the broker answered before it returned */
+    enum gh_error_code early_result;
+    uint8_t text[];
+};
+
+/* Codes of a SUBACK or UNSUBACK that waits until its changes are safe. */
+struct answer {
+    size_t count;
+    uint8_t codes[];
+};
+
+/* A topic that was decided about. */
+struct heard {
+    size_t size;
+    uint8_t text[];
+};
+
 /* What a link of a dialect that routes has beside (front_route.c). */
 struct routed {
     struct gh_attachment *attachment; /* its session at the broker */
     struct gh_statements *statements; /* what it may do */
-    struct gh_broker_connect connect; /* what CONNECT asked for, until it is admitted; slices in */
-    uint8_t *block;                   /* this block */
-    uint8_t *made_id;                 /* or this one: an assigned client id */
+    struct asked *asked;              /* what CONNECT asked for, until it is admitted */
+    struct answer *answer;            /* of the SUBSCRIBE or UNSUBSCRIBE under way */
+    struct heard *allowed_topic;      /* the last one that it may publish to; or NULL */
+    struct heard *heard_topic;        /* the last one that it may receive from; or NULL */
+    int64_t active_ns;                /* when its activity is to be noted again */
     bool attached;                    /* the session is ours */
-    bool early, early_present;        /* the broker answered before it returned */
-    enum gh_error_code early_result;
-    bool assigned; /* the client id is not the client's */
-    bool pump;     /* there may be something to send */
-    bool held;     /* something did not fit into the window or the output */
+    bool assigned;                    /* the client id is not the client's */
+    bool pump;                        /* there may be something to send */
+    bool held;                        /* something did not fit into the window or the output */
     bool policy_loading, policy_again;
-    uint32_t expiry_asked_s;
-    uint8_t *codes; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
-    size_t codes_count;
-    struct gh_slice allowed_topic; /* the last one that it may publish to; malloc'd */
-    struct gh_slice heard_topic;   /* the last one that it may receive from; malloc'd */
-    int64_t active_ns;             /* when its activity is to be noted again */
 };
+static_assert(sizeof(struct routed) <= 64, "a hundred thousand of them are idle");
 
 struct link {
     struct front_port *port;
     struct gh_conn *conn; /* NULL once it is closed */
-    bool closing;         /* it is being closed and only good for its address */
-    bool admitted;
-    bool throttled; /* its input was held for its rate */
     struct gh_session *session;
     const struct gh_dialect *dialect;
     struct view *view;
     struct party own;
     struct gateway *gateway; /* NULL: it is none */
-    bool by_certificate;     /* what the handshake showed is what proved the device */
-    uint64_t epoch;
-    unsigned pending; /* tasks and publications that point here */
-    unsigned tries;   /* of the authentication */
+    struct routed *routed;   /* NULL: a dialect that does not route */
     uint64_t token_last;
-    struct routed *routed; /* NULL: a dialect that does not route */
-    uint64_t traced;       /* the device whose readers are told its packets; 0: none */
-    char *held;            /* the line of CONNECT, until it is known whose it is */
+    uint64_t traced;  /* the device whose readers are told its packets; 0: none */
+    char *held;       /* the line of CONNECT, until it is known whose it is */
+    unsigned pending; /* tasks and publications that point here */
+    uint8_t tries;    /* of the authentication */
+    bool closing : 1; /* it is being closed and only good for its address */
+    bool admitted : 1;
+    bool throttled : 1;      /* its input was held for its rate */
+    bool by_certificate : 1; /* what the handshake showed is what proved the device */
 };
+static_assert(sizeof(struct link) <= 152, "a hundred thousand of them are idle");
 
 /* From where, and to which of our names, a connection came; for policies. */
 struct route_peer {
@@ -160,6 +215,7 @@ struct task {
             struct gh_statements *statements; /* of a dialect that routes; given on */
             struct gh_slice client_id;
             struct route_peer peer;
+            uint64_t epoch;
             bool routes, again; /* `again`: AUTH on a live connection */
         } identity;
         struct {
@@ -206,6 +262,10 @@ void party_tell(const struct party *party, const struct gh_chronicle_entry *entr
 /* The same in short: a topic, "EVENTS" and the like. */
 void party_told(const struct party *party, enum gh_chronicle_kind kind, struct gh_slice topic,
                 const char *matter);
+/* What it is called from now on; false without memory. */
+GH_MUST_USE bool party_keep_names(struct party *party, const struct gh_principal *principal);
+/* Makes room for `feeds`; false without memory. */
+GH_MUST_USE bool party_needs_feeds(struct party *party);
 /* Its log level may have changed. */
 void party_read_level(struct party *party);
 /* About the link's own device. */

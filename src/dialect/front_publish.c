@@ -169,8 +169,8 @@ static void start_state(struct task *task)
 
 void party_release_state(struct party *party)
 {
-    struct task *task = party->state;
-    party->state = NULL;
+    struct task *task = party->feeds->state;
+    party->feeds->state = NULL;
     start_state(task);
 }
 
@@ -188,16 +188,22 @@ static int64_t state_wait_ms(const struct party *party)
 static void hold_state(struct task *task, int64_t wait_ms, const struct gh_mqtt_publish *packet)
 {
     struct party *party = task->party;
-    if (party->state != NULL) {
+    if (!party_needs_feeds(party)) {
+        if (task->qos > 0)
+            link_end(party->link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+        task_close(task);
+        return;
+    }
+    if (party->feeds->state != NULL) {
         task_close(task);
         party_note(party, GH_TRAIL_PUBLISH_DENIED, "RATE", packet->topic);
         gh_session_forgo(party->link->session, packet->packet_id);
         party_end(party, GH_SESSION_END_RATE, "it reports its state too often");
         return;
     }
-    party->state = task;
-    party->state_ns = gh_loop_now_ns(party->link->port->port.loop) + wait_ms * GH_MS_NS;
-    gateway_due(party->link, party->state_ns);
+    party->feeds->state = task;
+    party->feeds->state_ns = gh_loop_now_ns(party->link->port->port.loop) + wait_ms * GH_MS_NS;
+    gateway_due(party->link, party->feeds->state_ns);
 }
 
 static void publish_state(struct party *party, const struct gh_mqtt_publish *packet)
@@ -212,7 +218,8 @@ static void publish_state(struct party *party, const struct gh_mqtt_publish *pac
     }
     task->packet_id = packet->packet_id;
     task->qos = packet->qos;
-    int64_t wait_ms = party->state == NULL ? state_wait_ms(party) : 1;
+    bool is_waiting = party->feeds != NULL && party->feeds->state != NULL;
+    int64_t wait_ms = is_waiting ? 1 : state_wait_ms(party);
     if (wait_ms == 0)
         start_state(task);
     else

@@ -63,32 +63,42 @@ static bool passed_on(struct gh_slice properties, struct gh_buffer *into, struct
     return copied;
 }
 
-static bool copy_parts(struct routed *routed)
+/* NULL without memory. */
+static struct asked *copy_asked(const struct gh_broker_connect *connect, uint32_t expiry_asked_s)
 {
-    struct gh_broker_connect *connect = &routed->connect;
-    struct gh_slice *parts[] = {&connect->client_id, &connect->will.topic,
-                                &connect->will.properties, &connect->will.payload};
-    size_t size = 1;
-    for (size_t i = 0; i < GH_COUNT(parts); i++)
-        size += parts[i]->size;
-    uint8_t *at = routed->block = malloc(size);
-    if (at == NULL)
-        return false;
+    const struct gh_journal_will *will = &connect->will;
+    struct asked *asked = malloc(sizeof *asked + connect->client_id.size + will->topic.size +
+                                 will->properties.size + will->payload.size);
+    if (asked == NULL)
+        return NULL;
+    *asked = (struct asked){.connect = *connect, .expiry_s = expiry_asked_s};
+    struct gh_broker_connect *copy = &asked->connect;
+    struct gh_slice *parts[] = {&copy->client_id, &copy->will.topic, &copy->will.properties,
+                                &copy->will.payload};
+    uint8_t *at = asked->text;
     for (size_t i = 0; i < GH_COUNT(parts); i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
         parts[i]->data = at;
         at += parts[i]->size;
     }
-    return true;
+    return asked;
+}
+
+static void free_asked(struct routed *routed)
+{
+    if (routed->asked != NULL)
+        free(routed->asked->made_id);
+    free(routed->asked);
+    routed->asked = NULL;
 }
 
 void route_assign(struct link *link)
 {
     struct routed *routed = link->routed;
-    routed->assigned |= routed->connect.client_id.size == 0;
+    routed->assigned |= routed->asked->connect.client_id.size == 0;
     if (routed->assigned)
-        routed->connect.client_id = link->own.device_id;
+        routed->asked->connect.client_id = party_id(&link->own);
 }
 
 bool route_is_assigned(const struct link *link)
@@ -99,50 +109,50 @@ bool route_is_assigned(const struct link *link)
 bool route_name_is_taken(const struct link *link)
 {
     return gh_broker_has(link->port->front->services.broker, link->own.device,
-                         link->routed->connect.client_id);
+                         link->routed->asked->connect.client_id);
 }
 
 bool route_rename(struct link *link)
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t random[8], *at;
-    free(link->routed->made_id);
-    at = link->routed->made_id = malloc(link->own.device_id.size + 1 + 2 * sizeof random);
+    free(link->routed->asked->made_id);
+    at = link->routed->asked->made_id = malloc(party_id(&link->own).size + 1 + 2 * sizeof random);
     if (at == NULL)
         return false;
     gh_random(random, sizeof random);
-    memcpy(at, link->own.device_id.data, link->own.device_id.size);
-    at += link->own.device_id.size;
+    memcpy(at, party_id(&link->own).data, party_id(&link->own).size);
+    at += party_id(&link->own).size;
     *at++ = '-';
     for (size_t i = 0; i < sizeof random; i++) {
         *at++ = (uint8_t)digits[random[i] >> 4];
         *at++ = (uint8_t)digits[random[i] & 15];
     }
-    link->routed->connect.client_id =
-        gh_slice(link->routed->made_id, (size_t)(at - link->routed->made_id));
+    link->routed->asked->connect.client_id =
+        gh_slice(link->routed->asked->made_id, (size_t)(at - link->routed->asked->made_id));
     return true;
 }
 
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
 {
     struct routed *routed = link->routed = calloc(1, sizeof *routed);
+    struct gh_broker_connect wanted = {.client_id = connect->client_id,
+                                       .clean_start = connect->clean,
+                                       .expiry_s = granted_expiry(link, connect),
+                                       .has_will = connect->has_will};
     struct gh_buffer properties;
     if (routed == NULL)
         return false;
     gh_buffer_init(&properties, PROPERTIES_MAX);
-    routed->expiry_asked_s = connect->session_expiry_s;
-    routed->connect = (struct gh_broker_connect){.client_id = connect->client_id,
-                                                 .clean_start = connect->clean,
-                                                 .expiry_s = granted_expiry(link, connect),
-                                                 .has_will = connect->has_will};
     bool kept = true;
     if (connect->has_will) {
-        routed->connect.will = will_of(connect);
-        kept = passed_on(connect->will_properties, &properties, &routed->connect.will.properties);
+        wanted.will = will_of(connect);
+        kept = passed_on(connect->will_properties, &properties, &wanted.will.properties);
     }
-    kept = kept && copy_parts(routed);
+    if (kept)
+        routed->asked = copy_asked(&wanted, connect->session_expiry_s);
     gh_buffer_deinit(&properties);
-    return kept;
+    return routed->asked != NULL;
 }
 
 bool route_peer_copy(const struct link *link, struct gh_arena *arena, struct route_peer *out)
@@ -241,9 +251,9 @@ bool route_may(struct link *link, enum gh_device_action action, struct gh_slice 
 const char *route_refuses(const struct link *link)
 {
     const struct routed *routed = link->routed;
-    const struct gh_broker_connect *connect = &routed->connect;
+    const struct gh_broker_connect *connect = &routed->asked->connect;
     /* What the server assigns is as good as the device's own id. */
-    struct gh_slice client = routed->assigned ? link->own.device_id : connect->client_id;
+    struct gh_slice client = routed->assigned ? party_id(&link->own) : connect->client_id;
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, client, NULL))
         return "policy does not allow the client id to connect";
     if (!connect->has_will)
@@ -260,19 +270,25 @@ const char *route_refuses(const struct link *link)
 
 /* A device publishes to few topics, mostly to the same, and what it gets comes in runs of one
  * topic: the last one that was allowed is kept, each way. */
-static void remember(struct gh_slice *kept, struct gh_slice topic)
+static void remember(struct heard **kept, struct gh_slice topic)
 {
-    uint8_t *copy = realloc((void *)(uintptr_t)kept->data, topic.size);
+    struct heard *copy = realloc(*kept, sizeof *copy + topic.size);
     if (copy == NULL)
         return;
-    memcpy(copy, topic.data, topic.size);
-    *kept = gh_slice(copy, topic.size);
+    copy->size = topic.size;
+    memcpy(copy->text, topic.data, topic.size);
+    *kept = copy;
 }
 
-static void forget(struct gh_slice *kept)
+static bool remembers(const struct heard *kept, struct gh_slice topic)
 {
-    free((void *)(uintptr_t)kept->data);
-    *kept = (struct gh_slice){0};
+    return kept != NULL && gh_slice_equal(gh_slice(kept->text, kept->size), topic);
+}
+
+static void forget(struct heard **kept)
+{
+    free(*kept);
+    *kept = NULL;
 }
 
 /* --- the session at the broker */
@@ -309,11 +325,10 @@ static void take_attached(struct link *link, enum gh_error_code result, bool ses
     admission.session_present = session_present;
     if (routed->assigned)
         admission.client_id = gh_attachment_client(routed->attachment);
-    admission.has_session_expiry = routed->expiry_asked_s != routed->connect.expiry_s;
-    admission.session_expiry_s = routed->connect.expiry_s;
+    admission.has_session_expiry = routed->asked->expiry_s != routed->asked->connect.expiry_s;
+    admission.session_expiry_s = routed->asked->connect.expiry_s;
     admission.received = gh_attachment_received(routed->attachment, &admission.received_count);
-    free(routed->block);
-    routed->block = NULL;
+    free_asked(routed);
     link_admit(link, &admission);
     link_settle(link);
 }
@@ -326,9 +341,9 @@ static void attached(void *context, enum gh_error_code result, bool session_pres
         take_attached(link, result, session_present);
         return;
     }
-    routed->early = true;
-    routed->early_result = result;
-    routed->early_present = session_present;
+    routed->asked->early = true;
+    routed->asked->early_result = result;
+    routed->asked->early_present = session_present;
 }
 
 static void ready(void *context)
@@ -354,7 +369,7 @@ static const struct gh_attachment_host host = {
 void route_attach(struct link *link)
 {
     struct routed *routed = link->routed;
-    struct gh_broker_connect *connect = &routed->connect;
+    struct gh_broker_connect *connect = &routed->asked->connect;
     connect->tenant = link->view->tenant;
     connect->device = link->own.device;
     struct gh_attachment *attachment = gh_broker_connect(
@@ -364,8 +379,8 @@ void route_attach(struct link *link)
         return;
     }
     routed->attachment = attachment;
-    if (routed->early)
-        take_attached(link, routed->early_result, routed->early_present);
+    if (routed->asked->early)
+        take_attached(link, routed->asked->early_result, routed->asked->early_present);
 }
 
 void route_detach(struct link *link, enum gh_session_end why)
@@ -393,9 +408,8 @@ void route_free(struct link *link)
     gh_statements_unref(routed->statements);
     forget(&routed->allowed_topic);
     forget(&routed->heard_topic);
-    free(routed->block);
-    free(routed->made_id);
-    free(routed->codes);
+    free_asked(routed);
+    free(routed->answer);
     free(routed);
 }
 
@@ -414,7 +428,7 @@ static void note_activity(struct link *link)
 static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
     struct routed *routed = link->routed;
-    if (!packet->retain && gh_slice_equal(packet->topic, routed->allowed_topic))
+    if (!packet->retain && remembers(routed->allowed_topic, packet->topic))
         return true;
     if (!route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic) ||
         (packet->retain && !route_may(link, GH_DEVICE_ACTION_RETAIN, packet->topic)))
@@ -561,11 +575,13 @@ static void answered(void *context, uint16_t tag, bool stored, bool ignored)
     if (link->conn != NULL && !stored)
         link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the subscription");
     else if (link->conn != NULL && tag == ANSWER_SUBACK)
-        gh_session_suback(link->session, routed->codes, routed->codes_count, out_of(link));
+        gh_session_suback(link->session, routed->answer->codes, routed->answer->count,
+                          out_of(link));
     else if (link->conn != NULL)
-        gh_session_unsuback(link->session, routed->codes, routed->codes_count, out_of(link));
-    free(routed->codes);
-    routed->codes = NULL;
+        gh_session_unsuback(link->session, routed->answer->codes, routed->answer->count,
+                            out_of(link));
+    free(routed->answer);
+    routed->answer = NULL;
     routed->pump = true; /* retained messages, behind the SUBACK */
     link_settle(link);
     link_release(link);
@@ -574,13 +590,13 @@ static void answered(void *context, uint16_t tag, bool stored, bool ignored)
 void route_answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes)
 {
     struct routed *routed = link->routed;
-    routed->codes = malloc(count);
-    if (routed->codes == NULL) {
+    routed->answer = malloc(sizeof *routed->answer + count);
+    if (routed->answer == NULL) {
         link_end(link, GH_SESSION_END_OVERLOAD, "no memory for the answer");
         return;
     }
-    memcpy(routed->codes, codes, count);
-    routed->codes_count = count;
+    routed->answer->count = count;
+    memcpy(routed->answer->codes, codes, count);
     routed->pump = false;
     link->pending++;
     gh_attachment_sync(routed->attachment, answered, link,
@@ -613,7 +629,7 @@ static enum gh_session_sending send_delivery(struct link *link, const struct gh_
 static bool may_receive(struct link *link, const struct gh_delivery *delivery)
 {
     struct routed *routed = link->routed;
-    if (delivery->release || gh_slice_equal(delivery->message->topic, routed->heard_topic))
+    if (delivery->release || remembers(routed->heard_topic, delivery->message->topic))
         return true;
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_RECEIVE, delivery->message->topic,
                              NULL))
@@ -809,11 +825,11 @@ void route_reload_policy(struct link *link)
         return;
     struct task *task = task_open(link, POLICY_ARENA_MAX, read_policy, policy_read);
     struct gh_slice client =
-        routed->assigned ? link->own.device_id : gh_attachment_client(routed->attachment);
-    bool copied = task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
-                  gh_arena_copy(&task->arena, link->own.credential, &task->policy.credential) &&
-                  copy_certificate(link, task) &&
-                  route_peer_copy(link, &task->arena, &task->policy.peer);
+        routed->assigned ? party_id(&link->own) : gh_attachment_client(routed->attachment);
+    bool copied =
+        task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
+        gh_arena_copy(&task->arena, party_credential(&link->own), &task->policy.credential) &&
+        copy_certificate(link, task) && route_peer_copy(link, &task->arena, &task->policy.peer);
     if (task != NULL && !copied)
         task_close(task);
     routed->policy_loading = copied && task_start(task);

@@ -40,7 +40,7 @@ static void read_level(struct task *task)
 static void level_read(struct task *task)
 {
     if (task->code == GH_OK)
-        task->party->log_level = task->log_level;
+        task->party->log_level = (uint8_t)task->log_level;
 }
 
 void party_read_level(struct party *party)

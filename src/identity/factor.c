@@ -2,6 +2,7 @@
 #include "base/secret.h"
 #include "crypto/seal.h"
 #include "identity/operator_internal.h"
+#include "identity/sign_in_policy.h"
 #include "identity/totp.h"
 #include "wire/base32.h"
 #include <assert.h>
@@ -230,6 +231,11 @@ enum gh_error_code gh_factor_confirm_totp(struct gh_operators *operators,
 
 /* --- security keys */
 
+bool gh_factor_must_know_person(const struct gh_operator_session *session)
+{
+    return session->row.stage == GH_SIGN_IN_WHOLE;
+}
+
 enum gh_error_code gh_factor_challenge(struct gh_operators *operators,
                                        const struct gh_operator_session *session,
                                        uint8_t challenge[GH_WEBAUTHN_CHALLENGE_BYTES],
@@ -339,18 +345,35 @@ enum gh_error_code gh_factor_make_recovery(struct gh_operators *operators, int64
                                    GH_RECOVERY_CODES, error);
 }
 
-enum gh_error_code gh_factor_remove(struct gh_operators *operators, int64_t operator_number,
-                                    int64_t factor, struct gh_arena *arena, struct gh_error *error)
+/* Whether another one is left to be asked for. */
+static bool has_another(const struct gh_factors *factors, int64_t number)
+{
+    for (size_t i = 0; i < factors->count; i++)
+        if (factors->rows[i].confirmed && factors->rows[i].number != number)
+            return true;
+    return false;
+}
+
+enum gh_error_code gh_factor_remove(struct gh_operators *operators,
+                                    const struct gh_operator_session *session, int64_t factor,
+                                    struct gh_arena *arena, struct gh_error *error)
 {
     struct gh_factors factors;
-    enum gh_error_code code =
-        gh_store_factor_delete(operators->store, operator_number, factor, error);
+    struct gh_sign_in_policy policy;
+    int64_t number = session->row.operator_number;
+    enum gh_error_code code = gh_factors_of(operators, number, arena, &factors, error);
     if (code == GH_OK)
-        code = gh_factors_of(operators, operator_number, arena, &factors, error);
-    return code == GH_OK && !factors.has_totp && !factors.has_webauthn
-               ? gh_store_factor_replace(operators->store, operator_number, GH_FACTOR_RECOVERY,
-                                         NULL, 0, error)
-               : code;
+        code = gh_sign_in_policy_for(operators->store, session->row.tenant, &policy, error);
+    if (code != GH_OK)
+        return code;
+    bool is_last = !has_another(&factors, factor);
+    if (is_last && policy.second_factor && find_row(&factors, factor) != NULL)
+        return gh_error_set(error, GH_ERROR_PRECONDITION,
+                            "a second factor is demanded: add another one first");
+    code = gh_store_factor_delete(operators->store, number, factor, error);
+    return code == GH_OK && is_last ? gh_store_factor_replace(operators->store, number,
+                                                              GH_FACTOR_RECOVERY, NULL, 0, error)
+                                    : code;
 }
 
 /* --- proofs: each says whether one of the rows is proven, and spends it */
@@ -399,6 +422,7 @@ static enum gh_error_code prove_webauthn(const struct proving *proving, struct g
 {
     struct gh_webauthn_assertion assertion = *proving->proof->assertion;
     int64_t count = 0;
+    assertion.site.person_known = gh_factor_must_know_person(proving->session);
     enum gh_error_code code =
         take_challenge(proving->operators, proving->session, &assertion.site, error);
     if (code != GH_OK)

@@ -47,6 +47,10 @@ GH_MUST_USE enum gh_error_code
 gh_factor_confirm_totp(struct gh_operators *operators, const struct gh_operator_session *session,
                        int64_t factor, struct gh_slice code, int64_t now_ms, struct gh_arena *arena,
                        int64_t *retry_after_s, struct gh_error *error);
+/* Whether a key has to know its person (UV) for this session: when it is shown anew in the place of
+ * the password, by somebody who may just have found an unlocked machine with the key in it. As the
+ * second factor it stands beside the password. */
+bool gh_factor_must_know_person(const struct gh_operator_session *session);
 /* A challenge for a ceremony of this session, in place of one that was not answered. */
 GH_MUST_USE enum gh_error_code gh_factor_challenge(struct gh_operators *operators,
                                                    const struct gh_operator_session *session,
@@ -64,10 +68,12 @@ GH_MUST_USE enum gh_error_code
 gh_factor_make_recovery(struct gh_operators *operators, int64_t operator_number, int64_t now_ms,
                         char codes[GH_RECOVERY_CODES][GH_RECOVERY_CODE_MAX],
                         struct gh_error *error);
-/* With the last factor the recovery codes go too. */
+/* With the last factor the recovery codes go too. PRECONDITION for the last one where one is
+ * demanded: whoever has found out the password could else put one of his own in its place. */
 GH_MUST_USE enum gh_error_code gh_factor_remove(struct gh_operators *operators,
-                                                int64_t operator_number, int64_t factor,
-                                                struct gh_arena *arena, struct gh_error *error);
+                                                const struct gh_operator_session *session,
+                                                int64_t factor, struct gh_arena *arena,
+                                                struct gh_error *error);
 
 /* One of them, shown. */
 struct gh_factor_proof {

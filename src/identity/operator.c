@@ -13,7 +13,6 @@ enum {
     SOURCE_BYTES_MAX = 64,
     IPV6_SITE_BYTES = 7,
     ARENA_MAX = 64 * 1024,
-    STORED_MAX = 16 + GH_PASSWORD_PHC_MAX,
     BUSY_MS = 1000,
 };
 
@@ -26,6 +25,7 @@ static bool make_keys(struct gh_operators *operators, struct gh_slice key)
         [OPERATOR_KEY_BROWSERS] = "operators: browsers, 1",
         [OPERATOR_KEY_FACTORS] = "operators: factors, 1",
         [OPERATOR_KEY_RECOVERY] = "operators: recovery, 1",
+        [OPERATOR_KEY_INVITATIONS] = "operators: invitations, 1",
     };
     uint8_t made[GH_SHA256_BYTES];
     bool good = true;
@@ -116,7 +116,7 @@ static void pepper(const struct gh_operators *operators, struct gh_slice passwor
     gh_hmac_sha256(operator_key(operators, OPERATOR_KEY_PASSWORDS), password, out);
 }
 
-/* The text to store; the buffer is of STORED_MAX bytes. */
+/* The text to store; the buffer is of OPERATOR_STORED_MAX bytes. */
 static bool hash_print(const struct gh_operators *operators, struct gh_slice password,
                        struct gh_buffer *out)
 {
@@ -151,7 +151,7 @@ enum gh_error_code gh_operators_create(struct gh_operators *operators,
                                        const struct gh_operator_draft *draft, int64_t now_ms,
                                        struct gh_error *error)
 {
-    char block[STORED_MAX];
+    char block[OPERATOR_STORED_MAX];
     struct gh_buffer stored = gh_buffer_fixed(block, sizeof block);
     struct gh_sign_in_policy policy;
 
@@ -194,23 +194,32 @@ static enum gh_error_code second_factor(struct gh_operators *operators,
     return code;
 }
 
+enum gh_error_code operator_hash_new(struct gh_operators *operators,
+                                     const struct gh_operator_row *row, struct gh_slice password,
+                                     struct gh_arena *arena, struct gh_buffer *out,
+                                     struct gh_error *error)
+{
+    bool has = false, demanded = false;
+    enum gh_error_code result = second_factor(operators, row, arena, &has, &demanded, error);
+    return result == GH_OK
+               ? hash_new(operators, password,
+                          has || demanded ? GH_PASSWORD_BYTES_MIN : GH_OPERATOR_ALONE_BYTES_MIN,
+                          out, error)
+               : result;
+}
+
 enum gh_error_code gh_operators_set_password(struct gh_operators *operators, struct gh_slice name,
                                              struct gh_slice password, struct gh_error *error)
 {
-    char block[STORED_MAX];
+    char block[OPERATOR_STORED_MAX];
     struct gh_buffer stored = gh_buffer_fixed(block, sizeof block);
     struct gh_operator_row row;
     struct gh_arena arena;
-    bool has = false, demanded = false;
 
     gh_arena_init(&arena, ARENA_MAX);
     enum gh_error_code result = gh_store_operator_find(operators->store, name, &arena, &row, error);
     if (result == GH_OK)
-        result = second_factor(operators, &row, &arena, &has, &demanded, error);
-    if (result == GH_OK)
-        result = hash_new(operators, password,
-                          has || demanded ? GH_PASSWORD_BYTES_MIN : GH_OPERATOR_ALONE_BYTES_MIN,
-                          &stored, error);
+        result = operator_hash_new(operators, &row, password, &arena, &stored, error);
     if (result == GH_OK) {
         row.password_hash = gh_buffer_slice(&stored);
         result = gh_store_operator_update(operators->store, &row, error);
@@ -399,11 +408,11 @@ static enum gh_error_code check_password(struct gh_operators *operators,
 static void renew_hash(struct gh_operators *operators, const struct gh_sign_in *sign_in,
                        const struct gh_operator_row *row)
 {
-    char block[STORED_MAX];
+    char block[OPERATOR_STORED_MAX];
     struct gh_buffer stored = gh_buffer_fixed(block, sizeof block);
 
     if (gh_slice_starts(row->password_hash, peppered) &&
-        !gh_password_outdated(gh_slice_sub(row->password_hash, peppered.size, STORED_MAX),
+        !gh_password_outdated(gh_slice_sub(row->password_hash, peppered.size, OPERATOR_STORED_MAX),
                               operators->cost))
         return;
     if (!hash_print(operators, sign_in->password, &stored))
@@ -424,6 +433,8 @@ enum gh_error_code gh_operators_let_in(struct gh_operators *operators,
     enum gh_error_code result = second_factor(operators, row, arena, &has, &demanded, error);
     if (result != GH_OK)
         return result;
+    /* Chosen beside a second factor that is gone since. */
+    demanded |= sign_in->password.size > 0 && sign_in->password.size < GH_OPERATOR_ALONE_BYTES_MIN;
     /* Old rows go when a new one comes; what is expired does not count even while it is still
      * there. */
     enum gh_error_code swept = gh_store_expire(operators->store, now_ms,

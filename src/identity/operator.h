@@ -42,7 +42,9 @@ enum {
     GH_OPERATOR_THREADS = 2, /* argon2id at once, each with the memory of the cost */
     GH_OPERATOR_CHECKS_MAX = 18,
     GH_OPERATOR_CHECKS_KEPT = 4,
-    GH_OPERATOR_ALONE_BYTES_MIN = 15, /* of a password that is the only proof (NIST SP 800-63B) */
+    /* Of a password that is the only proof (NIST SP 800-63B). A shorter one, which was chosen
+     * beside a second factor, lets nobody in alone when that is gone: another is added first. */
+    GH_OPERATOR_ALONE_BYTES_MIN = 15,
     GH_OPERATOR_COOKIE_MAX = 43 + 1,
     GH_OPERATOR_IDLE_S = 30 * 60,
     GH_OPERATOR_ABSOLUTE_S = 12 * 3600,
@@ -153,6 +155,8 @@ GH_MUST_USE enum gh_error_code gh_operators_session(struct gh_operators *operato
 GH_MUST_USE enum gh_error_code
 gh_operators_look(struct gh_operators *operators, struct gh_slice cookie, int64_t now_ms,
                   struct gh_arena *arena, struct gh_operator_session *out, struct gh_error *error);
+/* Whether its person has shown a proof in the last GH_OPERATOR_PROVEN_S. */
+bool gh_operator_session_is_proven(const struct gh_operator_session *session, int64_t now_ms);
 /* The person has shown `proof` ("totp", "webauthn", "recovery", "password"; NULL: nothing new) and
  * the session has come to `stage`: it goes on under a new secret, proven now. */
 GH_MUST_USE enum gh_error_code

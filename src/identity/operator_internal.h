@@ -2,6 +2,7 @@
 #ifndef GH_IDENTITY_OPERATOR_INTERNAL_H
 #define GH_IDENTITY_OPERATOR_INTERNAL_H
 
+#include "base/buffer.h"
 #include "crypto/digest.h"
 #include "identity/delay.h"
 #include "identity/factor.h"
@@ -14,6 +15,7 @@ enum operator_key {
     OPERATOR_KEY_BROWSERS,  /* tokens of known browsers */
     OPERATOR_KEY_FACTORS,   /* seals of one-time codes' secrets */
     OPERATOR_KEY_RECOVERY,  /* HMAC of recovery codes */
+    OPERATOR_KEY_INVITATIONS,
     OPERATOR_KEYS,
 };
 
@@ -30,6 +32,13 @@ struct gh_operators {
 };
 
 struct gh_slice operator_key(const struct gh_operators *operators, enum operator_key key);
+/* What is stored of a password: the buffer is of OPERATOR_STORED_MAX bytes. INVALID with the rule
+ * that the password breaks. Runs argon2id. */
+enum { OPERATOR_STORED_MAX = 16 + GH_PASSWORD_PHC_MAX };
+enum gh_error_code operator_hash_new(struct gh_operators *operators,
+                                     const struct gh_operator_row *row, struct gh_slice password,
+                                     struct gh_arena *arena, struct gh_buffer *out,
+                                     struct gh_error *error);
 /* The name under which something waits: a digest of what it is and of which one. */
 void operator_waits_as(const char *kind, struct gh_slice of, uint8_t out[GH_SHA256_BYTES]);
 /* LIMIT with the seconds, "too many attempts". */

@@ -122,6 +122,11 @@ enum gh_error_code gh_operators_session(struct gh_operators *operators, struct g
     return seen == GH_ERROR_NOT_FOUND ? GH_OK : seen;
 }
 
+bool gh_operator_session_is_proven(const struct gh_operator_session *session, int64_t now_ms)
+{
+    return now_ms < session->row.proved_at_ms + INT64_C(1000) * GH_OPERATOR_PROVEN_S;
+}
+
 /* "password" and "totp" are "password+totp"; what is there already is not said twice. */
 static bool add_method(struct gh_slice method, const char *proof, struct gh_arena *arena,
                        struct gh_slice *out)

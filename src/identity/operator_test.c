@@ -427,6 +427,41 @@ static void second_factor(void)
               GH_ERROR_UNAUTHENTICATED);
 }
 
+/* A session that goes on for hours: what it may do without a proof anew ends after ten minutes. */
+static void proof(void)
+{
+    static const struct {
+        const char *claim;
+        int64_t after_ms; /* the proof */
+        bool proven;
+    } rows[] = {
+        {"at once", 0, true},
+        {"ten minutes less a millisecond later", INT64_C(10) * 60000 - 1, true},
+        {"ten minutes later no more", INT64_C(10) * 60000, false},
+        {"nor hours later", INT64_C(11) * 3600000, false},
+    };
+    int64_t now_ms = START_MS + INT64_C(9 * 86400000);
+    struct gh_sign_in sign_in = {.name = GH_SLICE("alice"), .password = GH_SLICE(RIGHT)};
+    struct gh_sign_in_outcome out, anew;
+    REQUIRE("alice is in", gh_operators_sign_in(world.operators, &sign_in, now_ms, &world.arena,
+                                                &out, NULL) == GH_OK);
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].claim, gh_operator_session_is_proven(
+                                 &out.session, now_ms + rows[i].after_ms) == rows[i].proven);
+    now_ms += INT64_C(20) * 60000;
+    struct gh_operator_session seen;
+    REQUIRE("twenty minutes later",
+            gh_operators_session(world.operators, gh_slice_text(out.cookie), now_ms, &world.arena,
+                                 &seen, NULL) == GH_OK);
+    CHECK("being seen is no proof", !gh_operator_session_is_proven(&seen, now_ms));
+    REQUIRE("the password anew",
+            gh_operators_go_on(world.operators, &seen, GH_SIGN_IN_WHOLE, "password", now_ms,
+                               &world.arena, &anew, NULL) == GH_OK);
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].claim, gh_operator_session_is_proven(
+                                 &anew.session, now_ms + rows[i].after_ms) == rows[i].proven);
+}
+
 static void recovery(void)
 {
     int64_t now_ms = START_MS + INT64_C(7 * 86400000);
@@ -450,11 +485,32 @@ static void recovery(void)
     REQUIRE("listed",
             gh_factors_of(world.operators, number, &world.arena, &factors, NULL) == GH_OK);
     CHECK("nine are left", factors.recovery_left == 9 && factors.count == 1 && factors.has_totp);
-    CHECK("the last factor goes", gh_factor_remove(world.operators, number, factors.rows[0].number,
-                                                   &world.arena, NULL) == GH_OK);
+    int64_t last = factors.rows[0].number;
+    struct gh_sign_in_policy policy = {.second_factor = true};
+    REQUIRE("demanded", gh_sign_in_policy_put(world.store, 0, &policy, now_ms, NULL) == GH_OK);
+    CHECK("where one is demanded the last stays",
+          gh_factor_remove(world.operators, &out.session, last, &world.arena, NULL) ==
+              GH_ERROR_PRECONDITION);
+    CHECK("one that is not there is not there",
+          gh_factor_remove(world.operators, &out.session, last + 1000, &world.arena, NULL) ==
+              GH_ERROR_NOT_FOUND);
+    policy.second_factor = false;
+    REQUIRE("not demanded", gh_sign_in_policy_put(world.store, 0, &policy, now_ms, NULL) == GH_OK);
+    CHECK("the last factor goes",
+          gh_factor_remove(world.operators, &out.session, last, &world.arena, NULL) == GH_OK);
     REQUIRE("listed",
             gh_factors_of(world.operators, number, &world.arena, &factors, NULL) == GH_OK);
     CHECK("and the codes with it", factors.recovery_left == 0 && factors.count == 0);
+}
+
+/* What a right password alone brings. */
+static enum gh_sign_in_stage try_stage(const char *name, const char *password, int64_t now_ms)
+{
+    struct gh_sign_in sign_in = {.name = gh_slice_text(name), .password = gh_slice_text(password)};
+    struct gh_sign_in_outcome out;
+    REQUIRE("the password is right", gh_operators_sign_in(world.operators, &sign_in, now_ms,
+                                                          &world.arena, &out, NULL) == GH_OK);
+    return out.session.row.stage;
 }
 
 static void demanded(void)
@@ -487,6 +543,8 @@ static void demanded(void)
         CHECK("she is in", gh_operators_sign_in(world.operators, &sign_in, now_ms, &world.arena,
                                                 &out, NULL) == GH_OK &&
                                out.session.row.stage == GH_SIGN_IN_WHOLE);
+        CHECK("twelve bytes alone are not enough",
+              try_stage(i == 0 ? "dora" : "emil", "123456789012", now_ms) == GH_SIGN_IN_MUST_ENROL);
     }
 }
 
@@ -509,6 +567,7 @@ int main(void)
     second_factor();
     recovery();
     demanded();
+    proof();
     gh_operators_close(world.operators);
     gh_store_close(world.store);
     gh_arena_deinit(&world.arena);

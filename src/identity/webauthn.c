@@ -57,6 +57,8 @@ static enum gh_error_code check_data(const struct gh_webauthn_site *site,
         return refuse(error, "it is for another site");
     if ((data->flags & GH_WEBAUTHN_PRESENT) == 0)
         return refuse(error, "nobody was there");
+    if (site->person_known && (data->flags & GH_WEBAUTHN_VERIFIED) == 0)
+        return refuse(error, "it did not ask who was there");
     return GH_OK;
 }
 

@@ -1,8 +1,8 @@
 /* Security keys and passkeys (WebAuthn Level 2 §7.1, §7.2): whether what a browser sends proves
  * that its holder was there, at this site, for this challenge. Attestation is "none": which maker a
- * key is of is not asked. A key must have been touched (UP); that it knows its person (UV) is not
- * demanded, as it stands beside a password. Which credentials there are and how often each has
- * counted is identity/factor.h's to keep.
+ * key is of is not asked. A key must have been touched (UP). That it knows its person (UV: a PIN, a
+ * finger) is demanded where it stands in for the password, and not where it stands beside one.
+ * Which credentials there are and how often each has counted is identity/factor.h's to keep.
  *
  * No I/O: challenge and what is stored are arguments. Memory: texts borrow from the input or the
  * arena. Threads: any. */
@@ -19,6 +19,7 @@ struct gh_webauthn_site {
     struct gh_slice rp_id;     /* "console.example.org" */
     struct gh_slice origin;    /* "https://console.example.org:8443" */
     struct gh_slice challenge; /* that was given for it; empty: none was */
+    bool person_known;         /* the key has to know its person */
 };
 
 struct gh_webauthn_credential {

@@ -28,6 +28,18 @@ static const char eddsa_sig[] =
     "00f00ed8d8e478c65541bad07230e1d1d36b4216b7fd7487b59df2951dcf6539e1b424e4c0380c23"
     "9451107369d31a503b8b1687a7b0afe16eef10ea12e4f20a";
 
+/* Of a key that was touched and did not ask who it was (UP without UV). */
+static const char touched_att[] =
+    "a363666d74646e6f6e656761747453746d74a068617574684461746158715f38703760b33cab22c7"
+    "c4333d5ac417c06168f7159b593356f08c0d68fe2a6e410000000100000000000000000000000000"
+    "00000000101b626ccb34674e9159d2c3167394300ea40101032720062158205e0634497c76aba466"
+    "837a0a9854ba186335af77f0b0f1658ec7ff089ee4deaa";
+static const char touched_auth[] =
+    "5f38703760b33cab22c7c4333d5ac417c06168f7159b593356f08c0d68fe2a6e0100000007";
+static const char touched_sig[] =
+    "c99a5206dac592aebbd384c694f083611f65c6af53f379e72155bdce5d45218f9241fee1466c99d7"
+    "9f53b6df95d4fb02b06a0f0e15cccc31330439deeaf5080f";
+
 static const struct gh_slice rp_id = GH_SLICE_INIT("console.example.org");
 static const struct gh_slice origin = GH_SLICE_INIT("https://console.example.org:8443");
 
@@ -83,7 +95,7 @@ static void registration(void)
 {
     uint8_t block[512];
     char text[512];
-    struct gh_webauthn_site site = {rp_id, origin, challenge()};
+    struct gh_webauthn_site site = {.rp_id = rp_id, .origin = origin, .challenge = challenge()};
     struct gh_webauthn_credential out;
     struct gh_slice attestation = unhex(es256_att, block);
     for (size_t i = 0; i < GH_COUNT(clients); i++)
@@ -102,7 +114,7 @@ static void registration(void)
     site.rp_id = GH_SLICE("example.org");
     CHECK("for another site",
           gh_webauthn_register(&site, said, attestation, &out, NULL) == GH_ERROR_INVALID);
-    site = (struct gh_webauthn_site){rp_id, origin, {0}};
+    site = (struct gh_webauthn_site){.rp_id = rp_id, .origin = origin};
     CHECK("when nothing was asked",
           gh_webauthn_register(&site, said, attestation, &out, NULL) == GH_ERROR_INVALID);
     site.challenge = challenge();
@@ -111,11 +123,11 @@ static void registration(void)
           gh_webauthn_register(&site, said, attestation, &out, NULL) == GH_ERROR_INVALID);
 }
 
-static void assertion_of(const char *att, const char *auth, const char *sig)
+static void assertion_of(const char *att, const char *auth, const char *sig, bool knows_person)
 {
     uint8_t blocks[3][512];
     char text[512];
-    struct gh_webauthn_site site = {rp_id, origin, challenge()};
+    struct gh_webauthn_site site = {.rp_id = rp_id, .origin = origin, .challenge = challenge()};
     struct gh_webauthn_credential made;
     int64_t count = 0;
     char created[512];
@@ -134,6 +146,10 @@ static void assertion_of(const char *att, const char *auth, const char *sig)
         .signature = unhex(sig, blocks[2])};
     CHECK("it proves", gh_webauthn_assert(&assertion, made.key, &count, NULL) == GH_OK);
     CHECK("and has counted", count == 7);
+    assertion.site.person_known = true;
+    CHECK("and that it knew its person, where it did",
+          (gh_webauthn_assert(&assertion, made.key, &count, NULL) == GH_OK) == knows_person);
+    assertion.site.person_known = false;
     for (size_t i = 0; i < assertion.authenticator_data.size; i++) {
         blocks[1][i] ^= 0x10;
         CHECK("every byte is signed",
@@ -154,7 +170,8 @@ static void assertion_of(const char *att, const char *auth, const char *sig)
 int main(void)
 {
     registration();
-    assertion_of(es256_att, es256_auth, es256_sig);
-    assertion_of(eddsa_att, eddsa_auth, eddsa_sig);
+    assertion_of(es256_att, es256_auth, es256_sig, true);
+    assertion_of(eddsa_att, eddsa_auth, eddsa_sig, true);
+    assertion_of(touched_att, touched_auth, touched_sig, false);
     return check_report();
 }

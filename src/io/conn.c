@@ -33,11 +33,6 @@ struct gh_conn_limits conn_limits_whole(struct gh_conn_limits limits)
     return limits;
 }
 
-size_t conn_bytes(void)
-{
-    return sizeof(struct gh_conn);
-}
-
 void conn_set_pending(struct gh_conn *conn)
 {
     if (conn->is_pending)
@@ -153,33 +148,47 @@ static void work(struct gh_conn *conn)
 
 /* ---- writing and ending */
 
-/* An idle connection has no block for output: what it sends goes into one that has grown to the
+/* An idle connection has no buffer for output: what it sends goes into one that has grown to the
  * size that turns need, and which the loop gets back once it is written. */
 static void lease_block(struct gh_conn *conn)
 {
     struct gh_loop *loop = conn->loop;
-    if (conn->out.data != NULL || loop->blocks_count == 0 || conn->phase != CONN_OPEN ||
-        conn->state == NULL)
-        return;
-    struct gh_buffer *block = &loop->blocks[--loop->blocks_count];
-    conn->out.data = block->data;
-    conn->out.capacity = block->capacity;
+    size_t size_max = conn_output_max(conn->protocol);
+    if (conn->framing != NULL) /* what it adds does not count against the protocol's limit */
+        size_max += GH_FRAMING_HEAD_MAX;
+    if (loop->blocks_count > 0)
+        conn->out = loop->blocks[--loop->blocks_count];
+    else
+        conn->out = gh_buffer_new(size_max);
+    if (conn->out != NULL)
+        conn->out->size_max = size_max;
     conn_set_pending(conn); /* so that it comes back in this turn even when nothing is written */
 }
 
 static void return_block(struct gh_conn *conn)
 {
     struct gh_loop *loop = conn->loop;
-    if (conn->out.data == NULL || conn->out.capacity > LOOP_BLOCK_BYTES_MAX ||
+    struct gh_buffer *block = conn->out;
+    conn->out = NULL;
+    if (block == NULL || block->capacity > LOOP_BLOCK_BYTES_MAX ||
         loop->blocks_count == LOOP_BLOCKS_MAX) {
-        gh_buffer_release(&conn->out);
+        gh_buffer_free(block);
         return;
     }
-    gh_buffer_clear(&conn->out);
-    loop->blocks[loop->blocks_count++] =
-        (struct gh_buffer){.data = conn->out.data, .capacity = conn->out.capacity};
-    conn->out.data = NULL;
-    conn->out.capacity = 0;
+    gh_buffer_clear(block);
+    loop->blocks[loop->blocks_count++] = block;
+}
+
+void conn_drop_input(struct gh_conn *conn)
+{
+    gh_buffer_free(conn->in);
+    conn->in = NULL;
+}
+
+static void drop_output(struct gh_conn *conn)
+{
+    gh_buffer_free(conn->out);
+    conn->out = NULL;
 }
 
 /* How much of the output may be written as it is. With a framing: what has been framed before,
@@ -187,20 +196,20 @@ static void return_block(struct gh_conn *conn)
 static size_t writable_bytes(struct gh_conn *conn)
 {
     if (conn->framing == NULL)
-        return conn->out.size;
+        return conn->out->size;
     if (conn->framing->framed == 0)
-        gh_framing_wrap(conn->framing, &conn->out);
+        gh_framing_wrap(conn->framing, conn->out);
     return conn->framing->framed;
 }
 
 static bool write_some(struct gh_conn *conn)
 {
     size_t sent;
-    struct gh_slice bytes = gh_slice(conn->out.data, writable_bytes(conn));
+    struct gh_slice bytes = gh_slice(conn->out->data, writable_bytes(conn));
     bool is_sound = stream_write(&conn->stream, bytes, &sent);
 
     gh_metric_add(conn->origin->metrics, GH_METRIC_bytes_sent_total, (int64_t)sent);
-    gh_buffer_drop(&conn->out, sent);
+    gh_buffer_drop(conn->out, sent);
     if (conn->framing != NULL)
         conn->framing->framed -= sent;
     return is_sound;
@@ -210,17 +219,17 @@ static void write_out(struct gh_conn *conn)
 {
     bool is_sound = true;
 
-    if (conn->phase == CONN_CLOSING && conn->framing != NULL)
+    if (conn->phase == CONN_CLOSING && conn->framing != NULL && !conn->framing->is_finished)
         gh_framing_finish(conn->framing,
                           conn->loop->draining ? GH_FRAMING_GOING_AWAY : GH_FRAMING_NORMAL,
-                          &conn->out);
-    if (conn->out.size == 0 && !conn->out.overflow) {
+                          gh_conn_out(conn));
+    if (conn_out_size(conn) == 0 && (conn->out == NULL || !conn->out->overflow)) {
         return_block(conn);
         return;
     }
-    while (is_sound && !conn->out.overflow && conn->out.size > 0 && conn->stream.writable)
+    while (is_sound && !conn->out->overflow && conn->out->size > 0 && conn->stream.writable)
         is_sound = write_some(conn);
-    if (conn->out.overflow) {
+    if (conn->out->overflow) {
         gh_conn_abort(conn, "the peer does not read: its output queue is full");
         return;
     }
@@ -228,7 +237,7 @@ static void write_out(struct gh_conn *conn)
         gh_conn_abort(conn, "the connection was lost");
         return;
     }
-    if (conn->out.size > 0)
+    if (conn->out->size > 0)
         return;
     return_block(conn);
     if (conn->phase == CONN_OPEN && conn->protocol->drained != NULL)
@@ -240,8 +249,8 @@ static void end_protocol(struct gh_conn *conn)
     void *state = conn->state;
 
     conn->state = NULL;
-    gh_buffer_release(&conn->in);
-    gh_buffer_release(&conn->out);
+    conn_drop_input(conn);
+    drop_output(conn);
     if (state != NULL)
         conn->protocol->closed(state, conn->why);
 }
@@ -255,6 +264,7 @@ static void destroy(struct gh_conn *conn)
     gh_timer_cancel(conn->loop, &conn->timer);
     if (conn->framing != NULL)
         conn->framing->kind->close(conn->framing);
+    drop_output(conn); /* of a protocol that wrote when it was told of the end */
     stream_close(&conn->stream);
     conn_forget(conn);
     free(conn);
@@ -268,7 +278,7 @@ static void settle(struct gh_conn *conn)
     conn->is_pending = false;
     if (conn->phase == CONN_OPEN || conn->phase == CONN_CLOSING)
         write_out(conn);
-    if (conn->phase == CONN_CLOSING && conn->out.size == 0) {
+    if (conn->phase == CONN_CLOSING && conn_out_size(conn) == 0) {
         stream_finish(&conn->stream);
         end_protocol(conn);
         if (conn->stream.ended)
@@ -288,7 +298,7 @@ static void settle(struct gh_conn *conn)
             conn_set_pending(conn);
         return;
     }
-    conn->resumed &= conn->phase != CONN_OPEN || conn->in.size > 0;
+    conn->resumed &= conn->phase != CONN_OPEN || conn_in_size(conn) > 0;
     if (conn->again || (conn->resumed && conn->phase == CONN_OPEN))
         conn_set_pending(conn);
     conn->again = false;
@@ -359,8 +369,13 @@ void conns_abort(struct gh_loop *loop, const char *why)
 
 struct gh_buffer *gh_conn_out(struct gh_conn *conn)
 {
-    lease_block(conn);
-    return &conn->out;
+    if (conn->out == NULL)
+        lease_block(conn);
+    if (conn->out != NULL)
+        return conn->out;
+    gh_conn_abort(conn, "no memory for output");
+    conn->loop->nowhere = (struct gh_buffer){.overflow = true};
+    return &conn->loop->nowhere;
 }
 
 void gh_conn_dirty(struct gh_conn *conn)
@@ -391,7 +406,7 @@ void gh_conn_abort(struct gh_conn *conn, const char *why)
 {
     if (conn->phase == CONN_DEAD)
         return;
-    if (conn->phase < CONN_CLOSING || conn->out.size > 0)
+    if (conn->phase < CONN_CLOSING || conn_out_size(conn) > 0)
         conn->why = why;
     conn->phase = CONN_DEAD;
     conn_set_pending(conn);
@@ -421,9 +436,9 @@ void gh_conn_upgrade(struct gh_conn *conn, struct gh_framing *framing,
 
 void gh_conn_hand_over(struct gh_conn *conn, const struct gh_listener_protocol *heir)
 {
-    assert(conn->framing == NULL && conn->state != NULL && conn->heir == NULL);
+    assert(conn->framing == NULL && conn->state != NULL && conn->loop->heir == NULL);
     assert(conn_input_max(heir->protocol) >= CONN_FIRST_BYTES);
-    conn->heir = heir;
+    conn->loop->heir = heir;
 }
 
 const char *gh_conn_peer(const struct gh_conn *conn)

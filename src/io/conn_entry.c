@@ -112,9 +112,7 @@ void conn_open_protocol(struct gh_conn *conn, const struct gh_listener_protocol 
 {
     const struct gh_protocol *protocol = chosen->protocol;
 
-    gh_buffer_init(&conn->in, conn_input_max(protocol));
-    gh_buffer_init(&conn->out, conn_output_max(protocol));
-    assert(conn->in.size_max >= CONN_FIRST_BYTES);
+    assert(conn_input_max(protocol) >= CONN_FIRST_BYTES);
     conn->protocol = protocol;
     if (conn->phase == CONN_FIRST_BYTE)
         conn_set_phase(conn, CONN_OPEN, 0);

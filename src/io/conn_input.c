@@ -27,11 +27,10 @@ static void switch_protocol(struct gh_conn *conn, size_t left)
         gh_conn_abort(conn, "bytes before the upgrade was answered");
         return;
     }
-    gh_buffer_release(&conn->in);
-    conn->in.size_max = conn_input_max(next);
-    /* What the framing adds does not count against the protocol's limit. */
-    conn->out.size_max = conn->out.size + conn_output_max(next) + GH_FRAMING_HEAD_MAX;
-    framing->framed = conn->out.size;
+    conn_drop_input(conn);
+    if (conn->out != NULL) /* nor does what is still to be written of the protocol before */
+        conn->out->size_max = conn->out->size + conn_output_max(next) + GH_FRAMING_HEAD_MAX;
+    framing->framed = conn_out_size(conn);
     conn->protocol = next;
     conn->is_fresh = true;
     conn_set_limit(conn, conn->origin->limits.first_byte_ms);
@@ -41,18 +40,18 @@ static void switch_protocol(struct gh_conn *conn, size_t left)
 }
 
 /* The protocol's input has returned after gh_conn_hand_over. */
-static void hand_over(struct gh_conn *conn)
+static void hand_over(struct gh_conn *conn, const struct gh_listener_protocol *heir)
 {
-    const struct gh_listener_protocol *heir = conn->heir;
     void *state = conn->state;
 
-    conn->heir = NULL;
     conn->state = NULL;
     conn->deadline_ns = 0;
     conn->protocol->closed(state, "handed over");
     conn->protocol = heir->protocol;
-    conn->in.size_max = conn_input_max(heir->protocol);
-    conn->out.size_max = conn->out.size + conn_output_max(heir->protocol);
+    if (conn->in != NULL)
+        conn->in->size_max = conn_input_max(heir->protocol);
+    if (conn->out != NULL)
+        conn->out->size_max = conn->out->size + conn_output_max(heir->protocol);
     conn->state = heir->protocol->open(heir->context, conn);
     if (conn->state == NULL)
         gh_conn_abort(conn, "refused by the protocol");
@@ -62,10 +61,12 @@ static void hand_over(struct gh_conn *conn)
 static size_t call_input(struct gh_conn *conn, struct gh_slice bytes)
 {
     size_t consumed = conn->protocol->input(conn->state, bytes);
+    const struct gh_listener_protocol *heir = conn->loop->heir;
 
+    conn->loop->heir = NULL; /* whatever has become of the connection */
     assert(consumed <= bytes.size || conn->phase != CONN_OPEN);
-    if (conn->phase == CONN_OPEN && conn->heir != NULL) {
-        hand_over(conn);
+    if (conn->phase == CONN_OPEN && heir != NULL) {
+        hand_over(conn, heir);
         bytes = gh_slice_sub(bytes, consumed, bytes.size);
         return conn->phase != CONN_OPEN || bytes.size == 0
                    ? consumed + bytes.size
@@ -78,31 +79,38 @@ static size_t call_input(struct gh_conn *conn, struct gh_slice bytes)
     return consumed;
 }
 
+static bool keep(struct gh_conn *conn, struct gh_slice bytes)
+{
+    if (conn->in == NULL)
+        conn->in = gh_buffer_new(conn_input_max(conn->protocol));
+    return conn->in != NULL && gh_buffer_put(conn->in, bytes);
+}
+
 /* Keeps what the protocol did not consume. */
 static void offer(struct gh_conn *conn)
 {
-    size_t consumed = call_input(conn, gh_buffer_slice(&conn->in));
+    size_t consumed = call_input(conn, gh_buffer_slice(conn->in));
 
     if (conn->phase != CONN_OPEN || conn->is_fresh)
         return;
-    gh_buffer_drop(&conn->in, consumed);
+    gh_buffer_drop(conn->in, consumed);
     if (consumed > 0)
         conn->limit_ns = 0;
-    if (conn->in.size == 0)
-        gh_buffer_release(&conn->in);
+    if (conn->in->size == 0)
+        conn_drop_input(conn);
 }
 
 static void deliver(struct gh_conn *conn, struct gh_slice bytes)
 {
-    if (conn->in.size == 0) { /* straight from the loop's buffer */
+    if (conn_in_size(conn) == 0) { /* straight from the loop's buffer */
         size_t consumed = call_input(conn, bytes);
         assert(consumed <= bytes.size);
         bytes = gh_slice_sub(bytes, consumed, bytes.size);
-        if (conn->phase == CONN_OPEN && bytes.size > 0 && !gh_buffer_put(&conn->in, bytes))
+        if (conn->phase == CONN_OPEN && bytes.size > 0 && !keep(conn, bytes))
             gh_conn_abort(conn, "no memory for input");
         return;
     }
-    if (gh_buffer_put(&conn->in, bytes))
+    if (keep(conn, bytes))
         offer(conn);
     else
         gh_conn_abort(conn, "no memory for input");
@@ -128,10 +136,10 @@ static void refuse_framed(struct gh_conn *conn, const char *why)
 static void unframe(struct gh_conn *conn, uint8_t *bytes, size_t size)
 {
     struct gh_framing *framing = conn->framing;
-    enum gh_framing_status status = framing->kind->read(framing, bytes, &size, &conn->out);
+    enum gh_framing_status status = framing->kind->read(framing, bytes, &size, gh_conn_out(conn));
 
     if (size > 0 && !may_begin(conn, bytes[0])) {
-        gh_framing_finish(framing, GH_FRAMING_UNACCEPTABLE, &conn->out);
+        gh_framing_finish(framing, GH_FRAMING_UNACCEPTABLE, gh_conn_out(conn));
         refuse_framed(conn, "unknown protocol");
         return;
     }
@@ -166,7 +174,7 @@ static size_t room_of(struct gh_conn *conn)
 {
     if (conn->phase != CONN_OPEN)
         return CONN_FIRST_BYTES;
-    size_t room = conn->in.size_max - conn->in.size;
+    size_t room = conn_input_max(conn->protocol) - conn_in_size(conn);
     if (room == 0 && conn->limit_ns == 0)
         conn_set_limit(conn, conn->origin->limits.stuck_ms);
     return room < READ_BYTES_PER_TURN ? room : READ_BYTES_PER_TURN;
@@ -214,7 +222,7 @@ void conn_read(struct gh_conn *conn)
 {
     if (conn->resumed) {
         conn->resumed = false;
-        if (conn->in.size > 0)
+        if (conn_in_size(conn) > 0)
             offer(conn);
     }
     if (conn->phase == CONN_OPEN || conn->phase == CONN_FIRST_BYTE)

@@ -60,7 +60,7 @@ void gh_loop_close(struct gh_loop *loop)
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
     while (loop->blocks_count > 0)
-        gh_buffer_deinit(&loop->blocks[--loop->blocks_count]);
+        gh_buffer_free(loop->blocks[--loop->blocks_count]);
     gh_tls_desk_close(loop->desk);
     free(loop->scratch);
     free(loop);

@@ -57,10 +57,11 @@ struct gh_loop {
     struct gh_tidy tidy;                          /* conn_tidy.c */
     int burials;                                  /* how many more may be freed in this turn */
     struct gh_tls_desk *desk;                     /* made with the first connection that needs it */
-    uint8_t *scratch; /* LOOP_SCRATCH_BYTES: every read goes here first */
-    struct gh_buffer
-        blocks[LOOP_BLOCKS_MAX]; /* empty: a connection leases one while it has output */
+    uint8_t *scratch;                          /* LOOP_SCRATCH_BYTES: every read goes here first */
+    struct gh_buffer *blocks[LOOP_BLOCKS_MAX]; /* empty: a connection leases one for its output */
     size_t blocks_count;
+    struct gh_buffer nowhere;                /* what a connection writes to that can have none */
+    const struct gh_listener_protocol *heir; /* within a connection's input: who takes it over */
 };
 
 /* Level-triggered or edge-triggered as `events` says. */

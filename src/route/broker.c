@@ -207,7 +207,7 @@ struct gh_broker *gh_broker_open(const struct gh_broker_options *options, struct
     broker->limits = options->limits;
     pthread_mutex_init(&broker->lock, NULL);
     gh_map_init(&broker->spaces);
-    gh_map_init(&broker->by_key);
+    gh_map_init_borrowing(&broker->by_key);
     gh_map_init(&broker->by_number);
     broker->log = open_log(options, error);
     if (broker->log == NULL) {

@@ -37,9 +37,10 @@ struct cleaner {
     size_t flying;
     struct copy *landed; /* to be looked at again */
     atomic_bool failed;
-    uint64_t pass, from; /* what stands before `from` counts no more */
-    int64_t copied;      /* bytes in this pass */
-    int64_t rests_to;    /* nothing is done before the journal has so many bytes */
+    uint64_t from; /* what stands before it counts no more */
+    uint32_t pass;
+    int64_t copied;   /* bytes in this pass */
+    int64_t rests_to; /* nothing is done before the journal has so many bytes */
     int64_t slack_bytes, period_ms;
 };
 

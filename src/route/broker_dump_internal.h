@@ -54,8 +54,8 @@ static inline void dump_session(struct session *session, struct gh_buffer *out)
                     session->queue.tail, session->queue_bytes);
     if (session->will != NULL)
         gh_buffer_print(out, "  will %.*s=%.*s q%u at %" PRId64 "\n",
-                        GH_PRINT(session->will->topic), GH_PRINT(session->will->payload),
-                        session->will->qos, session->will_at_ms);
+                        GH_PRINT(session->will->will.topic), GH_PRINT(session->will->will.payload),
+                        session->will->will.qos, session->will->at_ms);
     dump_subscriptions(session, out);
     for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
          sequence++)

@@ -122,7 +122,7 @@ struct subscription {
     bool no_local, retain_as_published;
     uint8_t qos;
     uint32_t identifier;
-    uint64_t cleaned_pass;
+    uint32_t cleaned_pass;
     struct gh_slice filter; /* as subscribed, $share/… too */
     struct gh_slice inner;  /* without it */
     uint8_t text[];
@@ -185,6 +185,13 @@ struct walk {
     uint8_t text[];
 };
 
+/* A session's will; its slices are here, too. */
+struct kept_will {
+    struct gh_journal_will will;
+    int64_t at_ms; /* when it is to be published, UTC; 0: it does not wait for that */
+    uint8_t text[];
+};
+
 /* There are as many as devices, and most have nothing to do: what is rare is a block of its own. */
 struct session {
     atomic_uint refs;
@@ -195,8 +202,7 @@ struct session {
     /* At home. */
     struct gh_attachment *attachment, *claimant;
     struct gh_timer timer;
-    struct gh_journal_will *will; /* one block with its slices */
-    int64_t will_at_ms;           /* UTC; 0: not waiting */
+    struct kept_will *will; /* or NULL */
     struct walk *walks;
     struct gh_map *index;      /* of the subscriptions by filter; NULL: they are few */
     struct passing *passing;   /* while it ends */
@@ -206,7 +212,8 @@ struct session {
     /* Under the lock. */
     bool stored, gone, live, ready_posted, ready_urgent, connected;
     bool in_line;
-    bool buried; /* its end is in the journal, or on its way there */
+    bool buried;          /* its end is in the journal, or on its way there */
+    uint16_t client_size; /* of the client id; for ever */
     uint32_t expiry_s;
     struct port *home;
     int64_t detached_at_ms;
@@ -219,20 +226,20 @@ struct session {
     uint64_t sent_to;  /* what has this number or a higher one was never sent */
     struct lane *lane; /* NULL: nothing waits in it */
     struct subscription *subscriptions;
-    uint64_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     struct taken *taken;
+    uint32_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     uint32_t subscriptions_count;
     uint32_t identifiers_count; /* of subscriptions that have one */
     uint32_t taken_count, taken_capacity;
     uint32_t taken_flying; /* QoS 2 publishes whose record is under way */
 
     /* The key in the broker's map is the device's number and the client id. */
-    uint16_t client_size;
     uint64_t device;
     uint8_t client[];
 };
 static_assert(sizeof(struct session) == offsetof(struct session, client),
               "the client id follows the device's number");
+static_assert(sizeof(struct session) <= 312, "a hundred thousand of them are idle");
 
 static inline struct gh_broker *broker_of(const struct session *session)
 {
@@ -281,6 +288,7 @@ struct gh_attachment {
     uint16_t *received;
     uint32_t identifiers_capacity, received_capacity;
 };
+static_assert(sizeof(struct gh_attachment) <= 120, "a hundred thousand of them are idle");
 
 #define RETAINED_NOWHERE UINT64_MAX
 struct retained {

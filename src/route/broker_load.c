@@ -368,7 +368,7 @@ static void detach_now(struct session *session, int64_t now_ms)
 {
     session->detached_at_ms = now_ms;
     if (session->will != NULL)
-        session->will_at_ms = now_ms + (int64_t)session->will->delay_s * 1000;
+        session->will->at_ms = now_ms + (int64_t)session->will->will.delay_s * 1000;
     struct gh_journal_change change = {
         .kind = GH_JOURNAL_DETACHED, .session = session->number, .at_ms = now_ms};
     port_change(session->home, &change);
@@ -426,7 +426,8 @@ static void begin(struct gh_broker *broker, const struct found *found)
     if (session->detached_at_ms == 0)
         detach_now(session, broker_now_ms(broker));
     else if (session->will != NULL)
-        session->will_at_ms = session->detached_at_ms + (int64_t)session->will->delay_s * 1000;
+        session->will->at_ms =
+            session->detached_at_ms + (int64_t)session->will->will.delay_s * 1000;
     if (found->superseded)
         session_end(session);
     else

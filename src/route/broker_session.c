@@ -80,12 +80,12 @@ void session_unref(struct session *session)
 bool session_keep_will(struct session *session, const struct gh_journal_will *will)
 {
     size_t size = will->topic.size + will->properties.size + will->payload.size;
-    struct gh_journal_will *copy = malloc(sizeof *copy + size);
+    struct kept_will *copy = malloc(sizeof *copy + size);
     if (copy == NULL)
         return false;
-    uint8_t *at = (uint8_t *)(copy + 1);
-    *copy = *will;
-    struct gh_slice *parts[] = {&copy->topic, &copy->properties, &copy->payload};
+    *copy = (struct kept_will){.will = *will};
+    struct gh_slice *parts[] = {&copy->will.topic, &copy->will.properties, &copy->will.payload};
+    uint8_t *at = copy->text;
     for (size_t i = 0; i < GH_COUNT(parts); i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
@@ -109,7 +109,7 @@ struct gh_journal_change session_change(const struct session *session)
                                        .has_will = session->will != NULL,
                                        .at_ms = session->connected ? 0 : session->detached_at_ms};
     if (session->will != NULL)
-        change.will = *session->will;
+        change.will = session->will->will;
     return change;
 }
 
@@ -285,7 +285,6 @@ static void attach(struct gh_attachment *attachment, struct session *session, bo
     const struct gh_broker_connect *connect = &attachment->connecting->wanted;
     bool kept = true;
     gh_timer_cancel(attachment->port->loop, &session->timer);
-    session->will_at_ms = 0;
     attachment->holds = true;
     gh_latch_take(&session->lock);
     session->attachment = attachment;
@@ -506,7 +505,7 @@ struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop
 
 static void publish_will(struct session *session)
 {
-    const struct gh_journal_will *will = session->will;
+    const struct gh_journal_will *will = &session->will->will;
     const struct publish_call call = {0};
     struct gh_broker_publish publish = {.topic = will->topic,
                                         .payload = will->payload,
@@ -516,7 +515,6 @@ static void publish_will(struct session *session)
                                         .has_expiry = will->has_expiry,
                                         .expiry_s = will->expiry_s};
     (void)space_publish(session->home, session->space, &publish, &call);
-    session->will_at_ms = 0;
     gh_latch_take(&session->lock);
     free(session->will);
     session->will = NULL;
@@ -540,11 +538,17 @@ static int64_t expires_at_ms(const struct session *session)
                                       : session->detached_at_ms + (int64_t)session->expiry_s * 1000;
 }
 
+/* When its will is to be published; INT64_MAX: none waits. */
+static int64_t will_at_ms(const struct session *session)
+{
+    return session->will == NULL || session->will->at_ms == 0 ? INT64_MAX : session->will->at_ms;
+}
+
 static void fire(struct gh_timer *timer)
 {
     struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
     int64_t now_ms = broker_now_ms(broker_of(session));
-    if (session->will_at_ms != 0 && session->will_at_ms <= now_ms)
+    if (will_at_ms(session) <= now_ms)
         will_is_due(session);
     if (expires_at_ms(session) <= now_ms)
         session_end(session);
@@ -555,8 +559,8 @@ static void fire(struct gh_timer *timer)
 void session_set_timer(struct session *session)
 {
     int64_t now_ms = broker_now_ms(broker_of(session)), at_ms = expires_at_ms(session);
-    if (session->will_at_ms != 0 && session->will_at_ms < at_ms)
-        at_ms = session->will_at_ms;
+    if (will_at_ms(session) < at_ms)
+        at_ms = will_at_ms(session);
     if (at_ms == INT64_MAX || session->attachment != NULL)
         return;
     int64_t left_ms = at_ms > now_ms ? at_ms - now_ms : 0;
@@ -590,7 +594,7 @@ void session_end(struct session *session)
 {
     struct gh_broker *broker = broker_of(session);
     gh_timer_cancel(session->home->loop, &session->timer);
-    if (session->will_at_ms != 0)
+    if (will_at_ms(session) != INT64_MAX)
         publish_will(session);
     session->passing = passing_new(session);
     session_unsubscribe_all(session);
@@ -623,10 +627,10 @@ static void settle_will(struct session *session, bool wanted, int64_t now_ms)
         free(session->will);
         session->will = NULL;
         gh_latch_give(&session->lock);
-    } else if (session->will->delay_s == 0 || session->expiry_s == 0) {
+    } else if (session->will->will.delay_s == 0 || session->expiry_s == 0) {
         publish_will(session);
     } else {
-        session->will_at_ms = now_ms + (int64_t)session->will->delay_s * 1000;
+        session->will->at_ms = now_ms + (int64_t)session->will->will.delay_s * 1000;
     }
 }
 

@@ -35,7 +35,7 @@ const OPEN = {
   'GET /pki/{tenant}/ocsp/{request}': 'the status of a certificate',
 };
 // What takes credentials in its own way, and so refuses with its own status when there are none.
-const SIGN_IN = ['POST /api/v1/session', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect', 'POST /oauth2/revoke'];
+const SIGN_IN = ['POST /api/v1/session', 'POST /api/v1/session/invitation', 'POST /oauth2/token', 'POST /token', 'POST /oauth2/introspect', 'POST /oauth2/revoke'];
 // What anybody might bring along.
 const CALLERS = {
   nothing: {},

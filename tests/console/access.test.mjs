@@ -6,6 +6,8 @@ import { calls, openBrowser, openPage, signIn, visit } from './browser.mjs';
 import { missing, url } from './server.mjs';
 
 const DEVICE = '/devices/demo/warehouse/hall-1-climate-a';
+const PROGRAM = 'a-program-with-a-rather-long-name@demo.example.org';
+const ACCOUNTS = '/tenants/demo/service-accounts';
 const PAGES = [
   ['/', 'Warehouse'],
   ['/halls/demo/hall-1', /^hall.1$/i],
@@ -23,6 +25,7 @@ const PAGES = [
   ['/people', 'People'],
   ['/members', 'Members'],
   ['/members?tenant=demo&registry=warehouse', 'Members'],
+  [`/service-accounts?tenant=demo&account=${encodeURIComponent(PROGRAM)}`, 'Service accounts'],
 ];
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -46,7 +49,7 @@ async function faults(page) {
 }
 
 const BOUND = {
-  role: 'roles/cloudiot.deviceController', members: ['serviceAccount:a-program-with-a-rather-long-name@demo.example.org'],
+  role: 'roles/cloudiot.deviceController', members: [`serviceAccount:${PROGRAM}`],
   condition: { title: 'night watch', until: '2031-01-01T00:00:00Z', hours: '22:00-06:00', weekdays: ['sat'], sources: ['2001:db8:1234:5678::/64'] },
 };
 
@@ -57,18 +60,20 @@ async function settle(page) {
 
 describe('everyone can use it', { skip: missing }, () => {
   let browser;
-  async function bind(bindings) {
+  async function ask(...requests) {
     const { context, page } = await openPage(browser);
     await signIn(page);
-    assert.equal((await calls(page, 'PUT', '/tenants/demo/bindings', { bindings })).status, 200);
+    for (const [method, path, body] of requests) assert.ok((await calls(page, method, path, body)).status < 300, path);
     await context.close();
   }
   before(async () => {
     browser = await openBrowser();
-    await bind([BOUND]); // so that the page of members has a row to look at, too
+    // So that the pages of members and of service accounts have rows to look at, too.
+    await ask(['PUT', '/tenants/demo/bindings', { bindings: [BOUND] }], ['POST', ACCOUNTS, { name: PROGRAM, title: 'sums up the day' }],
+      ['POST', `${ACCOUNTS}/${PROGRAM}/keys`, {}]);
   });
   after(async () => {
-    await bind([]);
+    await ask(['PUT', '/tenants/demo/bindings', { bindings: [] }], ['DELETE', `${ACCOUNTS}/${PROGRAM}`]);
     await browser?.close();
   });
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { calls, openBrowser, openPage, signIn } from './browser.mjs';
-import { missing, url } from './server.mjs';
+import { ageProof, hasSqlite } from '../lib/ageing.mjs';
+import { data, missing, url } from './server.mjs';
 
 // The console under a name: security keys take no addresses.
 const named = url.replace('127.0.0.1', 'localhost');
@@ -24,12 +25,12 @@ async function enter(page, name, password) {
   await page.keyboard.press('Enter');
 }
 
-// A virtual security key of Chromium's own (its DevTools protocol).
-async function securityKey(context, page) {
+// A virtual security key of Chromium's own (its DevTools protocol); one that knows its person has asked for a PIN each time.
+async function securityKey(context, page, knowsPerson = false) {
   const devtools = await context.newCDPSession(page);
   await devtools.send('WebAuthn.enable');
   const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
-    options: { protocol: 'ctap2', transport: 'usb', hasResidentKey: false, hasUserVerification: false, automaticPresenceSimulation: true },
+    options: { protocol: 'ctap2', transport: 'usb', hasResidentKey: false, hasUserVerification: knowsPerson, isUserVerified: knowsPerson, automaticPresenceSimulation: true },
   });
   return { devtools, authenticatorId };
 }
@@ -101,6 +102,71 @@ describe('people', { skip: missing }, () => {
     await enter(page, 'bea', PASSWORD);
     await page.getByRole('button', { name: 'Use the security key' }).press('Enter');
     await page.getByText('That was not it.').waitFor();
+    await context.close();
+  });
+
+  test('who is invited chooses a password, by keyboard alone, and is in; the link is good once', async () => {
+    const { context, page, trouble } = await someone('hana');
+    const { body: { path } } = await calls(admin.page, 'POST', '/operators/hana/invitation');
+    await page.goto(url + path);
+    await page.getByRole('heading', { name: 'Welcome, hana' }).waitFor();
+    assert.equal(new URL(page.url()).hash, '', 'the secret is not left in the address');
+    await page.keyboard.type('words that hana chose');
+    if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/invitation.png` });
+    await page.keyboard.press('Enter');
+    await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await page.getByLabel('Password').waitFor();
+    await page.goto(url + path);
+    await page.getByLabel('Choose your password').fill('words that somebody chose');
+    await page.keyboard.press('Enter');
+    await page.getByText('This invitation is not good any more.').waitFor();
+    assert.deepEqual(trouble, []);
+    await context.close();
+  });
+
+  // Adds a key to the account of somebody new, and lets the proof of it grow old.
+  const withOldKey = async (name, knowsPerson) => {
+    const visitor = await someone(name), { page, context } = visitor;
+    await securityKey(context, page, knowsPerson);
+    await page.goto(`${named}/account`);
+    await enter(page, name, PASSWORD);
+    await page.getByRole('button', { name: 'Add a second factor' }).press('Enter');
+    await page.getByRole('button', { name: 'Add a security key' }).press('Enter');
+    await page.getByRole('list', { name: 'Recovery codes' }).waitFor();
+    ageProof(data, name, 600);
+    return visitor;
+  };
+
+  test('a fresh proof by a security key that knows its person', { skip: hasSqlite ? false : 'sqlite3 is not installed' }, async () => {
+    const { context, page, trouble } = await withOldKey('fay', true);
+    await page.getByLabel('What it is for').fill('nightly');
+    await page.getByRole('button', { name: 'Make a token' }).press('Enter');
+    await page.getByRole('form', { name: 'Prove that it is you' }).waitFor();
+    await page.getByRole('button', { name: 'Use the security key' }).press('Enter');
+    await page.getByText(/^ght_/).waitFor();
+    assert.deepEqual(trouble, []);
+    await context.close();
+  });
+
+  test('a touch of a key is no fresh proof, whatever the browser is asked for', { skip: hasSqlite ? false : 'sqlite3 is not installed' }, async () => {
+    const { context, page } = await withOldKey('gus', false);
+    const asked = await calls(page, 'POST', '/session/challenge');
+    assert.equal(asked.body.user_verification, 'required');
+    const shown = await page.evaluate(async ({ challenge, rp_id, credentials }) => {
+      const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (letter) => letter.charCodeAt(0));
+      const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '');
+      const { rawId, response } = await navigator.credentials.get({ publicKey: { challenge: bytes(challenge), rpId: rp_id,
+        allowCredentials: credentials.map((id) => ({ type: 'public-key', id: bytes(id) })), userVerification: 'discouraged' } });
+      return { credential: text(rawId), client_data: text(response.clientDataJSON), authenticator_data: text(response.authenticatorData), signature: text(response.signature) };
+    }, asked.body);
+    assert.equal((await calls(page, 'POST', '/session/proof', { webauthn: shown })).status, 401);
+    assert.equal((await calls(page, 'POST', '/account/tokens', { label: 'none' })).body.error.code, 'GH3003');
+    await page.getByLabel('What it is for').fill('nightly');
+    await page.getByRole('button', { name: 'Make a token' }).press('Enter');
+    await page.getByLabel('Your password', { exact: true }).fill(PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.getByText(/^ght_/).waitFor();
     await context.close();
   });
 

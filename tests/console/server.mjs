@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { connect } from 'node:tls';
 
 const { GATEHOUSE_URL, GATEHOUSE_CA, GATEHOUSE_OPERATOR, GATEHOUSE_PASSWORD } = process.env;
@@ -17,6 +18,8 @@ export const missing =
     : 'needs GATEHOUSE_URL, GATEHOUSE_CA, GATEHOUSE_OPERATOR and GATEHOUSE_PASSWORD';
 
 export const url = (GATEHOUSE_URL ?? '').replace(/\/$/, '');
+/** The server's data folder. */
+export const data = dirname(GATEHOUSE_CA ?? '');
 export const operator = { name: GATEHOUSE_OPERATOR ?? '', password: GATEHOUSE_PASSWORD ?? '' };
 
 /** A TLS connection that is verified against the trust anchor, by name too. */

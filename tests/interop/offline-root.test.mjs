@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Pki } from '../lib/pki.mjs';
 import { Planted } from '../lib/planted.mjs';
-import { patience } from '../lib/sanitizer.mjs';
+import { slowness } from '../lib/sanitizer.mjs';
 import { Server } from '../lib/server.mjs';
 
 const run = promisify(execFile);
@@ -67,7 +67,7 @@ async function verifies(tenant, leaf) {
   return all;
 }
 // ThreadSanitizer brings an allocator of its own, which does not forget.
-const canLook = process.getuid() === 0 && patience === 1;
+const canLook = process.getuid() === 0 && slowness === 1;
 const inProcesses = () => readFileSync(`/proc/${server.process.pid}/task/${server.process.pid}/children`, 'utf8').trim().split(' ')
   .flatMap((pid) => planted.inMemory(Number(pid)));
 const status = async () => server.cli('ca', 'status');

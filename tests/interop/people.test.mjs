@@ -2,11 +2,14 @@
 // accounts and the processor.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Server } from '../lib/server.mjs';
+import { ageProof, hasSqlite } from '../lib/ageing.mjs';
+import { apiTable } from '../lib/routes.mjs';
+import { eventually, Server } from '../lib/server.mjs';
 import { patience } from '../lib/sanitizer.mjs';
 
 let server, admin;
@@ -241,11 +244,83 @@ test('1,000 wrong sign-ins from 50 addresses reach argon2id ten times at most, a
 });
 
 test('a recent proof is needed for what gives rights away', async (t) => {
-  const heidi = await person(t, 'heidi');
+  if (!hasSqlite) { t.skip('sqlite3 is not installed'); return; }
+  const heidi = await person(t, 'heidi'), demand = () => heidi.call('PUT', '/sign-in-policy', { second_factor: false });
   await heidi.signIn();
-  const wrong = await heidi.call('POST', '/session/proof', { password: 'not her password' });
-  assert.equal(wrong.status, 401);
-  const proven = await heidi.patient('POST', '/session/proof', { password: heidi.password });
-  assert.equal(proven.status, 200, proven.text);
-  assert.equal((await heidi.call('PUT', '/sign-in-policy', { second_factor: false })).status, 200);
+  ageProof(server.data, 'heidi', 300);
+  assert.equal((await demand()).status, 200, 'five minutes later');
+  ageProof(server.data, 'heidi', 300);
+  const proven = apiTable().filter(({ flags }) => flags.includes('PROVEN'));
+  assert.ok(proven.length > 30, `${proven.length} routes`);
+  for (const { method, path } of proven) {
+    const at = path.replace('/api/v1', '').replace('{t}', 'strict').replace(/\{\w+\}/g, 'absent');
+    const { status, body } = await heidi.call(method, at, ['POST', 'PUT', 'PATCH'].includes(method) ? {} : undefined);
+    assert.deepEqual([status, body.error.code], [403, 'GH3003'], `ten minutes later: ${method} ${path}`);
+  }
+  assert.equal((await heidi.call('GET', '/operators')).status, 200, 'what gives nothing away goes on');
+  assert.equal((await server.call('PUT', '/api/v1/sign-in-policy', { token: admin, body: { second_factor: false } })).status, 200, 'a token is asked for none');
+
+  assert.equal((await heidi.call('POST', '/session/proof', { password: 'not her password' })).status, 401);
+  assert.equal((await demand()).body.error.code, 'GH3003', 'a wrong proof is none');
+  const before = heidi.jar['__Host-gatehouse'];
+  const anew = await heidi.patient('POST', '/session/proof', { password: heidi.password });
+  assert.equal(anew.status, 200, anew.text);
+  assert.notEqual(heidi.jar['__Host-gatehouse'], before, 'the session has a new secret');
+  assert.equal((await demand()).status, 200);
+});
+
+test('the last second factor: it stays where one is demanded, and a short password does not go alone', async (t) => {
+  const ivan = await person(t, 'ivan', 'viewer', '--tenant', 'strict');
+  await ivan.signIn();
+  await enrol(ivan);
+  assert.equal((await ivan.call('POST', '/account/password', { password: 'twelve bytes' })).status, 200, 'beside a second factor');
+  const [{ id }] = (await ivan.call('GET', '/account')).body.factors;
+  await server.cli('sign-in', 'demand', 'strict', '--second-factor');
+  const kept = await ivan.call('DELETE', `/account/factors/${id}`);
+  assert.deepEqual([kept.status, kept.body.error.code], [400, 'GH2005'], kept.text);
+  await server.cli('sign-in', 'demand', 'strict', '--nothing');
+  assert.equal((await ivan.call('DELETE', `/account/factors/${id}`)).status, 200);
+  assert.equal((await ivan.call('GET', '/account')).body.recovery_codes_left, 0, 'the codes went with it');
+  assert.equal((await ivan.signIn('twelve bytes')).body.stage, 'enrol', 'another one is added first');
+  assert.equal((await ivan.call('GET', '/tenants')).status, 401);
+  await enrol(ivan);
+  assert.equal((await ivan.call('GET', '/tenants')).status, 200);
+});
+
+test('an invitation: a password that nobody else ever knew, once, and no other way in', async (t) => {
+  const { password } = await person(t, 'judy', 'viewer'), invited = async () => JSON.parse(await server.cli('operator', 'invite', 'judy', '--json'));
+  const { path, expires_at } = await invited(), [, name, invitation] = /^\/invitation#([^:]+):([\w-]+)$/.exec(path);
+  assert.ok(name === 'judy' && Math.abs(Date.parse(expires_at) - Date.now() - 15 * 60000) < 10 * 60000);
+  const judy = new Person('judy', 'a password of her own');
+  t.after(() => judy.close());
+  const accept = (fields, headers) => judy.call('POST', '/session/invitation', { name, invitation, password: judy.password, ...fields }, headers);
+  assert.equal((await accept({ name: server.operator })).status, 401, 'for nobody else');
+  assert.equal((await accept({ invitation: `B${invitation.slice(1)}` })).status, 401);
+  assert.equal((await accept({}, { origin: 'https://evil.example' })).status, 403);
+  assert.equal((await accept({ password: 'short' })).status, 400, 'and stays good');
+  assert.equal((await accept()).status, 200);
+  assert.equal((await accept({ password: 'another password now' })).status, 401, 'once');
+  assert.equal((await judy.signIn()).body.stage, 'whole');
+  const before = new Person('judy', password);
+  t.after(() => before.close());
+  assert.equal((await before.signIn()).status, 401, 'the password of before');
+  const [row] = (await server.call('GET', '/api/v1/audit?action=session.invitation&result=done', { token: admin })).body.rows;
+  assert.equal(row?.actor, 'judy');
+});
+
+test('a house without a first password: nothing lets anybody in but the invitation that was printed', async () => {
+  const fresh = new Server();
+  fresh.folder = mkdtempSync(join(tmpdir(), 'gatehouse-'));
+  fresh.data = join(fresh.folder, 'data');
+  try {
+    const said = await fresh.cli('init', '--invite');
+    assert.doesNotMatch(said, /Password/);
+    const [, name, invitation] = /\/invitation#([^:]+):([\w-]+)/.exec(said);
+    Object.assign(fresh, { ca: readFileSync(join(fresh.data, 'ca.crt')), listen: '127.0.0.1:0', options: [] });
+    await fresh.start();
+    const signIn = (password) => fresh.call('POST', '/api/v1/session', { body: { name, password } });
+    for (const guess of ['', invitation, 'admin']) assert.ok([401, 429].includes((await signIn(guess)).status), `"${guess}"`);
+    assert.equal((await fresh.call('POST', '/api/v1/session/invitation', { body: { name, invitation, password: 'the first of passwords' } })).status, 200);
+    await eventually(async () => (await signIn('the first of passwords')).status === 200, 30000, 'signed in');
+  } finally { await fresh.close(); }
 });

@@ -74,6 +74,17 @@ test('22 devices connect by their own keys, of both kinds', async () => {
   assert.deepEqual([...kinds].sort(), ['ES256', 'RS256']);
 });
 
+test('the programs beside the server have given up what they do not need', async () => {
+  const status = (pid) => Object.fromEntries(readFileSync(`/proc/${pid}/status`, 'utf8').split('\n').map((line) => line.split(':\t')));
+  for (const [name, pid] of [['gatehouse', up.pid], ['gatehouse-swarm', child('gatehouse-swarm')], ['gatehouse-climate', child('gatehouse-climate')]]) {
+    assert.ok(pid, name);
+    assert.equal(status(pid).NoNewPrivs, '1', name);
+    assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /Max core file size +0 +0/, name);
+    if (name === 'gatehouse') continue; // as root it opens the data folder of the service's user
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb']) assert.match(status(pid)[set], /^0+$/, `${name}: ${set}`);
+  }
+});
+
 test('every hall is controlled and stays in its band for hours of site time', async () => {
   await eventually(async () => (await zones()).length === 3 && (await zones()).every(({ reading }) => reading?.temperature_c), 30000, 'three zones');
   const begin = await siteHours();

@@ -1,4 +1,5 @@
 // What the server answers to, read from its sources, so that a new route is attacked the day it is written.
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
 const source = (path) => readFileSync(new URL(`../../src/${path}`, import.meta.url), 'utf8');
@@ -7,6 +8,17 @@ const source = (path) => readFileSync(new URL(`../../src/${path}`, import.meta.u
 // [{ method, path }], a path with {names}.
 export const nativeRoutes = () => Object.entries(JSON.parse(source('api/openapi.json')).paths).flatMap(([path, methods]) =>
   Object.keys(methods).filter((method) => /^(get|put|post|patch|delete)$/.test(method)).map((method) => ({ method: method.toUpperCase(), path })));
+
+// The same from the table of routes, with what it says of each: [{ method, path, handler, permission, flags }].
+export function apiTable() {
+  const text = source('api/router.c'), macros = {};
+  const strings = (parts) => [...parts.matchAll(/"([^"]*)"|(\w+)/g)].map(([, string, name]) => string ?? macros[name]).join('');
+  for (const [, name, value] of text.matchAll(/^#define (\w+) ((?:\w+ )?"[^\n]*")$/gm)) macros[name] = strings(value);
+  const rows = [...text.matchAll(/\{"([A-Z]+)", ([^,]+), (api_\w+),\s*(?:P\((\w+)\)|0),\s*([A-Z0|\s]+)\}/g)]
+    .map(([, method, path, handler, permission, flags]) => ({ method, path: strings(path), handler, permission, flags: flags.split('|').map((flag) => flag.trim()) }));
+  assert.equal(rows.length, [...text.matchAll(/, api_\w+,/g)].length, 'every row was read');
+  return rows;
+}
 
 // Google's REST: [{ method, path, permission, handler, ofGroup }]; what is also there for a group of devices comes once more.
 export function googleRoutes() {

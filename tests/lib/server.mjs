@@ -11,7 +11,17 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { assertNoReport, patience } from './sanitizer.mjs';
 
-const run = promisify(execFile);
+// What nothing takes, however slow: a wait that came to this is one that would have had no end. The server itself answers every
+// request within two minutes and ends within half of one.
+const WAIT_MS = 60000 * patience;
+const within = (work, what, late) => {
+  let timer;
+  const end = new Promise((_, fail) => { timer = setTimeout(() => { late(); fail(new Error(`not within ${WAIT_MS / 1000} s: ${what}`)); }, WAIT_MS); });
+  return Promise.race([work, end]).finally(() => clearTimeout(timer));
+};
+
+const execute = promisify(execFile);
+const run = (file, args, options) => execute(file, args, { timeout: WAIT_MS, ...options });
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const bin = process.env.GATEHOUSE_BIN ?? join(root, 'build', 'debug', 'bin');
 
@@ -61,17 +71,18 @@ export class Server {
   // The same, and waits for its word.
   async ready(child) {
     this.adopt(child);
-    await new Promise((ready, fail) => {
+    const word = new Promise((ready, fail) => {
       let out = '';
       child.stdout.on('data', (chunk) => { out += chunk; if (out.includes('ready\n')) ready(); });
       this.ended.then(({ code, signal }) => fail(new Error(`gatehoused ended (${code ?? signal}):\n${this.log}`)));
     });
+    await within(word, 'the word of gatehoused', () => child.kill('SIGKILL'));
   }
 
   // Ends it in order; with 'SIGKILL' as a power cut would. A report of a sanitizer in what it said is an error of the test.
   async stop(signal = 'SIGTERM') {
     if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal);
-    const end = await this.ended;
+    const end = await within(this.ended, 'the end of gatehoused', () => this.process.kill('SIGKILL'));
     assertNoReport(this.log, 'the server');
     return end;
   }
@@ -98,7 +109,7 @@ export class Server {
   // The same with standard input; does not throw: {code, stdout, stderr}.
   tryCli(args, input = '') {
     return new Promise((done, fail) => {
-      const child = execFile(join(bin, 'gatehouse'), [...args, '--data', this.data],
+      const child = execFile(join(bin, 'gatehouse'), [...args, '--data', this.data], { timeout: WAIT_MS },
         (error, stdout, stderr) => {
           try {
             assertNoReport(stderr, `gatehouse ${args[0]}`);
@@ -136,6 +147,7 @@ export class Server {
           done({ status: response.statusCode, headers: response.headers, body: json, text: answer });
         });
       });
+      request.setTimeout(WAIT_MS, () => request.destroy(new Error(`no answer to ${method} ${path}`)));
       request.on('error', fail);
       request.end(text);
     });

@@ -3,6 +3,7 @@
 #include "apps/climate/backend/service.h"
 #include "apps/climate/keep/keep.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "io/http_client.h"
@@ -235,6 +236,7 @@ int main(int argc, char **argv)
         return fail(&error);
     if (shown)
         return EXIT_SUCCESS;
+    gh_privileges_drop();
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

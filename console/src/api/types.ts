@@ -92,6 +92,23 @@ export interface Bindings {
   etag: string;
 }
 
+/** A program of a tenant that signs its own tokens, and its keys. */
+export interface ServiceAccount {
+  email: string;
+  title: string;
+  disabled: boolean;
+  member: string;
+  created_at: string;
+}
+
+export interface ServiceKey {
+  id: string;
+  state: 'enabled' | 'disabled' | 'expired';
+  expires_at: string | null;
+  last_used_at: string | null;
+  created_at: string;
+}
+
 export interface Status {
   version: string;
   started_at: string;

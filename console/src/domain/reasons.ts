@@ -371,6 +371,7 @@ const DEEDS: Record<string, string> = {
   DATA_KEY_ROTATED: 'rotated the data key',
   PASSWORD_CHANGED: 'changed the own password',
   PASSWORD_GIVEN: 'gave a new password',
+  INVITED: 'invited to choose a password',
   FACTOR_ADDED: 'added a second factor',
   FACTOR_REMOVED: 'took a second factor off',
   FACTORS_REMOVED: 'took all second factors off',

@@ -24,6 +24,7 @@ export type Route =
   | { page: 'system' }
   | { page: 'people' }
   | { page: 'members' }
+  | { page: 'serviceAccounts' }
   | { page: 'account' }
   | { page: 'unknown' };
 
@@ -44,6 +45,7 @@ export function routeOf(path: string): Route {
   if (head === 'system' && parts.length === 1) return { page: 'system' };
   if (head === 'people' && parts.length === 1) return { page: 'people' };
   if (head === 'members' && parts.length === 1) return { page: 'members' };
+  if (head === 'service-accounts' && parts.length === 1) return { page: 'serviceAccounts' };
   if (head === 'account' && parts.length === 1) return { page: 'account' };
   return { page: 'unknown' };
 }
@@ -61,10 +63,11 @@ export function devicePath(name: DeviceName, tab: DeviceTab = 'overview'): strin
   return tab === 'overview' ? base : `${base}/${tab}`;
 }
 
-/** People sign in; members have what bindings give. */
+/** People sign in; members have what bindings give; some of them are programs with keys. */
 export const PEOPLE_TABS: readonly { href: string; title: string }[] = [
   { href: '/people', title: 'Who may sign in' },
   { href: '/members', title: 'Members and bindings' },
+  { href: '/service-accounts', title: 'Service accounts' },
 ];
 
 export function hallPath(tenant: string, zone: string): string {
@@ -74,7 +77,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', members: 'Members', account: 'My account', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', members: 'Members', serviceAccounts: 'Service accounts', account: 'My account', unknown: 'Not found' }[
     route.page
   ];
 }

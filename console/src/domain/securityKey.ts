@@ -8,6 +8,7 @@ export interface Challenge {
   rp_id: string;
   credentials: string[];
   timeout_ms: number;
+  user_verification: UserVerificationRequirement;
   user?: { id: string; name: string };
 }
 
@@ -43,7 +44,7 @@ export async function addKey(label: string): Promise<Session> {
       user: { id: toBytes(asked.user?.id ?? ''), name: asked.user?.name ?? '', displayName: asked.user?.name ?? '' },
       pubKeyCredParams: [{ type: 'public-key', alg: ES256 }, { type: 'public-key', alg: EDDSA }],
       excludeCredentials: known(asked),
-      authenticatorSelection: { userVerification: 'preferred' },
+      authenticatorSelection: { userVerification: asked.user_verification },
       attestation: 'none',
       timeout: asked.timeout_ms,
     },
@@ -63,7 +64,7 @@ export async function showKey(where: 'factor' | 'proof'): Promise<Session> {
       challenge: toBytes(asked.challenge),
       rpId: asked.rp_id,
       allowCredentials: known(asked),
-      userVerification: 'preferred',
+      userVerification: asked.user_verification,
       timeout: asked.timeout_ms,
     },
   })) as PublicKeyCredential | null;
