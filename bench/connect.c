@@ -4,11 +4,12 @@
 #include <stdlib.h>
 
 /* connect: TCP, TLS handshake, CONNECT, CONNACK, DISCONNECT, close, `count` times, `concurrency` at
- * a time, each with the next line of the clients' file. idle: `count` connections that are held
- * while the server's memory is read, then closed, and the memory is read again. power-cut: idle
- * ones that are all cut off at once, without a word, and come back, RETURN_AT_ONCE at a time, until
- * each has been let in; the figures are of the coming back. All read CPU time before and settle_ms
- * after. Latencies: from dialling to CONNACK. */
+ * a time, each with the next line of the clients' file, or with tickets the same few again and
+ * again. idle: `count` connections that are held while the server's memory is read, then closed,
+ * and the memory is read again. power-cut: idle ones that are all cut off at once, without a word,
+ * and come back, RETURN_AT_ONCE at a time, until each has been let in; the figures are of the
+ * coming back. All read CPU time before and settle_ms after. Latencies: from dialling to CONNACK.
+ */
 
 #define OWNER(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -45,7 +46,10 @@ static void dial_next(struct connecting *run, struct peer *peer)
 {
     if (run->dialled == (size_t)run->load->options->count || run->load->failed)
         return;
-    load_name_peer(run->load, peer, run->dialled++);
+    size_t row = run->dialled++;
+    if (!run->hold && run->load->options->resume != 0)
+        row = (size_t)(peer - run->peers); /* only who comes again has a ticket to show */
+    load_name_peer(run->load, peer, row);
     (void)!peer_dial(peer);
 }
 
