@@ -18,22 +18,18 @@ struct gh_workers {
     pthread_t threads[];
 };
 
-/* From the priority that is inherited. A signature that waits delays one newcomer, a loop that
- * waits delays all who are there: when cores are scarce, loops go first. Where this cannot be set,
- * nothing is lost but that. */
+/* A signature that waits delays one newcomer, a loop that waits delays all who are there: when
+ * cores are scarce, loops go first. Where this cannot be set, nothing is lost but that. Under a
+ * real-time policy all stay alike: locks of the C library turn round without rest while somebody
+ * hands one over, and a loop that does so above a worker on its core never lets it finish. */
 static void step_back(void)
 {
     struct sched_param param;
     int policy;
 
-    if (pthread_getschedparam(pthread_self(), &policy, &param) != 0)
-        return;
-    if (policy == SCHED_OTHER) { /* of this thread alone, on Linux */
+    if (pthread_getschedparam(pthread_self(), &policy, &param) == 0 && policy == SCHED_OTHER)
+        /* of this thread alone, on Linux */
         (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + NICER);
-        return;
-    }
-    param.sched_priority -= param.sched_priority > sched_get_priority_min(policy);
-    (void)pthread_setschedparam(pthread_self(), policy, &param);
 }
 
 static void *work(void *context)

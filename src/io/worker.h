@@ -1,7 +1,7 @@
 /* Workers: threads for what blocks (SQL, signatures, password hashes, files), with one bounded
  * queue in front. A full queue refuses: the caller answers "busy" at once. A job is embedded in
  * what it is about; when done it sends its own letter. Workers run at a lower priority than the
- * thread that opens them, so that loops go first. Threads: any. */
+ * thread that opens them, so that loops go first, but for real-time policies. Threads: any. */
 #ifndef GH_IO_WORKER_H
 #define GH_IO_WORKER_H
 
