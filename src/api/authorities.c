@@ -63,13 +63,13 @@ enum gh_error_code api_authorities_install(struct call *call)
 {
     static const char *const keys[] = {"pem", "crl_base64", "remove_root"};
     struct gh_authorities *authorities;
-    struct gh_ca_delivery delivery = {.removes_root =
-                                          json_is_true(json_object_get(call->body, "remove_root"))};
+    struct gh_ca_delivery delivery = {.removes_root = false};
     struct gh_slice list;
     struct gh_buffer der;
     if (!gh_json_only(call->body, keys, GH_COUNT(keys), &call->error) ||
         !gh_json_get_text(call->body, "pem", 0, &delivery.certificate_pem, &call->error) ||
-        !gh_json_get_text(call->body, "crl_base64", GH_JSON_REQUIRED, &list, &call->error))
+        !gh_json_get_text(call->body, "crl_base64", GH_JSON_REQUIRED, &list, &call->error) ||
+        !gh_json_get_bool(call->body, "remove_root", 0, &delivery.removes_root, &call->error))
         return call->error.code;
     enum gh_error_code code = need(call, &authorities);
     gh_buffer_init(&der, LIST_MAX);

@@ -175,6 +175,9 @@ test('with its file the intermediate CA is renewed, while the server runs', asyn
   const token = await server.token('operator');
   assert.equal((await server.call('POST', '/api/v1/ca/request', { token })).status, 403);
   assert.equal((await server.call('POST', '/api/v1/ca/install', { token: await server.token(), body: { crl_base64: 'AAAA', remove_root: true } })).status, 400);
+  const unclear = await server.call('POST', '/api/v1/ca/install', { token: await server.token(), body: { crl_base64: 'AAAA', remove_root: 'yes' } });
+  assert.equal(unclear.status, 400);
+  assert.match(JSON.stringify(unclear.body), /remove_root/);
   const { body } = await server.call('GET', '/api/v1/ca', { token });
   const replayed = await server.call('POST', '/api/v1/ca/install', { token: await server.token(), body: { crl_base64: body.crl_base64 } });
   assert.equal(replayed.status, 400);
