@@ -1,5 +1,5 @@
 // The main job, end to end, as a newcomer sees it: `gatehouse up --demo warehouse` at 300 times the speed of life. The halls stay
-// in their band; a silent probe, the death of the back end and of the server change nothing that is told twice.
+// in their band or return to it; a silent probe, the death of the back end and of the server change nothing that is told twice.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { bin, eventually, ownAddress, Server } from '../lib/server.mjs';
+import { slowness } from '../lib/sanitizer.mjs';
 
 const halls = ['hall-1', 'hall-2', 'hall-3'];
 const server = new Server(); // of which only the command line and calls are used
@@ -85,18 +86,33 @@ test('the programs beside the server have given up what they do not need', async
   }
 });
 
-test('every hall is controlled and stays in its band for hours of site time', async () => {
+// A dock door in the cold takes air out of the band faster than any machine brings it back, and at this speed a second that
+// the computer is late is five minutes of the site. So: who is out is being brought back, and nobody is far out.
+const doorK = 3;
+const lateHours = 1.5 * slowness; // the compressor's rest, and what the way of a reading and a command takes
+function against(zone) {
+  const [low, high] = zone.band.temperature_c, { temperature_c: air } = zone.reading;
+  if (air >= low - 0.5 && air <= high + 0.5) return undefined;
+  assert.ok(air > low - doorK && air < high + doorK, `${zone.zone}: ${air} C is far outside ${low}…${high}`);
+  return air < low ? 'heating' : 'cooling';
+}
+
+test('every hall is controlled for hours of site time: it is in its band, or on its way back', async () => {
   await eventually(async () => (await zones()).length === 3 && (await zones()).every(({ reading }) => reading?.temperature_c), 30000, 'three zones');
   const begin = await siteHours();
+  const idleSince = new Map(); // zone: since when it is out while nothing brings it back
   await eventually(async () => {
     for (const zone of await zones()) {
-      const [low, high] = zone.band.temperature_c;
-      assert.ok(zone.reading.temperature_c > low - 0.5 && zone.reading.temperature_c < high + 0.5,
-        `${zone.zone}: ${zone.reading.temperature_c} C outside ${low}…${high}`);
+      const wanted = against(zone), now = Date.parse(zone.site_time) / 3600000;
+      const runs = zone.equipment.some(({ kind, reported }) => kind === wanted && reported > 0);
+      if (wanted === undefined || runs) idleSince.delete(zone.zone);
+      else if (!idleSince.has(zone.zone)) idleSince.set(zone.zone, now);
+      assert.ok(now - (idleSince.get(zone.zone) ?? now) < lateHours, `${zone.zone}: ${zone.reading.temperature_c} C and no ${wanted}`);
       assert.ok(zone.reading.co2_ppm < zone.band.co2_ppm[1], `${zone.zone}: ${zone.reading.co2_ppm} ppm`);
     }
     return (await siteHours()) > begin + 3;
   }, 90000, 'three hours of site time');
+  await eventually(async () => (await zones()).every((zone) => zone.mode === 'auto' && against(zone) === undefined), 60000, 'all in their bands');
 });
 
 test('commands are numbered, obeyed once, and acknowledged in the telemetry', async () => {
