@@ -21,7 +21,7 @@ import { allWorks } from './works.mjs';
 const text = { type: 'string' }, flag = { type: 'boolean', default: false };
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: {
   rounds: { ...text, default: '3' }, 'run-ms': { ...text, default: '1500' }, folder: { ...text, default: os.tmpdir() }, json: text, write: text, minutes: { ...text, default: 'Infinity' },
-  fifo: flag, quick: flag, profile: text, loops: text, mosquitto: { ...text, multiple: true }, 'mosquitto-sqlite': text, flashmq: text, nanomq: text,
+  fifo: flag, quick: flag, alone: flag, profile: text, loops: text, mosquitto: { ...text, multiple: true }, 'mosquitto-sqlite': text, flashmq: text, nanomq: text,
 } });
 
 const problems = [];
@@ -81,7 +81,7 @@ async function makeSides(folder) {
   const gatehouse = await NativeGatehouse.prepare(folder, clientsMax, places.server, { certificates });
   const sides = [gatehouse];
   if (options.loops) sides.unshift(gatehouse.withLoops(Number(options.loops)));
-  else for (const side of makeRivals()) {
+  else for (const side of options.alone ? [] : makeRivals()) {
     side.prepare(folder, clientsMax, places.server, gatehouse.prepared, gatehouse.deviceCa);
     const identity = ['--id', 'dev{n}', '--topic', 'load/dev{n}'];
     sides.push(Object.assign(side, { identity, mutualIdentity: identity, identities: gatehouse.identities }));
@@ -154,7 +154,7 @@ try {
   const machine = describe(folder), sides = await makeSides(folder), { reports, failures } = await measure(sides);
   const date = new Date().toISOString(), all = summaries(chosen, reports, failures, options.loops);
   const result = { machine, date, rounds, fifo: options.fifo, versions: sides.map(({ title }) => title), works: all };
-  const page = [...legend, table(chosen, sides, all, !options.loops)];
+  const page = [...legend, table(chosen, sides, all, sides.length > 1 && !options.loops)];
   console.log(page.join('\n'));
   if (options.write) writeBetweenMarks(options.write, [...heading(machine, date), ...page].join('\n'));
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 1)}\n`);
