@@ -111,35 +111,14 @@ bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes)
     return true;
 }
 
-/* Inlined for each size: then it is one store. */
-__attribute__((always_inline)) static inline bool put_number(struct gh_buffer *buffer,
-                                                             uint64_t value, size_t size)
-{
-    uint8_t *to = gh_buffer_reserve(buffer, size);
-    for (size_t i = 0; to != NULL && i < size; i++)
-        to[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-    buffer->size += to != NULL ? size : 0;
-    return to != NULL;
-}
-
-bool gh_buffer_u8(struct gh_buffer *buffer, uint8_t value)
-{
-    return put_number(buffer, value, 1);
-}
-
-bool gh_buffer_u16(struct gh_buffer *buffer, uint16_t value)
-{
-    return put_number(buffer, value, 2);
-}
-
 bool gh_buffer_u32(struct gh_buffer *buffer, uint32_t value)
 {
-    return put_number(buffer, value, 4);
+    return gh_buffer_number(buffer, value, 4);
 }
 
 bool gh_buffer_u64(struct gh_buffer *buffer, uint64_t value)
 {
-    return put_number(buffer, value, 8);
+    return gh_buffer_number(buffer, value, 8);
 }
 
 bool gh_buffer_put16(struct gh_buffer *buffer, struct gh_slice bytes)

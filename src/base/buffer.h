@@ -43,8 +43,24 @@ void gh_buffer_commit(struct gh_buffer *buffer, size_t size);
 void gh_buffer_drop(struct gh_buffer *buffer, size_t size);
 
 bool gh_buffer_put(struct gh_buffer *buffer, struct gh_slice bytes);
-bool gh_buffer_u8(struct gh_buffer *buffer, uint8_t value);
-bool gh_buffer_u16(struct gh_buffer *buffer, uint16_t value);
+/* Inline for those below and each size: then it is one store. */
+__attribute__((always_inline)) static inline bool gh_buffer_number(struct gh_buffer *buffer,
+                                                                   uint64_t value, size_t size)
+{
+    uint8_t *to = gh_buffer_reserve(buffer, size);
+    for (size_t i = 0; to != NULL && i < size; i++)
+        to[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
+    buffer->size += to != NULL ? size : 0;
+    return to != NULL;
+}
+static inline bool gh_buffer_u8(struct gh_buffer *buffer, uint8_t value)
+{
+    return gh_buffer_number(buffer, value, sizeof value);
+}
+static inline bool gh_buffer_u16(struct gh_buffer *buffer, uint16_t value)
+{
+    return gh_buffer_number(buffer, value, sizeof value);
+}
 bool gh_buffer_u32(struct gh_buffer *buffer, uint32_t value);
 bool gh_buffer_u64(struct gh_buffer *buffer, uint64_t value);
 /* With a length before the bytes; refused when the length does not fit. */
