@@ -51,10 +51,14 @@ void port_send(struct port *port, struct gh_letter *letter)
         gh_loop_send(port->loop, letter);
 }
 
-void broker_count_queued(const struct session *session, int by)
+void broker_count_queued(struct gh_broker *broker, struct port *here, int by)
 {
-    struct queued *queued = &broker_of(session)->queued[session->number % BROKER_QUEUED];
-    atomic_fetch_add_explicit(&queued->count, (size_t)by, memory_order_relaxed);
+    if (here == NULL) {
+        atomic_fetch_add_explicit(&broker->queued, (size_t)by, memory_order_relaxed);
+        return;
+    }
+    size_t count = atomic_load_explicit(&here->queued, memory_order_relaxed);
+    atomic_store_explicit(&here->queued, count + (size_t)by, memory_order_relaxed);
 }
 
 void broker_live(const struct session *session, size_t bytes, int sign)
@@ -334,9 +338,9 @@ void gh_broker_each(struct gh_broker *broker, uint64_t device,
 
 struct gh_broker_status gh_broker_status(struct gh_broker *broker)
 {
-    size_t queued = 0;
-    for (size_t i = 0; i < BROKER_QUEUED; i++)
-        queued += atomic_load_explicit(&broker->queued[i].count, memory_order_relaxed);
+    size_t queued = atomic_load_explicit(&broker->queued, memory_order_relaxed);
+    for (size_t i = 0; i < broker->ports_count; i++)
+        queued += atomic_load_explicit(&broker->ports[i].queued, memory_order_relaxed);
     return (struct gh_broker_status){
         .sessions = atomic_load(&broker->sessions),
         .connected = atomic_load(&broker->connected),

@@ -30,14 +30,14 @@ static bool expired(const struct gh_route_message *message, int64_t now_ms)
 
 static void journal(struct session *session, enum gh_journal_kind kind, uint64_t sequence)
 {
+    if (!session->stored)
+        return;
     struct gh_journal_change change = {
         .kind = kind, .session = session->number, .sequence = sequence};
-    if (session->stored)
-        port_change(session->home, &change);
+    port_change(session->home, &change);
 }
 
-/* The lock is held. */
-void session_end_entry(struct session *session, uint64_t sequence)
+void session_end_entry(struct session *session, struct port *here, uint64_t sequence)
 {
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
     if (entry == NULL)
@@ -49,7 +49,7 @@ void session_end_entry(struct session *session, uint64_t sequence)
     if (session->stored)
         atomic_fetch_sub(&broker_of(session)->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     gh_queue_done(&session->queue, sequence, NULL);
-    broker_count_queued(session, -1);
+    broker_count_queued(broker_of(session), here, -1);
     journal(session, GH_JOURNAL_DONE, sequence);
 }
 
@@ -129,7 +129,7 @@ static enum found next_queued(struct gh_attachment *attachment, int64_t now_ms,
         if (id_is_taken(session, sequence))
             return FOUND_NOTHING;
         if ((entry->flags & ENTRY_DUP) == 0 && expired(entry->body, now_ms)) {
-            session_end_entry(session, sequence); /* [MQTT-3.3.2-5] */
+            session_end_entry(session, attachment->port, sequence); /* [MQTT-3.3.2-5] */
             continue;
         }
         out->dup = (entry->flags & ENTRY_DUP) != 0;
@@ -223,7 +223,7 @@ void gh_attachment_done(struct gh_attachment *attachment, uint64_t token)
     if (sequence == 0)
         lane_pop(session);
     else
-        session_end_entry(session, sequence);
+        session_end_entry(session, attachment->port, sequence);
     gh_latch_give(&session->lock);
 }
 

@@ -57,7 +57,7 @@ static void arrive(struct session *session, struct item *item)
         gh_log(GH_LOG_ERROR, "broker",
                "a message of the MQTT session %.*s is lost: record %" PRIu64 " cannot be read",
                GH_PRINT(session_client(session)), item->offset);
-        session_end_entry(session, item->sequence);
+        session_end_entry(session, NULL, item->sequence);
     } else if (entry->body == NULL && item->message != NULL) {
         entry->body = item->message;
         session->bodies++;

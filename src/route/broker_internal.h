@@ -38,13 +38,6 @@ enum {
     ENTRY_DUP = GH_TARGET_SENT, /* was sent in an earlier connection */
     ENTRY_RESUME = 0x20,        /* its PUBREL must be sent in this one */
     LIVE_OVERHEAD_BYTES = 100,  /* of a record, for the estimate of what is alive */
-    BROKER_QUEUED = 16,         /* counters of what is queued */
-};
-
-/* A counter that changes with each message: loops that count at once do not share its line. */
-struct queued {
-    atomic_size_t count;
-    uint8_t apart[64 - sizeof(atomic_size_t)];
 };
 
 struct gh_broker {
@@ -63,7 +56,7 @@ struct gh_broker {
     atomic_size_t sessions, connected, subscriptions, retained;
     atomic_int_fast64_t live_bytes; /* an estimate of what is alive in the journal */
     struct cleaner *cleaner;
-    struct queued queued[BROKER_QUEUED]; /* messages in queues, by the number of the session */
+    atomic_size_t queued; /* messages in queues, as far as no port has counted them */
 };
 
 /* The topics of one tenant. */
@@ -102,6 +95,9 @@ struct port {
     bool line_posted;
     struct gh_timer retry;
     struct gh_buffer kept; /* changes whose record failed: written again by and by */
+    /* Messages in queues, of what this loop has put in and ended; it may be "negative", the sum
+     * over all ports counts. Written here alone, so without a locked instruction; anybody reads. */
+    atomic_size_t queued;
 };
 
 /* What is in a subscription tree under a filter: a subscription, or a group of them. */
@@ -304,8 +300,9 @@ int64_t broker_now_ms(const struct gh_broker *broker);
 int64_t port_now_ms(struct port *port); /* the same, read once in each turn of its loop */
 /* Sends; once the broker has stopped, when there are no threads any more, opens the letter here. */
 void port_send(struct port *port, struct gh_letter *letter);
-/* Counts one more queued message of the session (+1), or one less (-1). */
-void broker_count_queued(const struct session *session, int by);
+/* Counts one more queued message (+1), or one less (-1). `here`: the port on whose loop this is;
+ * NULL: any thread. */
+void broker_count_queued(struct gh_broker *broker, struct port *here, int by);
 /* Counts what a stored session has in the journal: an estimate, for the cleaner. */
 void broker_live(const struct session *session, size_t bytes, int sign);
 size_t session_live_bytes(const struct session *session);
@@ -394,7 +391,8 @@ void lane_clear(struct session *session);
 /* --- broker_deliver.c */
 /* What went out last is noted: before anything else is done to the session. Its lock is held. */
 void attachment_note_sent(struct gh_attachment *attachment);
-void session_end_entry(struct session *session, uint64_t sequence);
+/* Ends the entry, if it is there. The lock is held; `here` as of broker_count_queued. */
+void session_end_entry(struct session *session, struct port *here, uint64_t sequence);
 
 /* --- broker_fetch.c */
 void session_fetch(struct session *session);

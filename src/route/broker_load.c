@@ -320,7 +320,7 @@ static void restore_entry(struct loading *loading, struct found *found, size_t f
     if (entry.state != GH_QUEUE_READY || (entry.flags & ENTRY_DUP) != 0)
         session->sent_to = message->sequence + 1; /* they come in order */
     session->queue_bytes += entry.size;
-    broker_count_queued(session, 1);
+    broker_count_queued(broker_of(session), NULL, 1);
     atomic_fetch_add(&loading->broker->live_bytes, entry.size + LIVE_OVERHEAD_BYTES);
 }
 

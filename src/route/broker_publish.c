@@ -31,6 +31,15 @@ struct post {
     struct place places[];
 };
 
+/* A message on its way into queues. */
+struct handing {
+    struct gh_route_message *message;
+    size_t shares;     /* references made ahead, of which each queue takes one */
+    struct port *here; /* on whose loop this is; NULL: any thread */
+    bool wide;         /* `here` publishes to many */
+    bool gone;         /* the session that was tried last has ended */
+};
+
 /* --- the queues of a session; its lock is held */
 
 void session_drop_body(struct session *session, struct gh_queue_entry *entry)
@@ -80,9 +89,19 @@ static struct lane *lane_room(struct session *session)
     return session->lane = wide;
 }
 
-static bool lane_push(struct session *session, struct gh_route_message *message, uint8_t flags)
+/* The reference of one queue. */
+static struct gh_route_message *take_share(struct handing *handing)
+{
+    if (handing->shares == 0)
+        return gh_route_message_ref(handing->message);
+    handing->shares--;
+    return handing->message;
+}
+
+static bool lane_push(struct session *session, struct handing *handing, uint8_t flags)
 {
     const struct gh_broker_limits *limits = &broker_of(session)->limits;
+    const struct gh_route_message *message = handing->message;
     struct lane *lane = session->lane;
     size_t bytes = lane == NULL ? 0 : lane->bytes;
     if (session_lane_count(session) >= limits->lane_messages_max ||
@@ -90,14 +109,15 @@ static bool lane_push(struct session *session, struct gh_route_message *message,
         (lane = lane_room(session)) == NULL)
         return false;
     lane->ring[(lane->first + lane->count++) & (lane->capacity - 1)] =
-        (struct lane_item){gh_route_message_ref(message), flags};
+        (struct lane_item){take_share(handing), flags};
     lane->bytes += message->payload.size;
     return true;
 }
 
-static uint64_t queue_push(struct session *session, struct gh_route_message *message, uint8_t flags,
+static uint64_t queue_push(struct session *session, struct handing *handing, uint8_t flags,
                            bool waits)
 {
+    struct gh_route_message *message = handing->message;
     struct gh_queue_entry entry = {.body = message,
                                    .qos = flags & GH_TARGET_QOS,
                                    .state = waits ? GH_QUEUE_WAITING : GH_QUEUE_READY,
@@ -109,10 +129,10 @@ static uint64_t queue_push(struct session *session, struct gh_route_message *mes
     uint64_t sequence = gh_queue_push(&session->queue, &entry);
     if (sequence == 0)
         return 0;
-    gh_route_message_ref(message);
+    (void)take_share(handing); /* `body` is it */
     session->bodies++;
     session->queue_bytes += entry.size;
-    broker_count_queued(session, 1);
+    broker_count_queued(broker_of(session), handing->here, 1);
     return sequence;
 }
 
@@ -132,26 +152,25 @@ static void note_dropped(struct session *session)
 }
 
 /* Puts the message into the right queue. The number of a queue entry; 0 for QoS 0, for what was
- * dropped and for a session that has ended, which `*gone` says. */
-static uint64_t put(struct session *session, struct gh_route_message *message, uint8_t flags,
-                    bool waits, struct port *wide, bool *gone)
+ * dropped and for a session that has ended, which `handing->gone` says. */
+static uint64_t put(struct session *session, struct handing *handing, uint8_t flags, bool waits)
 {
     uint64_t sequence = 0;
     bool taken = true;
     gh_latch_take(&session->lock);
-    *gone = session->gone;
+    handing->gone = session->gone;
     if (session->gone || (!session->live && (flags & GH_TARGET_QOS) == 0)) {
         gh_latch_give(&session->lock);
         return 0;
     }
     if ((flags & GH_TARGET_QOS) == 0)
-        taken = lane_push(session, message, flags);
+        taken = lane_push(session, handing, flags);
     else
-        taken = (sequence = queue_push(session, message, flags, waits)) != 0;
+        taken = (sequence = queue_push(session, handing, flags, waits)) != 0;
     if (!taken)
         note_dropped(session);
     if (taken && !waits)
-        notify(session, wide);
+        notify(session, handing->wide ? handing->here : NULL);
     gh_latch_give(&session->lock);
     return sequence;
 }
@@ -220,7 +239,7 @@ static void place_failed(const struct place *place)
         session->queue_bytes -= entry->size;
         session_drop_body(session, entry);
         gh_queue_done(&session->queue, place->sequence, NULL);
-        broker_count_queued(session, -1);
+        broker_count_queued(broker_of(session), NULL, -1);
         session_notify(session); /* what stands behind it */
     }
     gh_latch_give(&session->lock);
@@ -324,17 +343,17 @@ struct routing {
     struct space *space;
     const struct gh_broker_publish *publish;
     struct session *from;
-    struct gh_route_message *message;
+    struct handing handing;
     struct post *post; /* NULL: nothing of it goes to the journal */
-    bool matched, waits, wide;
+    bool matched, waits;
 };
 
 /* False: the session has ended. */
 static bool route_to(struct routing *routing, struct session *session, const struct target *how,
                      bool shared)
 {
-    bool gone;
     const struct gh_broker_publish *publish = routing->publish;
+    struct handing *handing = &routing->handing;
     struct post *post = routing->post;
     uint8_t qos = publish->qos < how->qos ? publish->qos : how->qos;
     uint8_t flags = (uint8_t)(qos | (shared ? GH_TARGET_SHARED : 0) |
@@ -343,11 +362,10 @@ static bool route_to(struct routing *routing, struct session *session, const str
         return true;
     routing->matched = true;
     bool stored = post != NULL && session->stored && qos > 0;
-    uint64_t sequence = put(session, routing->message, flags, stored && routing->waits,
-                            routing->wide ? routing->port : NULL, &gone);
+    uint64_t sequence = put(session, handing, flags, stored && routing->waits);
     if (sequence == 0 || !stored)
-        return !gone;
-    gh_route_message_add(routing->message, &(struct gh_route_target){.session = session->number,
+        return !handing->gone;
+    gh_route_message_add(handing->message, &(struct gh_route_target){.session = session->number,
                                                                      .sequence = sequence,
                                                                      .flags = flags});
     post->places[post->count++] = (struct place){session_ref(session), sequence};
@@ -389,7 +407,7 @@ static bool any_stored(const struct targets *targets)
 static struct gh_route_message *make_message(struct port *port, const struct space *space,
                                              const struct gh_broker_publish *publish,
                                              const struct session *from, bool recorded,
-                                             size_t targets_max)
+                                             size_t receivers)
 {
     int64_t now_ms = port_now_ms(port);
     bool takes = from != NULL && from->stored && publish->qos == 2;
@@ -405,7 +423,8 @@ static struct gh_route_message *make_message(struct port *port, const struct spa
         .publisher = takes ? from->number : 0,
         .packet_id = takes ? publish->packet_id : 0,
         .recorded = recorded,
-        .targets_max = recorded ? targets_max : 0});
+        .targets_max = recorded ? receivers : 0,
+        .shares = receivers});
 }
 
 static struct post *make_post(struct routing *routing, size_t places_max,
@@ -414,9 +433,9 @@ static struct post *make_post(struct routing *routing, size_t places_max,
     struct post *post = new_post(routing->port, routing->space, places_max, call);
     if (post == NULL)
         return NULL;
-    post->message = gh_route_message_ref(routing->message);
+    post->message = gh_route_message_ref(routing->handing.message);
     post->packet_id = routing->publish->packet_id;
-    if (routing->from != NULL && routing->message->publisher != 0)
+    if (routing->from != NULL && routing->handing.message->publisher != 0)
         post->from = session_ref(routing->from);
     return post;
 }
@@ -428,12 +447,13 @@ static enum gh_broker_posted commit(struct routing *routing)
     struct post *post = routing->post;
     if (post == NULL)
         return posted;
-    if (post->count == 0 && !routing->message->retained && routing->message->publisher == 0) {
+    if (post->count == 0 && !routing->handing.message->retained &&
+        routing->handing.message->publisher == 0) {
         free_post(post);
         return posted;
     }
     post->matched = routing->matched;
-    post->wide = routing->wide;
+    post->wide = routing->handing.wide;
     post->durable = routing->waits;
     if (post->from != NULL)
         session_add_taken(post->from, post->packet_id);
@@ -472,9 +492,12 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
     bool stores = publish->retain || (publish->qos > 0 && any_stored(targets)) ||
                   (publish->qos == 2 && call->from != NULL && call->from->stored);
     routing.waits = stores && publish->qos > 0 && !targets->relaxed;
-    routing.wide = targets->count > NARROW_MAX;
-    routing.message = make_message(port, space, publish, call->from, stores, targets->count);
-    if (routing.message == NULL)
+    struct handing *handing = &routing.handing;
+    handing->here = port;
+    handing->wide = targets->count > NARROW_MAX;
+    handing->shares = targets->count;
+    handing->message = make_message(port, space, publish, call->from, stores, targets->count);
+    if (handing->message == NULL)
         return GH_BROKER_FAILED;
     if (stores)
         routing.post = make_post(&routing, targets->count, call);
@@ -483,7 +506,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
         route(&routing, targets);
         posted = commit(&routing);
     }
-    gh_route_message_unref(routing.message);
+    gh_route_message_unref_many(handing->message, 1 + handing->shares);
     return posted;
 }
 
@@ -492,7 +515,6 @@ static enum session_sent send_stored(struct port *port, struct session *session,
                                      const struct gh_route_message *message, uint8_t flags,
                                      const struct publish_call *call)
 {
-    bool gone = false;
     struct gh_route_draft draft = {.tenant = message->tenant,
                                    .topic = message->topic,
                                    .properties = message->properties,
@@ -504,12 +526,13 @@ static enum session_sent send_stored(struct port *port, struct session *session,
                                    .targets_max = 1};
     struct gh_route_message *copy = gh_route_message_new(&draft);
     struct post *post = new_post(port, session->space, 1, call);
+    struct handing handing = {.message = copy};
     bool memory = copy != NULL && post != NULL;
-    uint64_t sequence = memory ? put(session, copy, flags, true, NULL, &gone) : 0;
+    uint64_t sequence = memory ? put(session, &handing, flags, true) : 0;
     if (sequence == 0) {
         gh_route_message_unref(copy);
         gh_pool_give(post, post_bytes(1));
-        return gone ? SESSION_GONE : memory ? SESSION_SENT : SESSION_FAILED;
+        return handing.gone ? SESSION_GONE : memory ? SESSION_SENT : SESSION_FAILED;
     }
     gh_route_message_add(copy, &(struct gh_route_target){session->number, sequence, flags});
     post->message = copy;
@@ -527,11 +550,11 @@ enum session_sent session_send(struct port *port, struct session *session,
                                struct gh_route_message *message, uint8_t flags,
                                const struct publish_call *call)
 {
-    bool gone;
+    struct handing handing = {.message = message};
     if (session->stored && (flags & GH_TARGET_QOS) > 0)
         return send_stored(port, session, message, flags, call);
-    (void)put(session, message, flags, false, NULL, &gone);
-    return gone ? SESSION_GONE : SESSION_SENT;
+    (void)put(session, &handing, flags, false);
+    return handing.gone ? SESSION_GONE : SESSION_SENT;
 }
 
 /* --- the public face */

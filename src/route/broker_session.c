@@ -55,7 +55,7 @@ static void drop_queue(struct session *session)
     for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
          sequence++) {
         session_drop_body(session, entry);
-        broker_count_queued(session, -1);
+        broker_count_queued(broker_of(session), NULL, -1);
         if (session->stored)
             atomic_fetch_sub(&broker_of(session)->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     }

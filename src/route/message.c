@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "base/pool.h"
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
@@ -87,7 +88,8 @@ struct gh_route_message *gh_route_message_new(const struct gh_route_draft *draft
                                          .packet_id = draft->packet_id,
                                          .capacity = capacity,
                                          .record = (uint8_t *)(message + 1)};
-    atomic_init(&message->refs, 1);
+    assert(draft->shares < UINT_MAX);
+    atomic_init(&message->refs, 1 + (unsigned)draft->shares);
     if (draft->recorded)
         write_record(message, draft);
     else
@@ -129,7 +131,15 @@ struct gh_route_message *gh_route_message_ref(struct gh_route_message *message)
 
 void gh_route_message_unref(struct gh_route_message *message)
 {
-    if (message != NULL && atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1)
+    if (message != NULL)
+        gh_route_message_unref_many(message, 1);
+}
+
+void gh_route_message_unref_many(struct gh_route_message *message, size_t count)
+{
+    unsigned given = (unsigned)count;
+    assert(count >= 1);
+    if (atomic_fetch_sub_explicit(&message->refs, given, memory_order_acq_rel) == given)
         gh_pool_give(message, sizeof *message + message->capacity);
 }
 

@@ -57,16 +57,19 @@ struct gh_route_draft {
     uint16_t packet_id;
     bool recorded;      /* gh_route_message_record will be asked for */
     size_t targets_max; /* room for so many gh_route_message_add; 0 unless it is recorded */
+    size_t shares;      /* references beside the first, for those who will get it */
 };
 
 /* Before it is shared. */
 void gh_route_message_no_longer_retained(struct gh_route_message *message);
-/* One reference, or NULL when there is no memory. */
+/* With a reference and those of the draft, or NULL when there is no memory. */
 GH_MUST_USE struct gh_route_message *gh_route_message_new(const struct gh_route_draft *draft);
 /* Adds a target to the record; at most `targets_max` of them, before it is shared. */
 void gh_route_message_add(struct gh_route_message *message, const struct gh_route_target *target);
 struct gh_route_message *gh_route_message_ref(struct gh_route_message *message); /* returns it */
 void gh_route_message_unref(struct gh_route_message *message);                   /* NULL is fine */
+/* Gives back `count` references, at least one, in one step. */
+void gh_route_message_unref_many(struct gh_route_message *message, size_t count);
 
 /* The whole record, of one that is recorded. */
 struct gh_slice gh_route_message_record(const struct gh_route_message *message);

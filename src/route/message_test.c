@@ -93,6 +93,20 @@ static void test_round_trip(void)
     }
 }
 
+/* The last reference frees the block, whoever made the others and however many go at once. */
+static void test_shares(void)
+{
+    enum { SHARES = 3 };
+    struct gh_route_draft draft = {.topic = GH_SLICE("a/b"), .shares = SHARES};
+    struct gh_route_message *made = gh_route_message_new(&draft);
+    REQUIRE("a message with shares", made != NULL);
+    CHECK("one for the maker and one for each receiver", atomic_load(&made->refs) == 1 + SHARES);
+    gh_route_message_unref_many(made, SHARES);
+    CHECK("what is left still holds it",
+          atomic_load(&made->refs) == 1 && gh_slice_equal(made->topic, GH_SLICE("a/b")));
+    gh_route_message_unref(made);
+}
+
 enum { FROM_END = 1000 }; /* and more: counted back from the last byte */
 
 /* One byte of a good record is changed. */
@@ -130,6 +144,7 @@ static void test_refused(void)
 int main(void)
 {
     test_round_trip();
+    test_shares();
     test_refused();
     return check_report();
 }
