@@ -193,7 +193,9 @@ GH_MUST_USE bool gh_attachment_next(struct gh_attachment *attachment, int64_t no
                                     bool qos0_only, struct gh_delivery *out);
 /* It went out. QoS 0 is over with it. */
 void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token);
-/* It never will: not allowed, too large. Also for what was sent: PUBACK, PUBCOMP. */
+/* It never will: not allowed, too large. Also for what was sent: PUBACK, PUBCOMP. Of QoS 1 and 2 it
+ * may be noted only with the next call for an attachment of the same loop: call gh_attachment_next
+ * or gh_attachment_wake in the same turn. */
 void gh_attachment_done(struct gh_attachment *attachment, uint64_t token);
 /* PUBREC: calls `done` when that is safe, perhaps from inside. */
 void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,

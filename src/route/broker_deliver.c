@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { TOKEN_MARK = 2, TOKEN_SHIFT = 2 };
+enum { TOKEN_MARK = 2, TOKEN_SHIFT = 2, ENDING_MAX = 64 };
 
 static uint64_t token_of(uint64_t sequence)
 {
@@ -174,7 +174,7 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     if (session->walks != NULL)
         session_walk(session);
     gh_latch_take(&session->lock);
-    attachment_note_sent(attachment);
+    attachment_note(attachment);
     if (!qos0_only)
         found = next_queued(attachment, now_ms, out);
     bool any = found == FOUND_ONE || next_in_lane(attachment, now_ms, out);
@@ -184,7 +184,7 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     return any;
 }
 
-void attachment_note_sent(struct gh_attachment *attachment)
+static void note_sent(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
     if (attachment->sent == 0)
@@ -205,6 +205,17 @@ void attachment_note_sent(struct gh_attachment *attachment)
     }
 }
 
+void attachment_note(struct gh_attachment *attachment)
+{
+    struct port *port = attachment->port;
+    note_sent(attachment);
+    if (port->ending != attachment)
+        return;
+    port->ending = NULL;
+    for (size_t i = 0; i < port->ending_count; i++)
+        session_end_entry(attachment->session, port, port->ending_first + i);
+}
+
 /* The next call for the attachment takes the lock anyway. */
 void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
 {
@@ -212,19 +223,45 @@ void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
     attachment->sent = token;
 }
 
-void gh_attachment_done(struct gh_attachment *attachment, uint64_t token)
+static void end_acknowledged(struct port *port)
+{
+    struct gh_attachment *attachment = port->ending;
+    if (attachment == NULL)
+        return;
+    gh_latch_take(&attachment->session->lock);
+    attachment_note(attachment);
+    gh_latch_give(&attachment->session->lock);
+}
+
+static void drop_from_lane(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
+    gh_latch_take(&session->lock);
+    attachment_note(attachment);
+    lane_pop(session);
+    gh_latch_give(&session->lock);
+}
+
+/* One read often brings many a PUBACK, in the order of what went out: one lock for them. */
+void gh_attachment_done(struct gh_attachment *attachment, uint64_t token)
+{
+    struct port *port = attachment->port;
     uint64_t sequence = sequence_of(token);
     if (!attachment->holds)
         return;
-    gh_latch_take(&session->lock);
-    attachment_note_sent(attachment);
-    if (sequence == 0)
-        lane_pop(session);
-    else
-        session_end_entry(session, attachment->port, sequence);
-    gh_latch_give(&session->lock);
+    if (sequence == 0) {
+        drop_from_lane(attachment);
+        return;
+    }
+    bool follows =
+        port->ending == attachment && sequence == port->ending_first + port->ending_count;
+    if (!follows || port->ending_count == ENDING_MAX) {
+        end_acknowledged(port);
+        port->ending = attachment;
+        port->ending_first = sequence;
+        port->ending_count = 0;
+    }
+    port->ending_count++;
 }
 
 struct receiving {
@@ -247,7 +284,7 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
     struct session *session = attachment->session;
     uint64_t sequence = sequence_of(token);
     gh_latch_take(&session->lock);
-    attachment_note_sent(attachment);
+    attachment_note(attachment);
     struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
     if (entry != NULL)
         entry->state = GH_QUEUE_RECEIVED;
@@ -268,7 +305,7 @@ void gh_attachment_wake(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
     gh_latch_take(&session->lock);
-    attachment_note_sent(attachment);
+    attachment_note(attachment);
     session_notify_late(session);
     gh_latch_give(&session->lock);
 }

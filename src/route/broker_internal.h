@@ -95,6 +95,11 @@ struct port {
     bool line_posted;
     struct gh_timer retry;
     struct gh_buffer kept; /* changes whose record failed: written again by and by */
+    /* Whose peer has acknowledged which entries in a row: they end with its next lock, or when
+     * another has acknowledged, or so many have come. */
+    struct gh_attachment *ending;
+    uint64_t ending_first;
+    size_t ending_count;
     /* Messages in queues, of what this loop has put in and ended; it may be "negative", the sum
      * over all ports counts. Written here alone, so without a locked instruction; anybody reads. */
     atomic_size_t queued;
@@ -389,8 +394,9 @@ void session_remove_taken(struct session *session, uint16_t packet_id);
 void lane_clear(struct session *session);
 
 /* --- broker_deliver.c */
-/* What went out last is noted: before anything else is done to the session. Its lock is held. */
-void attachment_note_sent(struct gh_attachment *attachment);
+/* What went out last and what was acknowledged is noted: before anything else is done to the
+ * session. Its lock is held. */
+void attachment_note(struct gh_attachment *attachment);
 /* Ends the entry, if it is there. The lock is held; `here` as of broker_count_queued. */
 void session_end_entry(struct session *session, struct port *here, uint64_t sequence);
 

@@ -640,7 +640,7 @@ static void release(struct gh_attachment *attachment, const struct gh_detach *de
     int64_t now_ms = broker_now_ms(broker_of(session));
     attachment->holds = false;
     gh_latch_take(&session->lock);
-    attachment_note_sent(attachment);
+    attachment_note(attachment);
     session->attachment = NULL;
     session->live = session->connected = false;
     session->detached_at_ms = now_ms;

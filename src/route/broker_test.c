@@ -373,6 +373,59 @@ static void test_packet_id_in_use(void)
     end();
 }
 
+struct acknowledging {
+    struct client *client;
+    const size_t *which; /* of its tokens */
+    size_t count;
+    bool leaves; /* at once, before anything else is asked of the session */
+};
+
+static void run_acknowledge(void *context)
+{
+    struct acknowledging *acknowledging = context;
+    struct client *client = acknowledging->client;
+    struct client_detach leave = {client, quietly};
+    for (size_t i = 0; i < acknowledging->count; i++)
+        gh_attachment_done(client->attachment, client->tokens[acknowledging->which[i]]);
+    if (acknowledging->leaves)
+        client_run_detach(&leave);
+}
+
+/* PUBACKs are noted in runs: in whatever order they come, just what was acknowledged is over, and
+ * no later than the connection. */
+static void test_acknowledged_in_runs(void)
+{
+    static const struct {
+        const char *claim;
+        size_t which[4], count;
+        const char *again[4];
+    } cases[] = {
+        {"none", {0}, 0, {"t=0 q1 d", "t=1 q1 d", "t=2 q1 d", "t=3 q1 d"}},
+        {"the first two", {0, 1}, 2, {"t=2 q1 d", "t=3 q1 d"}},
+        {"with a gap", {0, 1, 3}, 3, {"t=2 q1 d"}},
+        {"backwards", {3, 2, 1}, 3, {"t=0 q1 d"}},
+        {"one of them twice", {1, 1, 2}, 3, {"t=0 q1 d", "t=3 q1 d"}},
+        {"all", {0, 1, 2, 3}, 4, {NULL}},
+    };
+    for (size_t i = 0; i < GH_COUNT(cases); i++) {
+        const char *claim = cases[i].claim;
+        const char *const *again = cases[i].again;
+        begin();
+        CHECK(claim, !client_connect(&alice) && !client_connect(&bob));
+        CHECK(claim, client_subscribe(&bob, "t", 1) == 1);
+        bob.keeps = true;
+        for (char text[] = "0"; text[0] < '4'; text[0]++)
+            CHECK(claim, client_publish(&alice, "t", text, 1) == GH_BROKER_POSTED);
+        client_saw(&bob, claim, "t=0 q1", "t=1 q1", "t=2 q1", "t=3 q1", NULL);
+        struct acknowledging acknowledging = {&bob, cases[i].which, cases[i].count, true};
+        rig_on(&rig, bob.loop, run_acknowledge, &acknowledging);
+        CHECK(claim, client_connect(&bob));
+        rig_settle(&rig);
+        client_saw(&bob, claim, again[0], again[1], again[2], again[3], NULL);
+        end();
+    }
+}
+
 static void test_relaxed(void)
 {
     const struct gh_slice filters[] = {GH_SLICE("fast/#")};
@@ -453,6 +506,7 @@ int main(void)
     test_limits();
     test_packet_ids();
     test_packet_id_in_use();
+    test_acknowledged_in_runs();
     test_relaxed();
     test_expiry();
     test_changes_in_flight();
