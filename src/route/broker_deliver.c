@@ -57,21 +57,22 @@ void session_end_entry(struct session *session, uint64_t sequence)
 static void find_identifiers(struct gh_attachment *attachment, struct gh_delivery *out)
 {
     const struct session *session = attachment->session;
+    struct port *port = attachment->port;
     size_t count = 0;
     for (const struct subscription *s = session->inbox->subscriptions; s != NULL; s = s->next) {
         if (s->identifier == 0 || !gh_mqtt_filter_matches(s->inner, out->message->topic))
             continue;
-        if (count == attachment->identifiers_capacity) {
+        if (count == port->identifiers_capacity) {
             size_t capacity = count == 0 ? 4 : 2 * count;
-            uint32_t *list = reallocarray(attachment->identifiers, capacity, sizeof *list);
+            uint32_t *list = reallocarray(port->identifiers, capacity, sizeof *list);
             if (list == NULL)
                 break;
-            attachment->identifiers = list;
-            attachment->identifiers_capacity = (uint32_t)capacity;
+            port->identifiers = list;
+            port->identifiers_capacity = capacity;
         }
-        attachment->identifiers[count++] = s->identifier;
+        port->identifiers[count++] = s->identifier;
     }
-    out->identifiers = attachment->identifiers;
+    out->identifiers = port->identifiers;
     out->identifiers_count = count;
 }
 
@@ -344,24 +345,24 @@ void gh_attachment_release(struct gh_attachment *attachment, uint16_t packet_id,
 
 const uint16_t *gh_attachment_received(const struct gh_attachment *attachment, size_t *count)
 {
-    struct gh_attachment *mine = (struct gh_attachment *)(uintptr_t)attachment;
+    struct port *port = attachment->port;
     struct session *session = attachment->session;
     const struct inbox *inbox = session->inbox;
     *count = 0;
     if (inbox == NULL)
         return NULL;
     gh_latch_take(&session->lock);
-    if (inbox->taken_count > mine->received_capacity) {
-        uint16_t *list = reallocarray(mine->received, inbox->taken_count, sizeof *list);
+    if (inbox->taken_count > port->received_capacity) {
+        uint16_t *list = reallocarray(port->received, inbox->taken_count, sizeof *list);
         if (list != NULL) {
-            mine->received = list;
-            mine->received_capacity = inbox->taken_count;
+            port->received = list;
+            port->received_capacity = inbox->taken_count;
         }
     }
-    for (; *count < inbox->taken_count && *count < mine->received_capacity; ++*count)
-        mine->received[*count] = inbox->taken[*count].packet_id;
+    for (; *count < inbox->taken_count && *count < port->received_capacity; ++*count)
+        port->received[*count] = inbox->taken[*count].packet_id;
     gh_latch_give(&session->lock);
-    return mine->received;
+    return port->received;
 }
 
 /* --- subscriptions of a connection */

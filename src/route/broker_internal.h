@@ -103,6 +103,10 @@ struct port {
     bool line_posted;
     struct gh_timer retry;
     struct gh_buffer kept; /* changes whose record failed: written again by and by */
+    /* What its attachments lend until the next call. */
+    uint32_t *identifiers;
+    uint16_t *received;
+    size_t identifiers_capacity, received_capacity;
 };
 
 /* What is in a subscription tree under a filter: a subscription, or a group of them. */
@@ -284,6 +288,8 @@ static inline size_t session_lane_count(const struct session *session)
 
 /* What an attachment needs until it is answered. */
 struct connecting {
+    struct gh_letter letter; /* on its way to the session's home or back */
+    struct gh_attachment *attachment;
     struct gh_broker_connect wanted; /* its slices are here, too */
     struct port *asked;
     enum gh_error_code result;
@@ -293,7 +299,6 @@ struct connecting {
 enum attachment_state { ATTACHMENT_WAITING, ATTACHMENT_HELD, ATTACHMENT_FAILED, ATTACHMENT_LEFT };
 
 struct gh_attachment {
-    struct gh_letter letter; /* on its way to the session's home or back */
     struct port *port;
     struct session *session; /* a reference */
     const struct gh_attachment_host *host;
@@ -307,11 +312,8 @@ struct gh_attachment {
     struct connecting *connecting;    /* of whoever has the letter; NULL once it is answered */
     struct gh_route_message *current; /* what `next` lent, if others could take it away */
     uint64_t sent;                    /* went out, and is noted with the next lock; 0: none */
-    uint32_t *identifiers;
-    uint16_t *received;
-    uint32_t identifiers_capacity, received_capacity;
 };
-static_assert(sizeof(struct gh_attachment) <= 120, "a hundred thousand of them are idle");
+static_assert(sizeof(struct gh_attachment) <= 80, "a hundred thousand of them are idle");
 
 #define RETAINED_NOWHERE UINT64_MAX
 struct retained {

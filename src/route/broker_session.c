@@ -160,7 +160,7 @@ static bool copy_connect(struct gh_attachment *attachment, const struct gh_broke
     struct connecting *connecting = malloc(sizeof *connecting + size);
     if (connecting == NULL)
         return false;
-    *connecting = (struct connecting){.wanted = *connect};
+    *connecting = (struct connecting){.attachment = attachment, .wanted = *connect};
     struct gh_broker_connect *copy = &connecting->wanted;
     struct gh_slice *parts[] = {&copy->client_id, &copy->will.topic, &copy->will.properties,
                                 &copy->will.payload};
@@ -180,21 +180,20 @@ static void free_attachment(struct gh_attachment *attachment)
     if (attachment->session != NULL)
         session_unref(attachment->session);
     gh_route_message_unref(attachment->current);
-    free(attachment->identifiers);
-    free(attachment->received);
     free(attachment->connecting);
     free(attachment);
 }
 
 static struct gh_attachment *of_letter(struct gh_letter *letter)
 {
-    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
+    return ((struct connecting *)((char *)letter - offsetof(struct connecting, letter)))
+        ->attachment;
 }
 
 static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
 {
-    attachment->letter.open = open;
-    port_send(attachment->port, &attachment->letter);
+    attachment->connecting->letter.open = open;
+    port_send(attachment->port, &attachment->connecting->letter);
 }
 
 static void answer(struct gh_attachment *attachment, enum gh_error_code result)
@@ -504,7 +503,7 @@ static void open_claim(struct gh_letter *letter)
         return;
     }
     attachment->connecting->asked = home;
-    port_send(home, &attachment->letter);
+    port_send(home, &attachment->connecting->letter);
 }
 
 static void claim(struct gh_attachment *attachment)
@@ -516,8 +515,8 @@ static void claim(struct gh_attachment *attachment)
         return;
     }
     attachment->connecting->asked = home;
-    attachment->letter.open = open_claim;
-    port_send(home, &attachment->letter);
+    attachment->connecting->letter.open = open_claim;
+    port_send(home, &attachment->connecting->letter);
 }
 
 struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop *loop,
