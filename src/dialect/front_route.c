@@ -108,7 +108,7 @@ bool route_is_assigned(const struct link *link)
 
 bool route_name_is_taken(const struct link *link)
 {
-    return gh_broker_has(link->port->front->services.broker, link->own.device,
+    return gh_broker_has(link->port->front->services.broker, link->own.place.device,
                          link->routed->asked->connect.client_id);
 }
 
@@ -371,7 +371,7 @@ void route_attach(struct link *link)
     struct routed *routed = link->routed;
     struct gh_broker_connect *connect = &routed->asked->connect;
     connect->tenant = link->view->tenant;
-    connect->device = link->own.device;
+    connect->device = link->own.place.device;
     struct gh_attachment *attachment = gh_broker_connect(
         link->port->front->services.broker, link->port->port.loop, connect, &host, link);
     if (attachment == NULL) {
@@ -408,8 +408,7 @@ void route_free(struct link *link)
     gh_statements_unref(routed->statements);
     forget(&routed->allowed_topic);
     forget(&routed->heard_topic);
-    free_asked(routed);
-    free(routed->answer);
+    free_asked(routed); /* no answer: it would still be pending */
     free(routed);
 }
 
@@ -422,7 +421,8 @@ static void note_activity(struct link *link)
     if (now_ns < link->routed->active_ns)
         return;
     link->routed->active_ns = now_ns + ACTIVITY_MS * GH_MS_NS;
-    gh_directory_note(services->directory, link->own.device, GH_ACTIVITY_EVENT, services->utc_ms());
+    gh_directory_note(services->directory, link->own.place.device, GH_ACTIVITY_EVENT,
+                      services->utc_ms());
 }
 
 static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)

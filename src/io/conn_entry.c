@@ -63,7 +63,8 @@ static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin
 
     if (origin->expects_proxy) /* another address will take its place */
         size = sizeof text;
-    struct gh_conn *conn = calloc(1, sizeof *conn + size);
+    size_t bytes = offsetof(struct gh_conn, peer) + size;
+    struct gh_conn *conn = calloc(1, bytes < sizeof *conn ? sizeof *conn : bytes);
 
     if (conn == NULL)
         return NULL;
@@ -71,7 +72,6 @@ static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin
     conn->source.ready = conn_on_event;
     conn->loop = loop;
     conn->origin = origin;
-    conn->why = "closed by the server";
     conn->stream =
         (struct stream){.fd = fd, .writable = true}; /* epoll tells about input that is there */
     if (!loop_watch(loop, fd, &conn->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) {

@@ -53,7 +53,7 @@ void port_send(struct port *port, struct gh_letter *letter)
 
 void broker_count_queued(const struct session *session, int by)
 {
-    struct queued *queued = &broker_of(session)->queued[session->number % BROKER_QUEUED];
+    struct queued *queued = &broker_of(session)->queued[session->inbox->number % BROKER_QUEUED];
     atomic_fetch_add_explicit(&queued->count, (size_t)by, memory_order_relaxed);
 }
 
@@ -249,7 +249,8 @@ static void free_session(struct session *session)
 {
     session->gone = true;
     session->attachment = NULL;
-    passing_free(session->passing);
+    if (session->inbox != NULL)
+        passing_free(session->inbox->passing);
     session_unsubscribe_all(session);
     session_unref(session);
 }
@@ -265,6 +266,10 @@ void gh_broker_close(struct gh_broker *broker)
         port_forget_matches(&broker->ports[i]);
         port_serve_line(&broker->ports[i]);
     }
+    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
+        if (((const struct session *)session)->inbox == NULL) /* in no other table */
+            free_session(session);
+    at = 0;
     for (void *session; gh_map_next(&broker->by_number, &at, &key, &session);)
         free_session(session);
     for (size_t i = 0; i < broker->ports_count; i++)
@@ -286,12 +291,22 @@ struct viewing {
     struct gh_broker_filter filters[GH_BROKER_VIEW_FILTERS_MAX];
 };
 
-static void view_session(struct session *session, struct viewing *viewing,
-                         void (*each)(void *, const struct gh_broker_view *), void *context)
+/* What there is of it without an inbox. */
+static struct gh_broker_view face_of(const struct session *session)
+{
+    return (struct gh_broker_view){.client_id = session_client(session),
+                                   .tenant = session->space->tenant,
+                                   .device = session_device(session),
+                                   .connected = session->connected,
+                                   .stored = session->stored,
+                                   .expiry_s = session->expiry_s};
+}
+
+static void view_inbox(const struct inbox *inbox, struct viewing *viewing,
+                       struct gh_broker_view *view)
 {
     size_t shown = 0;
-    gh_latch_take(&session->lock);
-    for (const struct subscription *s = session->subscriptions;
+    for (const struct subscription *s = inbox->subscriptions;
          s != NULL && shown < GH_BROKER_VIEW_FILTERS_MAX; s = s->next)
         viewing->filters[shown++] =
             (struct gh_broker_filter){.filter = s->filter,
@@ -299,20 +314,23 @@ static void view_session(struct session *session, struct viewing *viewing,
                                       .no_local = s->no_local,
                                       .retain_as_published = s->retain_as_published,
                                       .identifier = s->identifier};
-    struct gh_broker_view view = {.client_id = session_client(session),
-                                  .tenant = session->space->tenant,
-                                  .device = session->device,
-                                  .connected = session->connected,
-                                  .stored = session->stored,
-                                  .expiry_s = session->expiry_s,
-                                  .detached_at_ms = session->detached_at_ms,
-                                  .queued = gh_queue_count(&session->queue),
-                                  .queued_bytes = session->queue_bytes,
-                                  .inflight = session->inflight,
-                                  .lane = session_lane_count(session),
-                                  .dropped = session->dropped,
-                                  .subscriptions_count = session->subscriptions_count,
-                                  .subscriptions = viewing->filters};
+    view->detached_at_ms = inbox->detached_at_ms;
+    view->queued = gh_queue_count(&inbox->queue);
+    view->queued_bytes = inbox->queue_bytes;
+    view->inflight = inbox->inflight;
+    view->dropped = inbox->dropped;
+    view->subscriptions_count = inbox->subscriptions_count;
+}
+
+static void view_session(struct session *session, struct viewing *viewing,
+                         void (*each)(void *, const struct gh_broker_view *), void *context)
+{
+    gh_latch_take(&session->lock);
+    struct gh_broker_view view = face_of(session);
+    view.lane = session_lane_count(session);
+    view.subscriptions = viewing->filters;
+    if (session->inbox != NULL)
+        view_inbox(session->inbox, viewing, &view);
     each(context, &view);
     gh_latch_give(&session->lock);
 }
@@ -326,7 +344,7 @@ void gh_broker_each(struct gh_broker *broker, uint64_t device,
     pthread_mutex_lock(&broker->lock);
     for (void *value; gh_map_next(&broker->by_key, &at, &key, &value);) {
         struct session *session = value;
-        if (device == 0 || session->device == device)
+        if (device == 0 || session_device(session) == device)
             view_session(session, &viewing, each, context);
     }
     pthread_mutex_unlock(&broker->lock);

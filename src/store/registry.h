@@ -306,8 +306,9 @@ GH_MUST_USE enum gh_error_code gh_store_credential_holder(struct gh_store *store
 /* Housekeeping for a quiet moment: after deletions the write-ahead log is emptied, so that erased
  * rows leave the disk. Cheap when there is nothing to do. */
 void gh_store_tidy(struct gh_store *store);
-/* The same for memory, called about once a second: when many have read and then nobody for a while,
- * the connections of readers are closed, the writer's pages are dropped, and the system gets the
- * free pages of the heap. True when that was done. The next reads open what they need again. */
+/* The same for memory, called about once a second: when much was read or written and then little
+ * for a while, the connections of readers are closed, the writer's pages are dropped, and the
+ * system gets the free pages of the heap. True when that was done. The next reads open what they
+ * need again. */
 bool gh_store_rest(struct gh_store *store);
 #endif

@@ -69,8 +69,9 @@ struct gh_store {
     struct gh_link *readers[GH_STORE_READERS_MAX];
     struct gh_link *idle[GH_STORE_READERS_MAX];
     size_t readers_count, idle_count;
-    uint64_t reads, reads_seen, reads_rested; /* ever; at the last call of gh_store_rest; rested */
-    unsigned quiet_calls;                     /* of that, in a row */
+    uint64_t reads;            /* ever */
+    uint64_t work_seen, crowd; /* of gh_store_rest: at its last call; since it last had to do */
+    unsigned quiet_calls;      /* of that, in a row */
 };
 
 /* --- connection.c --- */
