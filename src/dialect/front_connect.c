@@ -58,6 +58,7 @@ static void check_identity(struct task *task)
         .device = verdict->device,
         .client_id = task->identity.client_id,
         .peer = task->identity.peer,
+        .at_once = claim->at_once,
         .certificate = claim->by_certificate ? claim->chain[0] : (struct gh_slice){0}};
     task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
@@ -288,6 +289,25 @@ static bool has_certificate(const struct link *link)
     return tls != NULL && gh_tls_has_peer_certificate(tls);
 }
 
+/* On the loop, without a worker: a yes, and all that it takes is remembered. What is not known yet,
+ * and every no, is for a worker, so that a refusal takes its time whoever is named. True: it is
+ * done, and the task is gone. */
+static bool decide_at_once(struct task *task)
+{
+    struct gh_identity_claim *claim = &task->identity.claim;
+    if (task->identity.again || !gh_identity_is_quick(claim))
+        return false;
+    claim->at_once = true;
+    check_identity(task);
+    claim->at_once = false;
+    if (task->identity.verdict.reason != GH_IDENTITY_ACCEPTED ||
+        (task->identity.routes && task->identity.statements == NULL))
+        return false;
+    identity_checked(task);
+    task_close(task);
+    return true;
+}
+
 static bool start_check(struct link *link, const struct gh_identity_claim *claim, bool again)
 {
     size_t arena_max = link->routed != NULL ? ROUTED_ARENA_MAX : IDENTITY_ARENA_MAX;
@@ -306,7 +326,7 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
         return false;
     }
     task->identity.epoch = gh_sessions_epoch(link->port->front->services.sessions);
-    return task_start(task);
+    return decide_at_once(task) || task_start(task);
 }
 
 /* True when the directory did not change between the check and the entry: whatever changes later

@@ -379,6 +379,7 @@ struct route_subject {
     struct gh_slice client_id;
     struct route_peer peer;
     struct gh_slice certificate; /* DER, when that is what proved the device; else empty */
+    bool at_once;                /* on a loop: NULL unless its documents are remembered */
 };
 /* Keeps what CONNECT asks for; false when there is no memory. */
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);

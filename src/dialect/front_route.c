@@ -194,8 +194,8 @@ struct gh_statements *route_statements(struct gh_front *front, const struct rout
                                       .registry = principal->registry,
                                       .device = principal->device,
                                       .credential = principal->credential_id};
-    if (gh_directory_policy_effective(front->services.directory, &target, arena, &rows, &count,
-                                      error) != GH_OK)
+    if (gh_directory_sign_in_policies(front->services.directory, &target, subject->at_once, arena,
+                                      &rows, &count, error) != GH_OK)
         return NULL;
     struct gh_statement_document *documents = gh_arena_array(arena, count + 1, sizeof *documents);
     if (documents == NULL)

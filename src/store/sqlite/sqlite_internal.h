@@ -40,7 +40,10 @@ struct gh_link {
     struct gh_link_slot {
         const char *text; /* the address of the statement's text is its key */
         sqlite3_stmt *statement;
+        bool changes; /* what a sign-in reads */
     } slots[GH_STORE_STATEMENTS_MAX];
+    bool changes; /* the statement that was prepared last does */
+    bool changed; /* such a statement was opened since the last commit */
 };
 
 /* The writes that share one commit. */
@@ -61,6 +64,7 @@ struct gh_store {
     struct gh_link writer;
     struct gh_group *group; /* the open transaction, NULL when there is none */
     atomic_uint writers_waiting;
+    atomic_uint_fast64_t generation;
     atomic_bool erased; /* rows were deleted since the write-ahead log was last emptied */
     int64_t trail_rows; /* -1: not counted yet */
 
