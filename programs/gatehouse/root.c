@@ -225,14 +225,30 @@ int run_ca_export_root(struct cli *cli)
 }
 
 /* Copies of the keyring from before still have the root's key: a new key-encryption key makes them
- * useless. */
-static int rotate_after(struct cli *cli, bool in_own_file)
+ * useless. One in a file of the operator's own is not ours to replace or to remove: `own_file` is
+ * its path then, else NULL. */
+static int rotate_after(struct cli *cli, const char *own_file)
 {
-    if (!in_own_file)
+    if (own_file == NULL)
         return run_keys_rotate(cli);
-    puts("Copies of the keyring from before hold the root's key; make them useless with\n"
-         "`gatehouse keys migrate --to file:PATH` while the server is stopped.");
+    printf(
+        "Copies of the keyring from before still hold it, for whoever has the key-encryption key\n"
+        "in %s. That file is yours, so this is too:\n"
+        "  1. stop the server, if it runs\n"
+        "  2. gatehouse keys migrate --to file:PATH, another path than that one\n"
+        "  3. remove %s and its copies\n",
+        own_file, own_file);
     return EXIT_SUCCESS;
+}
+
+/* The path of a key-encryption key at file:PATH, in the arena; NULL when it is elsewhere. */
+static const char *own_file_of(struct cli *cli, const struct gh_keyring *keyring)
+{
+    static const struct gh_slice prefix = GH_SLICE_INIT("file:");
+    struct gh_slice place = gh_keyring_kek(keyring, 0).text;
+    return gh_slice_starts(place, prefix)
+               ? gh_arena_text(&cli->arena, gh_slice_sub(place, prefix.size, place.size))
+               : NULL;
 }
 
 int run_ca_remove_root(struct cli *cli)
@@ -241,7 +257,8 @@ int run_ca_remove_root(struct cli *cli)
     const char *path = cli_option(cli, "root");
     if (path == NULL)
         return cli_usage(cli, "--root is missing: the file of `gatehouse ca export-root`");
-    bool good = house_open(cli, &house), in_own_file = false;
+    const char *own_file = NULL;
+    bool good = house_open(cli, &house);
     if (good && gh_keyring_get(house.keyring, GH_KEYRING_CA) == NULL) {
         gh_error_set(&cli->error, GH_ERROR_PRECONDITION, "the root is offline already");
         good = false;
@@ -250,7 +267,7 @@ int run_ca_remove_root(struct cli *cli)
         struct gh_ca_facts facts = gh_ca_facts(house.ca);
         struct gh_ca_order order = {.list_der = facts.list_der};
         struct gh_authority *root = open_exported(cli, path, facts.root_pem);
-        in_own_file = gh_slice_starts(gh_keyring_kek(house.keyring, 0).text, GH_SLICE("file:"));
+        own_file = own_file_of(cli, house.keyring);
         good = root != NULL && carry_out(cli, &house, root, &order, true);
         gh_authority_close(root);
     }
@@ -258,7 +275,7 @@ int run_ca_remove_root(struct cli *cli)
     if (code != EXIT_SUCCESS)
         return code;
     puts("The root is offline: its key is not in the data folder any more.");
-    return rotate_after(cli, in_own_file);
+    return rotate_after(cli, own_file);
 }
 
 /* CRLReason of the words for it; -1 for others. */
