@@ -80,7 +80,7 @@ struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh
     return workers;
 }
 
-void gh_workers_close(struct gh_workers *workers)
+void gh_workers_stop(struct gh_workers *workers)
 {
     if (workers == NULL)
         return;
@@ -90,6 +90,14 @@ void gh_workers_close(struct gh_workers *workers)
     pthread_mutex_unlock(&workers->lock);
     for (unsigned i = 0; i < workers->count; i++)
         pthread_join(workers->threads[i], NULL);
+    workers->count = 0;
+}
+
+void gh_workers_close(struct gh_workers *workers)
+{
+    if (workers == NULL)
+        return;
+    gh_workers_stop(workers);
     pthread_cond_destroy(&workers->has_work);
     pthread_mutex_destroy(&workers->lock);
     free(workers);
