@@ -1,3 +1,4 @@
+#include "base/slots.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include <assert.h>
@@ -105,7 +106,7 @@ void link_release(struct link *link)
     gateway_close(link);
     party_free(&link->own);
     free(link->held);
-    free(link);
+    gh_slot_give(link, sizeof *link + gh_session_size());
 }
 
 /* --- the session's host: one line each */
@@ -247,7 +248,7 @@ static struct front_port *port_of(struct gh_front *front, const struct gh_loop *
 static void *open_link(void *context, struct gh_conn *conn)
 {
     struct gh_front *front = context;
-    struct link *link = calloc(1, sizeof *link + gh_session_size());
+    struct link *link = gh_slot_take(sizeof *link + gh_session_size());
     if (link == NULL)
         return NULL;
     link->port = port_of(front, gh_conn_loop(conn));

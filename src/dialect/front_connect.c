@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/slots.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include "route/rate.h"
@@ -63,6 +64,14 @@ static void check_identity(struct task *task)
     task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
+void party_drop_names(struct party *party)
+{
+    struct party_names *names = party->names;
+    if (names != NULL)
+        gh_slot_give(names, sizeof *names + names->ends[GH_COUNT(names->ends) - 1]);
+    party->names = NULL;
+}
+
 bool party_keep_names(struct party *party, const struct gh_principal *principal,
                       struct gh_slice client_id)
 {
@@ -79,18 +88,17 @@ bool party_keep_names(struct party *party, const struct gh_principal *principal,
     size_t size = 0;
     for (size_t i = 0; i < GH_COUNT(texts); i++)
         size += texts[i].size;
-    struct party_names *names = malloc(sizeof *names + size);
-    if (names == NULL || size > UINT16_MAX) { /* each has a bound far below */
-        free(names);
+    /* Each has a bound far below. */
+    struct party_names *names = size > UINT16_MAX ? NULL : gh_slot_take(sizeof *names + size);
+    if (names == NULL)
         return false;
-    }
     for (size_t i = 0, at = 0; i < GH_COUNT(texts); i++) {
         if (texts[i].size > 0)
             memcpy(names->text + at, texts[i].data, texts[i].size);
         at += texts[i].size;
         names->ends[i] = (uint16_t)at;
     }
-    free(party->names);
+    party_drop_names(party);
     party->names = names;
     party->place.device = principal->device;
     return true;

@@ -78,7 +78,7 @@ void party_free(struct party *party)
         free(feeds->commands.base);
     }
     free(feeds);
-    free(party->names);
+    party_drop_names(party);
     party->feeds = NULL;
 }
 

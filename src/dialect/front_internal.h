@@ -279,6 +279,7 @@ void party_told(const struct party *party, enum gh_chronicle_kind kind, struct g
  * False without memory. */
 GH_MUST_USE bool party_keep_names(struct party *party, const struct gh_principal *principal,
                                   struct gh_slice client_id);
+void party_drop_names(struct party *party);
 /* Fills a presence from a party, for the table of sessions. */
 void party_describe(const struct gh_place *place, struct gh_presence *out);
 /* Makes room for `feeds`; false without memory. */

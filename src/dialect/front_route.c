@@ -1,5 +1,6 @@
 /* Links of dialects that route: their sessions are the broker's, what they may do is policy's. */
 #include "base/secret.h"
+#include "base/slots.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include "identity/certificate_facts.h"
@@ -135,7 +136,7 @@ bool route_rename(struct link *link)
 
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
 {
-    struct routed *routed = link->routed = calloc(1, sizeof *routed);
+    struct routed *routed = link->routed = gh_slot_take(sizeof *routed);
     struct gh_broker_connect wanted = {.client_id = connect->client_id,
                                        .clean_start = connect->clean,
                                        .expiry_s = granted_expiry(link, connect),
@@ -409,7 +410,7 @@ void route_free(struct link *link)
     forget(&routed->allowed_topic);
     forget(&routed->heard_topic);
     free_asked(routed); /* no answer: it would still be pending */
-    free(routed);
+    gh_slot_give(routed, sizeof *routed);
 }
 
 /* --- publishing */

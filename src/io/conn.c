@@ -273,7 +273,7 @@ static void destroy(struct gh_conn *conn)
     drop_output(conn); /* of a protocol that wrote when it was told of the end */
     stream_close(&conn->stream);
     conn_forget(conn);
-    free(conn);
+    conn_free(conn);
     if (origin->gone != NULL)
         origin->gone(origin);
 }

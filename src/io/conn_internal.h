@@ -118,6 +118,7 @@ size_t conn_input_max(const struct gh_protocol *protocol);
 size_t conn_output_max(const struct gh_protocol *protocol);
 /* Out of every list and count, before it is freed. */
 void conn_forget(struct gh_conn *conn);
+void conn_free(struct gh_conn *conn);
 
 /* ---- conn_shake.c: of CONN_HANDSHAKE */
 /* Takes a step, or sends it to a worker; only in the turn's time for handshakes. */

@@ -4,6 +4,7 @@
  * A connection on another loop than the session's home sends its attachment there (claim). Home
  * makes the connection that holds the session leave, then lets it go: the attachment travels back
  * with it (granted). So a session's state is always touched by one loop at a time. */
+#include "base/slots.h"
 #include "base/time.h"
 #include "route/broker_internal.h"
 #include "wire/mqtt/topic.h"
@@ -26,11 +27,15 @@ static struct gh_slice key_of(uint8_t *into, uint64_t device, struct gh_slice cl
     return gh_slice(into, sizeof device + client_id.size);
 }
 
+static size_t session_bytes(size_t client_size)
+{
+    return offsetof(struct session, key) + SESSION_DEVICE_BYTES + client_size;
+}
+
 struct session *session_new(struct space *space, uint64_t device, struct gh_slice client_id)
 {
     assert(client_id.size <= UINT16_MAX); /* a string of MQTT's */
-    struct session *session =
-        calloc(1, offsetof(struct session, key) + sizeof device + client_id.size);
+    struct session *session = gh_slot_take(session_bytes(client_id.size));
     if (session == NULL)
         return NULL;
     atomic_init(&session->refs, 1);
@@ -42,7 +47,7 @@ struct session *session_new(struct space *space, uint64_t device, struct gh_slic
 
 bool session_make_inbox(struct session *session, uint64_t number)
 {
-    struct inbox *inbox = calloc(1, sizeof *inbox);
+    struct inbox *inbox = gh_slot_take(sizeof *inbox);
     if (inbox == NULL)
         return false;
     inbox->session = session;
@@ -99,7 +104,7 @@ static void free_inbox(struct session *session)
     drop_queue(session);
     session_free_walks(session);
     free(session->inbox->taken);
-    free(session->inbox);
+    gh_slot_give(session->inbox, sizeof *session->inbox);
 }
 
 void session_unref(struct session *session)
@@ -109,7 +114,7 @@ void session_unref(struct session *session)
     if (session->inbox != NULL)
         free_inbox(session);
     free(session->will);
-    free(session);
+    gh_slot_give(session, session_bytes(session->client_size));
 }
 
 bool session_keep_will(struct session *session, const struct gh_journal_will *will)
@@ -181,7 +186,7 @@ static void free_attachment(struct gh_attachment *attachment)
         session_unref(attachment->session);
     gh_route_message_unref(attachment->current);
     free(attachment->connecting);
-    free(attachment);
+    gh_slot_give(attachment, sizeof *attachment);
 }
 
 static struct gh_attachment *of_letter(struct gh_letter *letter)
@@ -523,14 +528,14 @@ struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop
                                         const struct gh_broker_connect *connect,
                                         const struct gh_attachment_host *host, void *context)
 {
-    struct gh_attachment *attachment = calloc(1, sizeof *attachment);
+    struct gh_attachment *attachment = gh_slot_take(sizeof *attachment);
     if (attachment == NULL)
         return NULL;
     attachment->port = port_of(broker, loop);
     attachment->host = host;
     attachment->context = context;
     if (!copy_connect(attachment, connect)) {
-        free(attachment);
+        gh_slot_give(attachment, sizeof *attachment);
         return NULL;
     }
     look_up(attachment);
