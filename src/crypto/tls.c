@@ -395,6 +395,12 @@ enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error)
     return GH_TLS_FAILED;
 }
 
+/* Both application secrets are derived with the server's Finished. */
+bool gh_tls_has_answered(const struct gh_tls *tls)
+{
+    return tls->shaking != NULL && tls->shaking->secrets.of[GH_SCHEDULE_SERVER_TRAFFIC].size > 0;
+}
+
 enum gh_tls_status gh_tls_read(struct gh_tls *tls, void *block, size_t size, size_t *got)
 {
     SSL *ssl = tls->native;

@@ -21,7 +21,7 @@ struct stream {
 void stream_note(struct stream *stream, uint32_t events);
 /* Fills `block` as far as there is something; the bytes read. False when the stream has failed. */
 GH_MUST_USE bool stream_read(struct stream *stream, uint8_t *block, size_t size, size_t *got);
-/* What has arrived without taking it, before there is TLS; `got` 0: nothing yet. False at the end
+/* What has arrived at the socket without taking it; `got` 0: nothing yet. False at the end
  * or when the stream has failed. */
 GH_MUST_USE bool stream_peek(struct stream *stream, uint8_t *block, size_t size, size_t *got);
 /* Takes `size` bytes that were seen. */
