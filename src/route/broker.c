@@ -207,9 +207,11 @@ struct gh_broker *gh_broker_open(const struct gh_broker_options *options, struct
     broker->limits = options->limits;
     pthread_mutex_init(&broker->lock, NULL);
     gh_map_init(&broker->spaces);
-    gh_map_init_borrowing(&broker->by_key);
     gh_map_init(&broker->by_number);
-    broker->log = open_log(options, error);
+    if (!roster_open(&broker->roster))
+        gh_error_set(error, GH_ERROR_MEMORY, "broker");
+    else
+        broker->log = open_log(options, error);
     if (broker->log == NULL) {
         gh_broker_close(broker);
         return NULL;
@@ -255,6 +257,14 @@ static void free_session(struct session *session)
     session_unref(session);
 }
 
+/* Those that stand in no other table. */
+static void free_without_inbox(void *context, struct session *session)
+{
+    (void)context;
+    if (session->inbox == NULL)
+        free_session(session);
+}
+
 void gh_broker_close(struct gh_broker *broker)
 {
     struct gh_slice key;
@@ -266,10 +276,7 @@ void gh_broker_close(struct gh_broker *broker)
         port_forget_matches(&broker->ports[i]);
         port_serve_line(&broker->ports[i]);
     }
-    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
-        if (((const struct session *)session)->inbox == NULL) /* in no other table */
-            free_session(session);
-    at = 0;
+    roster_each(&broker->roster, free_without_inbox, NULL);
     for (void *session; gh_map_next(&broker->by_number, &at, &key, &session);)
         free_session(session);
     for (size_t i = 0; i < broker->ports_count; i++)
@@ -278,7 +285,7 @@ void gh_broker_close(struct gh_broker *broker)
     for (void *space; gh_map_next(&broker->spaces, &at, &key, &space);)
         space_free(space);
     gh_map_deinit(&broker->spaces);
-    gh_map_deinit(&broker->by_key);
+    roster_close(&broker->roster);
     gh_map_deinit(&broker->by_number);
     pthread_mutex_destroy(&broker->lock);
     free(broker->ports);
@@ -288,6 +295,9 @@ void gh_broker_close(struct gh_broker *broker)
 /* --- what the operator sees */
 
 struct viewing {
+    uint64_t device; /* 0: of all */
+    void (*each)(void *context, const struct gh_broker_view *view);
+    void *context;
     struct gh_broker_filter filters[GH_BROKER_VIEW_FILTERS_MAX];
 };
 
@@ -322,31 +332,27 @@ static void view_inbox(const struct inbox *inbox, struct viewing *viewing,
     view->subscriptions_count = inbox->subscriptions_count;
 }
 
-static void view_session(struct session *session, struct viewing *viewing,
-                         void (*each)(void *, const struct gh_broker_view *), void *context)
+static void view_session(void *context, struct session *session)
 {
+    struct viewing *viewing = context;
+    if (viewing->device != 0 && session_device(session) != viewing->device)
+        return;
     gh_latch_take(&session->lock);
     struct gh_broker_view view = face_of(session);
     view.lane = session_lane_count(session);
     view.subscriptions = viewing->filters;
     if (session->inbox != NULL)
         view_inbox(session->inbox, viewing, &view);
-    each(context, &view);
+    viewing->each(viewing->context, &view);
     gh_latch_give(&session->lock);
 }
 
 void gh_broker_each(struct gh_broker *broker, uint64_t device,
                     void (*each)(void *context, const struct gh_broker_view *view), void *context)
 {
-    struct viewing viewing;
-    struct gh_slice key;
-    size_t at = 0;
+    struct viewing viewing = {.device = device, .each = each, .context = context};
     pthread_mutex_lock(&broker->lock);
-    for (void *value; gh_map_next(&broker->by_key, &at, &key, &value);) {
-        struct session *session = value;
-        if (device == 0 || session_device(session) == device)
-            view_session(session, &viewing, each, context);
-    }
+    roster_each(&broker->roster, view_session, &viewing);
     pthread_mutex_unlock(&broker->lock);
 }
 

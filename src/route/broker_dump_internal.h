@@ -80,16 +80,22 @@ static inline bool dump_retained(void *context, struct gh_slice topic, void *val
     return true;
 }
 
+static inline void dump_list(void *context, struct session *session)
+{
+    struct session ***end = context;
+    *(*end)++ = session;
+}
+
 static inline void broker_dump(struct gh_broker *broker, struct gh_buffer *out)
 {
     size_t at = 0, count = 0;
     struct gh_slice key;
-    struct session **list = calloc(broker->by_key.count + 1, sizeof *list);
+    struct session **list = calloc(broker->roster.count + 1, sizeof *list), **end = list;
     REQUIRE("memory", list != NULL);
     pthread_mutex_lock(&broker->lock);
-    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
-        list[count++] = session;
+    roster_each(&broker->roster, dump_list, &end);
     pthread_mutex_unlock(&broker->lock);
+    count = (size_t)(end - list);
     qsort(list, count, sizeof(struct session *), dump_by_key);
     for (size_t i = 0; i < count; i++) {
         gh_latch_take(&list[i]->lock);

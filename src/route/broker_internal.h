@@ -2,6 +2,7 @@
  *
  * - broker.c: open, stop, close; spaces (a tenant's topics), ports (a loop's part), status
  * - broker_batch.c: changes of sessions on their way to the journal
+ * - broker_roster.c: all sessions by their names
  * - broker_session.c: connect, take over, detach, expiry, wills, the end of a session
  * - broker_pass_on.c: what a member of a shared group leaves behind at its end
  * - broker_subscribe.c: subscriptions, shared groups, which targets a topic has
@@ -48,6 +49,13 @@ struct queued {
     uint8_t apart[64 - sizeof(atomic_size_t)];
 };
 
+/* Sessions by device and client id (broker_roster.c). */
+struct roster {
+    uint8_t key[16];
+    struct session **chains;
+    size_t chains_count, count; /* a power of two; sessions */
+};
+
 struct gh_broker {
     struct gh_broker_options options;
     struct gh_broker_limits limits;
@@ -57,7 +65,7 @@ struct gh_broker {
     size_t ports_count;
     pthread_mutex_t lock;    /* of the maps, the list and the numbers */
     struct gh_map spaces;    /* by tenant */
-    struct gh_map by_key;    /* device and client id */
+    struct roster roster;    /* of those that have not ended */
     struct gh_map by_number; /* of those with an inbox */
     uint64_t number_last;
     atomic_bool stopped;
@@ -237,25 +245,28 @@ struct session {
     atomic_uint refs;
     struct gh_latch lock; /* of what says so below */
     struct space *space;
+    struct session *roster_next; /* under the broker's lock */
 
     /* At home. */
     struct gh_attachment *attachment, *claimant;
     struct kept_will *will; /* or NULL */
-    bool arriving;          /* granted to a connection that has not heard of it yet */
 
-    /* Under the lock. */
-    bool stored, gone, live, connected;
-    bool buried;          /* its end is in the journal, or on its way there */
-    uint16_t client_size; /* of the client id; for ever */
+    /* Under the lock; changed at home. */
     struct port *home;
     struct inbox *inbox; /* NULL: it neither subscribes nor stays when its connection goes */
     uint32_t expiry_s;
 
-    /* The key in the broker's map is the device's number and the client id. */
+    uint16_t client_size; /* of the client id; for ever */
+    bool stored;          /* for ever */
+    bool arriving;        /* at home: granted to a connection that has not heard of it yet */
+    /* As those before: under the lock, changed at home. */
+    bool gone : 1, live : 1, connected : 1;
+    bool buried : 1; /* its end is in the journal, or on its way there */
+    /* The device's number and the client id: what it is called. */
     uint8_t key[];
 };
 enum { SESSION_DEVICE_BYTES = 8 };
-static_assert(offsetof(struct session, key) <= 68, "a hundred thousand of them are idle");
+static_assert(offsetof(struct session, key) <= 73, "a hundred thousand of them are idle");
 
 static inline struct gh_broker *broker_of(const struct session *session)
 {
@@ -346,6 +357,20 @@ void port_change(struct port *port, const struct gh_journal_change *change);
 void port_wait(struct port *port, struct waiter *waiter);
 void port_flush(struct port *port);
 void port_close(struct port *port);
+
+/* --- broker_roster.c: under the broker's lock */
+bool roster_open(struct roster *roster); /* false: no memory */
+void roster_close(struct roster *roster);
+/* NULL: there is none. */
+struct session *roster_find(const struct roster *roster, uint64_t device,
+                            struct gh_slice client_id);
+/* There is none of its name. */
+void roster_add(struct roster *roster, struct session *session);
+/* Nothing happens when it is not there. */
+void roster_remove(struct roster *roster, struct session *session);
+/* `each` may free the session. */
+void roster_each(const struct roster *roster, void (*each)(void *context, struct session *session),
+                 void *context);
 
 /* --- broker_session.c */
 struct session *session_ref(struct session *session);

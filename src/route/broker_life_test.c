@@ -408,6 +408,34 @@ static void test_views(void)
     end();
 }
 
+/* So many that the roster is hung anew: each is found by its name, and none when it has ended. */
+static void test_crowd(void)
+{
+    enum { CROWD = 300 };
+    static struct client crowd[CROWD];
+    static char names[CROWD][16];
+    begin();
+    for (size_t i = 0; i < CROWD; i++) {
+        snprintf(names[i], sizeof names[i], "client %zu", i / 2);
+        client_init(&crowd[i], &rig, names[i], i % 2);
+        crowd[i].connect.device = 1 + i % 2; /* the same name of two devices */
+        crowd[i].connect.expiry_s = 0;
+        CHECK("new", !client_connect(&crowd[i]));
+    }
+    CHECK("all", gh_broker_status(rig.broker).sessions == CROWD);
+    for (size_t i = 0; i < CROWD; i++)
+        CHECK("found", gh_broker_has(rig.broker, 1 + i % 2, gh_slice_text(names[i])));
+    CHECK("not of another", !gh_broker_has(rig.broker, 3, gh_slice_text(names[0])));
+    for (size_t i = 0; i < CROWD; i++)
+        client_detach(&crowd[i], quietly);
+    CHECK("none", gh_broker_status(rig.broker).sessions == 0 && rig.broker->roster.count == 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        CHECK("not found", !gh_broker_has(rig.broker, 1 + i % 2, gh_slice_text(names[i])));
+        client_deinit(&crowd[i]);
+    }
+    end();
+}
+
 /* What only those have that subscribe or stay. */
 static void test_inboxes(void)
 {
@@ -462,6 +490,7 @@ int main(void)
 {
     test_takeover();
     test_inboxes();
+    test_crowd();
     test_takeover_waits();
     test_takeover_storm();
     test_expiry();

@@ -385,14 +385,15 @@ static void restore_session(struct loading *loading, struct found *found)
     session->inbox->taken = found->taken;
     session->inbox->taken_count = session->inbox->taken_capacity = (uint32_t)found->taken_count;
     found->taken = NULL;
-    if ((!found->superseded && !gh_map_put(&broker->by_key, session_key(session), session, NULL)) ||
-        !gh_map_put(&broker->by_number,
+    if (!gh_map_put(&broker->by_number,
                     gh_slice(&session->inbox->number, sizeof session->inbox->number), session,
                     NULL)) {
         loading->failed = true;
         return;
     }
-    session_ref(session); /* the map's */
+    session_ref(session); /* the tables' */
+    if (!found->superseded)
+        roster_add(&broker->roster, session);
     atomic_fetch_add(&broker->sessions, 1);
     atomic_fetch_add(&session->space->sessions, 1);
     broker_live(session, session_live_bytes(session), 1);

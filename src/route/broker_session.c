@@ -18,15 +18,6 @@ static void claim(struct gh_attachment *attachment);
 
 /* --- memory */
 
-/* The key of a session that there may be. */
-static struct gh_slice key_of(uint8_t *into, uint64_t device, struct gh_slice client_id)
-{
-    memcpy(into, &device, sizeof device);
-    if (client_id.size > 0)
-        memcpy(into + sizeof device, client_id.data, client_id.size);
-    return gh_slice(into, sizeof device + client_id.size);
-}
-
 static size_t session_bytes(size_t client_size)
 {
     return offsetof(struct session, key) + SESSION_DEVICE_BYTES + client_size;
@@ -41,7 +32,9 @@ struct session *session_new(struct space *space, uint64_t device, struct gh_slic
     atomic_init(&session->refs, 1);
     session->space = space;
     session->client_size = (uint16_t)client_id.size;
-    (void)key_of(session->key, device, client_id);
+    memcpy(session->key, &device, sizeof device);
+    if (client_id.size > 0)
+        memcpy(session->key + sizeof device, client_id.data, client_id.size);
     return session;
 }
 
@@ -221,10 +214,7 @@ static struct session *enter_new(struct gh_broker *broker, struct space *space,
     session->home = attachment->port;
     session->stored = connect->expiry_s > 0;
     broker_live(session, session_live_bytes(session), 1);
-    if (!gh_map_put(&broker->by_key, session_key(session), session, NULL)) {
-        session_unref(session);
-        return NULL;
-    }
+    roster_add(&broker->roster, session);
     atomic_fetch_add(&broker->sessions, 1);
     atomic_fetch_add(&space->sessions, 1);
     return session;
@@ -353,13 +343,11 @@ static void look_up(struct gh_attachment *attachment)
     struct gh_broker *broker = attachment->port->broker;
     const struct gh_broker_connect *connect = &attachment->connecting->wanted;
     struct space *space = space_of(broker, connect->tenant);
-    uint8_t key[sizeof connect->device + UINT16_MAX];
-    struct gh_slice wanted = key_of(key, connect->device, connect->client_id);
     enum gh_error_code refused = space == NULL ? GH_ERROR_MEMORY : GH_OK;
     bool made = false;
 
     pthread_mutex_lock(&broker->lock);
-    struct session *session = gh_map_get(&broker->by_key, wanted);
+    struct session *session = roster_find(&broker->roster, connect->device, connect->client_id);
     if (session == NULL && space != NULL) {
         if (atomic_load(&space->sessions) >= broker->limits.sessions_max)
             refused = GH_ERROR_LIMIT;
@@ -651,8 +639,7 @@ void session_end(struct session *session)
     session->live = false;
     gh_latch_give(&session->lock);
     pthread_mutex_lock(&broker->lock);
-    if (gh_map_get(&broker->by_key, session_key(session)) == session)
-        gh_map_remove(&broker->by_key, session_key(session));
+    roster_remove(&broker->roster, session);
     pthread_mutex_unlock(&broker->lock);
     atomic_fetch_sub(&broker->sessions, 1);
     atomic_fetch_sub(&session->space->sessions, 1);
@@ -782,22 +769,23 @@ static void forget(struct session *session)
     gh_loop_send(forgetting->asked->loop, &forgetting->letter);
 }
 
+static void forget_of_device(void *device, struct session *session)
+{
+    if (session_device(session) == *(const uint64_t *)device)
+        forget(session);
+}
+
 void gh_broker_forget(struct gh_broker *broker, uint64_t device)
 {
-    struct gh_slice key;
-    size_t at = 0;
     pthread_mutex_lock(&broker->lock);
-    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
-        if (session_device(session) == device)
-            forget(session);
+    roster_each(&broker->roster, forget_of_device, &device);
     pthread_mutex_unlock(&broker->lock);
 }
 
 bool gh_broker_has(struct gh_broker *broker, uint64_t device, struct gh_slice client_id)
 {
-    uint8_t key[sizeof device + UINT16_MAX];
     pthread_mutex_lock(&broker->lock);
-    bool has = gh_map_get(&broker->by_key, key_of(key, device, client_id)) != NULL;
+    bool has = roster_find(&broker->roster, device, client_id) != NULL;
     pthread_mutex_unlock(&broker->lock);
     return has;
 }

@@ -5,7 +5,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SHARDS = 16, CHAINS_FIRST = 16 };
+enum {
+    SHARDS = 16,
+    CHAINS_FIRST = 16,
+    CHAIN_LENGTH = 2, /* on average at most */
+};
 
 /* Places hang in chains by their device, the newest first. A device's number is the server's, and
  * random: it needs no hash. */
@@ -162,7 +166,7 @@ bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_place *place)
     } else {
         atomic_fetch_add(&sessions->count, 1);
     }
-    if (shard->count++ >= shard->chains_count)
+    if (shard->count++ >= CHAIN_LENGTH * shard->chains_count)
         hang_anew(shard, 2 * shard->chains_count);
     struct gh_place **chain = chain_of(shard, place->device);
     place->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
