@@ -1,6 +1,7 @@
 #include "crypto/record.h"
 #include "base/cursor.h"
 #include "base/secret.h"
+#include "base/slots.h"
 #include "crypto/openssl_internal.h"
 #include <assert.h>
 #include <openssl/err.h>
@@ -153,7 +154,7 @@ struct gh_record *gh_record_open(const struct gh_record_keys *keys)
 {
     const struct suite *suite = &suites[keys->suite];
     size_t bytes = gh_digest_bytes(suite->hash);
-    struct gh_record *record = calloc(1, sizeof *record);
+    struct gh_record *record = gh_slot_take(sizeof *record);
 
     assert(keys->text_max > 0 && keys->text_max <= GH_RECORD_TEXT_MAX);
     if (record == NULL)
@@ -175,8 +176,7 @@ void gh_record_close(struct gh_record *record)
 {
     if (record == NULL)
         return;
-    gh_secret_wipe(record, sizeof *record);
-    free(record);
+    gh_slot_give(record, sizeof *record); /* wiped */
 }
 
 size_t gh_record_text_max(const struct gh_record *record)

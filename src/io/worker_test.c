@@ -48,8 +48,11 @@ static void full_queue(void)
     CHECK("and refuses the next", !gh_workers_submit(workers, &jobs[QUEUE]));
     CHECK("waiting", gh_workers_waiting(workers) == QUEUE);
     tally_add(&opened);
+    gh_workers_stop(workers);
+    CHECK("stopping runs what is queued", atomic_load(&done) == QUEUE);
+    CHECK("and refuses what comes after it", !gh_workers_submit(workers, &jobs[QUEUE]));
     gh_workers_close(workers);
-    CHECK("closing runs what is queued", atomic_load(&done) == QUEUE);
+    CHECK("which never runs", atomic_load(&done) == QUEUE);
 }
 
 static void many_threads(void)
