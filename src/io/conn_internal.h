@@ -96,7 +96,7 @@ static inline size_t conn_out_size(const struct gh_conn *conn)
 /* Frees what its protocol has not read. */
 void conn_drop_input(struct gh_conn *conn);
 
-static_assert(offsetof(struct gh_conn, peer) <= 163, "a hundred thousand of them are idle");
+static_assert(offsetof(struct gh_conn, peer) <= 162, "a hundred thousand of them are idle");
 
 /* ---- conn.c */
 /* Puts it into the queue of this turn, or of the next when this turn has passed it. */
