@@ -3,9 +3,10 @@
  * long as a signature takes to verify, and a handshake with a client certificate reads several. So
  * certificates are read, and hands are shaken, in a library context of their own, whose one
  * provider hands on what the default provider has, but only the algorithms that certificates and
- * handshakes here may have. All are the default provider's own but one: the key schedule of TLS 1.3
- * (crypto/schedule.h). And what was read lately is remembered: the certificate that a handshake has
- * read is soon read again by whoever decides about it, and an anchor with each of its devices.
+ * handshakes here may have. All are the default provider's own but two: the key schedule of TLS 1.3
+ * (crypto/schedule.h), and how a key of X25519 is made. And what was read lately is remembered: the
+ * certificate that a handshake has read is soon read again by whoever decides about it, and an
+ * anchor with each of its devices.
  *
  * Both are the process's and not a server's, unlike all else here: what they hold is the same for
  * everybody and decides nothing, so two servers in one process may share them, and a handle for
@@ -129,12 +130,32 @@ static int begin(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *from_core,
     return 1;
 }
 
+/* The functions of a chosen algorithm; NULL when it was not found. */
+static OSSL_ALGORITHM *chosen_of(int operation, const char *name)
+{
+    for (size_t i = 0; i < GH_COUNT(choices); i++)
+        for (OSSL_ALGORITHM *at = library.chosen[i];
+             choices[i].operation == operation && at->algorithm_names != NULL; at++)
+            if (strncmp(at->algorithm_names, name, strlen(name)) == 0)
+                return at;
+    return NULL;
+}
+
+static void make_own_x25519(void)
+{
+    OSSL_ALGORITHM *keys = chosen_of(OSSL_OP_KEYMGMT, "X25519"),
+                   *exchange = chosen_of(OSSL_OP_KEYEXCH, "X25519");
+    if (keys != NULL && exchange != NULL)
+        keys->implementation = gh_x25519_keys(keys->implementation, exchange->implementation);
+}
+
 static void make(void)
 {
     OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
     library.whole = OSSL_PROVIDER_load(NULL, "default");
     for (size_t i = 0; library.whole != NULL && i < GH_COUNT(choices); i++)
         choose(&choices[i], library.chosen[i]);
+    make_own_x25519();
     if (context != NULL && library.whole != NULL &&
         OSSL_PROVIDER_add_builtin(context, "gatehouse", begin) == 1 &&
         OSSL_PROVIDER_load(context, "gatehouse") != NULL)

@@ -30,6 +30,9 @@ GH_MUST_USE bool gh_spki_write(const struct gh_key *key, struct gh_buffer *out);
 OSSL_LIB_CTX *gh_library(void);
 /* TLS13-KDF by crypto/schedule.h. */
 extern const OSSL_DISPATCH gh_schedule_kdf[];
+/* X25519's keys by crypto/x25519.c, of the default provider's own functions for keys and for their
+ * exchange; `keys` as they are when these are not as expected. Once in a process. */
+const OSSL_DISPATCH *gh_x25519_keys(const OSSL_DISPATCH *keys, const OSSL_DISPATCH *exchange);
 /* The certificate that `der` is, to its last byte; NULL for anything else. It may be shared: not to
  * be changed. The caller frees it. */
 X509 *gh_x509_read(struct gh_slice der);

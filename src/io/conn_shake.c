@@ -2,13 +2,20 @@
  * connected already would wait for it: so workers take them, if the listener has any, a few at a
  * time for each loop. A connection is away meanwhile: its loop notes what it is told of it, but
  * touches neither its TLS nor frees it. Without workers, or when their queue is full, the loop
- * takes the steps itself, within its budget, behind everything else of a turn. */
+ * takes the steps itself, within its budget, behind everything else of a turn.
+ *
+ * One step is shorter than the way to a worker and back: the last one of a client that shows no
+ * certificate. The loop takes it, within the same budget, when so little has come that no
+ * certificate and no signature can be in it; a client that sends one in pieces has one such step,
+ * in which nothing can be verified, and all others of its are a worker's. */
 #include "base/log.h"
 #include "base/time.h"
 #include "io/conn_internal.h"
 #include "io/loop_internal.h"
 #include <assert.h>
 #include <stdlib.h>
+
+enum { SHORT_BYTES_MAX = 256 }; /* Finished, and a small CONNECT behind it */
 
 struct step {
     struct gh_job job;
@@ -17,6 +24,7 @@ struct step {
     struct gh_loop *loop;
     struct gh_tls *tls;
     enum gh_tls_status status;
+    bool answers; /* this step sends the last that the server has to say */
     struct gh_error error;
 };
 
@@ -53,7 +61,9 @@ static void conclude(struct gh_conn *conn, enum gh_tls_status status, const stru
 static void run_step(struct gh_job *job)
 {
     struct step *step = (struct step *)(void *)job;
+    bool was_answered = gh_tls_has_answered(step->tls);
     step->status = gh_tls_handshake(step->tls, &step->error);
+    step->answers = !was_answered && gh_tls_has_answered(step->tls);
     gh_loop_send(step->loop, &step->letter);
 }
 
@@ -62,6 +72,7 @@ static void come_back(struct gh_letter *letter)
     struct step *step = (struct step *)(void *)((char *)letter - offsetof(struct step, letter));
     struct gh_conn *conn = step->conn;
     conn->is_away = false;
+    conn->stream.answered = step->answers;
     conn->loop->steps_away--;
     stream_shaken(&conn->stream, step->status);
     if (conn->phase == CONN_HANDSHAKE)
@@ -96,6 +107,16 @@ static bool send_away(struct gh_conn *conn)
 
 /* ---- a turn's */
 
+/* What has come for a client's last step, or more than SHORT_BYTES_MAX when it is no short one. */
+static size_t last_bytes(struct gh_conn *conn)
+{
+    size_t got;
+    if (!conn->stream.answered || conn->stream.shake_writes ||
+        !stream_peek(&conn->stream, conn->loop->scratch, SHORT_BYTES_MAX + 1, &got))
+        return SHORT_BYTES_MAX + 1;
+    return got;
+}
+
 void conn_shake(struct gh_conn *conn)
 {
     struct gh_error error = {0};
@@ -107,7 +128,13 @@ void conn_shake(struct gh_conn *conn)
         gh_conn_abort(conn, "no memory for TLS");
         return;
     }
-    if (send_away(conn))
+    size_t last = last_bytes(conn);
+    if (last == 0) { /* what epoll told of is read already */
+        conn->stream.readable = false;
+        return;
+    }
+    conn->stream.answered = false;
+    if (last > SHORT_BYTES_MAX && send_away(conn))
         return;
     conclude(conn, stream_handshake(&conn->stream, &error), &error);
     if (conn->phase == CONN_FIRST_BYTE || conn->phase == CONN_OPEN)

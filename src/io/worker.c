@@ -8,14 +8,25 @@
 
 enum { NICER = 5 }; /* than the loops: a third of their share of a core */
 
+struct worker {
+    struct gh_workers *all;
+    pthread_t thread;
+    pthread_cond_t called;
+    struct worker *below; /* while it rests */
+    bool rests;
+};
+
+/* Who began to rest last is called first: what it has in its caches, and its part of the heap, are
+ * still warm. */
 struct gh_workers {
     pthread_mutex_t lock;
-    pthread_cond_t has_work;
+    struct worker *resting; /* a stack */
     struct gh_job *first, **end;
     size_t waiting, queue_max;
     bool closing;
+    bool joined; /* by whoever stopped them */
     unsigned count;
-    pthread_t threads[];
+    struct worker each[];
 };
 
 /* A signature that waits delays one newcomer, a loop that waits delays all who are there: when
@@ -32,15 +43,37 @@ static void step_back(void)
         (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + NICER);
 }
 
+/* Under the lock; NULL when all are at work. */
+static struct worker *rouse(struct gh_workers *workers)
+{
+    struct worker *worker = workers->resting;
+    if (worker == NULL)
+        return NULL;
+    workers->resting = worker->below;
+    worker->rests = false;
+    return worker;
+}
+
+/* Under the lock; until it is roused. */
+static void rest(struct worker *worker)
+{
+    worker->below = worker->all->resting;
+    worker->all->resting = worker;
+    worker->rests = true;
+    while (worker->rests)
+        pthread_cond_wait(&worker->called, &worker->all->lock);
+}
+
 static void *work(void *context)
 {
-    struct gh_workers *workers = context;
+    struct worker *worker = context;
+    struct gh_workers *workers = worker->all;
 
     step_back();
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         while (workers->first == NULL && !workers->closing)
-            pthread_cond_wait(&workers->has_work, &workers->lock);
+            rest(worker);
         struct gh_job *job = workers->first;
         if (job == NULL)
             break; /* closing, and nothing is left */
@@ -58,7 +91,7 @@ static void *work(void *context)
 
 struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh_error *error)
 {
-    struct gh_workers *workers = calloc(1, sizeof *workers + threads * sizeof workers->threads[0]);
+    struct gh_workers *workers = calloc(1, sizeof *workers + threads * sizeof workers->each[0]);
 
     assert(threads > 0 && queue_max > 0);
     if (workers == NULL) {
@@ -68,9 +101,12 @@ struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh
     workers->queue_max = queue_max;
     workers->end = &workers->first;
     pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->has_work, NULL);
     for (; workers->count < threads; workers->count++) {
-        if (pthread_create(&workers->threads[workers->count], NULL, work, workers) != 0) {
+        struct worker *worker = &workers->each[workers->count];
+        worker->all = workers;
+        pthread_cond_init(&worker->called, NULL);
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
+            pthread_cond_destroy(&worker->called);
             gh_error_set(error, GH_ERROR_MEMORY, "worker thread %u of %u", workers->count + 1,
                          threads);
             gh_workers_close(workers);
@@ -80,23 +116,35 @@ struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh
     return workers;
 }
 
-void gh_workers_close(struct gh_workers *workers)
+void gh_workers_stop(struct gh_workers *workers)
 {
     if (workers == NULL)
         return;
     pthread_mutex_lock(&workers->lock);
     workers->closing = true;
-    pthread_cond_broadcast(&workers->has_work);
+    for (struct worker *worker; (worker = rouse(workers)) != NULL;)
+        pthread_cond_signal(&worker->called);
     pthread_mutex_unlock(&workers->lock);
+    for (unsigned i = 0; i < workers->count && !workers->joined; i++)
+        pthread_join(workers->each[i].thread, NULL);
+    workers->joined = true;
+}
+
+void gh_workers_close(struct gh_workers *workers)
+{
+    if (workers == NULL)
+        return;
+    gh_workers_stop(workers);
     for (unsigned i = 0; i < workers->count; i++)
-        pthread_join(workers->threads[i], NULL);
-    pthread_cond_destroy(&workers->has_work);
+        pthread_cond_destroy(&workers->each[i].called);
     pthread_mutex_destroy(&workers->lock);
     free(workers);
 }
 
 bool gh_workers_submit(struct gh_workers *workers, struct gh_job *job)
 {
+    struct worker *worker = NULL;
+
     pthread_mutex_lock(&workers->lock);
     bool has_room = workers->waiting < workers->queue_max && !workers->closing;
     if (has_room) {
@@ -104,9 +152,11 @@ bool gh_workers_submit(struct gh_workers *workers, struct gh_job *job)
         *workers->end = job;
         workers->end = &job->next;
         workers->waiting++;
-        pthread_cond_signal(&workers->has_work);
+        worker = rouse(workers);
     }
     pthread_mutex_unlock(&workers->lock);
+    if (worker != NULL) /* without the lock, which is the first that it takes */
+        pthread_cond_signal(&worker->called);
     return has_room;
 }
 
