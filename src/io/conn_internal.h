@@ -78,12 +78,11 @@ struct gh_conn {
     bool again : 1;   /* work is left for the next turn */
     bool resumed : 1; /* offer the held input */
     bool told_end : 1;
-    bool is_shaking : 1;  /* in that list */
-    bool is_counted : 1;  /* by the origin's crowd */
-    bool is_away : 1;     /* a worker takes a step of its handshake */
-    bool is_answered : 1; /* the step before was the one that sent all that a server says */
-    bool is_fresh : 1;    /* upgraded, and no byte of the protocol has come yet */
-    char peer[];          /* NUL-terminated */
+    bool is_shaking : 1; /* in that list */
+    bool is_counted : 1; /* by the origin's crowd */
+    bool is_away : 1;    /* a worker takes a step of its handshake */
+    bool is_fresh : 1;   /* upgraded, and no byte of the protocol has come yet */
+    char peer[];         /* NUL-terminated */
 };
 
 static inline size_t conn_in_size(const struct gh_conn *conn)
@@ -97,7 +96,7 @@ static inline size_t conn_out_size(const struct gh_conn *conn)
 /* Frees what its protocol has not read. */
 void conn_drop_input(struct gh_conn *conn);
 
-static_assert(offsetof(struct gh_conn, peer) <= 163, "a hundred thousand of them are idle");
+static_assert(offsetof(struct gh_conn, peer) <= 162, "a hundred thousand of them are idle");
 
 /* ---- conn.c */
 /* Puts it into the queue of this turn, or of the next when this turn has passed it. */
