@@ -13,6 +13,8 @@ enum { SIGNATURE_STRENGTH_MIN = 80 };
 struct gh_certificate {
     X509 *native;
     int64_t not_before_s, not_after_s;
+    uint8_t digest[GH_SHA256_BYTES];
+    bool has_digest;
 };
 
 static bool refuse(struct gh_error *error, const char *why)
@@ -41,13 +43,25 @@ static struct gh_certificate *wrap(X509 *native, struct gh_error *error)
     } else if ((certificate = calloc(1, sizeof *certificate)) == NULL) {
         (void)gh_error_set(error, GH_ERROR_MEMORY, "no memory for a certificate");
     } else {
-        *certificate = (struct gh_certificate){native, from, to};
+        *certificate =
+            (struct gh_certificate){.native = native, .not_before_s = from, .not_after_s = to};
         /* Makes OpenSSL read the extensions now: later calls from several threads only look. */
         (void)X509_get_extension_flags(native);
         native = NULL;
     }
     X509_free(native);
     ERR_clear_error();
+    return certificate;
+}
+
+struct gh_certificate *gh_certificate_open_der(struct gh_slice der, struct gh_error *error)
+{
+    uint8_t digest[GH_SHA256_BYTES];
+    struct gh_certificate *certificate = wrap(gh_x509_read(der, digest), error);
+    if (certificate != NULL) {
+        memcpy(certificate->digest, digest, sizeof digest);
+        certificate->has_digest = true;
+    }
     return certificate;
 }
 
@@ -58,14 +72,10 @@ struct gh_certificate *gh_certificate_open(struct gh_slice pem, struct gh_error 
 
     if (!gh_pem_read(pem, PEM_STRING_X509, NULL, &der, &size, error))
         return NULL;
-    X509 *native = gh_x509_read(gh_slice(der, (size_t)size));
+    struct gh_certificate *certificate =
+        gh_certificate_open_der(gh_slice(der, (size_t)size), error);
     OPENSSL_clear_free(der, (size_t)size);
-    return wrap(native, error);
-}
-
-struct gh_certificate *gh_certificate_open_der(struct gh_slice der, struct gh_error *error)
-{
-    return wrap(gh_x509_read(der), error);
+    return certificate;
 }
 
 struct gh_certificate *gh_certificate_adopt(X509 *native)
@@ -94,6 +104,12 @@ void gh_certificate_close(struct gh_certificate *certificate)
         return;
     X509_free(certificate->native);
     free(certificate);
+}
+
+struct gh_slice gh_certificate_digest(const struct gh_certificate *certificate)
+{
+    return certificate->has_digest ? gh_slice(certificate->digest, sizeof certificate->digest)
+                                   : (struct gh_slice){0};
 }
 
 X509 *gh_certificate_native(const struct gh_certificate *certificate)

@@ -1,4 +1,5 @@
 #include "crypto/chain.h"
+#include "crypto/chain_internal.h"
 #include "crypto/lint.h"
 #include "crypto/openssl_internal.h"
 #include <arpa/inet.h>
@@ -212,6 +213,21 @@ static size_t find_anchor(X509 *last, const struct gh_chain_question *question)
     return 0;
 }
 
+static bool find_dates(STACK_OF(X509) * path, struct gh_chain_verdict *out)
+{
+    out->from_s = INT64_MIN;
+    out->to_s = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(path); i++) {
+        int64_t from_s, to_s;
+        if (!gh_time_read(X509_get0_notBefore(sk_X509_value(path, i)), &from_s) ||
+            !gh_time_read(X509_get0_notAfter(sk_X509_value(path, i)), &to_s))
+            return false;
+        out->from_s = from_s > out->from_s ? from_s : out->from_s;
+        out->to_s = to_s < out->to_s ? to_s : out->to_s;
+    }
+    return true;
+}
+
 static enum gh_chain_reason walk(X509_STORE_CTX *path, const struct gh_chain_question *question,
                                  struct gh_chain_verdict *out)
 {
@@ -223,6 +239,8 @@ static enum gh_chain_reason walk(X509_STORE_CTX *path, const struct gh_chain_que
         reason = check_revocation(built, question, out);
     if (reason != GH_CHAIN_SOUND)
         return reason;
+    if (!find_dates(built, out))
+        return say(out, GH_CHAIN_UNSOUND, "a date cannot be read");
     int last = sk_X509_num(built) - 1;
     struct gh_buffer serial = gh_buffer_fixed(out->serial, sizeof out->serial - 1);
     out->anchor = find_anchor(sk_X509_value(built, last), question);
@@ -265,8 +283,8 @@ static bool exclude_last(X509_STORE_CTX *path, const struct gh_chain_question *q
 
 /* OpenSSL follows one way and does not turn back, so each way that fails is closed and the search
  * begins anew; a peer's few certificates bound it. The first verdict stands when none is better. */
-enum gh_chain_reason gh_chain_verify(const struct gh_chain_question *question,
-                                     struct gh_chain_verdict *out)
+static enum gh_chain_reason search(const struct gh_chain_question *question,
+                                   struct gh_chain_verdict *out)
 {
     bool excluded[GH_CHAIN_OTHERS_MAX] = {false}, again = true;
     *out = (struct gh_chain_verdict){.reason = GH_CHAIN_MEMORY};
@@ -290,5 +308,17 @@ enum gh_chain_reason gh_chain_verify(const struct gh_chain_question *question,
     }
     X509_STORE_free(store);
     ERR_clear_error();
+    return out->reason;
+}
+
+enum gh_chain_reason gh_chain_verify(const struct gh_chain_question *question,
+                                     struct gh_chain_verdict *out)
+{
+    uint8_t name[GH_SHA256_BYTES];
+    bool has_name = chain_name(question, name);
+    if (has_name && chain_recall(name, question->now_s, out))
+        return GH_CHAIN_SOUND;
+    if (search(question, out) == GH_CHAIN_SOUND && has_name)
+        chain_remember(name, out);
     return out->reason;
 }

@@ -1,7 +1,8 @@
 /* Certification paths (RFC 5280 §6): does this chain lead from a leaf that may prove what it is
  * shown for to one of these anchors, now, without one of its certificates having been revoked? The
  * path is OpenSSL's, in its strict mode; every certificate of it then has to pass the linter
- * (crypto/lint.h), and revocation is looked up here, in the CRLs given.
+ * (crypto/lint.h), and revocation is looked up here, in the CRLs given. What was found sound
+ * without CRLs is remembered for the same certificates (chain_internal.h).
  *
  * Not here: whose certificate it is (identity/), fetching CRLs, handshakes (crypto/tls.h). Reads no
  * clock and does no I/O. Memory: everything is borrowed during the call. Threads: any. */
@@ -51,6 +52,7 @@ enum gh_chain_reason {
 struct gh_chain_verdict {
     enum gh_chain_reason reason;
     size_t anchor; /* SOUND: which one it leads to, and which certificate of the path it signed */
+    int64_t from_s, to_s; /* SOUND: when all certificates of the path hold, both inclusive */
     char serial[GH_CHAIN_SERIAL_MAX]; /* lower-case hex; empty when the leaf is the anchor */
     char detail[GH_CHAIN_DETAIL_MAX]; /* which certificate, and what is wrong with it */
 };

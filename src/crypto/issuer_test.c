@@ -1,6 +1,7 @@
 /* The issuing CA end to end: made, sealed, opened, issuing, revoking; and what the path, the
  * linter, the list and the responder say of it. */
 #include "crypto/chain.h"
+#include "crypto/chain_internal.h"
 #include "crypto/issuer.h"
 #include "crypto/lint.h"
 #include "crypto/ocsp.h"
@@ -133,6 +134,56 @@ static void check_path(void)
     gh_certificate_close(root);
 }
 
+/* What is remembered answers the same question only, and only while the path holds. */
+static void check_memory(void)
+{
+    struct gh_certificate *leaf = gh_certificate_open(of(&w.leaf_pem), NULL),
+                          *ca = gh_certificate_open(of(&w.ca_pem), NULL),
+                          *middle = gh_certificate_open(of(&w.middle_pem), NULL),
+                          *root = gh_certificate_open(of(&w.root_pem), NULL);
+    REQUIRE("all open", leaf != NULL && ca != NULL && middle != NULL && root != NULL);
+    const struct gh_certificate *others[] = {middle, ca}, *turned[] = {ca, middle};
+    const struct gh_certificate *anchors[] = {middle, root}, *swapped[] = {root, middle};
+    const struct gh_crl *lists[1] = {NULL};
+    const struct gh_chain_question first = {.leaf = leaf, others, 2, anchors, 2, .now_s = now_s};
+    const struct {
+        const char *claim;
+        struct gh_chain_question question;
+        bool has_name;
+    } rows[] = {
+        {"another leaf", {.leaf = ca, others, 2, anchors, 2}, true},
+        {"one shown less", {.leaf = leaf, others, 1, anchors, 2}, true},
+        {"one shown that was an anchor", {.leaf = leaf, others, 2, anchors + 1, 1}, true},
+        {"in another order", {.leaf = leaf, turned, 2, anchors, 2}, true},
+        {"other numbers of anchors", {.leaf = leaf, others, 2, swapped, 2}, true},
+        {"for a server", {.leaf = leaf, others, 2, anchors, 2, .purpose = GH_CHAIN_SERVER}, true},
+        {"shorter paths", {.leaf = leaf, others, 2, anchors, 2, .intermediates_max = 1}, true},
+        {"with lists", {.leaf = leaf, others, 2, anchors, 2, lists, 1}, false},
+        {"for a host", {.leaf = leaf, others, 2, anchors, 2, .host = "a"}, false},
+    };
+    uint8_t name[GH_SHA256_BYTES], other[GH_SHA256_BYTES];
+    struct gh_chain_verdict told, known;
+    REQUIRE("a name", chain_name(&first, name));
+    CHECK("not asked yet", !chain_recall(name, now_s, &known));
+    REQUIRE("sound", gh_chain_verify(&first, &told) == GH_CHAIN_SOUND);
+    REQUIRE("remembered", chain_recall(name, now_s, &known));
+    CHECK("the same verdict", known.reason == told.reason && known.anchor == told.anchor &&
+                                  strcmp(known.serial, told.serial) == 0 &&
+                                  known.serial[0] != '\0');
+    CHECK("for as long as the leaf holds",
+          chain_recall(name, now_s - 60, &known) && chain_recall(name, now_s + 7 * DAY_S, &known));
+    CHECK("not before", !chain_recall(name, now_s - 61, &known));
+    CHECK("nor after", !chain_recall(name, now_s + 7 * DAY_S + 1, &known));
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        CHECK(rows[i].claim, chain_name(&rows[i].question, other) == rows[i].has_name);
+        CHECK(rows[i].claim, !rows[i].has_name || memcmp(other, name, sizeof name) != 0);
+    }
+    gh_certificate_close(leaf);
+    gh_certificate_close(ca);
+    gh_certificate_close(middle);
+    gh_certificate_close(root);
+}
+
 static void check_list(void)
 {
     uint8_t block[64];
@@ -243,6 +294,7 @@ int main(void)
     make();
     check_seal();
     check_path();
+    check_memory();
     check_list();
     check_responder();
     gh_authority_close(w.issuer);

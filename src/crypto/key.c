@@ -135,7 +135,8 @@ struct gh_key *gh_key_adopt(EVP_PKEY *native, enum gh_key_form form, struct gh_e
 
 static struct gh_key *open_certificate(const unsigned char *der, long size, struct gh_error *error)
 {
-    X509 *certificate = gh_x509_read(gh_slice(der, (size_t)size));
+    uint8_t digest[GH_SHA256_BYTES];
+    X509 *certificate = gh_x509_read(gh_slice(der, (size_t)size), digest);
     struct gh_key *key = NULL;
 
     if (certificate == NULL || X509_get0_pubkey(certificate) == NULL)

@@ -220,9 +220,8 @@ static X509 *decode(struct gh_slice der)
     return native;
 }
 
-X509 *gh_x509_read(struct gh_slice der)
+X509 *gh_x509_read(struct gh_slice der, uint8_t digest[GH_SHA256_BYTES])
 {
-    uint8_t digest[GH_SHA256_BYTES];
     gh_sha256(der, digest);
     X509 *native = recall(digest);
     if (native == NULL && (native = decode(der)) != NULL)

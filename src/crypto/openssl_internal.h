@@ -5,6 +5,7 @@
 #define GH_CRYPTO_OPENSSL_INTERNAL_H
 
 #include "crypto/certificate.h"
+#include "crypto/digest.h"
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -34,8 +35,8 @@ extern const OSSL_DISPATCH gh_schedule_kdf[];
  * exchange; `keys` as they are when these are not as expected. Once in a process. */
 const OSSL_DISPATCH *gh_x25519_keys(const OSSL_DISPATCH *keys, const OSSL_DISPATCH *exchange);
 /* The certificate that `der` is, to its last byte; NULL for anything else. It may be shared: not to
- * be changed. The caller frees it. */
-X509 *gh_x509_read(struct gh_slice der);
+ * be changed. The caller frees it. `digest` is SHA-256 over `der`. */
+X509 *gh_x509_read(struct gh_slice der, uint8_t digest[GH_SHA256_BYTES]);
 /* Somebody has read `der` already, in gh_library: whoever reads it next may have this. */
 void gh_x509_remember(struct gh_slice der, X509 *native);
 
@@ -47,6 +48,8 @@ GH_MUST_USE struct gh_private_key *gh_private_key_adopt(EVP_PKEY *native, struct
 X509 *gh_certificate_native(const struct gh_certificate *certificate);
 /* A certificate over a native one, of which it takes a reference; NULL without memory. */
 GH_MUST_USE struct gh_certificate *gh_certificate_adopt(X509 *native);
+/* SHA-256 over its DER; empty when it was adopted, not read. */
+struct gh_slice gh_certificate_digest(const struct gh_certificate *certificate);
 /* Unix seconds; false for what is no time, NULL included. */
 GH_MUST_USE bool gh_time_read(const ASN1_TIME *from, int64_t *out);
 /* Appends a serial number in lower-case hex without leading zeros. */

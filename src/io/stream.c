@@ -173,7 +173,8 @@ void stream_finish(struct stream *stream)
 {
     if (stream->tls != NULL)
         gh_tls_shutdown(stream->tls);
-    (void)shutdown(stream->fd, SHUT_WR);
+    if (!stream->ended) /* else it is closed next, which sends the FIN */
+        (void)shutdown(stream->fd, SHUT_WR);
 }
 
 void stream_close(struct stream *stream)

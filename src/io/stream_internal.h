@@ -36,7 +36,7 @@ void stream_discard(struct stream *stream, uint8_t *block, size_t size);
 void stream_shakes(struct stream *stream);
 void stream_shaken(struct stream *stream, enum gh_tls_status status);
 enum gh_tls_status stream_handshake(struct stream *stream, struct gh_error *error);
-/* close_notify and FIN; reading goes on. */
+/* close_notify, and FIN unless the peer has ended too: then closing sends it. Reading goes on. */
 void stream_finish(struct stream *stream);
 void stream_close(struct stream *stream);
 #endif
