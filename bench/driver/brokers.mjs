@@ -4,9 +4,9 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { assertNoReport } from '../../tests/lib/sanitizer.mjs';
+import { assertNoReport, patience } from '../../tests/lib/sanitizer.mjs';
 import { bin, Server } from '../../tests/lib/server.mjs';
-import { family, placed, runs, swarm } from './machine.mjs';
+import { family, kill, placed, runs, swarm, within } from './machine.mjs';
 
 const project = 'bench', registry = 'fleet', location = 'europe-west1';
 export const subscription = `/v1/projects/${project}/subscriptions/pull`;
@@ -17,11 +17,21 @@ function ended(child) {
   return new Promise((done) => child.once('exit', done));
 }
 
-async function end(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+const stopSeconds = 20, serveSeconds = 20;
+
+const hasEnded = (child) => child.exitCode !== null || child.signalCode !== null;
+
+// In order, if it takes no longer than stopSeconds.
+async function end(child, pids) {
+  if (hasEnded(child)) return;
   const gone = ended(child);
   child.kill('SIGTERM');
-  await gone;
+  await within(stopSeconds, gone, () => kill(pids));
+}
+
+// Kills the side's broker, after something has gone wrong.
+export async function abandon({ child }) {
+  if (child && !hasEnded(child)) await kill(family(child.pid));
 }
 
 // Gatehouse. What is measured is a copy of the prepared data folder, so that no measurement sees another's log.
@@ -91,8 +101,10 @@ export class Gatehouse {
 
   async stop() {
     this.child.kill('SIGTERM');
-    await this.gone;
+    const late = await within(stopSeconds * patience, this.gone.then(() => false), () => true);
+    if (late) await kill(this.pids);
     assertNoReport(this.log, 'gatehoused');
+    if (late) throw new Error(`gatehoused did not stop in ${stopSeconds * patience} s`);
   }
 
   // Somebody else has killed its processes.
@@ -144,7 +156,7 @@ class Rival {
   }
 
   readVersion() {
-    return /([\d.]+\d)/.exec(spawnSync(this.program, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? '';
+    return /([\d.]+\d)/.exec(spawnSync(this.program, ['--version'], { encoding: 'utf8', timeout: serveSeconds * 1000 }).stdout)?.[1] ?? '';
   }
 
   // `persistent`: it keeps what it can. `again`: on what it had kept.
@@ -161,7 +173,7 @@ class Rival {
         for (const [transport, port] of Object.entries({ plain, tls, mutual })) this[transport] = `127.0.0.1:${port}`;
         return;
       }
-      if (attempt === 5) throw new Error(`${this.name} ended with ${this.child.exitCode}; see ${file}`);
+      if (attempt === 5) throw new Error(`ended at its start with ${this.child.exitCode ?? this.child.signalCode}`);
     }
   }
 
@@ -170,19 +182,22 @@ class Rival {
     const [program, args] = placed(this.prefix, this.program, this.args(file));
     const from = process.hrtime.bigint();
     this.child = spawn(program, args, { stdio: 'ignore' });
-    while (this.child.exitCode === null && !await accepts(port)) await pause(1);
+    while (!hasEnded(this.child) && !await accepts(port)) {
+      if (Number(process.hrtime.bigint() - from) > serveSeconds * 1e9) throw new Error(`did not serve in ${serveSeconds} s`);
+      await pause(1);
+    }
     this.startedMs = Number(process.hrtime.bigint() - from) / 1e6;
-    if (this.child.exitCode !== null) return false;
+    if (hasEnded(this.child)) return false;
     this.pids = family(this.child.pid);
     return true;
   }
 
   stop() {
-    return end(this.child);
+    return end(this.child, this.pids);
   }
 
   async killed() {
-    if (this.child.exitCode === null && this.child.signalCode === null) await ended(this.child);
+    if (!hasEnded(this.child)) await ended(this.child);
   }
 }
 
@@ -239,14 +254,14 @@ export class NanoMQ extends Rival {
 
 // Mosquitto, of Debian when no other program is named.
 export class Mosquitto extends Rival {
-  // `sqlite`: its plugin for that, which keeps more than its own snapshots.
+  // `sqlite`: its plugin for that, which keeps more than its own snapshots; 2.0 has no such plugins.
   constructor({ name = 'mosquitto', persistence = false, program = Mosquitto.program(), sqlite } = {}) {
     super();
     Object.assign(this, { name, persistence, program, sqlite });
   }
 
   keeping(store) {
-    if (this.persistent && this.sqlite) return [`plugin ${this.sqlite}`, `plugin_opt_db_file ${store}/store.sqlite3`, 'plugin_opt_sync full', 'plugin_opt_flush_period 1'];
+    if (this.persistent && this.sqlite && !this.version.startsWith('2.0.')) return [`plugin ${this.sqlite}`, `plugin_opt_db_file ${store}/store.sqlite3`, 'plugin_opt_sync full', 'plugin_opt_flush_period 1'];
     if (this.persistence || this.persistent) return ['persistence true', `persistence_location ${store}/`, 'autosave_interval 1'];
     return ['persistence false'];
   }

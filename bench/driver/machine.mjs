@@ -67,6 +67,21 @@ export function runs(pid) {
   try { return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')); } catch { return false; }
 }
 
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+// Ends the processes at once, and waits for the last of them.
+export async function kill(pids) {
+  for (const pid of pids.filter(runs)) process.kill(pid, 'SIGKILL');
+  while (pids.some(runs)) await pause(1);
+}
+
+// What `promise` resolves with, or `late()` when it takes longer.
+export async function within(seconds, promise, late) {
+  let timer;
+  const over = new Promise((done) => { timer = setTimeout(() => done(late()), seconds * 1000); });
+  try { return await Promise.race([promise, over]); } finally { clearTimeout(timer); }
+}
+
 // Sums over processes, in bytes; pss is null when smaps_rollup may not be read (another user's process).
 export function memory(pids) {
   const sum = { rss: 0, pss: 0 };

@@ -3,7 +3,7 @@
  * its line and left out of the next try. */
 #include "base/secret.h"
 #include "programs/gatehouse/cli.h"
-#include "wire/json.h"
+#include "programs/gatehouse/import_read.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,7 @@
 enum {
     BATCH_MAX = 1000,          /* devices, as the server takes them */
     BATCH_BYTES_MAX = 1 << 20, /* of their lines */
-    SHORT_PASSWORD_BYTES = 20, /* below, each costs the server some 20 ms … */
-    SHORT_PASSWORDS_MAX = 50,  /* … so that fewer travel together */
+    SHORT_PASSWORDS_MAX = 50,  /* as each keeps the server busy */
     LINE_BYTES_MAX = 512 * 1024,
 };
 
@@ -87,91 +86,51 @@ static void flush(struct import *import)
         fprintf(stderr, "\r%zu devices added, %zu refused", import->added, import->refused);
 }
 
-/* The credentials of a line as the API wants them. */
-static bool read_credentials(struct cli *cli, const json_t *row, json_t *credentials,
-                             bool *is_short)
+/* Of the registry that the line names; given, NULL without memory. */
+static char *path_of(const struct import_line *line)
 {
-    static const struct {
-        const char *key, *member;
-    } kinds[] = {{"password", "password"},
-                 {"public_key", "pem"},
-                 {"certificate", "pem"},
-                 {"symmetric_key", "symmetric_key"}};
-    const json_t *several = json_object_get(row, "symmetric_key"), *key;
-    size_t at;
-    json_array_foreach(several, at, key)
-    {
-        json_array_append_new(credentials,
-                              json_pack("{s:O}", "symmetric_key", (json_t *)(uintptr_t)key));
-    }
-    for (size_t i = 0; i < GH_COUNT(kinds); i++) {
-        struct gh_slice text = {0};
-        if (json_is_array(json_object_get(row, kinds[i].key)) && several != NULL &&
-            strcmp(kinds[i].key, "symmetric_key") == 0)
-            continue;
-        if (!gh_json_get_text(row, kinds[i].key, 0, &text, &cli->error))
-            return false;
-        if (json_object_get(row, kinds[i].key) == NULL)
-            continue;
-        json_array_append_new(credentials,
-                              json_pack("{s:o}", kinds[i].member, gh_json_new_text(text)));
-        *is_short |= i == 0 && text.size < SHORT_PASSWORD_BYTES;
-    }
-    return true;
-}
-
-/* Reads a line into `*device` (given) and `*path`. */
-static bool read_line(struct cli *cli, struct gh_slice line, json_t **device, char **path,
-                      bool *is_short)
-{
-    static const char *const keys[] = {"tenant",        "registry",   "id",
-                                       "password",      "public_key", "certificate",
-                                       "symmetric_key", "attributes"};
-    struct gh_slice tenant = {0}, registry = {0}, id = {0};
-    json_t *row = gh_json_read(line, &cli->error), *credentials = json_array(), *attributes = NULL;
-    *is_short = false;
-    bool good = row != NULL && gh_json_only(row, keys, GH_COUNT(keys), &cli->error) &&
-                gh_json_get_text(row, "tenant", GH_JSON_REQUIRED, &tenant, &cli->error) &&
-                gh_json_get_text(row, "registry", GH_JSON_REQUIRED, &registry, &cli->error) &&
-                gh_json_get_text(row, "id", GH_JSON_REQUIRED, &id, &cli->error) &&
-                gh_json_get_object(row, "attributes", 0, &attributes, &cli->error) &&
-                read_credentials(cli, row, credentials, is_short);
-    if (good) {
-        struct gh_arena arena; /* the command's own would grow with every line */
-        gh_arena_init(&arena, LINE_BYTES_MAX);
-        struct cli names = {.arena = arena};
-        const char *t = cli_part(&names, gh_arena_text(&names.arena, tenant), 0);
-        const char *r = cli_part(&names, gh_arena_text(&names.arena, registry), 0);
-        good = asprintf(path, "/api/v1/tenants/%s/registries/%s/import", t, r) > 0;
-        gh_arena_deinit(&names.arena);
-        *device = json_pack("{s:o, s:O, s:O*}", "id", gh_json_new_text(id), "credentials",
-                            credentials, "attributes", attributes);
-    }
-    json_decref(credentials);
-    json_decref(row);
-    return good;
-}
-
-static void take_line(struct import *import, struct gh_slice line, size_t number)
-{
-    json_t *device = NULL;
+    struct cli names = {0};
     char *path = NULL;
-    bool is_short;
-    if (!read_line(import->cli, line, &device, &path, &is_short)) {
+    gh_arena_init(&names.arena, LINE_BYTES_MAX); /* the command's own would grow with every line */
+    const char *tenant = cli_part(&names, gh_arena_text(&names.arena, line->tenant), 0);
+    const char *registry = cli_part(&names, gh_arena_text(&names.arena, line->registry), 0);
+    if (asprintf(&path, "/api/v1/tenants/%s/registries/%s/import", tenant, registry) < 0)
+        path = NULL;
+    gh_arena_deinit(&names.arena);
+    return path;
+}
+
+/* Whether the batch has no room for one more. */
+static bool is_full(const struct import *import, size_t line_bytes, bool has_short_password)
+{
+    return import->count == BATCH_MAX || import->bytes + line_bytes > BATCH_BYTES_MAX ||
+           (has_short_password && import->short_passwords == SHORT_PASSWORDS_MAX);
+}
+
+static void take_line(struct import *import, struct gh_slice text, size_t number)
+{
+    struct import_line line;
+    if (!import_line_read(text, &line, &import->cli->error)) {
         report(import, number);
         return;
     }
+    char *path = path_of(&line);
+    if (path == NULL) {
+        (void)gh_error_set(&import->cli->error, GH_ERROR_MEMORY, "no memory for the line");
+        report(import, number);
+        import_line_release(&line);
+        return;
+    }
     bool same = import->path != NULL && strcmp(import->path, path) == 0;
-    if (import->count > 0 &&
-        (!same || import->count == BATCH_MAX || import->bytes + line.size > BATCH_BYTES_MAX ||
-         (is_short && import->short_passwords == SHORT_PASSWORDS_MAX)))
+    if (import->count > 0 && (!same || is_full(import, text.size, line.has_short_password)))
         flush(import);
     free(import->path);
     import->path = path;
-    import->devices[import->count] = device;
+    import->devices[import->count] = json_incref(line.device);
     import->lines[import->count++] = number;
-    import->bytes += line.size;
-    import->short_passwords += is_short;
+    import->bytes += text.size;
+    import->short_passwords += line.has_short_password;
+    import_line_release(&line);
 }
 
 static void read_lines(struct import *import, FILE *file)

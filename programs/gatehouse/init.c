@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "programs/gatehouse/cli.h"
@@ -16,8 +17,8 @@ enum { PEM_MAX = 16 * 1024, FILE_MAX = 32 * 1024 * 1024 };
 bool file_write(struct cli *cli, const char *path, struct gh_slice bytes, unsigned mode)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-    bool good =
-        file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0;
+    bool good = file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size &&
+                fsync(file) == 0 && gh_file_sync_name(path);
     if (!good)
         gh_error_set(&cli->error, GH_ERROR_FILE, "cannot write %s: %s", path, strerror(errno));
     if (file >= 0)

@@ -1,96 +1,24 @@
 /* The root of the built-in CA: where it is, taking it out of the house, and what it signs. Its key
  * is used in this process alone; a server that runs gets what was signed (vault/ca.h). */
+#include "base/file.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "crypto/certificate.h"
 #include "programs/gatehouse/folder.h"
+#include "programs/gatehouse/passphrase.h"
 #include "vault/ca.h"
 #include "wire/base64.h"
 #include "wire/json.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
-#include <unistd.h>
 
 enum { KEY_MAX = 16 * 1024, LIST_MAX = 64 * 1024 };
 
 static int64_t now_s(void)
 {
     return gh_time_utc_ms() / 1000;
-}
-
-/* --- the passphrase --- */
-
-/* A line from the terminal, not shown. */
-static bool ask_hidden(struct cli *cli, const char *prompt, char out[GH_KEY_PASSPHRASE_BYTES_MAX])
-{
-    struct termios shown, hidden;
-    FILE *terminal = fopen("/dev/tty", "r+e");
-    if (terminal == NULL || tcgetattr(fileno(terminal), &shown) != 0) {
-        gh_error_set(&cli->error, GH_ERROR_FILE,
-                     "there is no terminal to ask for the passphrase; give --passphrase-file FILE");
-        if (terminal != NULL)
-            fclose(terminal);
-        return false;
-    }
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
-    fputs(prompt, terminal);
-    fflush(terminal);
-    tcsetattr(fileno(terminal), TCSAFLUSH, &hidden);
-    bool got = fgets(out, GH_KEY_PASSPHRASE_BYTES_MAX, terminal) != NULL;
-    tcsetattr(fileno(terminal), TCSAFLUSH, &shown);
-    fputs("\n", terminal);
-    fclose(terminal);
-    out[got ? strcspn(out, "\n") : 0] = '\0';
-    return true;
-}
-
-/* The first line of a file that nobody else can read. */
-static bool read_passphrase(struct cli *cli, const char *path,
-                            char out[GH_KEY_PASSPHRASE_BYTES_MAX])
-{
-    struct stat info;
-    FILE *file = fopen(path, "re");
-    bool own = file != NULL && fstat(fileno(file), &info) == 0 && (info.st_mode & 077) == 0;
-    bool got = own && fgets(out, GH_KEY_PASSPHRASE_BYTES_MAX, file) != NULL;
-    if (!got)
-        gh_error_set(&cli->error, GH_ERROR_FILE, "cannot read %s: %s", path,
-                     file == NULL ? strerror(errno)
-                     : own        ? "it is empty"
-                                  : "others can read it; set 0400");
-    if (file != NULL)
-        fclose(file);
-    out[got ? strcspn(out, "\n") : 0] = '\0';
-    return got;
-}
-
-/* Of a new one a second time, and of some length. */
-static bool get_passphrase(struct cli *cli, bool is_new, char out[GH_KEY_PASSPHRASE_BYTES_MAX])
-{
-    const char *path = cli_option(cli, "passphrase-file");
-    char again[GH_KEY_PASSPHRASE_BYTES_MAX];
-    bool got = path != NULL ? read_passphrase(cli, path, out)
-                            : ask_hidden(cli, "Passphrase of the root's key: ", out);
-    if (!got || !is_new)
-        return got;
-    if (strlen(out) < GH_KEY_PASSPHRASE_BYTES_MIN) {
-        gh_error_set(&cli->error, GH_ERROR_INVALID, "a passphrase has at least %d bytes",
-                     GH_KEY_PASSPHRASE_BYTES_MIN);
-        return false;
-    }
-    if (path != NULL)
-        return true;
-    got = ask_hidden(cli, "Once more: ", again);
-    bool same = got && strcmp(out, again) == 0;
-    if (got && !same)
-        gh_error_set(&cli->error, GH_ERROR_INVALID, "the two are not the same");
-    gh_secret_wipe(again, sizeof again);
-    return same;
 }
 
 /* --- the root's key --- */
@@ -105,7 +33,7 @@ static struct gh_authority *open_exported(struct cli *cli, const char *path,
     struct gh_slice sealed;
     struct gh_authority *root = NULL;
     struct gh_private_key *key = NULL;
-    if (file_load(cli, path, &sealed) && get_passphrase(cli, false, passphrase))
+    if (file_load(cli, path, &sealed) && passphrase_get(cli, false, passphrase))
         key = gh_private_key_open_encrypted(sealed, gh_slice_text(passphrase), &cli->error);
     if (key != NULL && gh_private_key_print(key, &plain))
         root = gh_authority_open(root_pem, gh_buffer_slice(&plain), &cli->error);
@@ -253,13 +181,9 @@ int run_ca_status(struct cli *cli)
 /* A file that was not there, for its owner alone to read. */
 static bool write_new(struct cli *cli, const char *path, struct gh_slice bytes)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
-    bool written =
-        file >= 0 && write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0;
+    bool written = gh_file_make(path, bytes, 0400);
     if (!written)
         gh_error_set(&cli->error, GH_ERROR_FILE, "cannot write %s: %s", path, strerror(errno));
-    if (file >= 0)
-        close(file);
     return written;
 }
 
@@ -274,7 +198,7 @@ static bool export_root(struct cli *cli, const struct gh_keyring *keyring, const
         gh_error_set(&cli->error, GH_ERROR_NOT_FOUND,
                      "the root is offline: the file that it was exported to is the one to copy");
     gh_buffer_init(&sealed, KEY_MAX);
-    bool done = key != NULL && get_passphrase(cli, true, passphrase) &&
+    bool done = key != NULL && passphrase_get(cli, true, passphrase) &&
                 cli_tell_export(cli, GH_KEYRING_CA) &&
                 gh_private_key_print_encrypted(key, gh_slice_text(passphrase), &sealed) &&
                 write_new(cli, path, gh_buffer_slice(&sealed));
@@ -301,14 +225,30 @@ int run_ca_export_root(struct cli *cli)
 }
 
 /* Copies of the keyring from before still have the root's key: a new key-encryption key makes them
- * useless. */
-static int rotate_after(struct cli *cli, bool in_own_file)
+ * useless. One in a file of the operator's own is not ours to replace or to remove: `own_file` is
+ * its path then, else NULL. */
+static int rotate_after(struct cli *cli, const char *own_file)
 {
-    if (!in_own_file)
+    if (own_file == NULL)
         return run_keys_rotate(cli);
-    puts("Copies of the keyring from before hold the root's key; make them useless with\n"
-         "`gatehouse keys migrate --to file:PATH` while the server is stopped.");
+    printf(
+        "Copies of the keyring from before still hold it, for whoever has the key-encryption key\n"
+        "in %s. That file is yours, so this is too:\n"
+        "  1. stop the server, if it runs\n"
+        "  2. gatehouse keys migrate --to file:PATH, another path than that one\n"
+        "  3. remove %s and its copies\n",
+        own_file, own_file);
     return EXIT_SUCCESS;
+}
+
+/* The path of a key-encryption key at file:PATH, in the arena; NULL when it is elsewhere. */
+static const char *own_file_of(struct cli *cli, const struct gh_keyring *keyring)
+{
+    static const struct gh_slice prefix = GH_SLICE_INIT("file:");
+    struct gh_slice place = gh_keyring_kek(keyring, 0).text;
+    return gh_slice_starts(place, prefix)
+               ? gh_arena_text(&cli->arena, gh_slice_sub(place, prefix.size, place.size))
+               : NULL;
 }
 
 int run_ca_remove_root(struct cli *cli)
@@ -317,7 +257,8 @@ int run_ca_remove_root(struct cli *cli)
     const char *path = cli_option(cli, "root");
     if (path == NULL)
         return cli_usage(cli, "--root is missing: the file of `gatehouse ca export-root`");
-    bool good = house_open(cli, &house), in_own_file = false;
+    const char *own_file = NULL;
+    bool good = house_open(cli, &house);
     if (good && gh_keyring_get(house.keyring, GH_KEYRING_CA) == NULL) {
         gh_error_set(&cli->error, GH_ERROR_PRECONDITION, "the root is offline already");
         good = false;
@@ -326,7 +267,7 @@ int run_ca_remove_root(struct cli *cli)
         struct gh_ca_facts facts = gh_ca_facts(house.ca);
         struct gh_ca_order order = {.list_der = facts.list_der};
         struct gh_authority *root = open_exported(cli, path, facts.root_pem);
-        in_own_file = gh_slice_starts(gh_keyring_kek(house.keyring, 0).text, GH_SLICE("file:"));
+        own_file = own_file_of(cli, house.keyring);
         good = root != NULL && carry_out(cli, &house, root, &order, true);
         gh_authority_close(root);
     }
@@ -334,7 +275,7 @@ int run_ca_remove_root(struct cli *cli)
     if (code != EXIT_SUCCESS)
         return code;
     puts("The root is offline: its key is not in the data folder any more.");
-    return rotate_after(cli, in_own_file);
+    return rotate_after(cli, own_file);
 }
 
 /* CRLReason of the words for it; -1 for others. */

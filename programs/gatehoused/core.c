@@ -107,6 +107,8 @@ static void core_close(struct core *core)
     gh_audit_close(core->audit);
     if (core->trail != NULL)
         gh_trail_close(core->trail);
+    gh_workers_close(core->workers); /* stopped at the rim; until here others might ask them */
+    gh_workers_close(core->passwords);
     if (core->directory != NULL)
         gh_directory_close(core->directory);
     gh_device_passwords_close(core->device_passwords);

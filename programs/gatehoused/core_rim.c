@@ -212,10 +212,8 @@ void core_close_rim(struct core *core)
         gh_loop_stop(core->loops[i]);
     for (size_t i = 0; i < core->threads_count; i++)
         pthread_join(core->threads[i], NULL);
-    if (core->workers != NULL)
-        gh_workers_close(core->workers);
-    if (core->passwords != NULL) /* the workers hand on to these */
-        gh_workers_close(core->passwords);
+    gh_workers_stop(core->workers);
+    gh_workers_stop(core->passwords); /* the workers hand on to these */
     if (core->api != NULL)
         gh_api_end_streams(core->api);
 }

@@ -11,8 +11,7 @@ static const char *const states[] = {[GH_ANCHOR_PENDING] = "pending",
                                      [GH_ANCHOR_ACTIVE] = "active",
                                      [GH_ANCHOR_DISABLED] = "disabled"};
 
-/* "subject", "issuer", "fingerprint", "not_before" and "not_after" of the certificate. */
-static void add_details(json_t *out, struct gh_slice pem)
+void json_add_certificate(json_t *out, struct gh_slice pem)
 {
     struct gh_certificate *certificate = gh_certificate_open(pem, NULL);
     struct gh_buffer text;
@@ -47,7 +46,7 @@ json_t *anchor_to_json(const struct gh_anchor *anchor)
     if (out != NULL && anchor->state == GH_ANCHOR_PENDING)
         json_object_set_new(out, "verification_code", json_slice(anchor->code));
     if (out != NULL)
-        add_details(out, anchor->pem);
+        json_add_certificate(out, anchor->pem);
     return out;
 }
 

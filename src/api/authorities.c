@@ -2,6 +2,7 @@
  * elsewhere, has signed for them (vault/ca.h). */
 #include "identity/authorities.h"
 #include "api/call_internal.h"
+#include "crypto/crl.h"
 #include "observe/trail.h"
 #include "wire/base64.h"
 
@@ -24,6 +25,47 @@ static json_t *encode(struct gh_slice der)
     return out;
 }
 
+/* What the certificate's key is, and how its issuer has signed it. */
+static void add_algorithms(json_t *out, struct gh_slice pem)
+{
+    struct gh_certificate *certificate = gh_certificate_open(pem, NULL);
+    if (certificate == NULL)
+        return;
+    struct gh_key *key = gh_certificate_key(certificate, NULL);
+    if (key != NULL && gh_key_kind(key) == GH_KEY_RSA)
+        json_object_set_new(out, "key", json_sprintf("RSA, %u bits", gh_key_bits(key)));
+    else if (key != NULL)
+        json_object_set_new(out, "key", json_string("ECDSA, P-256"));
+    gh_key_close(key);
+    json_object_set_new(out, "signature_algorithm",
+                        json_string(gh_certificate_signature_algorithm(certificate)));
+    gh_certificate_close(certificate);
+}
+
+/* One object for each certificate of a chain. */
+static void add_certificates(json_t *out, const char *role, struct gh_slice chain)
+{
+    struct gh_slice pem;
+    while (gh_certificate_take(&chain, &pem)) {
+        json_t *one = json_pack("{s:s}", "role", role);
+        json_add_certificate(one, pem);
+        add_algorithms(one, pem);
+        json_array_append_new(out, one);
+    }
+}
+
+/* The root's list: its number, when it was signed, and how many it names. */
+static void add_list(json_t *out, struct gh_slice der)
+{
+    struct gh_crl *list = der.size > 0 ? gh_crl_open(der, NULL) : NULL;
+    if (list == NULL)
+        return;
+    json_object_set_new(out, "crl_number", json_integer((json_int_t)gh_crl_number(list)));
+    json_object_set_new(out, "crl_this_update", json_time(gh_crl_this_update_s(list) * 1000));
+    json_object_set_new(out, "crl_revoked", json_integer((json_int_t)gh_crl_count(list)));
+    gh_crl_close(list);
+}
+
 enum gh_error_code api_authorities_get(struct call *call)
 {
     struct gh_authorities *authorities;
@@ -43,6 +85,11 @@ enum gh_error_code api_authorities_get(struct call *call)
                              warns ? json_string(warning) : json_null(), "root_pem",
                              json_slice(facts.root_pem), "intermediate_pem",
                              json_slice(facts.chain_pem), "crl_base64", encode(facts.list_der));
+    json_t *certificates = json_array();
+    add_certificates(certificates, "root", facts.root_pem);
+    add_certificates(certificates, "intermediate", facts.chain_pem);
+    json_object_set_new(call->answer, "certificates", certificates);
+    add_list(call->answer, facts.list_der);
     return GH_OK;
 }
 

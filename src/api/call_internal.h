@@ -110,6 +110,9 @@ GH_MUST_USE enum gh_error_code call_covers(struct call *call, struct gh_slice ro
 json_t *json_time(int64_t utc_ms);
 json_t *json_slice(struct gh_slice text);
 json_t *json_number_text(uint64_t value);
+/* Adds "subject", "issuer", "fingerprint", "not_before" and "not_after" of the certificate; nothing
+ * for what is none. */
+void json_add_certificate(json_t *out, struct gh_slice pem);
 /* The payload as a JSON value when it is one, else null; then `*base64` is its base64. */
 json_t *json_payload(struct gh_slice payload, json_t **base64);
 /* Reads {"data": any JSON} or {"data_base64": text} into the arena. */

@@ -232,8 +232,8 @@ enum gh_error_code api_oauth_revoke(struct call *call)
 }
 
 /* By its id, as the device's log has it from when the token was given: an operator does not have
- * the token itself. Which ids there are is kept nowhere, so one that was never given is taken back
- * too; whoever is told no id of another device's cannot take that one's. */
+ * the token itself. Which ids there are is kept nowhere, so one that was never given to this device
+ * is taken back too; one of another device is none here. */
 enum gh_error_code api_device_token_revoke(struct call *call)
 {
     struct gh_device device;
@@ -241,9 +241,9 @@ enum gh_error_code api_device_token_revoke(struct call *call)
     enum gh_error_code code = call_device(call, &device);
     if (code != GH_OK)
         return code;
-    if (id.size != GH_ACCESS_ID_TEXT)
-        return call_fail(call, GH_ERROR_INVALID, "the id of an access token has %d characters",
-                         GH_ACCESS_ID_TEXT);
+    if (!gh_access_id_is_of(id, device.number))
+        return call_fail(call, GH_ERROR_NOT_FOUND,
+                         "this device has no such access token; its log has their ids");
     struct gh_access_claims claims = {.token_id = id,
                                       .number = device.number,
                                       .expires_at_s = call->now_ms / 1000 + GH_ACCESS_TTL_S};

@@ -33,6 +33,14 @@ void gh_arena_reset(struct gh_arena *arena)
     arena->used = 0;
 }
 
+size_t gh_arena_held(const struct gh_arena *arena)
+{
+    size_t held = 0;
+    for (const struct gh_arena_chunk *chunk = arena->chunks; chunk != NULL; chunk = chunk->next)
+        held += sizeof *chunk + chunk->size;
+    return held;
+}
+
 static bool add_chunk(struct gh_arena *arena, size_t size)
 {
     size_t data_size = size > CHUNK_SIZE ? size : CHUNK_SIZE;

@@ -16,6 +16,9 @@ void gh_arena_deinit(struct gh_arena *arena);
 /* Gives everything back; the arena can be used again. */
 void gh_arena_reset(struct gh_arena *arena);
 
+/* Bytes of the heap behind it: more than is used, as it takes whole chunks. */
+size_t gh_arena_held(const struct gh_arena *arena);
+
 /* Zeroed, aligned for any type; NULL at the ceiling. */
 GH_MUST_USE void *gh_arena_alloc(struct gh_arena *arena, size_t size);
 GH_MUST_USE void *gh_arena_array(struct gh_arena *arena, size_t count, size_t size);

@@ -1,6 +1,7 @@
 #include "crypto/record.h"
 #include "base/cursor.h"
 #include "base/secret.h"
+#include "base/slots.h"
 #include "crypto/openssl_internal.h"
 #include <assert.h>
 #include <openssl/err.h>
@@ -24,16 +25,16 @@ static const uint64_t renewal_count = 1u << 23;
 
 static const struct suite {
     const char *name, *cipher;
-    enum gh_schedule_hash hash;
+    enum gh_digest hash;
     unsigned number;
     uint8_t key_bytes;
 } suites[] = {
-    [GH_RECORD_AES_128_GCM_SHA256] = {"TLS_AES_128_GCM_SHA256", "AES-128-GCM", GH_SCHEDULE_SHA256,
+    [GH_RECORD_AES_128_GCM_SHA256] = {"TLS_AES_128_GCM_SHA256", "AES-128-GCM", GH_DIGEST_SHA256,
                                       0x1301, 16},
-    [GH_RECORD_AES_256_GCM_SHA384] = {"TLS_AES_256_GCM_SHA384", "AES-256-GCM", GH_SCHEDULE_SHA384,
+    [GH_RECORD_AES_256_GCM_SHA384] = {"TLS_AES_256_GCM_SHA384", "AES-256-GCM", GH_DIGEST_SHA384,
                                       0x1302, 32},
     [GH_RECORD_CHACHA20_POLY1305_SHA256] = {"TLS_CHACHA20_POLY1305_SHA256", "ChaCha20-Poly1305",
-                                            GH_SCHEDULE_SHA256, 0x1303, 32},
+                                            GH_DIGEST_SHA256, 0x1303, 32},
 };
 static_assert(GH_COUNT(suites) == GH_RECORD_SUITE_COUNT, "one for each");
 
@@ -81,7 +82,7 @@ const char *gh_record_suite_name(enum gh_record_suite suite)
     return suites[suite].name;
 }
 
-enum gh_schedule_hash gh_record_suite_hash(enum gh_record_suite suite)
+enum gh_digest gh_record_suite_hash(enum gh_record_suite suite)
 {
     return suites[suite].hash;
 }
@@ -128,7 +129,7 @@ void gh_record_desk_close(struct gh_record_desk *desk)
 static bool expand(const struct suite *suite, const uint8_t *secret, struct gh_slice label,
                    uint8_t *out, size_t size)
 {
-    return gh_schedule_expand(suite->hash, gh_slice(secret, gh_schedule_bytes(suite->hash)), label,
+    return gh_schedule_expand(suite->hash, gh_slice(secret, gh_digest_bytes(suite->hash)), label,
                               (struct gh_slice){0}, out, size);
 }
 
@@ -145,15 +146,15 @@ static bool renew(const struct gh_record *record, struct direction *way)
     const struct suite *suite = &suites[record->suite];
     way->count = 0;
     return expand(suite, way->secret, GH_SLICE("traffic upd"), way->secret,
-                  gh_schedule_bytes(suite->hash)) &&
+                  gh_digest_bytes(suite->hash)) &&
            derive(suite, way);
 }
 
 struct gh_record *gh_record_open(const struct gh_record_keys *keys)
 {
     const struct suite *suite = &suites[keys->suite];
-    size_t bytes = gh_schedule_bytes(suite->hash);
-    struct gh_record *record = calloc(1, sizeof *record);
+    size_t bytes = gh_digest_bytes(suite->hash);
+    struct gh_record *record = gh_slot_take(sizeof *record);
 
     assert(keys->text_max > 0 && keys->text_max <= GH_RECORD_TEXT_MAX);
     if (record == NULL)
@@ -175,8 +176,7 @@ void gh_record_close(struct gh_record *record)
 {
     if (record == NULL)
         return;
-    gh_secret_wipe(record, sizeof *record);
-    free(record);
+    gh_slot_give(record, sizeof *record); /* wiped */
 }
 
 size_t gh_record_text_max(const struct gh_record *record)

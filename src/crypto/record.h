@@ -39,7 +39,7 @@ GH_MUST_USE bool gh_record_suite_find(unsigned number, enum gh_record_suite *out
 /* "TLS_AES_128_GCM_SHA256"; static. */
 const char *gh_record_suite_name(enum gh_record_suite suite);
 /* Of its secrets. */
-enum gh_schedule_hash gh_record_suite_hash(enum gh_record_suite suite);
+enum gh_digest gh_record_suite_hash(enum gh_record_suite suite);
 
 enum gh_record_type { GH_RECORD_ALERT = 21, GH_RECORD_HANDSHAKE = 22, GH_RECORD_DATA = 23 };
 

@@ -35,15 +35,15 @@ static bool read_wish(const OSSL_PARAM *params, struct wish *out)
     return true;
 }
 
-static bool find_hash(struct gh_slice name, enum gh_schedule_hash *out)
+static bool find_hash(struct gh_slice name, enum gh_digest *out)
 {
     static const struct {
         const char *name;
-        enum gh_schedule_hash hash;
-    } names[] = {{"SHA2-256", GH_SCHEDULE_SHA256},
-                 {"SHA256", GH_SCHEDULE_SHA256},
-                 {"SHA2-384", GH_SCHEDULE_SHA384},
-                 {"SHA384", GH_SCHEDULE_SHA384}};
+        enum gh_digest hash;
+    } names[] = {{"SHA2-256", GH_DIGEST_SHA256},
+                 {"SHA256", GH_DIGEST_SHA256},
+                 {"SHA2-384", GH_DIGEST_SHA384},
+                 {"SHA384", GH_DIGEST_SHA384}};
     for (size_t i = 0; i < GH_COUNT(names); i++)
         if (name.size == strlen(names[i].name) &&
             strncasecmp((const char *)name.data, names[i].name, name.size) == 0) {
@@ -57,15 +57,15 @@ static int derive(void *context, unsigned char *out, size_t size, const OSSL_PAR
 {
     static const uint8_t zeros[GH_SCHEDULE_SECRET_MAX];
     struct wish wish;
-    enum gh_schedule_hash hash;
+    enum gh_digest hash;
     (void)context;
     if (!read_wish(params, &wish) || !find_hash(wish.digest, &hash) ||
         !gh_slice_equal(wish.prefix, GH_SLICE("tls13 ")))
         return 0;
     if (wish.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY) {
         if (wish.key.size == 0) /* no input secret */
-            wish.key = gh_slice(zeros, gh_schedule_bytes(hash));
-        return size == gh_schedule_bytes(hash) && gh_slice_equal(wish.label, GH_SLICE("derived")) &&
+            wish.key = gh_slice(zeros, gh_digest_bytes(hash));
+        return size == gh_digest_bytes(hash) && gh_slice_equal(wish.label, GH_SLICE("derived")) &&
                gh_schedule_next(hash, wish.salt, wish.key, out);
     }
     if (wish.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY ||

@@ -70,12 +70,12 @@ static void trace(void)
     uint8_t a[GH_SCHEDULE_SECRET_MAX], b[GH_SCHEDULE_SECRET_MAX], c[GH_SCHEDULE_SECRET_MAX],
         out[GH_SCHEDULE_SECRET_MAX];
     for (size_t i = 0; i < GH_COUNT(steps); i++)
-        CHECK(steps[i].claim, gh_schedule_next(GH_SCHEDULE_SHA256, unhex(steps[i].salt, a),
+        CHECK(steps[i].claim, gh_schedule_next(GH_DIGEST_SHA256, unhex(steps[i].salt, a),
                                                unhex(steps[i].material, b), out) &&
                                   gh_slice_equal(gh_slice(out, 32), unhex(steps[i].secret, c)));
     for (size_t i = 0; i < GH_COUNT(labels); i++) {
         struct gh_slice wanted = unhex(labels[i].out, c);
-        CHECK(labels[i].label, gh_schedule_expand(GH_SCHEDULE_SHA256, unhex(labels[i].secret, a),
+        CHECK(labels[i].label, gh_schedule_expand(GH_DIGEST_SHA256, unhex(labels[i].secret, a),
                                                   gh_slice_text(labels[i].label),
                                                   unhex(labels[i].context, b), out, wanted.size) &&
                                    gh_slice_equal(gh_slice(out, wanted.size), wanted));
@@ -149,11 +149,11 @@ static void bounds(void)
     static const uint8_t bytes[300];
     uint8_t out[64];
     struct gh_slice secret = gh_slice(bytes, 32);
-    CHECK("more than one block", !gh_schedule_expand(GH_SCHEDULE_SHA256, secret, GH_SLICE("key"),
+    CHECK("more than one block", !gh_schedule_expand(GH_DIGEST_SHA256, secret, GH_SLICE("key"),
                                                      (struct gh_slice){0}, out, 33));
-    CHECK("a long label", !gh_schedule_expand(GH_SCHEDULE_SHA256, secret, gh_slice(bytes, 250),
+    CHECK("a long label", !gh_schedule_expand(GH_DIGEST_SHA256, secret, gh_slice(bytes, 250),
                                               (struct gh_slice){0}, out, 32));
-    CHECK("a long context", !gh_schedule_expand(GH_SCHEDULE_SHA256, secret, GH_SLICE("key"),
+    CHECK("a long context", !gh_schedule_expand(GH_DIGEST_SHA256, secret, GH_SLICE("key"),
                                                 gh_slice(bytes, 256), out, 32));
 }
 

@@ -1,4 +1,5 @@
 #include "crypto/tls.h"
+#include "base/slots.h"
 #include "crypto/openssl_internal.h"
 #include "crypto/tls_internal.h"
 #include <arpa/inet.h>
@@ -319,14 +320,14 @@ static bool expect_name(SSL *ssl, const char *name)
 struct gh_tls *gh_tls_open(struct gh_tls_context *context, struct gh_tls_desk *desk, int fd,
                            const char *server_name)
 {
-    struct gh_tls *tls = calloc(1, sizeof *tls);
+    struct gh_tls *tls = gh_slot_take(sizeof *tls);
     SSL *ssl = tls == NULL ? NULL : SSL_new(context->native);
 
     assert(context->is_server == (server_name == NULL));
     if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, tls) != 1 ||
         (server_name != NULL && !(expect_name(ssl, server_name) && show_ticket(ssl, context)))) {
         SSL_free(ssl);
-        free(tls);
+        gh_slot_give(tls, sizeof *tls);
         ERR_clear_error();
         return NULL;
     }
@@ -344,7 +345,7 @@ void gh_tls_close(struct gh_tls *tls)
 {
     SSL_free(tls->native);
     tls_keys_free(tls);
-    free(tls);
+    gh_slot_give(tls, sizeof *tls);
 }
 
 static enum gh_tls_status status_of(const SSL *ssl, int result)

@@ -173,7 +173,7 @@ static bool copy_keys(struct gh_tls *tls)
 
     if (cipher == NULL || !gh_record_suite_find(SSL_CIPHER_get_protocol_id(cipher), &keys.suite))
         return false;
-    size_t bytes = gh_schedule_bytes(gh_record_suite_hash(keys.suite));
+    size_t bytes = gh_digest_bytes(gh_record_suite_hash(keys.suite));
     if (secrets->of[GH_SCHEDULE_CLIENT_TRAFFIC].size != bytes ||
         secrets->of[GH_SCHEDULE_SERVER_TRAFFIC].size != bytes)
         return false;

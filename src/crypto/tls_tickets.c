@@ -164,10 +164,10 @@ static bool print_session(SSL *ssl, struct gh_slice key, struct gh_slice evidenc
 static bool derive_key(const struct gh_tls *tls, const uint8_t nonce[1], uint8_t *out, size_t *size)
 {
     const struct gh_schedule_secrets *secrets = &tls->shaking->secrets;
-    enum gh_schedule_hash hash = gh_record_suite_hash(gh_record_suite_of(tls->record));
+    enum gh_digest hash = gh_record_suite_hash(gh_record_suite_of(tls->record));
     struct gh_slice secret = gh_slice(secrets->of[GH_SCHEDULE_RESUMPTION].bytes,
                                       secrets->of[GH_SCHEDULE_RESUMPTION].size);
-    *size = gh_schedule_bytes(hash);
+    *size = gh_digest_bytes(hash);
     return secret.size == *size &&
            gh_schedule_expand(hash, secret, GH_SLICE("resumption"), gh_slice(nonce, 1), out, *size);
 }

@@ -69,7 +69,7 @@ struct gh_report {
 struct gh_speaker {
     struct gh_slice id;
     uint64_t number;
-    struct gh_slice number_text;
+    struct gh_slice number_text;                /* empty in a dialect that routes */
     struct gh_slice tenant, registry, location; /* the tenant by the dialect's own name for it */
     bool is_gateway;                            /* it may speak for others */
     struct gh_slice through; /* id of the gateway that speaks for it; empty: it speaks itself */

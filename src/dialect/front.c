@@ -1,3 +1,4 @@
+#include "base/slots.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include <assert.h>
@@ -6,19 +7,14 @@
 
 enum { INPUT_MAX = GH_FRONT_PACKET_BYTES_MAX + 64 * 1024, OUTPUT_MAX = 2 * 1024 * 1024 };
 
-static struct gh_slice key_of(const uint64_t *serial)
-{
-    return gh_slice(serial, sizeof *serial);
-}
-
 bool link_is_live(const struct link *link)
 {
-    return link->conn != NULL && link->own.serial != 0 && gh_session_connected(link->session);
+    return link->conn != NULL && link->own.place.serial != 0 && gh_session_connected(link->session);
 }
 
 bool party_is_live(const struct party *party)
 {
-    return party->serial != 0 && !party->gone && link_is_live(party->link);
+    return party->place.serial != 0 && !party->gone && link_is_live(party->link);
 }
 
 struct gh_speaker party_speaker(const struct party *party)
@@ -26,7 +22,7 @@ struct gh_speaker party_speaker(const struct party *party)
     const struct link *link = party->link;
     bool is_own = party == &link->own;
     return (struct gh_speaker){.id = party_id(party),
-                               .number = party->device,
+                               .number = party->place.device,
                                .number_text = party_number(party),
                                .tenant = link->view->dialect_tenant,
                                .registry = link->view->name,
@@ -44,7 +40,7 @@ void party_note(const struct party *party, enum gh_trail_kind kind, const char *
         link->port->front->services.trail,
         &(struct gh_trail_entry){
             .at_ms = link->port->front->services.utc_ms(),
-            .device = party->device,
+            .device = party->place.device,
             .tenant = link->view->tenant_name,
             .registry = link->view->name,
             .device_id = party_id(party),
@@ -104,13 +100,13 @@ void link_release(struct link *link)
 {
     if (link->conn != NULL || link->pending > 0)
         return;
-    gh_session_close(link->session);
+    gh_session_deinit(link->session);
     view_release(link->port, link->view);
     route_free(link);
     gateway_close(link);
     party_free(&link->own);
     free(link->held);
-    free(link);
+    gh_slot_give(link, sizeof *link + gh_session_size());
 }
 
 /* --- the session's host: one line each */
@@ -176,7 +172,7 @@ static void on_heartbeat(void *context)
 {
     struct link *link = context;
     const struct gh_front_services *services = &link->port->front->services;
-    gh_directory_note(services->directory, link->own.device, GH_ACTIVITY_HEARTBEAT,
+    gh_directory_note(services->directory, link->own.place.device, GH_ACTIVITY_HEARTBEAT,
                       services->utc_ms());
 }
 
@@ -184,13 +180,11 @@ static void on_heartbeat(void *context)
 static void leave(struct link *link, enum gh_session_end why, const char *detail)
 {
     const struct gh_front_services *services = &link->port->front->services;
-    if (link->own.serial == 0)
+    if (link->own.place.serial == 0)
         return;
-    gh_sessions_leave(services->sessions, link->own.device, link->own.serial);
+    gh_sessions_leave(services->sessions, &link->own.place);
     if (link->view->quota != NULL)
         gh_quota_leave(link->view->quota);
-    gh_map_remove(&link->port->parties, key_of(&link->own.serial));
-    link->own.serial = 0;
     if (!link->admitted) { /* refusals were noted where they were decided */
         if (why != GH_SESSION_END_REFUSED)
             link_note(link, GH_TRAIL_REFUSAL, gh_session_end_name(why), gh_slice_text(detail));
@@ -254,17 +248,13 @@ static struct front_port *port_of(struct gh_front *front, const struct gh_loop *
 static void *open_link(void *context, struct gh_conn *conn)
 {
     struct gh_front *front = context;
-    struct link *link = calloc(1, sizeof *link);
+    struct link *link = gh_slot_take(sizeof *link + gh_session_size());
     if (link == NULL)
         return NULL;
     link->port = port_of(front, gh_conn_loop(conn));
     link->conn = conn;
     link->own.link = link;
-    link->session = gh_session_open(&front->services.limits, &host, link);
-    if (link->session == NULL) {
-        free(link);
-        return NULL;
-    }
+    link->session = gh_session_init(link + 1, &front->services.limits, &host, link);
     link_trace_open(link);
     return link;
 }
@@ -369,16 +359,19 @@ static void obey(struct party *party, const struct gh_order *order)
         gateway_check_binding(party);
     else if (order->kind == GH_ORDER_REGISTRY && is_own)
         view_reload(link);
+    else if (order->kind == GH_ORDER_NO_MQTT && is_own)
+        link_end(link, GH_SESSION_END_REGISTRY_DISABLED, "MQTT was disabled for the registry");
     else if (order->kind == GH_ORDER_POLICY && is_own)
         route_reload_policy(link);
     else if (order->kind == GH_ORDER_TRACE && is_own)
-        link_trace_known(link, link->own.device);
+        link_trace_known(link, link->own.place.device);
 }
 
 static void deliver(struct gh_port *port, struct gh_order *order)
 {
     struct front_port *front_port = (struct front_port *)port;
-    struct party *party = gh_map_get(&front_port->parties, key_of(&order->serial));
+    struct gh_place *place = gh_sessions_place(front_port->front->services.sessions, order);
+    struct party *party = place != NULL ? party_at(place) : NULL;
     struct link *link = party != NULL ? party->link : NULL;
     bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
                   closing_orders[order->kind].detail != NULL;
@@ -415,9 +408,9 @@ struct gh_front *gh_front_open(const struct gh_front_services *services)
     for (size_t i = 0; i < services->loops_count; i++) {
         struct front_port *port = &front->ports[i];
         port->front = front;
-        port->port = (struct gh_port){.loop = services->loops[i], .deliver = deliver};
+        port->port = (struct gh_port){
+            .loop = services->loops[i], .deliver = deliver, .describe = party_describe};
         gh_map_init(&port->views);
-        gh_map_init(&port->parties);
     }
     return front;
 }
@@ -426,10 +419,8 @@ void gh_front_close(struct gh_front *front)
 {
     if (front == NULL)
         return;
-    for (size_t i = 0; i < front->services.loops_count; i++) {
+    for (size_t i = 0; i < front->services.loops_count; i++)
         gh_map_deinit(&front->ports[i].views);
-        gh_map_deinit(&front->ports[i].parties);
-    }
     gh_statements_shelf_close(front->statements);
     free(front->ports);
     free(front);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/slots.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include "route/rate.h"
@@ -58,33 +59,48 @@ static void check_identity(struct task *task)
         .device = verdict->device,
         .client_id = task->identity.client_id,
         .peer = task->identity.peer,
+        .at_once = claim->at_once,
         .certificate = claim->by_certificate ? claim->chain[0] : (struct gh_slice){0}};
     task->identity.statements = route_statements(task->front, &subject, &task->arena, &task->error);
 }
 
-bool party_keep_names(struct party *party, const struct gh_principal *principal)
+void party_drop_names(struct party *party)
+{
+    struct party_names *names = party->names;
+    if (names != NULL)
+        gh_slot_give(names, sizeof *names + names->ends[GH_COUNT(names->ends) - 1]);
+    party->names = NULL;
+}
+
+bool party_keep_names(struct party *party, const struct gh_principal *principal,
+                      struct gh_slice client_id)
 {
     char number[24];
-    int digits = snprintf(number, sizeof number, "%llu", (unsigned long long)principal->device);
+    int digits =
+        party->link->routed != NULL /* such a dialect has no word for it */
+            ? 0
+            : snprintf(number, sizeof number, "%llu", (unsigned long long)principal->device);
+    if (gh_slice_equal(client_id, principal->device_id))
+        client_id.size = 0;
     const struct gh_slice texts[] = {principal->device_id, principal->credential_id,
-                                     gh_slice(number, (size_t)digits), principal->token_id};
+                                     gh_slice(number, (size_t)digits), principal->token_id,
+                                     gh_slice_sub(client_id, 0, GH_PRESENCE_CLIENT_MAX - 1)};
     size_t size = 0;
     for (size_t i = 0; i < GH_COUNT(texts); i++)
         size += texts[i].size;
-    struct party_names *names = malloc(sizeof *names + size);
-    if (names == NULL || size > UINT16_MAX) { /* each has a bound far below */
-        free(names);
+    /* Each has a bound far below. */
+    struct party_names *names = size > UINT16_MAX ? NULL : gh_slot_take(sizeof *names + size);
+    if (names == NULL)
         return false;
-    }
     for (size_t i = 0, at = 0; i < GH_COUNT(texts); i++) {
         if (texts[i].size > 0)
             memcpy(names->text + at, texts[i].data, texts[i].size);
         at += texts[i].size;
         names->ends[i] = (uint16_t)at;
     }
-    free(party->names);
+    party_drop_names(party);
     party->names = names;
-    party->device = principal->device;
+    party->place.device = principal->device;
     return true;
 }
 
@@ -112,9 +128,7 @@ static void leave(struct link *link)
 {
     if (link->view->quota != NULL)
         gh_quota_leave(link->view->quota);
-    gh_sessions_leave(link->port->front->services.sessions, link->own.device, link->own.serial);
-    gh_map_remove(&link->port->parties, gh_slice(&link->own.serial, sizeof link->own.serial));
-    link->own.serial = 0;
+    gh_sessions_leave(link->port->front->services.sessions, &link->own.place);
 }
 
 struct search {
@@ -134,7 +148,8 @@ static bool has_place(struct link *link)
     struct search same = {client_key(link), false};
     if (link->view->quota == NULL)
         return true;
-    gh_sessions_of(link->port->front->services.sessions, link->own.device, find_client, &same);
+    gh_sessions_of(link->port->front->services.sessions, link->own.place.device, find_client,
+                   &same);
     return gh_quota_enter(link->view->quota, same.found && !is_assigned(link));
 }
 
@@ -155,27 +170,45 @@ static const char *transport_of(const struct gh_conn *conn)
     return is_secure ? "tls" : "plain";
 }
 
-static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
+void party_describe(const struct gh_place *place, struct gh_presence *out)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    struct gh_presence presence = {.device = link->own.device,
-                                   .registry = link->view->registry,
-                                   .tenant = link->view->tenant,
-                                   .since_ms = now_ms,
-                                   .expires_at_ms = link->own.expires_at_ms,
-                                   .dialect = link->dialect->name,
-                                   .transport = transport_of(link->conn),
-                                   .client_key = client_key(link),
-                                   .assigned = is_assigned(link),
-                                   .version = (int)gh_session_version(link->session)};
-    copy_text(presence.peer, sizeof presence.peer, gh_slice_text(gh_conn_peer(link->conn)));
-    copy_text(presence.credential, sizeof presence.credential, party_credential(&link->own));
-    if (link->routed != NULL)
-        copy_text(presence.client, sizeof presence.client, link->routed->asked->connect.client_id);
-    bool entered = gh_sessions_enter(services->sessions, &link->port->port, &presence);
-    link->own.serial = presence.serial;
-    *taken = !entered && presence.serial == 0;
-    return entered;
+    const struct party *party = party_at(place);
+    const struct link *link = party->link;
+    bool is_own = party == &link->own;
+    out->registry = link->view->registry;
+    out->tenant = link->view->tenant;
+    out->expires_at_ms = party->expires_at_ms;
+    out->dialect = link->dialect->name;
+    out->transport = is_own ? transport_of(link->conn) : "gateway";
+    out->version = (int)gh_session_version(link->session);
+    copy_text(out->peer, sizeof out->peer, gh_slice_text(gh_conn_peer(link->conn)));
+    copy_text(out->credential, sizeof out->credential, party_credential(party));
+    copy_text(out->client, sizeof out->client,
+              !is_own                ? party_id(&link->own)
+              : link->routed != NULL ? party_client(party)
+                                     : (struct gh_slice){0});
+}
+
+static bool enter_as(struct link *link, int64_t now_ms)
+{
+    struct gh_place *place = &link->own.place;
+    place->port = &link->port->port;
+    place->since_ms = now_ms;
+    place->client_key = client_key(link);
+    place->assigned = is_assigned(link);
+    return gh_sessions_enter(link->port->front->services.sessions, place);
+}
+
+/* Under another name, which nobody has; false without memory. */
+static bool enter_renamed(struct link *link, int64_t now_ms)
+{
+    const struct gh_principal principal = {.device = link->own.place.device,
+                                           .device_id = party_id(&link->own),
+                                           .credential_id = party_credential(&link->own),
+                                           .token_id = party_token(&link->own)};
+    return route_rename(link) &&
+           party_keep_names(&link->own, &principal, link->routed->asked->connect.client_id) &&
+           enter_as(link, now_ms);
 }
 
 /* Takes its place among the sessions; false when there is no memory, and then its place in the
@@ -184,25 +217,16 @@ static bool enter_as(struct link *link, int64_t now_ms, bool *taken)
  * that come at once only one keeps the name. */
 static bool enter(struct link *link, int64_t now_ms)
 {
-    struct gh_sessions *sessions = link->port->front->services.sessions;
-    bool taken;
-    bool entered = enter_as(link, now_ms, &taken);
+    bool entered = enter_as(link, now_ms);
     if (entered && is_assigned(link) && route_name_is_taken(link)) {
-        gh_sessions_leave(sessions, link->own.device, link->own.serial);
+        gh_sessions_leave(link->port->front->services.sessions, &link->own.place);
         entered = false;
-        taken = true;
     }
-    if (taken)
-        entered = route_rename(link) && enter_as(link, now_ms, &taken);
-    if (entered &&
-        gh_map_put(&link->port->parties, gh_slice(&link->own.serial, sizeof link->own.serial),
-                   &link->own, NULL)) {
-        link_trace_known(link, link->own.device); /* a reader who came before finds it by order */
+    if (entered || enter_renamed(link, now_ms)) {
+        /* A reader who came before finds it by order. */
+        link_trace_known(link, link->own.place.device);
         return true;
     }
-    if (entered)
-        gh_sessions_leave(sessions, link->own.device, link->own.serial);
-    link->own.serial = 0;
     if (link->view->quota != NULL)
         gh_quota_leave(link->view->quota);
     return false;
@@ -228,7 +252,7 @@ void link_refuse(struct link *link, enum gh_session_refusal refusal, const char 
            GH_PRINT(link->view->tenant_name), GH_PRINT(link->view->name),
            GH_PRINT(party_id(&link->own)), reason, detail);
     link_note(link, GH_TRAIL_REFUSAL, reason, gh_slice_text(detail));
-    if (link->own.serial != 0)
+    if (link->own.place.serial != 0)
         leave(link);
     refuse(link, refusal);
 }
@@ -273,6 +297,25 @@ static bool has_certificate(const struct link *link)
     return tls != NULL && gh_tls_has_peer_certificate(tls);
 }
 
+/* On the loop, without a worker: a yes, and all that it takes is remembered. What is not known yet,
+ * and every no, is for a worker, so that a refusal takes its time whoever is named. True: it is
+ * done, and the task is gone. */
+static bool decide_at_once(struct task *task)
+{
+    struct gh_identity_claim *claim = &task->identity.claim;
+    if (task->identity.again || !gh_identity_is_quick(claim))
+        return false;
+    claim->at_once = true;
+    check_identity(task);
+    claim->at_once = false;
+    if (task->identity.verdict.reason != GH_IDENTITY_ACCEPTED ||
+        (task->identity.routes && task->identity.statements == NULL))
+        return false;
+    identity_checked(task);
+    task_close(task);
+    return true;
+}
+
 static bool start_check(struct link *link, const struct gh_identity_claim *claim, bool again)
 {
     size_t arena_max = link->routed != NULL ? ROUTED_ARENA_MAX : IDENTITY_ARENA_MAX;
@@ -291,7 +334,7 @@ static bool start_check(struct link *link, const struct gh_identity_claim *claim
         return false;
     }
     task->identity.epoch = gh_sessions_epoch(link->port->front->services.sessions);
-    return task_start(task);
+    return decide_at_once(task) || task_start(task);
 }
 
 /* True when the directory did not change between the check and the entry: whatever changes later
@@ -330,7 +373,7 @@ static const char *refused_route(struct link *link, struct task *task,
     const char *why = route_refuses(link);
     if (why != NULL)
         return why;
-    gh_sessions_of(services->sessions, link->own.device, count_others, &counting);
+    gh_sessions_of(services->sessions, link->own.place.device, count_others, &counting);
     *refusal = GH_SESSION_REFUSED_QUOTA;
     return counting.others >= services->sessions_of_device_max
                ? "the device has as many connections as it may"
@@ -340,11 +383,14 @@ static const char *refused_route(struct link *link, struct task *task,
 /* Who it is and where: kept in the link. False when there is no memory. */
 static bool settle_in(struct link *link, const struct gh_identity_verdict *verdict)
 {
+    struct gh_slice client_id = {0};
+    if (link->routed != NULL)
+        client_id = link->routed->asked->connect.client_id;
     view_release(link->port, link->view);
     link->view = view_acquire(link->port, verdict->registry, link->dialect);
     link->own.expires_at_ms = verdict->valid_until_s * 1000;
     link->own.log_level = (uint8_t)verdict->device->log_level;
-    if (link->view == NULL || !party_keep_names(&link->own, &verdict->principal) ||
+    if (link->view == NULL || !party_keep_names(&link->own, &verdict->principal, client_id) ||
         (verdict->principal.is_gateway && link->dialect->attach != NULL && !gateway_open(link)))
         return false;
     if (link->routed != NULL)
@@ -411,18 +457,29 @@ static void decide(struct link *link, struct task *task)
 
 /* --- a token that is renewed on a live connection */
 
+/* False without memory. */
+static bool renew(struct link *link, const struct gh_identity_verdict *verdict)
+{
+    struct gh_sessions *sessions = link->port->front->services.sessions;
+    gh_sessions_hold(sessions, &link->own.place);
+    bool kept = party_keep_names(&link->own, &verdict->principal, party_client(&link->own));
+    if (kept)
+        link->own.expires_at_ms = verdict->valid_until_s * 1000;
+    gh_sessions_let(sessions, &link->own.place);
+    return kept;
+}
+
 static void decide_again(struct link *link, struct task *task)
 {
     struct gh_identity_verdict *verdict = &task->identity.verdict;
-    bool same =
-        verdict->reason == GH_IDENTITY_ACCEPTED && verdict->principal.device == link->own.device;
+    bool same = verdict->reason == GH_IDENTITY_ACCEPTED &&
+                verdict->principal.device == link->own.place.device;
     if (!link_is_live(link))
         return;
-    if (same && party_keep_names(&link->own, &verdict->principal)) {
+    if (same && renew(link, verdict)) {
         link->by_certificate = task->identity.claim.by_certificate;
         route_reload_policy(link); /* the new credential may have policies of its own */
         int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
-        link->own.expires_at_ms = verdict->valid_until_s * 1000;
         link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
         link_note(link, GH_TRAIL_CONNECT, "RENEWED", party_credential(&link->own));
     } else {

@@ -20,8 +20,9 @@ enum { KIND_BITS = 2, SLOT_BITS = 14, KIND_COMMAND = 0, KIND_CONFIG = 1 };
 /* A token is its number, the slot of its device, and its kind; the broker's end in 1 0. */
 static uint64_t next_token(struct party *party, unsigned kind)
 {
-    return ++party->link->token_last << (KIND_BITS + SLOT_BITS) |
-           (uint64_t)party->slot << KIND_BITS | kind;
+    struct gateway *gateway = party->link->gateway;
+    uint64_t *last = gateway != NULL ? &gateway->token_last : &party->feeds->token_last;
+    return ++*last << (KIND_BITS + SLOT_BITS) | (uint64_t)party->slot << KIND_BITS | kind;
 }
 
 static struct party *party_of(const struct link *link, uint64_t token)
@@ -77,7 +78,7 @@ void party_free(struct party *party)
         free(feeds->commands.base);
     }
     free(feeds);
-    free(party->names);
+    party_drop_names(party);
     party->feeds = NULL;
 }
 
@@ -117,7 +118,7 @@ static void send_config(struct party *party, int64_t version, struct gh_slice da
         return;
     }
     gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, 1);
-    gh_directory_note(services->directory, party->device, GH_ACTIVITY_CONFIG_SEND,
+    gh_directory_note(services->directory, party->place.device, GH_ACTIVITY_CONFIG_SEND,
                       services->utc_ms());
     int size = snprintf(detail, sizeof detail, "version %" PRId64, version);
     party_note(party, GH_TRAIL_CONFIG_SENT, "", gh_slice(detail, (size_t)size));

@@ -132,31 +132,15 @@ void gateway_report_missing(struct link *link, struct gh_slice name, const char 
 /* --- attaching */
 
 /* Its place among the sessions; the one that it had elsewhere is taken over. */
-static bool enter(struct party *party)
+static void enter(struct party *party)
 {
     struct link *link = party->link;
     const struct gh_front_services *services = services_of(link);
-    struct gh_presence presence = {.device = party->device,
-                                   .registry = link->view->registry,
-                                   .tenant = link->view->tenant,
-                                   .since_ms = services->utc_ms(),
-                                   .expires_at_ms = party->expires_at_ms,
-                                   .dialect = link->dialect->name,
-                                   .transport = "gateway",
-                                   .version = (int)gh_session_version(link->session)};
-    snprintf(presence.peer, sizeof presence.peer, "%s", gh_conn_peer(link->conn));
-    snprintf(presence.credential, sizeof presence.credential, "%.*s",
-             GH_PRINT(party_credential(party)));
-    snprintf(presence.client, sizeof presence.client, "%.*s", GH_PRINT(party_id(&link->own)));
-    if (!gh_sessions_enter(services->sessions, &link->port->port, &presence))
-        return false;
-    party->serial = presence.serial;
-    if (gh_map_put(&link->port->parties, gh_slice(&party->serial, sizeof party->serial), party,
-                   NULL))
-        return true;
-    gh_sessions_leave(services->sessions, party->device, party->serial);
-    party->serial = 0;
-    return false;
+    party->place.port = &link->port->port;
+    party->place.since_ms = services->utc_ms();
+    bool entered = gh_sessions_enter(services->sessions, &party->place);
+    assert(entered); /* it has no name that could be in use */
+    (void)entered;
 }
 
 static void set_expiry(struct party *party, int64_t valid_until_s)
@@ -172,13 +156,11 @@ static void leave(struct party *party)
 {
     struct link *link = party->link;
     struct gateway *gateway = link->gateway;
-    gh_sessions_leave(services_of(link)->sessions, party->device, party->serial);
-    gh_map_remove(&link->port->parties, gh_slice(&party->serial, sizeof party->serial));
+    gh_sessions_leave(services_of(link)->sessions, &party->place);
     gh_map_remove(&gateway->by_name, party_id(party));
     gh_map_remove(&gateway->by_name, party_number(party));
     gateway->slots[party->slot] = NULL;
     gateway->count--;
-    party->serial = 0;
     party->gone = true;
 }
 
@@ -196,7 +178,7 @@ static struct party *add(struct link *link, const struct gh_identity_verdict *ve
     party->slot = (uint16_t)slot;
     struct gh_principal principal = verdict->principal;
     principal.token_id = (struct gh_slice){0}; /* the gateway's is what is watched */
-    if (!party_keep_names(party, &principal)) {
+    if (!party_keep_names(party, &principal, (struct gh_slice){0})) {
         free(party);
         return NULL;
     }
@@ -204,13 +186,14 @@ static struct party *add(struct link *link, const struct gh_identity_verdict *ve
     set_expiry(party, verdict->valid_until_s);
     bool named = gh_map_put(&gateway->by_name, party_id(party), party, NULL) &&
                  gh_map_put(&gateway->by_name, party_number(party), party, NULL);
-    if (!named || !enter(party)) {
+    if (!named) {
         gh_map_remove(&gateway->by_name, party_id(party));
         gh_map_remove(&gateway->by_name, party_number(party));
         party_free(party);
         free(party);
         return NULL;
     }
+    enter(party);
     gateway->slots[slot] = party;
     gateway->count++;
     return party;
@@ -262,7 +245,7 @@ static void tell_refused(struct link *link, const struct gh_identity_verdict *ve
         return;
     struct gh_principal principal = {.device_id = device->id, .device = device->number};
     struct party party = {.link = link, .log_level = (uint8_t)device->log_level};
-    if (party_keep_names(&party, &principal))
+    if (party_keep_names(&party, &principal, (struct gh_slice){0}))
         party_tell(&party, &(struct gh_chronicle_entry){
                                .kind = GH_CHRONICLE_ATTACH, .reason = reason, .detail = detail});
     party_free(&party);
@@ -304,8 +287,11 @@ static void refuse(struct task *task, const char *reason, const char *detail)
 static const char *settle(struct link *link, const struct gh_identity_verdict *verdict)
 {
     struct party *party = gateway_party(link, verdict->device->id);
-    if (party != NULL && party->device == verdict->device->number) {
+    if (party != NULL && party->place.device == verdict->device->number) {
+        struct gh_sessions *sessions = services_of(link)->sessions;
+        gh_sessions_hold(sessions, &party->place);
         set_expiry(party, verdict->valid_until_s);
+        gh_sessions_let(sessions, &party->place);
         return NULL;
     }
     if (party != NULL) /* the device of that name before it was deleted */
@@ -442,7 +428,7 @@ void gateway_leave(struct link *link, enum gh_session_end why)
 static void read_binding(struct task *task)
 {
     task->code =
-        gh_identity_still_attached(task->front->services.directory, task->link->own.device,
+        gh_identity_still_attached(task->front->services.directory, task->link->own.place.device,
                                    task->device, &task->arena, &task->binding.holds, &task->error);
 }
 

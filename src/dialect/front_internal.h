@@ -34,9 +34,8 @@ struct view {
 struct front_port {
     struct gh_port port; /* first: route/ hands it back */
     struct gh_front *front;
-    struct gh_map views;   /* by registry number */
-    struct gh_map parties; /* by serial: the connected ones */
-    int64_t received;      /* messages of the input at hand */
+    struct gh_map views; /* by registry number */
+    int64_t received;    /* messages of the input at hand */
 };
 
 struct gh_front {
@@ -61,6 +60,7 @@ struct sent_command {
  * faster than they may. */
 struct feeds {
     struct feed config, commands;
+    uint64_t token_last;   /* of a device that is no gateway */
     uint64_t config_token; /* of the version under way; 0: none */
     int64_t config_version;
     bool config_fetching, config_again;
@@ -70,10 +70,10 @@ struct feeds {
     int64_t state_ns;   /* until then */
 };
 
-/* What a device is called, one behind the other: its id, its credential's, its number, its token's
- * id. */
+/* What a device is called, one behind the other: its id, its credential's, its number unless the
+ * dialect routes, its token's id, and its client id, cut, unless it is the same as its id. */
 struct party_names {
-    uint16_t ends[4];
+    uint16_t ends[5];
     char text[];
 };
 
@@ -83,7 +83,7 @@ struct party {
     struct link *link;
     struct party_names *names; /* NULL before it is known */
     struct feeds *feeds;       /* NULL until it has something to do with them */
-    uint64_t device, serial;   /* serial 0: not in the sessions */
+    struct gh_place place;     /* among the sessions; the device's number is always right */
     int64_t expires_at_ms;     /* UTC: the token's end and the skew */
     int64_t expires_ns;        /* the same, monotonic */
     unsigned pending;          /* tasks and publications that point here */
@@ -92,6 +92,10 @@ struct party {
     bool gone; /* of an attached one: it is off, and freed when nothing is pending */
 };
 
+static inline struct party *party_at(const struct gh_place *place)
+{
+    return (struct party *)((char *)(uintptr_t)place - offsetof(struct party, place));
+}
 static inline struct gh_slice party_name(const struct party *party, size_t which)
 {
     const struct party_names *names = party->names;
@@ -107,7 +111,7 @@ static inline struct gh_slice party_credential(const struct party *party)
 {
     return party_name(party, 1);
 }
-/* The device's number in decimal. */
+/* The device's number in decimal; empty in a dialect that routes. */
 static inline struct gh_slice party_number(const struct party *party)
 {
     return party_name(party, 2);
@@ -118,10 +122,18 @@ static inline struct gh_slice party_token(const struct party *party)
     return party_name(party, 3);
 }
 
+/* Of a dialect that routes. */
+static inline struct gh_slice party_client(const struct party *party)
+{
+    struct gh_slice client = party_name(party, 4);
+    return client.size > 0 ? client : party_id(party);
+}
+
 /* What a gateway's link has beside. */
 struct gateway {
     struct party **slots; /* by slot; the first is not used */
     size_t slots_count, count;
+    uint64_t token_last;   /* of all its devices: one may get the slot of another */
     struct gh_map by_name; /* id and number of each */
     int64_t due_ns;        /* nothing of them is due before */
     bool errors;           /* it subscribed its error reports */
@@ -153,39 +165,40 @@ struct heard {
 struct routed {
     struct gh_attachment *attachment; /* its session at the broker */
     struct gh_statements *statements; /* what it may do */
-    struct asked *asked;              /* what CONNECT asked for, until it is admitted */
-    struct answer *answer;            /* of the SUBSCRIBE or UNSUBSCRIBE under way */
-    struct heard *allowed_topic;      /* the last one that it may publish to; or NULL */
-    struct heard *heard_topic;        /* the last one that it may receive from; or NULL */
-    int64_t active_ns;                /* when its activity is to be noted again */
-    bool attached;                    /* the session is ours */
-    bool assigned;                    /* the client id is not the client's */
-    bool pump;                        /* there may be something to send */
-    bool held;                        /* something did not fit into the window or the output */
+    union {
+        struct asked *asked;   /* what CONNECT asked for, until it is admitted; then */
+        struct answer *answer; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
+    };
+    struct heard *allowed_topic; /* the last one that it may publish to; or NULL */
+    struct heard *heard_topic;   /* the last one that it may receive from; or NULL */
+    int64_t active_ns;           /* when its activity is to be noted again */
+    bool attached;               /* the session is ours */
+    bool assigned;               /* the client id is not the client's */
+    bool pump;                   /* there may be something to send */
+    bool held;                   /* something did not fit into the window or the output */
     bool policy_loading, policy_again;
 };
-static_assert(sizeof(struct routed) <= 64, "a hundred thousand of them are idle");
+static_assert(sizeof(struct routed) <= 56, "a hundred thousand of them are idle");
 
 struct link {
     struct front_port *port;
-    struct gh_conn *conn; /* NULL once it is closed */
-    struct gh_session *session;
+    struct gh_conn *conn;       /* NULL once it is closed */
+    struct gh_session *session; /* behind it, in the same block */
     const struct gh_dialect *dialect;
     struct view *view;
     struct party own;
     struct gateway *gateway; /* NULL: it is none */
     struct routed *routed;   /* NULL: a dialect that does not route */
-    uint64_t token_last;
-    uint64_t traced;  /* the device whose readers are told its packets; 0: none */
-    char *held;       /* the line of CONNECT, until it is known whose it is */
-    unsigned pending; /* tasks and publications that point here */
-    uint8_t tries;    /* of the authentication */
-    bool closing : 1; /* it is being closed and only good for its address */
+    uint64_t traced;         /* the device whose readers are told its packets; 0: none */
+    char *held;              /* the line of CONNECT, until it is known whose it is */
+    unsigned pending;        /* tasks and publications that point here */
+    uint8_t tries;           /* of the authentication */
+    bool closing : 1;        /* it is being closed and only good for its address */
     bool admitted : 1;
     bool throttled : 1;      /* its input was held for its rate */
     bool by_certificate : 1; /* what the handshake showed is what proved the device */
 };
-static_assert(sizeof(struct link) <= 152, "a hundred thousand of them are idle");
+static_assert(sizeof(struct link) <= 184, "a hundred thousand of them are idle");
 
 /* From where, and to which of our names, a connection came; for policies. */
 struct route_peer {
@@ -262,8 +275,13 @@ void party_tell(const struct party *party, const struct gh_chronicle_entry *entr
 /* The same in short: a topic, "EVENTS" and the like. */
 void party_told(const struct party *party, enum gh_chronicle_kind kind, struct gh_slice topic,
                 const char *matter);
-/* What it is called from now on; false without memory. */
-GH_MUST_USE bool party_keep_names(struct party *party, const struct gh_principal *principal);
+/* What it is called from now on; `client_id` is empty when it is the device's id, or there is none.
+ * False without memory. */
+GH_MUST_USE bool party_keep_names(struct party *party, const struct gh_principal *principal,
+                                  struct gh_slice client_id);
+void party_drop_names(struct party *party);
+/* Fills a presence from a party, for the table of sessions. */
+void party_describe(const struct gh_place *place, struct gh_presence *out);
 /* Makes room for `feeds`; false without memory. */
 GH_MUST_USE bool party_needs_feeds(struct party *party);
 /* Its log level may have changed. */
@@ -362,6 +380,7 @@ struct route_subject {
     struct gh_slice client_id;
     struct route_peer peer;
     struct gh_slice certificate; /* DER, when that is what proved the device; else empty */
+    bool at_once;                /* on a loop: NULL unless its documents are remembered */
 };
 /* Keeps what CONNECT asks for; false when there is no memory. */
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect);

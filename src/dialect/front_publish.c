@@ -31,7 +31,7 @@ static void posting_done(struct gh_letter *letter)
     if (!stored)
         gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
     if (stored && posting->is_event)
-        gh_directory_note(services->directory, party->device, GH_ACTIVITY_EVENT,
+        gh_directory_note(services->directory, party->place.device, GH_ACTIVITY_EVENT,
                           posting->publication.at_ms);
     if (link->conn != NULL && posting->packet_id != 0) {
         if (stored)
@@ -88,7 +88,7 @@ static void no_topic(struct party *party, struct gh_slice channel, const char *w
 {
     struct link *link = party->link;
     const struct gh_front_services *services = &link->port->front->services;
-    gh_directory_note_error(services->directory, party->device, GRPC_FAILED_PRECONDITION,
+    gh_directory_note_error(services->directory, party->place.device, GRPC_FAILED_PRECONDITION,
                             gh_slice_text(why), services->utc_ms());
     party_note(party, GH_TRAIL_PUBLISH_DENIED, "NO_TELEMETRY_TOPIC", channel);
     link_end(link, GH_SESSION_END_NO_TELEMETRY_TOPIC, why);
@@ -109,7 +109,7 @@ static void publish_event(struct party *party, const struct gh_mqtt_publish *pac
                                  .attributes = attributes,
                                  .attributes_count =
                                      link->dialect->attributes(&speaker, operation, attributes),
-                                 .device = party->device,
+                                 .device = party->place.device,
                                  .channel = operation->channel};
     enum gh_error_code code = post(party, topic, &message, packet->packet_id, true);
     if (code == GH_ERROR_NOT_FOUND)
@@ -180,7 +180,8 @@ static int64_t state_wait_ms(const struct party *party)
     const struct gh_front_services *services = &party->link->port->front->services;
     if (services->rates == NULL || party->link->routed != NULL)
         return 0;
-    const struct gh_rate_thing states = {party->link->view->tenant, party->device, GH_RATE_STATES};
+    const struct gh_rate_thing states = {party->link->view->tenant, party->place.device,
+                                         GH_RATE_STATES};
     return gh_rates_wait_ms(services->rates, &states, services->utc_ms());
 }
 
@@ -284,7 +285,7 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
     }
     struct gh_operation operation;
     struct party *party = resolve(link, packet, &operation);
-    pace(link, party != NULL ? party->device : link->own.device, packet);
+    pace(link, party != NULL ? party->place.device : link->own.place.device, packet);
     link->port->received++;
     if (link->routed != NULL && operation.kind != GH_OPERATION_ROUTE &&
         operation.kind != GH_OPERATION_REFUSED &&

@@ -1,5 +1,6 @@
 /* Links of dialects that route: their sessions are the broker's, what they may do is policy's. */
 #include "base/secret.h"
+#include "base/slots.h"
 #include "base/time.h"
 #include "dialect/front_internal.h"
 #include "identity/certificate_facts.h"
@@ -108,7 +109,7 @@ bool route_is_assigned(const struct link *link)
 
 bool route_name_is_taken(const struct link *link)
 {
-    return gh_broker_has(link->port->front->services.broker, link->own.device,
+    return gh_broker_has(link->port->front->services.broker, link->own.place.device,
                          link->routed->asked->connect.client_id);
 }
 
@@ -135,7 +136,7 @@ bool route_rename(struct link *link)
 
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
 {
-    struct routed *routed = link->routed = calloc(1, sizeof *routed);
+    struct routed *routed = link->routed = gh_slot_take(sizeof *routed);
     struct gh_broker_connect wanted = {.client_id = connect->client_id,
                                        .clean_start = connect->clean,
                                        .expiry_s = granted_expiry(link, connect),
@@ -194,8 +195,8 @@ struct gh_statements *route_statements(struct gh_front *front, const struct rout
                                       .registry = principal->registry,
                                       .device = principal->device,
                                       .credential = principal->credential_id};
-    if (gh_directory_policy_effective(front->services.directory, &target, arena, &rows, &count,
-                                      error) != GH_OK)
+    if (gh_directory_sign_in_policies(front->services.directory, &target, subject->at_once, arena,
+                                      &rows, &count, error) != GH_OK)
         return NULL;
     struct gh_statement_document *documents = gh_arena_array(arena, count + 1, sizeof *documents);
     if (documents == NULL)
@@ -371,7 +372,7 @@ void route_attach(struct link *link)
     struct routed *routed = link->routed;
     struct gh_broker_connect *connect = &routed->asked->connect;
     connect->tenant = link->view->tenant;
-    connect->device = link->own.device;
+    connect->device = link->own.place.device;
     struct gh_attachment *attachment = gh_broker_connect(
         link->port->front->services.broker, link->port->port.loop, connect, &host, link);
     if (attachment == NULL) {
@@ -408,9 +409,8 @@ void route_free(struct link *link)
     gh_statements_unref(routed->statements);
     forget(&routed->allowed_topic);
     forget(&routed->heard_topic);
-    free_asked(routed);
-    free(routed->answer);
-    free(routed);
+    free_asked(routed); /* no answer: it would still be pending */
+    gh_slot_give(routed, sizeof *routed);
 }
 
 /* --- publishing */
@@ -422,7 +422,8 @@ static void note_activity(struct link *link)
     if (now_ns < link->routed->active_ns)
         return;
     link->routed->active_ns = now_ns + ACTIVITY_MS * GH_MS_NS;
-    gh_directory_note(services->directory, link->own.device, GH_ACTIVITY_EVENT, services->utc_ms());
+    gh_directory_note(services->directory, link->own.place.device, GH_ACTIVITY_EVENT,
+                      services->utc_ms());
 }
 
 static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)

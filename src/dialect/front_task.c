@@ -53,7 +53,7 @@ struct task *task_open_for(struct party *party, size_t arena_max, void (*work)(s
     task->party = party;
     task->front = link->port->front;
     task->loop = link->port->port.loop;
-    task->device = party->device;
+    task->device = party->place.device;
     task->work = work;
     task->done = done;
     gh_arena_init(&task->arena, arena_max);

@@ -46,8 +46,6 @@ static bool fill(struct view_block *block, const struct gh_registry *registry,
                  const struct gh_dialect *dialect)
 {
     gh_arena_reset(&block->arena);
-    block->view.registry = registry->number;
-    block->view.tenant = registry->tenant;
     block->view.log_level = registry->log_level;
     return copy_texts(block, registry, dialect);
 }
@@ -65,6 +63,8 @@ struct view *view_acquire(struct front_port *port, const struct gh_registry *reg
         return NULL;
     struct gh_quotas *quotas = port->front->services.quotas;
     gh_arena_init(&block->arena, VIEW_ARENA_MAX);
+    block->view.registry = registry->number; /* for ever: what the sessions show */
+    block->view.tenant = registry->tenant;
     block->view.refs = 1;
     block->view.quota = quotas != NULL ? gh_quotas_of(quotas, registry->tenant) : NULL;
     if ((quotas != NULL && block->view.quota == NULL) || !fill(block, registry, dialect) ||
@@ -91,31 +91,18 @@ static void read_registry(struct task *task)
                                            &task->arena, &task->registry, &task->error);
 }
 
-static void close_if_off(struct link *link)
-{
-    if (link_is_live(link))
-        link_end(link, GH_SESSION_END_REGISTRY_DISABLED, "MQTT was disabled for the registry");
-}
-
 static void registry_read(struct task *task)
 {
     struct link *asker = task->link;
-    struct front_port *port = asker->port;
     struct view *view = asker->view;
-    struct gh_slice key;
-    size_t at = 0;
     view->reloading = false;
     if (task->code != GH_OK || !fill(block_of(view), &task->registry, asker->dialect)) {
         link_end(asker, GH_SESSION_END_OVERLOAD, "the registry cannot be read");
         return;
     }
-    if (task->registry.mqtt_enabled)
-        return;
-    for (void *value; gh_map_next(&port->parties, &at, &key, &value);) {
-        const struct party *party = value;
-        if (party->link->view == view && party == &party->link->own)
-            close_if_off(party->link);
-    }
+    if (!task->registry.mqtt_enabled)
+        gh_sessions_order_registry(task->front->services.sessions, view->registry,
+                                   GH_ORDER_NO_MQTT);
 }
 
 void view_reload(struct link *link)

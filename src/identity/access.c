@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID_BYTES = 16, PAYLOAD_MAX = 2048, TRIES_MAX = 2, LIST_ARENA_MAX = 64 * 1024 };
+enum {
+    ID_BYTES = 16,
+    ID_RANDOM_TEXT = 22,
+    PAYLOAD_MAX = 2048,
+    TRIES_MAX = 2,
+    LIST_ARENA_MAX = 64 * 1024
+};
 #define TYPE "at+jwt" /* RFC 9068 §2.1 */
 
 static const char *const state_names[] = {
@@ -307,6 +313,7 @@ enum gh_error_code gh_access_issue(struct gh_access *access, const struct gh_acc
     struct gh_buffer payload = gh_buffer_fixed(block, sizeof block);
     assert(grant->ttl_s > 0 && grant->ttl_s <= GH_ACCESS_TTL_S);
     gh_random(random, sizeof random);
+    gh_buffer_print(&text, "%llu.", (unsigned long long)grant->principal->device);
     gh_base64_encode(gh_slice(random, sizeof random), GH_BASE64_URL_NOPAD, &text);
     gh_buffer_u8(&text, '\0');
     assert(!text.overflow);
@@ -539,6 +546,16 @@ enum gh_identity_reason gh_access_verify(struct gh_access *access, struct gh_sli
 }
 
 /* --- ids that are spent */
+
+bool gh_access_id_is_of(struct gh_slice token_id, uint64_t device)
+{
+    uint8_t block[GH_ACCESS_ID_MAX];
+    struct gh_buffer own = gh_buffer_fixed(block, sizeof block);
+    bool printed = gh_buffer_print(&own, "%llu.", (unsigned long long)device);
+    assert(printed);
+    return token_id.size == own.size + ID_RANDOM_TEXT &&
+           gh_slice_equal(gh_slice_sub(token_id, 0, own.size), gh_buffer_slice(&own));
+}
 
 bool gh_access_is_revoked(struct gh_access *access, struct gh_slice token_id)
 {

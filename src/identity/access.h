@@ -30,8 +30,7 @@ enum {
     GH_ACCESS_SPENT_MAX = 1000000,  /* assertions in GH_ACCESS_SPENT_WINDOW_S; more are refused */
     GH_ACCESS_SPENT_WINDOW_S = 420,
     GH_ACCESS_DELAYS_MAX = 10000,
-    GH_ACCESS_ID_TEXT = 22, /* a token's id: base64url of 128 bits */
-    GH_ACCESS_ID_MAX = 24,  /* room for it and its NUL */
+    GH_ACCESS_ID_MAX = 44, /* room for a token's id and its NUL */
     GH_ACCESS_TOKEN_MAX = 4096,
 };
 
@@ -101,7 +100,8 @@ struct gh_access_grant {
     struct gh_slice certificate;          /* SHA-256 of the DER certificate; empty: not bound */
     int64_t ttl_s;                        /* 1 … GH_ACCESS_TTL_S */
 };
-/* Appends the token to `out`, empty before; its id goes to `id`. */
+/* Appends the token to `out`, empty before; its id goes to `id`: the number of its device, a dot
+ * and base64url of 128 random bits. */
 GH_MUST_USE enum gh_error_code gh_access_issue(struct gh_access *access,
                                                const struct gh_access_grant *grant, int64_t now_s,
                                                struct gh_buffer *out, char id[GH_ACCESS_ID_MAX],
@@ -148,6 +148,9 @@ bool gh_access_is_revoked(struct gh_access *access, struct gh_slice token_id);
 
 /* --- ids that are spent */
 
+/* Whether a token of that id would be that device's: the id says so itself, as it is kept nowhere
+ * which ids were given. */
+bool gh_access_id_is_of(struct gh_slice token_id, uint64_t device);
 GH_MUST_USE enum gh_error_code gh_access_revoke(struct gh_access *access,
                                                 const struct gh_access_claims *claims,
                                                 struct gh_error *error);

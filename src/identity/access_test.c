@@ -539,6 +539,36 @@ static void judge_revocation(void)
                                               claims.subject.size == 0);
 }
 
+static void judge_ids(void)
+{
+    static const struct {
+        const char *claim, *id;
+        uint64_t device;
+        bool is_of;
+    } rows[] = {
+        {"its own", "17.AAAAAAAAAAAAAAAAAAAAAA", 17, true},
+        {"another device's", "17.AAAAAAAAAAAAAAAAAAAAAA", 18, false},
+        {"one whose number begins alike", "17.AAAAAAAAAAAAAAAAAAAAAA", 1, false},
+        {"one whose number goes on", "1.7AAAAAAAAAAAAAAAAAAAAAA", 17, false},
+        {"a number with a zero before", "017.AAAAAAAAAAAAAAAAAAAAAA", 17, false},
+        {"a character too few", "17.AAAAAAAAAAAAAAAAAAAAA", 17, false},
+        {"a character too many", "17.AAAAAAAAAAAAAAAAAAAAAAA", 17, false},
+        {"no number", "AAAAAAAAAAAAAAAAAAAAAA", 17, false},
+        {"nothing", "", 0, false},
+        {"the largest number", "18446744073709551615.AAAAAAAAAAAAAAAAAAAAAA", UINT64_MAX, true},
+    };
+    struct gh_access_claims claims;
+    char detail[GH_IDENTITY_DETAIL_MAX];
+    for (size_t i = 0; i < GH_COUNT(rows); i++)
+        CHECK(rows[i].claim,
+              gh_access_id_is_of(gh_slice_text(rows[i].id), rows[i].device) == rows[i].is_of);
+    CHECK("a token that was given",
+          gh_access_verify(world.access, token_of(""), NOW_S, &world.arena, &claims, detail) ==
+              GH_IDENTITY_ACCEPTED);
+    CHECK("is its device's", gh_access_id_is_of(claims.token_id, world.device));
+    CHECK("and no other's", !gh_access_id_is_of(claims.token_id, world.device + 1));
+}
+
 static void judge_bearers(void)
 {
     struct gh_bearer_services services = {
@@ -662,6 +692,7 @@ int main(void)
     judge_subject_types();
     judge_uses();
     judge_revocation();
+    judge_ids();
     judge_bearers();
     judge_rotation();
     judge_inspection();

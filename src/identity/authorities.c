@@ -18,8 +18,12 @@ struct gh_authorities {
     struct gh_ca_facts facts; /* borrow from `block` */
     struct gh_buffer name;    /* of the intermediate CA */
     uint64_t generation;
+    /* Guards what follows, and is held while the list is signed: who wants the list waits for the
+     * one that is being made, and nobody else does. Taken before `lock`. */
+    pthread_mutex_t list_lock;
     struct gh_buffer list;
-    int64_t list_made_s; /* 0: there is none */
+    int64_t list_made_s;      /* 0: there is none */
+    uint64_t list_generation; /* as it was when the list was asked for */
 };
 
 struct gh_authorities *gh_authorities_open(const struct gh_authorities_keeper *keeper,
@@ -33,6 +37,7 @@ struct gh_authorities *gh_authorities_open(const struct gh_authorities_keeper *k
     authorities->keeper = *keeper;
     authorities->context = context;
     pthread_mutex_init(&authorities->lock, NULL);
+    pthread_mutex_init(&authorities->list_lock, NULL);
     gh_buffer_init(&authorities->block, FACTS_BYTES_MAX);
     gh_buffer_init(&authorities->list, LIST_BYTES_MAX);
     gh_buffer_init(&authorities->name, NAME_BYTES_MAX);
@@ -49,6 +54,7 @@ void gh_authorities_close(struct gh_authorities *authorities)
     gh_buffer_deinit(&authorities->block);
     gh_buffer_deinit(&authorities->list);
     gh_buffer_deinit(&authorities->name);
+    pthread_mutex_destroy(&authorities->list_lock);
     pthread_mutex_destroy(&authorities->lock);
     free(authorities);
 }
@@ -64,7 +70,6 @@ static void take_chain(struct gh_authorities *authorities, struct gh_slice chain
         gh_buffer_clear(&authorities->name);
     gh_certificate_close(certificate);
     authorities->generation++;
-    authorities->list_made_s = 0;
 }
 
 bool gh_authorities_issued(struct gh_authorities *authorities,
@@ -143,15 +148,25 @@ enum gh_error_code gh_authorities_install(struct gh_authorities *authorities,
     return code == GH_OK ? gh_authorities_refresh(authorities, error) : code;
 }
 
+/* A list of another intermediate CA than the one of now is no use, nor is one from the future. */
+static bool list_is_fresh(const struct gh_authorities *authorities, uint64_t generation,
+                          int64_t now_s)
+{
+    int64_t age_s = now_s - authorities->list_made_s;
+    return authorities->list_made_s != 0 && authorities->list_generation == generation &&
+           age_s >= 0 && age_s < LIST_KEPT_S;
+}
+
 /* The number of a list is the second in which it was signed, so that it grows across restarts. */
-static enum gh_error_code sign_list(struct gh_authorities *authorities, int64_t now_s,
-                                    struct gh_error *error)
+static enum gh_error_code sign_list(struct gh_authorities *authorities, uint64_t generation,
+                                    int64_t now_s, struct gh_error *error)
 {
     struct gh_validity validity = {now_s, now_s + LIST_LIFE_S};
     gh_buffer_clear(&authorities->list);
     enum gh_error_code code =
         authorities->keeper.list(authorities->context, now_s, validity, &authorities->list, error);
     authorities->list_made_s = code == GH_OK ? now_s : 0;
+    authorities->list_generation = generation;
     return code;
 }
 
@@ -160,12 +175,12 @@ enum gh_error_code gh_authorities_list(struct gh_authorities *authorities, int64
                                        struct gh_error *error)
 {
     enum gh_error_code code = GH_OK;
-    pthread_mutex_lock(&authorities->lock);
-    int64_t age_s = now_s - authorities->list_made_s;
-    if (authorities->list_made_s == 0 || age_s < 0 || age_s >= LIST_KEPT_S)
-        code = sign_list(authorities, now_s, error);
+    pthread_mutex_lock(&authorities->list_lock);
+    uint64_t generation = gh_authorities_generation(authorities);
+    if (!list_is_fresh(authorities, generation, now_s))
+        code = sign_list(authorities, generation, now_s, error);
     if (code == GH_OK && !gh_arena_copy(arena, gh_buffer_slice(&authorities->list), out))
         code = gh_error_set(error, GH_ERROR_MEMORY, "no memory for the list");
-    pthread_mutex_unlock(&authorities->lock);
+    pthread_mutex_unlock(&authorities->list_lock);
     return code;
 }

@@ -54,7 +54,8 @@ GH_MUST_USE enum gh_error_code gh_authorities_install(struct gh_authorities *aut
                                                       const struct gh_ca_delivery *delivery,
                                                       struct gh_error *error);
 /* The list of the intermediate CA about the CAs of tenants, DER, good for a day: whoever checks a
- * whole path asks for it. Signed anew when there is another intermediate CA, or after an hour. */
+ * whole path asks for it. Signed anew when there is another intermediate CA, or after an hour; who
+ * asks meanwhile waits for it, but only for the list. */
 GH_MUST_USE enum gh_error_code gh_authorities_list(struct gh_authorities *authorities,
                                                    int64_t now_s, struct gh_arena *arena,
                                                    struct gh_slice *out, struct gh_error *error);

@@ -149,12 +149,9 @@ static enum gh_identity_reason decide_lookup(struct decision *d, enum gh_identit
 static enum gh_identity_reason find_tenant(struct decision *d, struct gh_tenant *tenant)
 {
     struct gh_error error = {0};
-    enum gh_error_code code =
-        d->claim->by == GH_IDENTITY_BY_GOOGLE_PROJECT
-            ? gh_directory_tenant_find_google(d->directory, d->claim->tenant, d->arena, tenant,
-                                              &error)
-            : gh_directory_tenant_find(d->directory, d->claim->tenant, d->arena, tenant, &error);
-    if (code != GH_OK)
+    bool by_project = d->claim->by == GH_IDENTITY_BY_GOOGLE_PROJECT;
+    if (gh_directory_sign_in_tenant(d->directory, by_project, d->claim->tenant, d->claim->at_once,
+                                    d->arena, tenant, &error) != GH_OK)
         return decide_lookup(d, GH_IDENTITY_UNKNOWN_TENANT, &error, d->claim->tenant);
     d->out->principal.tenant = tenant->number;
     d->out->principal.tenant_name = tenant->name;
@@ -169,8 +166,9 @@ static enum gh_identity_reason find_registry(struct decision *d, const struct gh
 
     if (registry == NULL)
         return decide(d, GH_IDENTITY_UNAVAILABLE, "no memory for the decision");
-    if (gh_directory_registry_find(d->directory, tenant->number, claim->registry, claim->location,
-                                   d->arena, registry, &error) != GH_OK)
+    if (gh_directory_sign_in_registry(d->directory, tenant->number, claim->registry,
+                                      claim->location, claim->at_once, d->arena, registry,
+                                      &error) != GH_OK)
         return decide_lookup(d, GH_IDENTITY_UNKNOWN_REGISTRY, &error, claim->registry);
     d->out->registry = registry;
     d->out->principal.registry = registry->number;
@@ -188,8 +186,8 @@ static enum gh_identity_reason find_device(struct decision *d, const struct gh_t
 
     if (device == NULL)
         return decide(d, GH_IDENTITY_UNAVAILABLE, "no memory for the decision");
-    if (gh_directory_device_find(d->directory, tenant->number, claim->registry, claim->location,
-                                 claim->device, d->arena, device, &error) != GH_OK)
+    if (gh_directory_sign_in_device(d->directory, tenant, d->out->registry, claim->device,
+                                    claim->at_once, d->arena, device, &error) != GH_OK)
         return decide_lookup(d, GH_IDENTITY_UNKNOWN_DEVICE, &error, claim->device);
     d->out->device = device;
     principal->device = device->number;
@@ -368,6 +366,8 @@ static enum gh_identity_reason check_secret(struct decision *d, bool mine)
     enum gh_identity_reason reason = gh_identity_check_credential(of[which], d->now_ms, d->out);
     if (reason != GH_IDENTITY_ACCEPTED)
         return reason;
+    if (d->claim->at_once && of[which]->mark.size == 0)
+        return decide(d, GH_IDENTITY_UNAVAILABLE, "its mark is to be written");
     gh_directory_mark_used(d->directory, d->out->device, of[which], d->claim->secret);
     d->out->principal.credential_id = of[which]->id;
     d->out->valid_until_s =
@@ -382,7 +382,7 @@ static enum gh_identity_reason decide_secret(struct decision *d)
         reason = check_allowed(d);
     if (reason == GH_IDENTITY_ACCEPTED)
         return check_secret(d, true);
-    if (reason == GH_IDENTITY_UNAVAILABLE)
+    if (reason == GH_IDENTITY_UNAVAILABLE && !d->claim->at_once)
         return reason;
     char detail[GH_IDENTITY_DETAIL_MAX];
     memcpy(detail, d->out->detail, sizeof detail);
@@ -576,6 +576,12 @@ static enum gh_identity_reason check_ban(struct decision *d)
                       : gh_time_print(device->banned_until_ms, until));
 }
 
+bool gh_identity_is_quick(const struct gh_identity_claim *claim)
+{
+    return claim->secret.size >= GH_SECRET_LONG_BYTES_MIN && claim->sas.size == 0 &&
+           !claim->by_certificate && !claim->vouched;
+}
+
 enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
                                            const struct gh_identity_claim *claim, int64_t now_ms,
                                            struct gh_arena *arena, struct gh_identity_verdict *out)
@@ -588,6 +594,7 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
                          .by_ca = claim->by_certificate,
                          .out = out};
 
+    assert(!claim->at_once || gh_identity_is_quick(claim));
     *out = (struct gh_identity_verdict){0};
     if (d.policy.audience.size == 0)
         d.policy.audience = claim->tenant;
@@ -598,6 +605,8 @@ enum gh_identity_reason gh_identity_device(struct gh_directory *directory,
                                                               : decide_by_token(&d);
     if (reason == GH_IDENTITY_ACCEPTED)
         reason = check_ban(&d);
+    if (reason != GH_IDENTITY_ACCEPTED && claim->at_once)
+        return decide(&d, GH_IDENTITY_UNAVAILABLE, "it cannot be accepted at once");
     /* An access token stands for a credential that was shown when it was given. */
     if (reason == GH_IDENTITY_ACCEPTED && out->principal.token_id.size == 0)
         gh_directory_note_use(

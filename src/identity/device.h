@@ -12,7 +12,7 @@
  * showed in its handshake (identity/certificate.c).
  *
  * Memory: all texts are the arena's. Threads: any; it blocks on the store, so it runs on worker
- * threads. */
+ * threads, but for a claim that is to be decided at once. */
 #ifndef GH_IDENTITY_DEVICE_H
 #define GH_IDENTITY_DEVICE_H
 
@@ -97,6 +97,10 @@ struct gh_identity_claim {
     /* The claim is made by the chain, which may still be missing, instead of by token or secret;
      * otherwise the leaf is only what a token may be bound to. */
     bool by_certificate;
+    /* Only a yes, and only from what the directory remembers (gh_directory_sign_in_…): whatever
+     * else it is, UNAVAILABLE, and then it is to be asked again without this. Never waits; for
+     * secrets of GH_SECRET_LONG_BYTES_MIN and more. */
+    bool at_once;
     bool vouched; /* instead of all: a gateway speaks for it (identity/gateway.h) */
     enum gh_identity_over over;
     /* Where our own access tokens are taken (identity/access.h): who verifies them; NULL: nowhere.
@@ -134,6 +138,9 @@ struct gh_identity_verdict {
     int64_t valid_until_s;
     int64_t not_before_s, not_after_s; /* of a certificate that proved it; else 0 */
 };
+
+/* Whether the claim may be asked with `at_once`: a secret whose comparison takes microseconds. */
+bool gh_identity_is_quick(const struct gh_identity_claim *claim);
 
 /* Decides; returns `out->reason`. `now_ms` is UTC. */
 GH_MUST_USE enum gh_identity_reason gh_identity_device(struct gh_directory *directory,

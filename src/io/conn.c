@@ -43,11 +43,17 @@ void conn_set_pending(struct gh_conn *conn)
     conn->loop->pending_end = &conn->pending_next;
 }
 
+/* The protocol's; 0: none. */
+static int64_t deadline_of(const struct gh_conn *conn)
+{
+    return conn->phase < CONN_CLOSING ? conn->deadline_ns : 0;
+}
+
 /* The timer is moved only to an earlier time: a deadline that is pushed back at every packet costs
  * nothing until the timer fires and finds that it is not due. */
 static void arm_timer(struct gh_conn *conn)
 {
-    int64_t at_ns = conn->deadline_ns;
+    int64_t at_ns = deadline_of(conn);
 
     if (at_ns == 0 || (conn->limit_ns != 0 && conn->limit_ns < at_ns))
         at_ns = conn->limit_ns;
@@ -109,7 +115,7 @@ static void on_time(struct gh_timer *timer)
         gh_conn_abort(conn, limit_text(conn));
         return;
     }
-    if (conn->deadline_ns != 0 && conn->deadline_ns <= now_ns) {
+    if (deadline_of(conn) != 0 && conn->deadline_ns <= now_ns) {
         conn->deadline_ns = 0;
         if (conn->phase == CONN_OPEN && conn->protocol->tick != NULL)
             conn->protocol->tick(conn->state);
@@ -267,7 +273,7 @@ static void destroy(struct gh_conn *conn)
     drop_output(conn); /* of a protocol that wrote when it was told of the end */
     stream_close(&conn->stream);
     conn_forget(conn);
-    free(conn);
+    conn_free(conn);
     if (origin->gone != NULL)
         origin->gone(origin);
 }
@@ -396,8 +402,7 @@ void gh_conn_close_why(struct gh_conn *conn, const char *why)
         gh_conn_abort(conn, why);
         return;
     }
-    conn->why = why;
-    conn->deadline_ns = 0;
+    conn->why = why; /* in the place of the deadline */
     conn_set_phase(conn, CONN_CLOSING, conn->origin->limits.close_ms);
     conn_set_pending(conn);
 }
@@ -420,7 +425,9 @@ void gh_conn_resume(struct gh_conn *conn)
 
 void gh_conn_set_deadline(struct gh_conn *conn, int64_t at_ns)
 {
-    conn->deadline_ns = conn->phase < CONN_CLOSING ? at_ns : 0;
+    if (conn->phase >= CONN_CLOSING)
+        return;
+    conn->deadline_ns = at_ns;
     arm_timer(conn);
 }
 

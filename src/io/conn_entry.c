@@ -1,6 +1,7 @@
 /* How a connection begins: accepted or dialled, counted, named by a balancer's header, through its
  * TLS handshake, until its protocol is open or its first byte is awaited. */
 #include "base/log.h"
+#include "base/slots.h"
 #include "base/time.h"
 #include "io/conn_internal.h"
 #include "io/loop_internal.h"
@@ -55,15 +56,29 @@ static void set_shaking(struct gh_conn *conn, bool is_shaking)
     conn->is_shaking = is_shaking;
 }
 
+static size_t bytes_with(size_t peer_size)
+{
+    size_t bytes = offsetof(struct gh_conn, peer) + peer_size;
+    return bytes < sizeof(struct gh_conn) ? sizeof(struct gh_conn) : bytes;
+}
+
+/* Of the text of an address that may become another one, or not. */
+static size_t peer_size(const struct conn_origin *origin, const char *text)
+{
+    return origin->expects_proxy ? GH_ADDRESS_TEXT_MAX : strlen(text) + 1;
+}
+
+void conn_free(struct gh_conn *conn)
+{
+    gh_slot_give(conn, bytes_with(peer_size(conn->origin, conn->peer)));
+}
+
 static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin *origin,
                                 const struct gh_address *peer)
 {
     char text[GH_ADDRESS_TEXT_MAX] = {0};
-    size_t size = strlen(gh_address_print(peer, text)) + 1;
-
-    if (origin->expects_proxy) /* another address will take its place */
-        size = sizeof text;
-    struct gh_conn *conn = calloc(1, sizeof *conn + size);
+    size_t size = peer_size(origin, gh_address_print(peer, text));
+    struct gh_conn *conn = gh_slot_take(bytes_with(size));
 
     if (conn == NULL)
         return NULL;
@@ -71,11 +86,10 @@ static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin
     conn->source.ready = conn_on_event;
     conn->loop = loop;
     conn->origin = origin;
-    conn->why = "closed by the server";
     conn->stream =
         (struct stream){.fd = fd, .writable = true}; /* epoll tells about input that is there */
     if (!loop_watch(loop, fd, &conn->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) {
-        free(conn);
+        gh_slot_give(conn, bytes_with(size));
         return NULL;
     }
     list_add(&loop->conns, conn);

@@ -19,7 +19,7 @@ static void switch_protocol(struct gh_conn *conn, size_t left)
 
     framing->next = NULL;
     conn->state = NULL;
-    conn->deadline_ns = 0;
+    gh_conn_set_deadline(conn, 0);
     conn->protocol->closed(state, "upgraded");
     if (conn->phase != CONN_OPEN)
         return;
@@ -45,7 +45,7 @@ static void hand_over(struct gh_conn *conn, const struct gh_listener_protocol *h
     void *state = conn->state;
 
     conn->state = NULL;
-    conn->deadline_ns = 0;
+    gh_conn_set_deadline(conn, 0);
     conn->protocol->closed(state, "handed over");
     conn->protocol = heir->protocol;
     if (conn->in != NULL)

@@ -59,14 +59,17 @@ enum { CONN_FIRST_BYTES = 4096 };
 struct gh_conn {
     struct gh_source source;
     struct gh_loop *loop;
-    struct gh_conn *next, **link;  /* one of the loop's two lists */
-    struct gh_conn *pending_next;  /* the loop's queue */
-    struct gh_timer timer;         /* for the earlier of the two times below, or before it */
-    int64_t deadline_ns, limit_ns; /* the protocol's, the phase's; 0: none */
+    struct gh_conn *next, **link; /* one of the loop's two lists */
+    struct gh_conn *pending_next; /* the loop's queue */
+    struct gh_timer timer;        /* for the earlier of the two times below, or before it */
+    union {
+        int64_t deadline_ns; /* the protocol's; 0: none; from CONN_CLOSING on it has none, and */
+        const char *why;     /* this is why it closes */
+    };
+    int64_t limit_ns; /* the phase's; 0: none */
     struct conn_origin *origin;
     const struct gh_protocol *protocol;
     void *state;
-    const char *why;
     struct stream stream;
     struct gh_buffer *in, *out; /* NULL while there is nothing in them */
     struct gh_framing *framing; /* NULL: the stream's bytes are the protocol's */
@@ -75,12 +78,11 @@ struct gh_conn {
     bool again : 1;   /* work is left for the next turn */
     bool resumed : 1; /* offer the held input */
     bool told_end : 1;
-    bool is_shaking : 1;  /* in that list */
-    bool is_counted : 1;  /* by the origin's crowd */
-    bool is_away : 1;     /* a worker takes a step of its handshake */
-    bool is_answered : 1; /* the step before was the one that sent all that a server says */
-    bool is_fresh : 1;    /* upgraded, and no byte of the protocol has come yet */
-    char peer[];          /* NUL-terminated */
+    bool is_shaking : 1; /* in that list */
+    bool is_counted : 1; /* by the origin's crowd */
+    bool is_away : 1;    /* a worker takes a step of its handshake */
+    bool is_fresh : 1;   /* upgraded, and no byte of the protocol has come yet */
+    char peer[];         /* NUL-terminated */
 };
 
 static inline size_t conn_in_size(const struct gh_conn *conn)
@@ -94,7 +96,7 @@ static inline size_t conn_out_size(const struct gh_conn *conn)
 /* Frees what its protocol has not read. */
 void conn_drop_input(struct gh_conn *conn);
 
-static_assert(sizeof(struct gh_conn) <= 184, "a hundred thousand of them are idle");
+static_assert(offsetof(struct gh_conn, peer) <= 162, "a hundred thousand of them are idle");
 
 /* ---- conn.c */
 /* Puts it into the queue of this turn, or of the next when this turn has passed it. */
@@ -116,6 +118,7 @@ size_t conn_input_max(const struct gh_protocol *protocol);
 size_t conn_output_max(const struct gh_protocol *protocol);
 /* Out of every list and count, before it is freed. */
 void conn_forget(struct gh_conn *conn);
+void conn_free(struct gh_conn *conn);
 
 /* ---- conn_shake.c: of CONN_HANDSHAKE */
 /* Takes a step, or sends it to a worker; only in the turn's time for handshakes. */

@@ -72,7 +72,7 @@ static void come_back(struct gh_letter *letter)
     struct step *step = (struct step *)(void *)((char *)letter - offsetof(struct step, letter));
     struct gh_conn *conn = step->conn;
     conn->is_away = false;
-    conn->is_answered = step->answers;
+    conn->stream.answered = step->answers;
     conn->loop->steps_away--;
     stream_shaken(&conn->stream, step->status);
     if (conn->phase == CONN_HANDSHAKE)
@@ -111,7 +111,7 @@ static bool send_away(struct gh_conn *conn)
 static size_t last_bytes(struct gh_conn *conn)
 {
     size_t got;
-    if (!conn->is_answered || conn->stream.shake_writes ||
+    if (!conn->stream.answered || conn->stream.shake_writes ||
         !stream_peek(&conn->stream, conn->loop->scratch, SHORT_BYTES_MAX + 1, &got))
         return SHORT_BYTES_MAX + 1;
     return got;
@@ -133,7 +133,7 @@ void conn_shake(struct gh_conn *conn)
         conn->stream.readable = false;
         return;
     }
-    conn->is_answered = false;
+    conn->stream.answered = false;
     if (last > SHORT_BYTES_MAX && send_away(conn))
         return;
     conclude(conn, stream_handshake(&conn->stream, &error), &error);

@@ -10,11 +10,12 @@
 struct stream {
     struct gh_tls *tls; /* NULL: plain */
     int fd;
-    bool readable, writable;
-    bool crossed; /* TLS reads wait for writing or the other way round: either event is for both */
-    bool shake_writes; /* the handshake waits for writing, else for reading */
-    bool hung_up;      /* epoll told of an end, which a short read does not show */
-    bool ended;        /* the peer will send no more */
+    bool readable : 1, writable : 1;
+    bool crossed : 1; /* TLS reads wait for writing, or writes for reading: either is for both */
+    bool shake_writes : 1; /* the handshake waits for writing, else for reading */
+    bool answered : 1;     /* the handshake's last step sent all that a server has to say */
+    bool hung_up : 1;      /* epoll told of an end, which a short read does not show */
+    bool ended : 1;        /* the peer will send no more */
 };
 
 /* Notes what epoll said. */

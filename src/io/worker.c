@@ -24,6 +24,7 @@ struct gh_workers {
     struct gh_job *first, **end;
     size_t waiting, queue_max;
     bool closing;
+    bool joined; /* by whoever stopped them */
     unsigned count;
     struct worker each[];
 };
@@ -115,7 +116,7 @@ struct gh_workers *gh_workers_open(unsigned threads, size_t queue_max, struct gh
     return workers;
 }
 
-void gh_workers_close(struct gh_workers *workers)
+void gh_workers_stop(struct gh_workers *workers)
 {
     if (workers == NULL)
         return;
@@ -124,10 +125,18 @@ void gh_workers_close(struct gh_workers *workers)
     for (struct worker *worker; (worker = rouse(workers)) != NULL;)
         pthread_cond_signal(&worker->called);
     pthread_mutex_unlock(&workers->lock);
-    for (unsigned i = 0; i < workers->count; i++) {
+    for (unsigned i = 0; i < workers->count && !workers->joined; i++)
         pthread_join(workers->each[i].thread, NULL);
+    workers->joined = true;
+}
+
+void gh_workers_close(struct gh_workers *workers)
+{
+    if (workers == NULL)
+        return;
+    gh_workers_stop(workers);
+    for (unsigned i = 0; i < workers->count; i++)
         pthread_cond_destroy(&workers->each[i].called);
-    }
     pthread_mutex_destroy(&workers->lock);
     free(workers);
 }

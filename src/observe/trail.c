@@ -11,6 +11,7 @@
 
 enum {
     BATCH_MAX = 1024,  /* entries in one transaction */
+    SHOW_MS = 10,      /* between two looks at what is new, when much is noted */
     RETRY_MS = 1000,   /* after the store refused a batch */
     LIMIT_MAX = 10000, /* of one list */
     TEXTS = 6,         /* of an entry */
@@ -46,7 +47,9 @@ struct gh_trail {
     uint64_t failures;      /* of the store */
     struct gh_error error;  /* of the last failure */
     bool hurry, stopping;
-    int64_t write_at_ns; /* when the first entry is written at the latest; 0: not set */
+    bool rests;            /* the thread has just looked, and looks again by itself */
+    int64_t rest_until_ns; /* how long it rests */
+    int64_t write_at_ns;   /* when the first entry is written at the latest; 0: not set */
     bool failing;
 
     struct gh_trail_entry *batch; /* the thread's own */
@@ -136,23 +139,37 @@ static struct pending *pending_make(const struct gh_trail_entry *entry)
     return pending;
 }
 
+/* Whether there is enough for a write. After a failure only time or haste brings the next attempt.
+ * The lock is held. */
+static bool is_full(const struct gh_trail *trail)
+{
+    return trail->count >= BATCH_MAX && !trail->failing;
+}
+
+/* Puts the entry at the end; true when the thread is to be woken for it. To wake it for each entry
+ * of a crowd would cost more than the entry. The lock is held. */
+static bool append(struct gh_trail *trail, struct pending *pending)
+{
+    bool first = trail->unseen == NULL;
+    pending->entry.sequence = ++trail->sequence;
+    *trail->last = pending;
+    trail->last = &pending->next;
+    trail->count++;
+    if (first)
+        trail->unseen = pending;
+    return trail->rests ? trail->count == BATCH_MAX : first;
+}
+
 void gh_trail_note(struct gh_trail *trail, const struct gh_trail_entry *entry)
 {
     assert(entry->kind >= GH_TRAIL_CONNECT && entry->kind < GH_TRAIL_KIND_END);
     struct pending *pending = pending_make(entry);
     pthread_mutex_lock(&trail->lock);
     bool kept = pending != NULL && trail->count < GH_TRAIL_PENDING_MAX;
-    if (kept) {
-        pending->entry.sequence = ++trail->sequence;
-        *trail->last = pending;
-        trail->last = &pending->next;
-        trail->count++;
-        if (trail->unseen == NULL) {
-            trail->unseen = pending;
-            pthread_cond_signal(&trail->noted);
-        }
-    }
+    bool wake = kept && append(trail, pending);
     pthread_mutex_unlock(&trail->lock);
+    if (wake)
+        pthread_cond_signal(&trail->noted);
     gh_metric_add(trail->metrics,
                   kept ? GH_METRIC_trail_noted_total : GH_METRIC_trail_dropped_total, 1);
     if (!kept)
@@ -214,22 +231,36 @@ static bool write_batch(struct gh_trail *trail, struct gh_trail_entry *batch, in
     return code == GH_OK;
 }
 
-/* Waits for something to show or to write. The lock is held. */
+/* False once it is `until_ns`. The lock is held. */
+static bool wait_until(struct gh_trail *trail, int64_t until_ns)
+{
+    struct timespec at = {.tv_sec = until_ns / GH_SECOND_NS, .tv_nsec = until_ns % GH_SECOND_NS};
+    return pthread_cond_timedwait(&trail->noted, &trail->lock, &at) == 0;
+}
+
+static bool is_called(const struct gh_trail *trail)
+{
+    return trail->hurry || trail->stopping || is_full(trail);
+}
+
+/* Waits for something to show or to write: first the rest, then for what is noted. The lock is
+ * held. */
 static void wait_for_work(struct gh_trail *trail)
 {
-    struct timespec at = {.tv_sec = trail->write_at_ns / GH_SECOND_NS,
-                          .tv_nsec = trail->write_at_ns % GH_SECOND_NS};
-    while (trail->unseen == NULL && !trail->hurry && !trail->stopping) {
+    trail->rests = trail->rest_until_ns != 0;
+    while (trail->rests && !is_called(trail))
+        trail->rests = wait_until(trail, trail->rest_until_ns);
+    trail->rests = false;
+    while (trail->unseen == NULL && !is_called(trail)) {
         if (trail->first == NULL)
             pthread_cond_wait(&trail->noted, &trail->lock);
-        else if (pthread_cond_timedwait(&trail->noted, &trail->lock, &at) != 0)
+        else if (!wait_until(trail, trail->write_at_ns))
             break;
     }
 }
 
 /* Whether the queue's first entries are to be written now: they have waited for others, they fill a
- * batch, or somebody waits for them. After a failure only time or haste brings the next attempt.
- * The lock is held. */
+ * batch, or somebody waits for them. The lock is held. */
 static bool write_is_due(struct gh_trail *trail, int64_t now_ns)
 {
     bool hurry = trail->hurry || trail->stopping;
@@ -238,7 +269,7 @@ static bool write_is_due(struct gh_trail *trail, int64_t now_ns)
         return false;
     if (trail->write_at_ns == 0)
         trail->write_at_ns = now_ns + GH_TRAIL_FLUSH_MS * GH_MS_NS;
-    return hurry || now_ns >= trail->write_at_ns || (trail->count >= BATCH_MAX && !trail->failing);
+    return hurry || now_ns >= trail->write_at_ns || is_full(trail);
 }
 
 /* One turn: show what is new, write what is due. False at the end. */
@@ -250,6 +281,7 @@ static bool turn(struct gh_trail *trail, struct gh_trail_entry *batch)
     int64_t newest = trail->sequence, now_ns = gh_time_monotonic_ns();
     bool due = write_is_due(trail, now_ns), stopping = trail->stopping;
     trail->unseen = NULL;
+    trail->rest_until_ns = unseen == NULL ? 0 : now_ns + SHOW_MS * GH_MS_NS;
     pthread_mutex_unlock(&trail->lock);
     if (unseen != NULL)
         show(trail, unseen, newest);

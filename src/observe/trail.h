@@ -41,9 +41,9 @@ GH_MUST_USE enum gh_error_code gh_trail_list(struct gh_trail *trail,
                                              struct gh_arena *arena, struct gh_trail_entry **out,
                                              size_t *count, struct gh_error *error);
 
-/* Live listeners: each entry once, in order, on the trail's thread, some milliseconds after it was
- * noted. `fn` must not block; the entry is borrowed for the call. Returns a handle, NULL without
- * memory. */
+/* Live listeners: each entry once, in order, on the trail's thread, at once after a quiet moment
+ * and within some ten milliseconds where much is noted (the thread is not woken for each). `fn`
+ * must not block; the entry is borrowed for the call. Returns a handle, NULL without memory. */
 struct gh_trail_watch;
 typedef void gh_trail_watch_fn(void *context, const struct gh_trail_entry *entry);
 GH_MUST_USE struct gh_trail_watch *gh_trail_watch(struct gh_trail *trail, gh_trail_watch_fn *fn,

@@ -1,6 +1,8 @@
+#include "base/time.h"
 #include "observe/trail.h"
 #include "tests/check.h"
 #include <pthread.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -198,6 +200,35 @@ static void shows_watches_each_once(void)
     gh_store_close(store);
 }
 
+/* Whether so many have been shown, within a time that no machine needs. */
+static bool shown(struct seen *seen, int count)
+{
+    int64_t until_ns = gh_time_monotonic_ns() + 30 * GH_SECOND_NS;
+    while (atomic_load(&seen->count) < count && gh_time_monotonic_ns() < until_ns)
+        sched_yield();
+    return atomic_load(&seen->count) == count;
+}
+
+/* Nobody hurries it, and what is noted while it rests does not wake it. */
+static void shows_by_itself(void)
+{
+    struct seen seen = {.in_order = true};
+    struct gh_store *store = gh_store_open(check_folder(), GH_STORE_CREATE, &error);
+    struct gh_trail *trail = gh_trail_open(store, NULL, &error);
+    REQUIRE("the trail opens", trail != NULL);
+    struct gh_trail_watch *watch = gh_trail_watch(trail, see, &seen);
+    REQUIRE("a watch", watch != NULL);
+    for (int i = 1; i <= 50; i++) {
+        struct gh_trail_entry entry = entry_of(1, GH_TRAIL_CONNECT, "");
+        gh_trail_note(trail, &entry);
+        if (i % 10 == 0)
+            CHECK("what was noted together is shown, and the next after it", shown(&seen, i));
+    }
+    gh_trail_unwatch(trail, watch);
+    gh_trail_close(trail);
+    gh_store_close(store);
+}
+
 /* --- a store that refuses --- */
 
 /* From another connection, as another process might: no room for new pages, or room again. */
@@ -358,6 +389,7 @@ int main(void)
     filters_both_halves();
     cuts_long_texts();
     shows_watches_each_once();
+    shows_by_itself();
     shows_what_comes_before_a_write();
     drops_what_does_not_fit();
     takes_from_many_threads();

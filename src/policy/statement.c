@@ -1,5 +1,6 @@
 #include "policy/statement.h"
 #include "base/buffer.h"
+#include "base/slots.h"
 #include "policy/statement_internal.h"
 #include <assert.h>
 #include <stdatomic.h>
@@ -410,6 +411,12 @@ void gh_rules_free(struct gh_rules *rules)
 
 /* --- one device's --- */
 
+static size_t bytes_of(size_t values_count, size_t text_size)
+{
+    const struct gh_statements *one = NULL;
+    return sizeof *one + values_count * sizeof one->values[0] + text_size;
+}
+
 struct gh_statements *gh_statements_of(struct gh_rules *rules,
                                        const struct gh_statement_variables *values, bool *resolved)
 {
@@ -425,8 +432,7 @@ struct gh_statements *gh_statements_of(struct gh_rules *rules,
         ends[i] = text.size;
     }
     if (*resolved)
-        statements = malloc(sizeof *statements + variables->count * sizeof statements->values[0] +
-                            text.size);
+        statements = gh_slot_take(bytes_of(variables->count, text.size));
     if (statements != NULL) {
         uint8_t *at = (uint8_t *)&statements->values[variables->count];
         atomic_init(&statements->refs, 1);
@@ -471,11 +477,14 @@ void gh_statements_unref(struct gh_statements *statements)
     if (statements == NULL ||
         atomic_fetch_sub_explicit(&statements->refs, 1, memory_order_acq_rel) != 1)
         return;
+    size_t count = statements->rules->variables.count, text = 0;
+    for (size_t i = 0; i < count; i++)
+        text += statements->values[i].size;
     if (statements->rules->shelf != NULL)
         gh_shelf_unref(statements->rules);
     else
         gh_rules_free(statements->rules);
-    free(statements);
+    gh_slot_give(statements, bytes_of(count, text));
 }
 
 bool gh_statements_personal(const struct gh_statements *statements)

@@ -201,6 +201,7 @@ static void *run(void *context)
         int64_t began_ns = gh_time_monotonic_ns();
         enum gh_error_code code = gh_activity_flush(table, &error);
         gh_store_tidy(table->store);
+        gh_recent_rest(table->recent); /* before the heap is trimmed */
         (void)gh_store_rest(table->store);
         if (code != GH_OK && !failing)
             gh_log(GH_LOG_WARN, "registry", "activity times stay in memory: %s",
@@ -296,9 +297,9 @@ static void deinit(struct gh_activity_table *table)
 }
 
 bool gh_activity_open(struct gh_activity_table *table, struct gh_store *store,
-                      struct gh_error *error)
+                      struct gh_recent *recent, struct gh_error *error)
 {
-    *table = (struct gh_activity_table){.store = store};
+    *table = (struct gh_activity_table){.store = store, .recent = recent};
     locks_init(table);
     for (size_t i = 0; i < GH_ACTIVITY_SHARDS; i++) {
         pthread_mutex_init(&table->shards[i].lock, NULL);

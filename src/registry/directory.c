@@ -21,11 +21,15 @@ struct gh_directory *gh_directory_open(struct gh_store *store,
     directory->watch_context = context;
     if (watch != NULL)
         directory->watch = *watch;
-    if (!gh_activity_open(&directory->activity, store, error)) {
-        free(directory);
-        return NULL;
-    }
-    return directory;
+    directory->recent = gh_recent_open(store);
+    if (directory->recent == NULL)
+        gh_error_set(error, GH_ERROR_MEMORY, "no memory for the directory");
+    if (directory->recent != NULL &&
+        gh_activity_open(&directory->activity, store, directory->recent, error))
+        return directory;
+    gh_recent_close(directory->recent);
+    free(directory);
+    return NULL;
 }
 
 void gh_directory_close(struct gh_directory *directory)
@@ -33,6 +37,7 @@ void gh_directory_close(struct gh_directory *directory)
     if (directory == NULL)
         return;
     gh_activity_close(&directory->activity);
+    gh_recent_close(directory->recent);
     free(directory);
 }
 

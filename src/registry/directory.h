@@ -426,6 +426,36 @@ GH_MUST_USE enum gh_error_code gh_directory_state_list(struct gh_directory *dire
                                                        struct gh_state **out, size_t *count,
                                                        struct gh_error *error);
 
+/* --- sign-ins ------------------------------------------------------------------------------------
+ * The rows that tell who a device is and what it may do, as deciding about it needs them: without
+ * times of activity and documents, and remembered for a while (registry/recent.h), true as of this
+ * call all the same. With `at_once` nothing is read that is not remembered: UNAVAILABLE instead, so
+ * that a loop may call. Other results as of the calls they stand for. */
+
+/* By name, or by Google's project. */
+GH_MUST_USE enum gh_error_code gh_directory_sign_in_tenant(struct gh_directory *directory,
+                                                           bool by_project, struct gh_slice name,
+                                                           bool at_once, struct gh_arena *arena,
+                                                           struct gh_tenant *out,
+                                                           struct gh_error *error);
+GH_MUST_USE enum gh_error_code
+gh_directory_sign_in_registry(struct gh_directory *directory, int64_t tenant, struct gh_slice name,
+                              struct gh_slice location, bool at_once, struct gh_arena *arena,
+                              struct gh_registry *out, struct gh_error *error);
+/* Tenant and registry as the two calls above gave them. Without `at_once` the device is always read
+ * from the database: a refusal takes the same time whether it signed in lately or not. */
+GH_MUST_USE enum gh_error_code
+gh_directory_sign_in_device(struct gh_directory *directory, const struct gh_tenant *tenant,
+                            const struct gh_registry *registry, struct gh_slice id_or_number,
+                            bool at_once, struct gh_arena *arena, struct gh_device *out,
+                            struct gh_error *error);
+/* As gh_directory_policy_effective: names and documents. */
+GH_MUST_USE enum gh_error_code gh_directory_sign_in_policies(struct gh_directory *directory,
+                                                             const struct gh_policy_target *target,
+                                                             bool at_once, struct gh_arena *arena,
+                                                             struct gh_policy_row **out,
+                                                             size_t *count, struct gh_error *error);
+
 /* --- activity ------------------------------------------------------------------------------------
  */
 

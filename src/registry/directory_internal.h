@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "registry/directory.h"
+#include "registry/recent.h"
 #include "store/registry.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,6 +17,7 @@ enum {
 /* The times noted and not yet known to be in the database. */
 struct gh_activity_table {
     struct gh_store *store;
+    struct gh_recent *recent; /* told when it may rest */
     struct gh_activity_shard {
         pthread_mutex_t lock;
         struct gh_map entries; /* device number (8 bytes) to struct entry */
@@ -33,7 +35,7 @@ struct gh_activity_table {
 };
 
 GH_MUST_USE bool gh_activity_open(struct gh_activity_table *table, struct gh_store *store,
-                                  struct gh_error *error);
+                                  struct gh_recent *recent, struct gh_error *error);
 /* Flushes. */
 void gh_activity_close(struct gh_activity_table *table);
 void gh_activity_note(struct gh_activity_table *table, uint64_t device, enum gh_activity what,
@@ -66,6 +68,7 @@ struct gh_directory {
     void *watch_context;
     struct gh_device_passwords *passwords; /* NULL: password credentials are refused */
     struct gh_sealing *sealing;            /* NULL: symmetric keys are refused */
+    struct gh_recent *recent;
     struct gh_activity_table activity;
 };
 

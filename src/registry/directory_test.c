@@ -15,7 +15,8 @@ static struct gh_arena arena;
 static struct gh_error error;
 static const char *folder;
 
-/* What the watch was told last. */
+/* What the watch was told last, by whatever thread; read when no other thread writes. */
+static pthread_mutex_t telling = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint64_t device;
     enum gh_device_change what;
@@ -25,15 +26,19 @@ static struct {
 static void device_changed(void *context, uint64_t device, enum gh_device_change what)
 {
     (void)context;
+    pthread_mutex_lock(&telling);
     told.device = device;
     told.what = what;
     told.device_changes++;
+    pthread_mutex_unlock(&telling);
 }
 
 static void registry_changed(void *context, int64_t registry)
 {
     (void)context, (void)registry;
+    pthread_mutex_lock(&telling);
     told.registry_changes++;
+    pthread_mutex_unlock(&telling);
 }
 
 static const struct gh_directory_watch watch = {.device_changed = device_changed,

@@ -53,7 +53,7 @@ void port_send(struct port *port, struct gh_letter *letter)
 
 void broker_count_queued(const struct session *session, int by)
 {
-    struct queued *queued = &broker_of(session)->queued[session->number % BROKER_QUEUED];
+    struct queued *queued = &broker_of(session)->queued[session->inbox->number % BROKER_QUEUED];
     atomic_fetch_add_explicit(&queued->count, (size_t)by, memory_order_relaxed);
 }
 
@@ -207,9 +207,11 @@ struct gh_broker *gh_broker_open(const struct gh_broker_options *options, struct
     broker->limits = options->limits;
     pthread_mutex_init(&broker->lock, NULL);
     gh_map_init(&broker->spaces);
-    gh_map_init_borrowing(&broker->by_key);
     gh_map_init(&broker->by_number);
-    broker->log = open_log(options, error);
+    if (!roster_open(&broker->roster))
+        gh_error_set(error, GH_ERROR_MEMORY, "broker");
+    else
+        broker->log = open_log(options, error);
     if (broker->log == NULL) {
         gh_broker_close(broker);
         return NULL;
@@ -249,9 +251,18 @@ static void free_session(struct session *session)
 {
     session->gone = true;
     session->attachment = NULL;
-    passing_free(session->passing);
+    if (session->inbox != NULL)
+        passing_free(session->inbox->passing);
     session_unsubscribe_all(session);
     session_unref(session);
+}
+
+/* Those that stand in no other table. */
+static void free_without_inbox(void *context, struct session *session)
+{
+    (void)context;
+    if (session->inbox == NULL)
+        free_session(session);
 }
 
 void gh_broker_close(struct gh_broker *broker)
@@ -265,6 +276,7 @@ void gh_broker_close(struct gh_broker *broker)
         port_forget_matches(&broker->ports[i]);
         port_serve_line(&broker->ports[i]);
     }
+    roster_each(&broker->roster, free_without_inbox, NULL);
     for (void *session; gh_map_next(&broker->by_number, &at, &key, &session);)
         free_session(session);
     for (size_t i = 0; i < broker->ports_count; i++)
@@ -273,7 +285,7 @@ void gh_broker_close(struct gh_broker *broker)
     for (void *space; gh_map_next(&broker->spaces, &at, &key, &space);)
         space_free(space);
     gh_map_deinit(&broker->spaces);
-    gh_map_deinit(&broker->by_key);
+    roster_close(&broker->roster);
     gh_map_deinit(&broker->by_number);
     pthread_mutex_destroy(&broker->lock);
     free(broker->ports);
@@ -283,15 +295,28 @@ void gh_broker_close(struct gh_broker *broker)
 /* --- what the operator sees */
 
 struct viewing {
+    uint64_t device; /* 0: of all */
+    void (*each)(void *context, const struct gh_broker_view *view);
+    void *context;
     struct gh_broker_filter filters[GH_BROKER_VIEW_FILTERS_MAX];
 };
 
-static void view_session(struct session *session, struct viewing *viewing,
-                         void (*each)(void *, const struct gh_broker_view *), void *context)
+/* What there is of it without an inbox. */
+static struct gh_broker_view face_of(const struct session *session)
+{
+    return (struct gh_broker_view){.client_id = session_client(session),
+                                   .tenant = session->space->tenant,
+                                   .device = session_device(session),
+                                   .connected = session->connected,
+                                   .stored = session->stored,
+                                   .expiry_s = session->expiry_s};
+}
+
+static void view_inbox(const struct inbox *inbox, struct viewing *viewing,
+                       struct gh_broker_view *view)
 {
     size_t shown = 0;
-    gh_latch_take(&session->lock);
-    for (const struct subscription *s = session->subscriptions;
+    for (const struct subscription *s = inbox->subscriptions;
          s != NULL && shown < GH_BROKER_VIEW_FILTERS_MAX; s = s->next)
         viewing->filters[shown++] =
             (struct gh_broker_filter){.filter = s->filter,
@@ -299,36 +324,35 @@ static void view_session(struct session *session, struct viewing *viewing,
                                       .no_local = s->no_local,
                                       .retain_as_published = s->retain_as_published,
                                       .identifier = s->identifier};
-    struct gh_broker_view view = {.client_id = session_client(session),
-                                  .tenant = session->space->tenant,
-                                  .device = session->device,
-                                  .connected = session->connected,
-                                  .stored = session->stored,
-                                  .expiry_s = session->expiry_s,
-                                  .detached_at_ms = session->detached_at_ms,
-                                  .queued = gh_queue_count(&session->queue),
-                                  .queued_bytes = session->queue_bytes,
-                                  .inflight = session->inflight,
-                                  .lane = session_lane_count(session),
-                                  .dropped = session->dropped,
-                                  .subscriptions_count = session->subscriptions_count,
-                                  .subscriptions = viewing->filters};
-    each(context, &view);
+    view->detached_at_ms = inbox->detached_at_ms;
+    view->queued = gh_queue_count(&inbox->queue);
+    view->queued_bytes = inbox->queue_bytes;
+    view->inflight = inbox->inflight;
+    view->dropped = inbox->dropped;
+    view->subscriptions_count = inbox->subscriptions_count;
+}
+
+static void view_session(void *context, struct session *session)
+{
+    struct viewing *viewing = context;
+    if (viewing->device != 0 && session_device(session) != viewing->device)
+        return;
+    gh_latch_take(&session->lock);
+    struct gh_broker_view view = face_of(session);
+    view.lane = session_lane_count(session);
+    view.subscriptions = viewing->filters;
+    if (session->inbox != NULL)
+        view_inbox(session->inbox, viewing, &view);
+    viewing->each(viewing->context, &view);
     gh_latch_give(&session->lock);
 }
 
 void gh_broker_each(struct gh_broker *broker, uint64_t device,
                     void (*each)(void *context, const struct gh_broker_view *view), void *context)
 {
-    struct viewing viewing;
-    struct gh_slice key;
-    size_t at = 0;
+    struct viewing viewing = {.device = device, .each = each, .context = context};
     pthread_mutex_lock(&broker->lock);
-    for (void *value; gh_map_next(&broker->by_key, &at, &key, &value);) {
-        struct session *session = value;
-        if (device == 0 || session->device == device)
-            view_session(session, &viewing, each, context);
-    }
+    roster_each(&broker->roster, view_session, &viewing);
     pthread_mutex_unlock(&broker->lock);
 }
 

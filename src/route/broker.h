@@ -118,7 +118,7 @@ struct gh_detach {
 void gh_attachment_detach(struct gh_attachment *attachment, const struct gh_detach *detach);
 
 /* QoS 2 publishes that were taken in earlier connections and not released: for
- * gh_session_admission. Borrowed until the next publish or release. */
+ * gh_session_admission. Borrowed until the next call for an attachment of the loop. */
 const uint16_t *gh_attachment_received(const struct gh_attachment *attachment, size_t *count);
 
 /* --- publishing */

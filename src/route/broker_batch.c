@@ -180,4 +180,6 @@ void port_close(struct port *port)
     gh_buffer_deinit(&port->kept);
     gh_buffer_deinit(&port->key);
     gh_map_deinit(&port->matches);
+    free(port->identifiers);
+    free(port->received);
 }

@@ -126,23 +126,23 @@ static struct session *session_by_number(struct gh_broker *broker, uint64_t numb
 
 static void clean_session(struct cleaner *cleaner, struct session *session)
 {
-    if (session->cleaned_pass == cleaner->pass)
+    if (session->inbox->cleaned_pass == cleaner->pass)
         return;
-    session->cleaned_pass = cleaner->pass;
+    session->inbox->cleaned_pass = cleaner->pass;
     struct gh_journal_change change = session_change(session);
     send_change(cleaner, &change);
 }
 
 static void clean_filter(struct cleaner *cleaner, struct session *session, struct gh_slice filter)
 {
-    struct subscription *subscription = session->subscriptions;
+    struct subscription *subscription = session->inbox->subscriptions;
     while (subscription != NULL && !gh_slice_equal(subscription->filter, filter))
         subscription = subscription->next;
     if (subscription == NULL || subscription->cleaned_pass == cleaner->pass)
         return;
     subscription->cleaned_pass = cleaner->pass;
     send_change(cleaner, &(struct gh_journal_change){.kind = GH_JOURNAL_FILTER,
-                                                     .session = session->number,
+                                                     .session = session->inbox->number,
                                                      .filter = subscription->filter,
                                                      .options = subscription_options(subscription),
                                                      .identifier = subscription->identifier});
@@ -154,20 +154,20 @@ static void clean_filter(struct cleaner *cleaner, struct session *session, struc
 static void clean_left_filter(struct cleaner *cleaner, struct session *session,
                               struct gh_slice filter)
 {
-    if (!passing_names(session->passing, filter))
+    if (!passing_names(session->inbox->passing, filter))
         return;
     send_change(cleaner, &(struct gh_journal_change){.kind = GH_JOURNAL_FILTER,
-                                                     .session = session->number,
+                                                     .session = session->inbox->number,
                                                      .filter = filter,
                                                      .options = 1});
 }
 
 static void clean_taken(struct cleaner *cleaner, struct session *session, uint16_t packet_id)
 {
-    for (size_t i = 0; i < session->taken_count; i++)
-        if (session->taken[i].packet_id == packet_id) {
+    for (size_t i = 0; i < session->inbox->taken_count; i++)
+        if (session->inbox->taken[i].packet_id == packet_id) {
             send_change(cleaner, &(struct gh_journal_change){.kind = GH_JOURNAL_TAKEN,
-                                                             .session = session->number,
+                                                             .session = session->inbox->number,
                                                              .packet_id = packet_id});
             return;
         }
@@ -175,10 +175,10 @@ static void clean_taken(struct cleaner *cleaner, struct session *session, uint16
 
 static void clean_received(struct cleaner *cleaner, struct session *session, uint64_t sequence)
 {
-    const struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
+    const struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, sequence);
     if (entry != NULL && entry->state == GH_QUEUE_RECEIVED)
         send_change(cleaner, &(struct gh_journal_change){.kind = GH_JOURNAL_RECEIVED,
-                                                         .session = session->number,
+                                                         .session = session->inbox->number,
                                                          .sequence = sequence});
 }
 
@@ -219,7 +219,7 @@ static enum counts target_counts(struct gh_broker *broker, struct gh_route_targe
     if (session == NULL)
         return COUNTS_NOT;
     gh_latch_take(&session->lock);
-    const struct gh_queue_entry *entry = gh_queue_entry(&session->queue, target->sequence);
+    const struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, target->sequence);
     if (entry != NULL && entry->offset == offset)
         counts = COUNTS;
     else if (entry != NULL && entry->offset == 0)
@@ -336,7 +336,7 @@ static void move_target(struct copy *copy, const struct gh_route_target *target)
     if (session == NULL)
         return; /* its SESSION_GONE stands behind the copy, or it has no SESSION at all */
     gh_latch_take(&session->lock);
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, target->sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, target->sequence);
     if (entry != NULL && entry->offset == copy->old_offset) {
         entry->offset = copy->append.offset;
         entry->position = copy->append.position;

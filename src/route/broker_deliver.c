@@ -31,7 +31,7 @@ static bool expired(const struct gh_route_message *message, int64_t now_ms)
 static void journal(struct session *session, enum gh_journal_kind kind, uint64_t sequence)
 {
     struct gh_journal_change change = {
-        .kind = kind, .session = session->number, .sequence = sequence};
+        .kind = kind, .session = session->inbox->number, .sequence = sequence};
     if (session->stored)
         port_change(session->home, &change);
 }
@@ -39,16 +39,16 @@ static void journal(struct session *session, enum gh_journal_kind kind, uint64_t
 /* The lock is held. */
 void session_end_entry(struct session *session, uint64_t sequence)
 {
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, sequence);
     if (entry == NULL)
         return;
     if (entry->state == GH_QUEUE_SENT || entry->state == GH_QUEUE_RECEIVED)
-        session->inflight -= session->inflight > 0;
-    session->queue_bytes -= entry->size;
+        session->inbox->inflight -= session->inbox->inflight > 0;
+    session->inbox->queue_bytes -= entry->size;
     session_drop_body(session, entry);
     if (session->stored)
         atomic_fetch_sub(&broker_of(session)->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
-    gh_queue_done(&session->queue, sequence, NULL);
+    gh_queue_done(&session->inbox->queue, sequence, NULL);
     broker_count_queued(session, -1);
     journal(session, GH_JOURNAL_DONE, sequence);
 }
@@ -57,21 +57,22 @@ void session_end_entry(struct session *session, uint64_t sequence)
 static void find_identifiers(struct gh_attachment *attachment, struct gh_delivery *out)
 {
     const struct session *session = attachment->session;
+    struct port *port = attachment->port;
     size_t count = 0;
-    for (const struct subscription *s = session->subscriptions; s != NULL; s = s->next) {
+    for (const struct subscription *s = session->inbox->subscriptions; s != NULL; s = s->next) {
         if (s->identifier == 0 || !gh_mqtt_filter_matches(s->inner, out->message->topic))
             continue;
-        if (count == attachment->identifiers_capacity) {
+        if (count == port->identifiers_capacity) {
             size_t capacity = count == 0 ? 4 : 2 * count;
-            uint32_t *list = reallocarray(attachment->identifiers, capacity, sizeof *list);
+            uint32_t *list = reallocarray(port->identifiers, capacity, sizeof *list);
             if (list == NULL)
                 break;
-            attachment->identifiers = list;
-            attachment->identifiers_capacity = (uint32_t)capacity;
+            port->identifiers = list;
+            port->identifiers_capacity = capacity;
         }
-        attachment->identifiers[count++] = s->identifier;
+        port->identifiers[count++] = s->identifier;
     }
-    out->identifiers = attachment->identifiers;
+    out->identifiers = port->identifiers;
     out->identifiers_count = count;
 }
 
@@ -86,16 +87,17 @@ static void lend(struct gh_attachment *attachment, struct gh_route_message *mess
     out->has_expiry = message->expires_at_ms != 0;
     if (out->has_expiry && message->expires_at_ms > now_ms) /* rounded up [MQTT-3.3.2-6] */
         out->expiry_s = (uint32_t)((message->expires_at_ms - now_ms + 999) / 1000);
-    if (attachment->session->identifiers_count > 0)
+    if (attachment->session->inbox->identifiers_count > 0)
         find_identifiers(attachment, out);
 }
 
 /* The same packet id is still out with an older message. */
 static bool id_is_taken(const struct session *session, uint64_t sequence)
 {
-    while (sequence > BROKER_PACKET_IDS && sequence - BROKER_PACKET_IDS >= session->queue.head) {
+    while (sequence > BROKER_PACKET_IDS &&
+           sequence - BROKER_PACKET_IDS >= session->inbox->queue.head) {
         sequence -= BROKER_PACKET_IDS;
-        if (gh_queue_entry(&session->queue, sequence) != NULL)
+        if (gh_queue_entry(&session->inbox->queue, sequence) != NULL)
             return true;
     }
     return false;
@@ -109,8 +111,8 @@ static enum found next_queued(struct gh_attachment *attachment, int64_t now_ms,
 {
     struct session *session = attachment->session;
     struct gh_queue_entry *entry;
-    while ((entry = gh_queue_next(&session->queue, &session->cursor)) != NULL) {
-        uint64_t sequence = session->cursor;
+    while ((entry = gh_queue_next(&session->inbox->queue, &session->inbox->cursor)) != NULL) {
+        uint64_t sequence = session->inbox->cursor;
         if (entry->state == GH_QUEUE_WAITING)
             return FOUND_NOTHING; /* in order, or not at all [MQTT-4.6.0-6] */
         *out =
@@ -121,7 +123,7 @@ static enum found next_queued(struct gh_attachment *attachment, int64_t now_ms,
             return FOUND_ONE;
         }
         if (entry->state != GH_QUEUE_READY) {
-            session->cursor++;
+            session->inbox->cursor++;
             continue;
         }
         if (entry->body == NULL)
@@ -141,7 +143,7 @@ static enum found next_queued(struct gh_attachment *attachment, int64_t now_ms,
 
 static void lane_pop(struct session *session)
 {
-    struct lane *lane = session->lane;
+    struct lane *lane = session->inbox->lane;
     struct lane_item *item = &lane->ring[lane->first];
     lane->bytes -= item->message->payload.size;
     gh_route_message_unref(item->message);
@@ -154,7 +156,8 @@ static bool next_in_lane(struct gh_attachment *attachment, int64_t now_ms, struc
 {
     struct session *session = attachment->session;
     const struct lane *lane;
-    while ((lane = session->lane) != NULL && expired(lane->ring[lane->first].message, now_ms))
+    while ((lane = session->inbox->lane) != NULL &&
+           expired(lane->ring[lane->first].message, now_ms))
         lane_pop(session);
     if (lane == NULL)
         return false;
@@ -169,9 +172,11 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     struct session *session = attachment->session;
     enum found found = FOUND_NOTHING;
     assert(attachment->holds);
+    if (session->inbox == NULL)
+        return false;
     gh_route_message_unref(attachment->current);
     attachment->current = NULL;
-    if (session->walks != NULL)
+    if (session->inbox->walks != NULL)
         session_walk(session);
     gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
@@ -190,7 +195,8 @@ void attachment_note_sent(struct gh_attachment *attachment)
     if (attachment->sent == 0)
         return;
     uint64_t sequence = sequence_of(attachment->sent);
-    struct gh_queue_entry *entry = sequence == 0 ? NULL : gh_queue_entry(&session->queue, sequence);
+    struct gh_queue_entry *entry =
+        sequence == 0 ? NULL : gh_queue_entry(&session->inbox->queue, sequence);
     attachment->sent = 0;
     if (sequence == 0) {
         lane_pop(session);
@@ -198,10 +204,10 @@ void attachment_note_sent(struct gh_attachment *attachment)
         if (entry->state == GH_QUEUE_READY)
             entry->state = GH_QUEUE_SENT;
         entry->flags &= (uint16_t)~ENTRY_RESUME;
-        session->inflight++;
-        session->cursor = sequence + 1;
-        if (sequence >= session->sent_to)
-            session->sent_to = sequence + 1;
+        session->inbox->inflight++;
+        session->inbox->cursor = sequence + 1;
+        if (sequence >= session->inbox->sent_to)
+            session->inbox->sent_to = sequence + 1;
     }
 }
 
@@ -248,7 +254,7 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
     uint64_t sequence = sequence_of(token);
     gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, sequence);
     if (entry != NULL)
         entry->state = GH_QUEUE_RECEIVED;
     if (entry != NULL)
@@ -267,6 +273,8 @@ void gh_attachment_pubrec(struct gh_attachment *attachment, uint64_t token,
 void gh_attachment_wake(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
+    if (session->inbox == NULL)
+        return;
     gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     session_notify_late(session);
@@ -281,9 +289,12 @@ struct gh_slice gh_attachment_client(const struct gh_attachment *attachment)
 size_t gh_attachment_dropped(struct gh_attachment *attachment)
 {
     struct session *session = attachment->session;
+    struct inbox *inbox = session->inbox;
+    if (inbox == NULL)
+        return 0;
     gh_latch_take(&session->lock);
-    size_t count = session->dropped - session->dropped_told;
-    session->dropped_told = session->dropped;
+    size_t count = inbox->dropped - inbox->dropped_told;
+    inbox->dropped_told = inbox->dropped;
     gh_latch_give(&session->lock);
     return count;
 }
@@ -323,9 +334,9 @@ void gh_attachment_release(struct gh_attachment *attachment, uint16_t packet_id,
                            void *context)
 {
     struct session *session = attachment->session;
-    struct gh_journal_change change = {
-        .kind = GH_JOURNAL_RELEASED, .session = session->number, .packet_id = packet_id};
     if (session->stored) {
+        struct gh_journal_change change = {
+            .kind = GH_JOURNAL_RELEASED, .session = session->inbox->number, .packet_id = packet_id};
         session_remove_taken(session, packet_id);
         port_change(attachment->port, &change);
     }
@@ -334,21 +345,24 @@ void gh_attachment_release(struct gh_attachment *attachment, uint16_t packet_id,
 
 const uint16_t *gh_attachment_received(const struct gh_attachment *attachment, size_t *count)
 {
-    struct gh_attachment *mine = (struct gh_attachment *)(uintptr_t)attachment;
+    struct port *port = attachment->port;
     struct session *session = attachment->session;
+    const struct inbox *inbox = session->inbox;
     *count = 0;
+    if (inbox == NULL)
+        return NULL;
     gh_latch_take(&session->lock);
-    if (session->taken_count > mine->received_capacity) {
-        uint16_t *list = reallocarray(mine->received, session->taken_count, sizeof *list);
+    if (inbox->taken_count > port->received_capacity) {
+        uint16_t *list = reallocarray(port->received, inbox->taken_count, sizeof *list);
         if (list != NULL) {
-            mine->received = list;
-            mine->received_capacity = session->taken_count;
+            port->received = list;
+            port->received_capacity = inbox->taken_count;
         }
     }
-    for (; *count < session->taken_count && *count < mine->received_capacity; ++*count)
-        mine->received[*count] = session->taken[*count].packet_id;
+    for (; *count < inbox->taken_count && *count < port->received_capacity; ++*count)
+        port->received[*count] = inbox->taken[*count].packet_id;
     gh_latch_give(&session->lock);
-    return mine->received;
+    return port->received;
 }
 
 /* --- subscriptions of a connection */
@@ -365,7 +379,7 @@ uint8_t gh_attachment_subscribe(struct gh_attachment *attachment,
     struct subscription *subscription = session_find(session, filter->filter);
     if (session->stored) {
         struct gh_journal_change change = {.kind = GH_JOURNAL_FILTER,
-                                           .session = session->number,
+                                           .session = session->inbox->number,
                                            .filter = filter->filter,
                                            .options = subscription_options(subscription),
                                            .identifier = filter->identifier};
@@ -385,7 +399,7 @@ bool gh_attachment_unsubscribe(struct gh_attachment *attachment, struct gh_slice
         return false;
     if (session->stored) {
         struct gh_journal_change change = {
-            .kind = GH_JOURNAL_FILTER_GONE, .session = session->number, .filter = filter};
+            .kind = GH_JOURNAL_FILTER_GONE, .session = session->inbox->number, .filter = filter};
         port_change(attachment->port, &change);
     }
     return true;

@@ -32,9 +32,9 @@ static inline int dump_by_id(const void *a, const void *b)
 static inline void dump_subscriptions(const struct session *session, struct gh_buffer *out)
 {
     size_t count = 0;
-    struct subscription **list = calloc(session->subscriptions_count + 1, sizeof *list);
+    struct subscription **list = calloc(session->inbox->subscriptions_count + 1, sizeof *list);
     REQUIRE("memory", list != NULL);
-    for (struct subscription *s = session->subscriptions; s != NULL; s = s->next)
+    for (struct subscription *s = session->inbox->subscriptions; s != NULL; s = s->next)
         list[count++] = s;
     qsort(list, count, sizeof *list, dump_by_filter);
     for (size_t i = 0; i < count; i++)
@@ -49,24 +49,26 @@ static inline void dump_session(struct session *session, struct gh_buffer *out)
     gh_buffer_print(out,
                     "session %" PRIu64 " tenant %" PRId64 " device %" PRIu64
                     " %.*s expiry %u detached %" PRId64 " next %" PRIu64 " bytes %zu\n",
-                    session->number, session->space->tenant, session->device,
-                    GH_PRINT(session_client(session)), session->expiry_s, session->detached_at_ms,
-                    session->queue.tail, session->queue_bytes);
+                    session->inbox->number, session->space->tenant, session_device(session),
+                    GH_PRINT(session_client(session)), session->expiry_s,
+                    session->inbox->detached_at_ms, session->inbox->queue.tail,
+                    session->inbox->queue_bytes);
     if (session->will != NULL)
         gh_buffer_print(out, "  will %.*s=%.*s q%u at %" PRId64 "\n",
                         GH_PRINT(session->will->will.topic), GH_PRINT(session->will->will.payload),
                         session->will->will.qos, session->will->at_ms);
     dump_subscriptions(session, out);
-    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
-         sequence++)
+    for (struct gh_queue_entry *entry;
+         (entry = gh_queue_next(&session->inbox->queue, &sequence)) != NULL; sequence++)
         gh_buffer_print(out, "  %" PRIu64 ": q%u size %u flags %u%s%s\n", sequence, entry->qos,
                         entry->size, entry->flags & (GH_TARGET_RETAIN | GH_TARGET_SHARED),
                         entry->state == GH_QUEUE_RECEIVED ? " received" : "",
                         entry->state == GH_QUEUE_WAITING ? " waiting" : "");
-    if (session->taken_count > 1)
-        qsort(session->taken, session->taken_count, sizeof *session->taken, dump_by_id);
-    for (size_t i = 0; i < session->taken_count; i++)
-        gh_buffer_print(out, "  taken %u\n", session->taken[i].packet_id);
+    if (session->inbox->taken_count > 1)
+        qsort(session->inbox->taken, session->inbox->taken_count, sizeof *session->inbox->taken,
+              dump_by_id);
+    for (size_t i = 0; i < session->inbox->taken_count; i++)
+        gh_buffer_print(out, "  taken %u\n", session->inbox->taken[i].packet_id);
 }
 
 static inline bool dump_retained(void *context, struct gh_slice topic, void *value)
@@ -78,16 +80,22 @@ static inline bool dump_retained(void *context, struct gh_slice topic, void *val
     return true;
 }
 
+static inline void dump_list(void *context, struct session *session)
+{
+    struct session ***end = context;
+    *(*end)++ = session;
+}
+
 static inline void broker_dump(struct gh_broker *broker, struct gh_buffer *out)
 {
     size_t at = 0, count = 0;
     struct gh_slice key;
-    struct session **list = calloc(broker->by_key.count + 1, sizeof *list);
+    struct session **list = calloc(broker->roster.count + 1, sizeof *list), **end = list;
     REQUIRE("memory", list != NULL);
     pthread_mutex_lock(&broker->lock);
-    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
-        list[count++] = session;
+    roster_each(&broker->roster, dump_list, &end);
     pthread_mutex_unlock(&broker->lock);
+    count = (size_t)(end - list);
     qsort(list, count, sizeof(struct session *), dump_by_key);
     for (size_t i = 0; i < count; i++) {
         gh_latch_take(&list[i]->lock);

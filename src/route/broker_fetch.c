@@ -50,7 +50,7 @@ static void work(struct gh_job *job)
 /* The lock is held. */
 static void arrive(struct session *session, struct item *item)
 {
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, item->sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, item->sequence);
     if (entry == NULL || entry->offset != item->offset) {
         gh_route_message_unref(item->message); /* acknowledged, or moved, meanwhile */
     } else if (item->gone) {
@@ -60,7 +60,7 @@ static void arrive(struct session *session, struct item *item)
         session_end_entry(session, item->sequence);
     } else if (entry->body == NULL && item->message != NULL) {
         entry->body = item->message;
-        session->bodies++;
+        session->inbox->bodies++;
     } else {
         gh_route_message_unref(item->message);
     }
@@ -68,7 +68,7 @@ static void arrive(struct session *session, struct item *item)
 
 static void again(struct gh_timer *timer)
 {
-    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
+    struct session *session = session_of_timer(timer);
     gh_latch_take(&session->lock);
     session_notify(session);
     gh_latch_give(&session->lock);
@@ -79,7 +79,7 @@ static void again(struct gh_timer *timer)
 static void try_later(struct session *session)
 {
     if (session->attachment != NULL)
-        gh_timer_set(session->home->loop, &session->timer, gh_time_monotonic_ns() + AGAIN_NS,
+        gh_timer_set(session->home->loop, &session->inbox->timer, gh_time_monotonic_ns() + AGAIN_NS,
                      again);
 }
 
@@ -100,7 +100,7 @@ static void fetched(struct gh_letter *letter)
         failed |= fetch->items[i].message == NULL && !fetch->items[i].gone;
         arrive(session, &fetch->items[i]);
     }
-    session->fetching = false;
+    session->inbox->fetching = false;
     if (!failed)
         session_notify(session);
     gh_latch_give(&session->lock);
@@ -112,9 +112,10 @@ static void fetched(struct gh_letter *letter)
 
 static void collect(struct session *session, struct fetch *fetch)
 {
-    uint64_t sequence = session->cursor;
+    uint64_t sequence = session->inbox->cursor;
     for (struct gh_queue_entry *entry;
-         fetch->count < FETCH_MAX && (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+         fetch->count < FETCH_MAX &&
+         (entry = gh_queue_next(&session->inbox->queue, &sequence)) != NULL;
          sequence++)
         if (entry->state == GH_QUEUE_READY && entry->body == NULL && entry->offset != 0)
             fetch->items[fetch->count++] = (struct item){
@@ -123,7 +124,7 @@ static void collect(struct session *session, struct fetch *fetch)
 
 void session_fetch(struct session *session)
 {
-    if (session->fetching)
+    if (session->inbox->fetching)
         return;
     struct fetch *fetch = calloc(1, sizeof *fetch);
     if (fetch == NULL) {
@@ -137,9 +138,9 @@ void session_fetch(struct session *session)
     gh_latch_take(&session->lock);
     collect(session, fetch);
     gh_latch_give(&session->lock);
-    session->fetching =
+    session->inbox->fetching =
         fetch->count > 0 && gh_workers_submit(broker_of(session)->options.workers, &fetch->job);
-    if (!session->fetching) {
+    if (!session->inbox->fetching) {
         if (fetch->count > 0)
             try_later(session);
         session_unref(session);

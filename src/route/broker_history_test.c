@@ -562,11 +562,11 @@ static void await_empty(struct history *history)
         struct session *session = client->attachment == NULL ? NULL : client->attachment->session;
         gh_buffer_print(&text, "%s: attached %d, in flight %zu of %zu", client->name,
                         client->attached, client->inflight,
-                        session == NULL ? (size_t)0 : session->inflight);
+                        session == NULL ? (size_t)0 : session->inbox->inflight);
         if (session != NULL)
             gh_buffer_print(&text, ", cursor %" PRIu64 ", live %d, fetching %d, posted %d",
-                            session->cursor, session->live, session->fetching,
-                            session->ready_posted);
+                            session->inbox->cursor, session->live, session->inbox->fetching,
+                            session->inbox->ready_posted);
         gh_buffer_print(&text, "\n");
     }
     fprintf(stderr, "%.*s", GH_PRINT(gh_buffer_slice(&text)));

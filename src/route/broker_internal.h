@@ -2,6 +2,7 @@
  *
  * - broker.c: open, stop, close; spaces (a tenant's topics), ports (a loop's part), status
  * - broker_batch.c: changes of sessions on their way to the journal
+ * - broker_roster.c: all sessions by their names
  * - broker_session.c: connect, take over, detach, expiry, wills, the end of a session
  * - broker_pass_on.c: what a member of a shared group leaves behind at its end
  * - broker_subscribe.c: subscriptions, shared groups, which targets a topic has
@@ -30,6 +31,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 
 enum {
     /* Packet ids follow from sequence numbers; those above are the connection's own. */
@@ -47,6 +49,13 @@ struct queued {
     uint8_t apart[64 - sizeof(atomic_size_t)];
 };
 
+/* Sessions by device and client id (broker_roster.c). */
+struct roster {
+    uint8_t key[16];
+    struct session **chains;
+    size_t chains_count, count; /* a power of two; sessions */
+};
+
 struct gh_broker {
     struct gh_broker_options options;
     struct gh_broker_limits limits;
@@ -54,10 +63,10 @@ struct gh_broker {
     struct gh_log_hold *hold;
     struct port *ports;
     size_t ports_count;
-    pthread_mutex_t lock; /* of the maps, the list and the numbers */
-    struct gh_map spaces; /* by tenant */
-    struct gh_map by_key; /* device and client id */
-    struct gh_map by_number;
+    pthread_mutex_t lock;    /* of the maps, the list and the numbers */
+    struct gh_map spaces;    /* by tenant */
+    struct roster roster;    /* of those that have not ended */
+    struct gh_map by_number; /* of those with an inbox */
     uint64_t number_last;
     atomic_bool stopped;
     atomic_size_t sessions, connected, subscriptions, retained;
@@ -102,6 +111,10 @@ struct port {
     bool line_posted;
     struct gh_timer retry;
     struct gh_buffer kept; /* changes whose record failed: written again by and by */
+    /* What its attachments lend until the next call. */
+    uint32_t *identifiers;
+    uint16_t *received;
+    size_t identifiers_capacity, received_capacity;
 };
 
 /* What is in a subscription tree under a filter: a subscription, or a group of them. */
@@ -192,30 +205,23 @@ struct kept_will {
     uint8_t text[];
 };
 
-/* There are as many as devices, and most have nothing to do: what is rare is a block of its own. */
-struct session {
-    atomic_uint refs;
-    struct gh_latch lock; /* of what says so below */
-    struct space *space;
-    uint64_t number;
+/* What a session keeps for others to find, or for later. Only one has it that has subscribed, that
+ * is stored, or that outlives its connection; once it is there it stays as long as the session. */
+struct inbox {
+    struct session *session;
+    uint64_t number; /* of the session, in the journal */
 
     /* At home. */
-    struct gh_attachment *attachment, *claimant;
     struct gh_timer timer;
-    struct kept_will *will; /* or NULL */
     struct walk *walks;
     struct gh_map *index;      /* of the subscriptions by filter; NULL: they are few */
     struct passing *passing;   /* while it ends */
     struct session *line_next; /* in the line of the port that it stands in */
-    bool fetching, arriving;   /* arriving: granted to a connection that has not heard of it yet */
+    bool fetching;
 
-    /* Under the lock. */
-    bool stored, gone, live, ready_posted, ready_urgent, connected;
-    bool in_line;
-    bool buried;          /* its end is in the journal, or on its way there */
-    uint16_t client_size; /* of the client id; for ever */
-    uint32_t expiry_s;
-    struct port *home;
+    /* Under the session's lock. */
+    bool ready_posted, ready_urgent, in_line;
+    uint32_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     int64_t detached_at_ms;
     struct gh_letter ready; /* carries a reference while it is posted, */
     struct port *ready_at;  /* to this port */
@@ -227,40 +233,74 @@ struct session {
     struct lane *lane; /* NULL: nothing waits in it */
     struct subscription *subscriptions;
     struct taken *taken;
-    uint32_t cleaned_pass; /* the cleaner's: it was written again in this pass */
     uint32_t subscriptions_count;
     uint32_t identifiers_count; /* of subscriptions that have one */
     uint32_t taken_count, taken_capacity;
     uint32_t taken_flying; /* QoS 2 publishes whose record is under way */
-
-    /* The key in the broker's map is the device's number and the client id. */
-    uint64_t device;
-    uint8_t client[];
 };
-static_assert(sizeof(struct session) == offsetof(struct session, client),
-              "the client id follows the device's number");
-static_assert(sizeof(struct session) <= 312, "a hundred thousand of them are idle");
+static_assert(sizeof(struct inbox) <= 280, "a hundred thousand of them are idle");
+
+/* There are as many as devices, and most have nothing to do: what is rare is a block of its own. */
+struct session {
+    atomic_uint refs;
+    struct gh_latch lock; /* of what says so below */
+    struct space *space;
+    struct session *roster_next; /* under the broker's lock */
+
+    /* At home. */
+    struct gh_attachment *attachment, *claimant;
+    struct kept_will *will; /* or NULL */
+
+    /* Under the lock; changed at home. */
+    struct port *home;
+    struct inbox *inbox; /* NULL: it neither subscribes nor stays when its connection goes */
+    uint32_t expiry_s;
+
+    uint16_t client_size; /* of the client id; for ever */
+    bool stored;          /* for ever */
+    bool arriving;        /* at home: granted to a connection that has not heard of it yet */
+    /* As those before: under the lock, changed at home. */
+    bool gone : 1, live : 1, connected : 1;
+    bool buried : 1; /* its end is in the journal, or on its way there */
+    /* The device's number and the client id: what it is called. */
+    uint8_t key[];
+};
+enum { SESSION_DEVICE_BYTES = 8 };
+static_assert(offsetof(struct session, key) <= 73, "a hundred thousand of them are idle");
 
 static inline struct gh_broker *broker_of(const struct session *session)
 {
     return session->space->broker;
 }
+static inline struct session *session_of_timer(struct gh_timer *timer)
+{
+    return ((struct inbox *)((char *)timer - offsetof(struct inbox, timer)))->session;
+}
+static inline uint64_t session_device(const struct session *session)
+{
+    uint64_t device;
+    static_assert(sizeof device == SESSION_DEVICE_BYTES, "it stands before the client id");
+    memcpy(&device, session->key, sizeof device);
+    return device;
+}
 static inline struct gh_slice session_client(const struct session *session)
 {
-    return gh_slice(session->client, session->client_size);
+    return gh_slice(session->key + SESSION_DEVICE_BYTES, session->client_size);
 }
 static inline struct gh_slice session_key(const struct session *session)
 {
-    return gh_slice((const uint8_t *)session + offsetof(struct session, device),
-                    sizeof session->device + session->client_size);
+    return gh_slice(session->key, SESSION_DEVICE_BYTES + session->client_size);
 }
 static inline size_t session_lane_count(const struct session *session)
 {
-    return session->lane == NULL ? 0 : session->lane->count;
+    const struct inbox *inbox = session->inbox;
+    return inbox == NULL || inbox->lane == NULL ? 0 : inbox->lane->count;
 }
 
 /* What an attachment needs until it is answered. */
 struct connecting {
+    struct gh_letter letter; /* on its way to the session's home or back */
+    struct gh_attachment *attachment;
     struct gh_broker_connect wanted; /* its slices are here, too */
     struct port *asked;
     enum gh_error_code result;
@@ -270,7 +310,6 @@ struct connecting {
 enum attachment_state { ATTACHMENT_WAITING, ATTACHMENT_HELD, ATTACHMENT_FAILED, ATTACHMENT_LEFT };
 
 struct gh_attachment {
-    struct gh_letter letter; /* on its way to the session's home or back */
     struct port *port;
     struct session *session; /* a reference */
     const struct gh_attachment_host *host;
@@ -284,11 +323,8 @@ struct gh_attachment {
     struct connecting *connecting;    /* of whoever has the letter; NULL once it is answered */
     struct gh_route_message *current; /* what `next` lent, if others could take it away */
     uint64_t sent;                    /* went out, and is noted with the next lock; 0: none */
-    uint32_t *identifiers;
-    uint16_t *received;
-    uint32_t identifiers_capacity, received_capacity;
 };
-static_assert(sizeof(struct gh_attachment) <= 120, "a hundred thousand of them are idle");
+static_assert(sizeof(struct gh_attachment) <= 80, "a hundred thousand of them are idle");
 
 #define RETAINED_NOWHERE UINT64_MAX
 struct retained {
@@ -322,11 +358,28 @@ void port_wait(struct port *port, struct waiter *waiter);
 void port_flush(struct port *port);
 void port_close(struct port *port);
 
+/* --- broker_roster.c: under the broker's lock */
+bool roster_open(struct roster *roster); /* false: no memory */
+void roster_close(struct roster *roster);
+/* NULL: there is none. */
+struct session *roster_find(const struct roster *roster, uint64_t device,
+                            struct gh_slice client_id);
+/* There is none of its name. */
+void roster_add(struct roster *roster, struct session *session);
+/* Nothing happens when it is not there. */
+void roster_remove(struct roster *roster, struct session *session);
+/* `each` may free the session. */
+void roster_each(const struct roster *roster, void (*each)(void *context, struct session *session),
+                 void *context);
+
 /* --- broker_session.c */
 struct session *session_ref(struct session *session);
 void session_unref(struct session *session);
-struct session *session_new(struct gh_broker *broker, struct space *space, uint64_t device,
-                            struct gh_slice client_id);
+struct session *session_new(struct space *space, uint64_t device, struct gh_slice client_id);
+/* Makes its inbox, with its number in the journal; false without memory. */
+GH_MUST_USE bool session_make_inbox(struct session *session, uint64_t number);
+/* The same of one that lives, with a new number, unless it has one. At home. */
+GH_MUST_USE bool session_needs_inbox(struct session *session);
 /* The change that says all of the session but its subscriptions and queue. Its lock is held. */
 struct gh_journal_change session_change(const struct session *session);
 void session_set_timer(struct session *session);
@@ -347,7 +400,7 @@ void session_notify_wide(struct session *session, struct port *here);
 void port_serve_line(struct port *port);
 
 /* --- broker_pass_on.c */
-struct passing *passing_new(struct session *session); /* NULL: it is in no group */
+struct passing *passing_new(const struct inbox *inbox); /* NULL: it is in no group */
 void passing_free(struct passing *passing);
 /* Whether the shared subscription is one of those. */
 bool passing_names(const struct passing *passing, struct gh_slice filter);

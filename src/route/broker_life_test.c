@@ -408,9 +408,89 @@ static void test_views(void)
     end();
 }
 
+/* So many that the roster is hung anew: each is found by its name, and none when it has ended. */
+static void test_crowd(void)
+{
+    enum { CROWD = 300 };
+    static struct client crowd[CROWD];
+    static char names[CROWD][16];
+    begin();
+    for (size_t i = 0; i < CROWD; i++) {
+        snprintf(names[i], sizeof names[i], "client %zu", i / 2);
+        client_init(&crowd[i], &rig, names[i], i % 2);
+        crowd[i].connect.device = 1 + i % 2; /* the same name of two devices */
+        crowd[i].connect.expiry_s = 0;
+        CHECK("new", !client_connect(&crowd[i]));
+    }
+    CHECK("all", gh_broker_status(rig.broker).sessions == CROWD);
+    for (size_t i = 0; i < CROWD; i++)
+        CHECK("found", gh_broker_has(rig.broker, 1 + i % 2, gh_slice_text(names[i])));
+    CHECK("not of another", !gh_broker_has(rig.broker, 3, gh_slice_text(names[0])));
+    for (size_t i = 0; i < CROWD; i++)
+        client_detach(&crowd[i], quietly);
+    CHECK("none", gh_broker_status(rig.broker).sessions == 0 && rig.broker->roster.count == 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        CHECK("not found", !gh_broker_has(rig.broker, 1 + i % 2, gh_slice_text(names[i])));
+        client_deinit(&crowd[i]);
+    }
+    end();
+}
+
+/* What only those have that subscribe or stay. */
+static void test_inboxes(void)
+{
+    static const struct {
+        const char *claim;
+        uint32_t expiry_s;
+        bool subscribes;
+        struct gh_detach detach;
+        bool has_inbox, stays;
+    } rows[] = {
+        {"one that says nothing has none", 0, false, {0}, false, false},
+        {"one that subscribes", 0, true, {0}, true, false},
+        {"one that is stored", 60, false, {0}, true, true},
+        {"one that is to stay after all",
+         0,
+         false,
+         {.has_expiry = true, .expiry_s = 60},
+         false,
+         true},
+        {"one that is not to stay after all",
+         60,
+         false,
+         {.has_expiry = true, .expiry_s = 0},
+         true,
+         false},
+    };
+    for (size_t i = 0; i < GH_COUNT(rows); i++) {
+        const char *claim = rows[i].claim;
+        begin();
+        alice.connect.expiry_s = 0;
+        bob.connect.expiry_s = rows[i].expiry_s;
+        CHECK(claim, !client_connect(&bob) && !client_connect(&alice));
+        if (rows[i].subscribes)
+            CHECK(claim, client_subscribe(&bob, "t", 1) == 1);
+        for (uint8_t qos = 0; qos <= 2; qos++)
+            CHECK(claim,
+                  client_publish(&bob, "nobody", "1", qos) ==
+                      (qos == 2 && rows[i].expiry_s > 0 ? GH_BROKER_POSTED : GH_BROKER_NOBODY));
+        CHECK(claim, !client_unsubscribe(&bob, "another"));
+        CHECK(claim, (bob.attachment->session->inbox != NULL) == rows[i].has_inbox);
+        CHECK(claim, rig.broker->by_number.count == rows[i].has_inbox);
+        client_detach(&bob, rows[i].detach);
+        rig_await_ends(&rig);
+        CHECK(claim, gh_broker_status(rig.broker).sessions == 1 + (size_t)rows[i].stays);
+        CHECK(claim, rig.broker->by_number.count == rows[i].stays);
+        CHECK(claim, client_connect(&again) == rows[i].stays);
+        end();
+    }
+}
+
 int main(void)
 {
     test_takeover();
+    test_inboxes();
+    test_crowd();
     test_takeover_waits();
     test_takeover_storm();
     test_expiry();

@@ -92,9 +92,11 @@ static void read_session(struct loading *loading, struct found *found,
     struct gh_broker *broker = loading->broker;
     struct space *space = space_of(broker, change->tenant);
     if (found->session == NULL && space != NULL) {
-        found->session = session_new(broker, space, change->device, change->client_id);
-        if (found->session != NULL)
-            found->session->number = found->number;
+        found->session = session_new(space, change->device, change->client_id);
+        if (found->session != NULL && !session_make_inbox(found->session, found->number)) {
+            session_unref(found->session);
+            found->session = NULL;
+        }
     }
     struct session *session = found->session;
     if (session == NULL) {
@@ -104,7 +106,7 @@ static void read_session(struct loading *loading, struct found *found,
     found->there = true;
     session->stored = true;
     session->expiry_s = change->expiry_s;
-    session->detached_at_ms = change->at_ms;
+    session->inbox->detached_at_ms = change->at_ms;
     if (change->sequence_next > found->sequence_next)
         found->sequence_next = change->sequence_next;
     free(session->will);
@@ -202,7 +204,7 @@ static void read_change(struct loading *loading, const struct gh_journal_change 
         break;
     case GH_JOURNAL_DETACHED:
         if (found->session != NULL)
-            found->session->detached_at_ms = change->at_ms;
+            found->session->inbox->detached_at_ms = change->at_ms;
         break;
     case GH_JOURNAL_FILTER:
         read_filter(loading, found, change);
@@ -313,13 +315,13 @@ static void restore_entry(struct loading *loading, struct found *found, size_t f
                                    .state = received ? GH_QUEUE_RECEIVED
                                             : sent   ? GH_QUEUE_SENT
                                                      : GH_QUEUE_READY};
-    if (!gh_queue_restore(&session->queue, message->sequence, &entry)) {
+    if (!gh_queue_restore(&session->inbox->queue, message->sequence, &entry)) {
         loading->failed = true;
         return;
     }
     if (entry.state != GH_QUEUE_READY || (entry.flags & ENTRY_DUP) != 0)
-        session->sent_to = message->sequence + 1; /* they come in order */
-    session->queue_bytes += entry.size;
+        session->inbox->sent_to = message->sequence + 1; /* they come in order */
+    session->inbox->queue_bytes += entry.size;
     broker_count_queued(session, 1);
     atomic_fetch_add(&loading->broker->live_bytes, entry.size + LIVE_OVERHEAD_BYTES);
 }
@@ -328,7 +330,7 @@ static void restore_queue(struct loading *loading, struct found *found)
 {
     bool sorted = true;
     uint64_t next = found->sequence_next;
-    struct gh_queue *queue = &found->session->queue;
+    struct gh_queue *queue = &found->session->inbox->queue;
     queue->span_max = QUEUE_SPAN_MAX; /* the bound may have been a higher one */
     for (size_t i = 1; i < found->marks_count && sorted; i++)
         sorted = by_sequence(&found->marks[i - 1], &found->marks[i]) <= 0;
@@ -366,11 +368,11 @@ static void restore_filters(struct loading *loading, struct found *found)
 /* It was connected when the server ended: its connection ends now. */
 static void detach_now(struct session *session, int64_t now_ms)
 {
-    session->detached_at_ms = now_ms;
+    session->inbox->detached_at_ms = now_ms;
     if (session->will != NULL)
         session->will->at_ms = now_ms + (int64_t)session->will->will.delay_s * 1000;
     struct gh_journal_change change = {
-        .kind = GH_JOURNAL_DETACHED, .session = session->number, .at_ms = now_ms};
+        .kind = GH_JOURNAL_DETACHED, .session = session->inbox->number, .at_ms = now_ms};
     port_change(session->home, &change);
 }
 
@@ -378,18 +380,20 @@ static void restore_session(struct loading *loading, struct found *found)
 {
     struct gh_broker *broker = loading->broker;
     struct session *session = found->session;
-    session->home = &broker->ports[session->number % broker->ports_count];
+    session->home = &broker->ports[session->inbox->number % broker->ports_count];
     restore_queue(loading, found);
-    session->taken = found->taken;
-    session->taken_count = session->taken_capacity = (uint32_t)found->taken_count;
+    session->inbox->taken = found->taken;
+    session->inbox->taken_count = session->inbox->taken_capacity = (uint32_t)found->taken_count;
     found->taken = NULL;
-    if ((!found->superseded && !gh_map_put(&broker->by_key, session_key(session), session, NULL)) ||
-        !gh_map_put(&broker->by_number, gh_slice(&session->number, sizeof session->number), session,
+    if (!gh_map_put(&broker->by_number,
+                    gh_slice(&session->inbox->number, sizeof session->inbox->number), session,
                     NULL)) {
         loading->failed = true;
         return;
     }
-    session_ref(session); /* the map's */
+    session_ref(session); /* the tables' */
+    if (!found->superseded)
+        roster_add(&broker->roster, session);
     atomic_fetch_add(&broker->sessions, 1);
     atomic_fetch_add(&session->space->sessions, 1);
     broker_live(session, session_live_bytes(session), 1);
@@ -423,11 +427,11 @@ static void begin(struct gh_broker *broker, const struct found *found)
     struct session *session = found->session;
     if (!found->there || found->gone)
         return;
-    if (session->detached_at_ms == 0)
+    if (session->inbox->detached_at_ms == 0)
         detach_now(session, broker_now_ms(broker));
     else if (session->will != NULL)
         session->will->at_ms =
-            session->detached_at_ms + (int64_t)session->will->will.delay_s * 1000;
+            session->inbox->detached_at_ms + (int64_t)session->will->will.delay_s * 1000;
     if (found->superseded)
         session_end(session);
     else

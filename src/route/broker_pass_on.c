@@ -35,7 +35,7 @@ static bool next_shared(struct session *session, struct passed *passed)
     struct gh_queue_entry *entry;
     bool found = false;
     gh_latch_take(&session->lock);
-    while (!found && (entry = gh_queue_next(&session->queue, &passed->sequence)) != NULL) {
+    while (!found && (entry = gh_queue_next(&session->inbox->queue, &passed->sequence)) != NULL) {
         found = (entry->flags & GH_TARGET_SHARED) != 0 && entry->qos == 1;
         if (!found) {
             passed->sequence++;
@@ -81,7 +81,7 @@ struct handed {
 static void mark_passed(struct session *session, uint64_t sequence)
 {
     gh_latch_take(&session->lock);
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, sequence);
     if (entry != NULL)
         entry->flags &= (uint16_t)~GH_TARGET_SHARED;
     gh_latch_give(&session->lock);
@@ -179,12 +179,12 @@ static void passed_on(struct gh_letter *letter)
 
 static void try_again(struct gh_timer *timer)
 {
-    session_pass_on((struct session *)((char *)timer - offsetof(struct session, timer)));
+    session_pass_on(session_of_timer(timer));
 }
 
 static void later(struct session *session)
 {
-    gh_timer_set(session->home->loop, &session->timer, gh_time_monotonic_ns() + AGAIN_NS,
+    gh_timer_set(session->home->loop, &session->inbox->timer, gh_time_monotonic_ns() + AGAIN_NS,
                  try_again);
 }
 
@@ -201,10 +201,10 @@ static void go_on(struct passing *passing)
         later(session);
 }
 
-struct passing *passing_new(struct session *session)
+struct passing *passing_new(const struct inbox *inbox)
 {
     struct passing *passing = NULL;
-    for (struct subscription *s = session->subscriptions; s != NULL; s = s->next) {
+    for (struct subscription *s = inbox->subscriptions; s != NULL; s = s->next) {
         if (s->group == NULL || (passing == NULL && (passing = calloc(1, sizeof *passing)) == NULL))
             continue;
         if (passing->count == GROUPS_MAX)
@@ -217,7 +217,7 @@ struct passing *passing_new(struct session *session)
 
 void session_pass_on(struct session *session)
 {
-    struct passing *passing = session->passing;
+    struct passing *passing = session->inbox == NULL ? NULL : session->inbox->passing;
     struct passed first = {0};
     bool any = passing != NULL && !atomic_load(&broker_of(session)->stopped) &&
                next_shared(session, &first);

@@ -39,21 +39,21 @@ void session_drop_body(struct session *session, struct gh_queue_entry *entry)
         return;
     gh_route_message_unref(entry->body);
     entry->body = NULL;
-    session->bodies--;
+    session->inbox->bodies--;
 }
 
 /* A body stays while the session is there to take it, or nothing else has it. */
 static void keep_or_drop_body(struct session *session, struct gh_queue_entry *entry)
 {
-    bool wanted = session->live && session->bodies <= broker_of(session)->limits.bodies_max;
+    bool wanted = session->live && session->inbox->bodies <= broker_of(session)->limits.bodies_max;
     if (session->stored && entry->offset != 0 && !wanted)
         session_drop_body(session, entry);
 }
 
 void lane_clear(struct session *session)
 {
-    struct lane *lane = session->lane;
-    session->lane = NULL;
+    struct lane *lane = session->inbox->lane;
+    session->inbox->lane = NULL;
     for (uint32_t i = 0; lane != NULL && i < lane->count; i++)
         gh_route_message_unref(lane->ring[(lane->first + i) & (lane->capacity - 1)].message);
     free(lane);
@@ -62,7 +62,7 @@ void lane_clear(struct session *session)
 /* A lane that has room for one more. */
 static struct lane *lane_room(struct session *session)
 {
-    struct lane *lane = session->lane;
+    struct lane *lane = session->inbox->lane;
     if (lane != NULL && lane->count < lane->capacity)
         return lane;
     uint32_t capacity = lane == NULL ? 8 : 2 * lane->capacity;
@@ -77,13 +77,13 @@ static struct lane *lane_room(struct session *session)
             wide->ring[i] = lane->ring[(lane->first + i) & (lane->capacity - 1)];
         free(lane);
     }
-    return session->lane = wide;
+    return session->inbox->lane = wide;
 }
 
 static bool lane_push(struct session *session, struct gh_route_message *message, uint8_t flags)
 {
     const struct gh_broker_limits *limits = &broker_of(session)->limits;
-    struct lane *lane = session->lane;
+    struct lane *lane = session->inbox->lane;
     size_t bytes = lane == NULL ? 0 : lane->bytes;
     if (session_lane_count(session) >= limits->lane_messages_max ||
         bytes + message->payload.size > limits->lane_bytes_max ||
@@ -103,15 +103,15 @@ static uint64_t queue_push(struct session *session, struct gh_route_message *mes
                                    .state = waits ? GH_QUEUE_WAITING : GH_QUEUE_READY,
                                    .flags = flags,
                                    .size = (uint32_t)message->payload.size};
-    if (session->queue_bytes + entry.size > broker_of(session)->limits.queue_bytes_max &&
-        gh_queue_count(&session->queue) > 0)
+    if (session->inbox->queue_bytes + entry.size > broker_of(session)->limits.queue_bytes_max &&
+        gh_queue_count(&session->inbox->queue) > 0)
         return 0;
-    uint64_t sequence = gh_queue_push(&session->queue, &entry);
+    uint64_t sequence = gh_queue_push(&session->inbox->queue, &entry);
     if (sequence == 0)
         return 0;
     gh_route_message_ref(message);
-    session->bodies++;
-    session->queue_bytes += entry.size;
+    session->inbox->bodies++;
+    session->inbox->queue_bytes += entry.size;
     broker_count_queued(session, 1);
     return sequence;
 }
@@ -127,7 +127,7 @@ static void notify(struct session *session, struct port *wide)
 
 static void note_dropped(struct session *session)
 {
-    session->dropped++;
+    session->inbox->dropped++;
     gh_metric_add(broker_of(session)->options.metrics, GH_METRIC_messages_dropped_total, 1);
 }
 
@@ -161,32 +161,34 @@ static uint64_t put(struct session *session, struct gh_route_message *message, u
 void session_add_taken(struct session *session, uint16_t packet_id)
 {
     gh_latch_take(&session->lock);
-    if (session->taken_count == session->taken_capacity) {
-        uint32_t capacity = session->taken_capacity == 0 ? 4 : 2 * session->taken_capacity;
-        struct taken *list = reallocarray(session->taken, capacity, sizeof *list);
+    if (session->inbox->taken_count == session->inbox->taken_capacity) {
+        uint32_t capacity =
+            session->inbox->taken_capacity == 0 ? 4 : 2 * session->inbox->taken_capacity;
+        struct taken *list = reallocarray(session->inbox->taken, capacity, sizeof *list);
         if (list != NULL) {
-            session->taken = list;
-            session->taken_capacity = capacity;
+            session->inbox->taken = list;
+            session->inbox->taken_capacity = capacity;
         }
     }
-    if (session->taken_count < session->taken_capacity)
-        session->taken[session->taken_count++] = (struct taken){.packet_id = packet_id};
-    session->taken_flying++;
+    if (session->inbox->taken_count < session->inbox->taken_capacity)
+        session->inbox->taken[session->inbox->taken_count++] =
+            (struct taken){.packet_id = packet_id};
+    session->inbox->taken_flying++;
     gh_latch_give(&session->lock);
 }
 
 void session_remove_taken(struct session *session, uint16_t packet_id)
 {
     gh_latch_take(&session->lock);
-    for (size_t i = 0; i < session->taken_count; i++)
-        if (session->taken[i].packet_id == packet_id) {
-            session->taken[i] = session->taken[--session->taken_count];
+    for (size_t i = 0; i < session->inbox->taken_count; i++)
+        if (session->inbox->taken[i].packet_id == packet_id) {
+            session->inbox->taken[i] = session->inbox->taken[--session->inbox->taken_count];
             break;
         }
-    if (session->taken_count == 0) {
-        free(session->taken);
-        session->taken = NULL;
-        session->taken_capacity = 0;
+    if (session->inbox->taken_count == 0) {
+        free(session->inbox->taken);
+        session->inbox->taken = NULL;
+        session->inbox->taken_capacity = 0;
     }
     gh_latch_give(&session->lock);
 }
@@ -197,7 +199,7 @@ static void place_stored(const struct post *post, const struct place *place)
 {
     struct session *session = place->session;
     gh_latch_take(&session->lock);
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, place->sequence);
     if (entry != NULL && !session->gone) { /* of one that ends, the queue is walked right now */
         entry->offset = post->append.offset;
         entry->position = post->append.position;
@@ -215,11 +217,11 @@ static void place_failed(const struct place *place)
 {
     struct session *session = place->session;
     gh_latch_take(&session->lock);
-    struct gh_queue_entry *entry = gh_queue_entry(&session->queue, place->sequence);
+    struct gh_queue_entry *entry = gh_queue_entry(&session->inbox->queue, place->sequence);
     if (entry != NULL && entry->state == GH_QUEUE_WAITING && !session->gone) {
-        session->queue_bytes -= entry->size;
+        session->inbox->queue_bytes -= entry->size;
         session_drop_body(session, entry);
-        gh_queue_done(&session->queue, place->sequence, NULL);
+        gh_queue_done(&session->inbox->queue, place->sequence, NULL);
         broker_count_queued(session, -1);
         session_notify(session); /* what stands behind it */
     }
@@ -255,7 +257,7 @@ static void free_post(struct post *post)
 static void note_landed(struct session *session)
 {
     gh_latch_take(&session->lock);
-    session->taken_flying--;
+    session->inbox->taken_flying--;
     gh_latch_give(&session->lock);
 }
 
@@ -347,9 +349,10 @@ static bool route_to(struct routing *routing, struct session *session, const str
                             routing->wide ? routing->port : NULL, &gone);
     if (sequence == 0 || !stored)
         return !gone;
-    gh_route_message_add(routing->message, &(struct gh_route_target){.session = session->number,
-                                                                     .sequence = sequence,
-                                                                     .flags = flags});
+    gh_route_message_add(routing->message,
+                         &(struct gh_route_target){.session = session->inbox->number,
+                                                   .sequence = sequence,
+                                                   .flags = flags});
     post->places[post->count++] = (struct place){session_ref(session), sequence};
     return true;
 }
@@ -402,7 +405,7 @@ static struct gh_route_message *make_message(struct port *port, const struct spa
         .retained = publish->retain,
         .published_at_ms = now_ms,
         .expires_at_ms = publish->has_expiry ? now_ms + (int64_t)publish->expiry_s * 1000 : 0,
-        .publisher = takes ? from->number : 0,
+        .publisher = takes ? from->inbox->number : 0,
         .packet_id = takes ? publish->packet_id : 0,
         .recorded = recorded,
         .targets_max = recorded ? targets_max : 0});
@@ -511,7 +514,7 @@ static enum session_sent send_stored(struct port *port, struct session *session,
         gh_pool_give(post, post_bytes(1));
         return gone ? SESSION_GONE : memory ? SESSION_SENT : SESSION_FAILED;
     }
-    gh_route_message_add(copy, &(struct gh_route_target){session->number, sequence, flags});
+    gh_route_message_add(copy, &(struct gh_route_target){session->inbox->number, sequence, flags});
     post->message = copy;
     post->durable = true;
     post->places[post->count++] = (struct place){session_ref(session), sequence};

@@ -19,14 +19,14 @@ static void post(struct session *session, bool urgent)
 {
     if (!session->live || atomic_load(&broker_of(session)->stopped))
         return;
-    session->ready_urgent |= urgent;
-    if (session->ready_posted)
+    session->inbox->ready_urgent |= urgent;
+    if (session->inbox->ready_posted)
         return;
-    session->ready_posted = true;
-    session->ready_at = session->home;
-    session->ready.open = ready;
+    session->inbox->ready_posted = true;
+    session->inbox->ready_at = session->home;
+    session->inbox->ready.open = ready;
     session_ref(session);
-    gh_loop_send(session->home->loop, &session->ready);
+    gh_loop_send(session->home->loop, &session->inbox->ready);
 }
 
 void session_notify(struct session *session)
@@ -36,7 +36,7 @@ void session_notify(struct session *session)
 
 void session_notify_late(struct session *session)
 {
-    if (!session->in_line)
+    if (!session->inbox->in_line)
         post(session, false);
 }
 
@@ -51,7 +51,7 @@ static void call_host(struct gh_attachment *attachment)
 static struct session *first_of_line(struct port *port)
 {
     struct session *session = port->line_first;
-    port->line_first = session->line_next;
+    port->line_first = session->inbox->line_next;
     if (port->line_first == NULL)
         port->line_end = &port->line_first;
     return session;
@@ -62,7 +62,7 @@ static void serve_first(struct port *port)
     struct session *session = first_of_line(port);
     struct gh_attachment *attachment = NULL;
     gh_latch_take(&session->lock);
-    session->in_line = false;
+    session->inbox->in_line = false;
     if (session->home == port)
         attachment = session->live ? session->attachment : NULL;
     else
@@ -102,21 +102,21 @@ void port_serve_line(struct port *port)
 /* With a reference of the session's; its lock is held, or it is marked. */
 static void enter_line(struct port *port, struct session *session)
 {
-    session->line_next = NULL;
+    session->inbox->line_next = NULL;
     *port->line_end = session;
-    port->line_end = &session->line_next;
+    port->line_end = &session->inbox->line_next;
     port_serve_line(port);
 }
 
 void session_notify_wide(struct session *session, struct port *here)
 {
-    bool direct = session->home == here && session->live && !session->ready_posted &&
-                  !session->in_line && !atomic_load(&here->broker->stopped);
+    bool direct = session->home == here && session->live && !session->inbox->ready_posted &&
+                  !session->inbox->in_line && !atomic_load(&here->broker->stopped);
     if (!direct) {
         session_notify_late(session);
         return;
     }
-    session->in_line = true;
+    session->inbox->in_line = true;
     enter_line(here, session_ref(session));
 }
 
@@ -124,19 +124,20 @@ void session_notify_wide(struct session *session, struct port *here)
 
 static void ready(struct gh_letter *letter)
 {
-    struct session *session = (struct session *)((char *)letter - offsetof(struct session, ready));
-    struct port *port = session->ready_at;
+    struct inbox *inbox = (struct inbox *)((char *)letter - offsetof(struct inbox, ready));
+    struct session *session = inbox->session;
+    struct port *port = inbox->ready_at;
     struct gh_attachment *attachment = NULL;
     gh_latch_take(&session->lock);
-    bool urgent = session->ready_urgent, enters = false;
-    session->ready_posted = session->ready_urgent = false;
+    bool urgent = session->inbox->ready_urgent, enters = false;
+    session->inbox->ready_posted = session->inbox->ready_urgent = false;
     if (session->home != port) /* it has moved while the letter was under way */
         post(session, urgent);
     else if (urgent)
         attachment = session->live ? session->attachment : NULL;
     else
-        enters = session->live && !session->in_line;
-    session->in_line |= enters;
+        enters = session->live && !session->inbox->in_line;
+    session->inbox->in_line |= enters;
     gh_latch_give(&session->lock);
     if (enters) { /* with the letter's reference */
         enter_line(port, session);

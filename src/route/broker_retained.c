@@ -115,7 +115,7 @@ void session_add_walk(struct session *session, struct subscription *subscription
     walk->qos = subscription->qos;
     walk->subscription = subscription;
     subscription->walk = walk;
-    walk->link = &session->walks;
+    walk->link = &session->inbox->walks;
     while (*walk->link != NULL)
         walk->link = &(*walk->link)->next;
     *walk->link = walk;
@@ -140,8 +140,8 @@ void session_end_walk(struct subscription *subscription)
 
 void session_free_walks(struct session *session)
 {
-    while (session->walks != NULL)
-        free_walk(session->walks);
+    while (session->inbox->walks != NULL)
+        free_walk(session->inbox->walks);
 }
 
 struct step {
@@ -175,7 +175,7 @@ static bool move_on(struct walk *walk, struct gh_slice after)
 static bool backlog(struct session *session)
 {
     gh_latch_take(&session->lock);
-    bool full = gh_queue_count(&session->queue) >= WALK_BACKLOG_MAX ||
+    bool full = gh_queue_count(&session->inbox->queue) >= WALK_BACKLOG_MAX ||
                 session_lane_count(session) >= WALK_BACKLOG_MAX;
     gh_latch_give(&session->lock);
     return full;
@@ -184,7 +184,7 @@ static bool backlog(struct session *session)
 void session_walk(struct session *session)
 {
     struct space *space = session->space;
-    struct walk *walk = session->walks;
+    struct walk *walk = session->inbox->walks;
     struct step step = {.now_ms = broker_now_ms(broker_of(session))};
     if (backlog(session))
         return;
@@ -201,8 +201,8 @@ void session_walk(struct session *session)
         gh_route_message_unref(message);
     }
     if (!more)
-        free_walk(session->walks);
-    if (session->walks != NULL && step.count == 0) { /* nothing will come to ask again */
+        free_walk(session->inbox->walks);
+    if (session->inbox->walks != NULL && step.count == 0) { /* nothing will come to ask again */
         gh_latch_take(&session->lock);
         session_notify_late(session);
         gh_latch_give(&session->lock);

@@ -127,8 +127,8 @@ static void look_at_walk(void *context)
     struct walking *walking = context;
     struct session *session = walking->client->attachment->session;
     gh_latch_take(&session->lock);
-    walking->walks =
-        session->walks != NULL || session_lane_count(session) > 0 || session->queue.count > 0;
+    walking->walks = session->inbox->walks != NULL || session_lane_count(session) > 0 ||
+                     session->inbox->queue.count > 0;
     gh_latch_give(&session->lock);
 }
 
@@ -227,7 +227,7 @@ static void test_unsubscribed_while_walking(void)
     CHECK("no more", client_unsubscribe(&bob, "many/+"));
     rig_settle(&rig);
     CHECK("but those in the queue", gh_broker_status(rig.broker).queued < 150);
-    CHECK("the walk has ended", bob.attachment->session->walks == NULL);
+    CHECK("the walk has ended", bob.attachment->session->inbox->walks == NULL);
     end();
 }
 

@@ -564,7 +564,12 @@ static inline void rig_settle(struct rig *rig)
 static inline bool rig_any_ending(struct rig *rig)
 {
     pthread_mutex_lock(&rig->broker->lock);
-    bool any = rig->broker->by_number.count > rig->broker->by_key.count;
+    bool any = false;
+    struct gh_slice key;
+    size_t at = 0;
+    for (void *session; !any && gh_map_next(&rig->broker->by_number, &at, &key, &session);)
+        any = roster_find(&rig->broker->roster, session_device(session), session_client(session)) !=
+              session;
     pthread_mutex_unlock(&rig->broker->lock);
     return any;
 }

@@ -4,6 +4,7 @@
  * A connection on another loop than the session's home sends its attachment there (claim). Home
  * makes the connection that holds the session leave, then lets it go: the attachment travels back
  * with it (granted). So a session's state is always touched by one loop at a time. */
+#include "base/slots.h"
 #include "base/time.h"
 #include "route/broker_internal.h"
 #include "wire/mqtt/topic.h"
@@ -17,30 +18,53 @@ static void claim(struct gh_attachment *attachment);
 
 /* --- memory */
 
-/* The key of a session that there may be. */
-static struct gh_slice key_of(uint8_t *into, uint64_t device, struct gh_slice client_id)
+static size_t session_bytes(size_t client_size)
 {
-    memcpy(into, &device, sizeof device);
-    if (client_id.size > 0)
-        memcpy(into + sizeof device, client_id.data, client_id.size);
-    return gh_slice(into, sizeof device + client_id.size);
+    return offsetof(struct session, key) + SESSION_DEVICE_BYTES + client_size;
 }
 
-struct session *session_new(struct gh_broker *broker, struct space *space, uint64_t device,
-                            struct gh_slice client_id)
+struct session *session_new(struct space *space, uint64_t device, struct gh_slice client_id)
 {
     assert(client_id.size <= UINT16_MAX); /* a string of MQTT's */
-    struct session *session = calloc(1, sizeof *session + client_id.size);
+    struct session *session = gh_slot_take(session_bytes(client_id.size));
     if (session == NULL)
         return NULL;
     atomic_init(&session->refs, 1);
     session->space = space;
-    session->device = device;
     session->client_size = (uint16_t)client_id.size;
+    memcpy(session->key, &device, sizeof device);
     if (client_id.size > 0)
-        memcpy(session->client, client_id.data, client_id.size);
-    gh_queue_init(&session->queue, broker->limits.queue_messages_max);
+        memcpy(session->key + sizeof device, client_id.data, client_id.size);
     return session;
+}
+
+bool session_make_inbox(struct session *session, uint64_t number)
+{
+    struct inbox *inbox = gh_slot_take(sizeof *inbox);
+    if (inbox == NULL)
+        return false;
+    inbox->session = session;
+    inbox->number = number;
+    gh_queue_init(&inbox->queue, broker_of(session)->limits.queue_messages_max);
+    gh_latch_take(&session->lock);
+    session->inbox = inbox;
+    gh_latch_give(&session->lock);
+    return true;
+}
+
+bool session_needs_inbox(struct session *session)
+{
+    struct gh_broker *broker = broker_of(session);
+    if (session->inbox != NULL)
+        return true;
+    pthread_mutex_lock(&broker->lock);
+    uint64_t number = ++broker->number_last;
+    bool entered = gh_map_put(&broker->by_number, gh_slice(&number, sizeof number), session, NULL);
+    bool made = entered && session_make_inbox(session, number);
+    if (entered && !made)
+        gh_map_remove(&broker->by_number, gh_slice(&number, sizeof number));
+    pthread_mutex_unlock(&broker->lock);
+    return made;
 }
 
 struct session *session_ref(struct session *session)
@@ -49,32 +73,41 @@ struct session *session_ref(struct session *session)
     return session;
 }
 
+/* It has an inbox. */
 static void drop_queue(struct session *session)
 {
+    struct inbox *inbox = session->inbox;
     uint64_t sequence = 0;
-    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&session->queue, &sequence)) != NULL;
+    for (struct gh_queue_entry *entry; (entry = gh_queue_next(&inbox->queue, &sequence)) != NULL;
          sequence++) {
         session_drop_body(session, entry);
         broker_count_queued(session, -1);
         if (session->stored)
             atomic_fetch_sub(&broker_of(session)->live_bytes, entry->size + LIVE_OVERHEAD_BYTES);
     }
-    gh_queue_deinit(&session->queue);
-    gh_queue_init(&session->queue, broker_of(session)->limits.queue_messages_max);
-    session->queue_bytes = session->inflight = 0;
+    gh_queue_deinit(&inbox->queue);
+    gh_queue_init(&inbox->queue, broker_of(session)->limits.queue_messages_max);
+    inbox->queue_bytes = inbox->inflight = 0;
     lane_clear(session);
+}
+
+static void free_inbox(struct session *session)
+{
+    assert(session->inbox->subscriptions == NULL);
+    drop_queue(session);
+    session_free_walks(session);
+    free(session->inbox->taken);
+    gh_slot_give(session->inbox, sizeof *session->inbox);
 }
 
 void session_unref(struct session *session)
 {
     if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
         return;
-    assert(session->subscriptions == NULL);
-    drop_queue(session);
-    session_free_walks(session);
-    free(session->taken);
+    if (session->inbox != NULL)
+        free_inbox(session);
     free(session->will);
-    free(session);
+    gh_slot_give(session, session_bytes(session->client_size));
 }
 
 bool session_keep_will(struct session *session, const struct gh_journal_will *will)
@@ -99,15 +132,16 @@ bool session_keep_will(struct session *session, const struct gh_journal_will *wi
 
 struct gh_journal_change session_change(const struct session *session)
 {
+    const struct inbox *inbox = session->inbox;
     struct gh_journal_change change = {.kind = GH_JOURNAL_SESSION,
-                                       .session = session->number,
+                                       .session = inbox->number,
                                        .tenant = session->space->tenant,
-                                       .device = session->device,
+                                       .device = session_device(session),
                                        .client_id = session_client(session),
                                        .expiry_s = session->expiry_s,
-                                       .sequence_next = session->queue.tail,
+                                       .sequence_next = inbox->queue.tail,
                                        .has_will = session->will != NULL,
-                                       .at_ms = session->connected ? 0 : session->detached_at_ms};
+                                       .at_ms = session->connected ? 0 : inbox->detached_at_ms};
     if (session->will != NULL)
         change.will = session->will->will;
     return change;
@@ -124,7 +158,7 @@ static bool copy_connect(struct gh_attachment *attachment, const struct gh_broke
     struct connecting *connecting = malloc(sizeof *connecting + size);
     if (connecting == NULL)
         return false;
-    *connecting = (struct connecting){.wanted = *connect};
+    *connecting = (struct connecting){.attachment = attachment, .wanted = *connect};
     struct gh_broker_connect *copy = &connecting->wanted;
     struct gh_slice *parts[] = {&copy->client_id, &copy->will.topic, &copy->will.properties,
                                 &copy->will.payload};
@@ -144,21 +178,20 @@ static void free_attachment(struct gh_attachment *attachment)
     if (attachment->session != NULL)
         session_unref(attachment->session);
     gh_route_message_unref(attachment->current);
-    free(attachment->identifiers);
-    free(attachment->received);
     free(attachment->connecting);
-    free(attachment);
+    gh_slot_give(attachment, sizeof *attachment);
 }
 
 static struct gh_attachment *of_letter(struct gh_letter *letter)
 {
-    return (struct gh_attachment *)((char *)letter - offsetof(struct gh_attachment, letter));
+    return ((struct connecting *)((char *)letter - offsetof(struct connecting, letter)))
+        ->attachment;
 }
 
 static void travel(struct gh_attachment *attachment, void (*open)(struct gh_letter *letter))
 {
-    attachment->letter.open = open;
-    port_send(attachment->port, &attachment->letter);
+    attachment->connecting->letter.open = open;
+    port_send(attachment->port, &attachment->connecting->letter);
 }
 
 static void answer(struct gh_attachment *attachment, enum gh_error_code result)
@@ -175,33 +208,23 @@ static struct session *enter_new(struct gh_broker *broker, struct space *space,
                                  const struct gh_attachment *attachment)
 {
     const struct gh_broker_connect *connect = &attachment->connecting->wanted;
-    struct session *session = session_new(broker, space, connect->device, connect->client_id);
+    struct session *session = session_new(space, connect->device, connect->client_id);
     if (session == NULL)
         return NULL;
-    session->number = ++broker->number_last;
     session->home = attachment->port;
     session->stored = connect->expiry_s > 0;
     broker_live(session, session_live_bytes(session), 1);
-    struct gh_slice number = gh_slice(&session->number, sizeof session->number);
-    if (!gh_map_put(&broker->by_number, number, session, NULL)) {
-        session_unref(session);
-        return NULL;
-    }
-    if (!gh_map_put(&broker->by_key, session_key(session), session, NULL)) {
-        gh_map_remove(&broker->by_number, number);
-        session_unref(session);
-        return NULL;
-    }
+    roster_add(&broker->roster, session);
     atomic_fetch_add(&broker->sessions, 1);
     atomic_fetch_add(&space->sessions, 1);
     return session;
 }
 
-static void rewind_queue(struct session *session)
+static void rewind_queue(struct inbox *inbox)
 {
     uint64_t sequence = 0;
     for (struct gh_queue_entry *entry;
-         (entry = gh_queue_next(&session->queue, &sequence)) != NULL && sequence < session->sent_to;
+         (entry = gh_queue_next(&inbox->queue, &sequence)) != NULL && sequence < inbox->sent_to;
          sequence++) {
         if (entry->state == GH_QUEUE_SENT) {
             entry->state = GH_QUEUE_READY;
@@ -210,8 +233,8 @@ static void rewind_queue(struct session *session)
             entry->flags |= ENTRY_RESUME;
         }
     }
-    session->cursor = 0;
-    session->inflight = 0;
+    inbox->cursor = 0;
+    inbox->inflight = 0;
 }
 
 struct attaching {
@@ -224,7 +247,7 @@ struct attaching {
 static bool landed(struct session *session)
 {
     gh_latch_take(&session->lock);
-    bool all = session->taken_flying == 0;
+    bool all = session->inbox == NULL || session->inbox->taken_flying == 0;
     gh_latch_give(&session->lock);
     return all;
 }
@@ -279,21 +302,29 @@ static uint32_t within_expiry_max(const struct session *session, uint32_t expiry
     return expiry_s < max_s ? expiry_s : max_s;
 }
 
+/* At home. */
+static void stop_timer(struct session *session)
+{
+    if (session->inbox != NULL)
+        gh_timer_cancel(session->home->loop, &session->inbox->timer);
+}
+
 /* The session is at home here and nobody holds it. */
 static void attach(struct gh_attachment *attachment, struct session *session, bool present)
 {
     const struct gh_broker_connect *connect = &attachment->connecting->wanted;
-    bool kept = true;
-    gh_timer_cancel(attachment->port->loop, &session->timer);
+    bool kept = (connect->expiry_s == 0 && !session->stored) || session_needs_inbox(session);
+    stop_timer(session);
     attachment->holds = true;
     gh_latch_take(&session->lock);
     session->attachment = attachment;
     session->live = session->connected = true;
     session->expiry_s = within_expiry_max(session, connect->expiry_s);
-    rewind_queue(session);
+    if (session->inbox != NULL)
+        rewind_queue(session->inbox);
     free(session->will);
     session->will = NULL;
-    if (connect->has_will)
+    if (kept && connect->has_will)
         kept = session_keep_will(session, &connect->will);
     gh_latch_give(&session->lock);
     atomic_fetch_add(&broker_of(session)->connected, 1);
@@ -312,13 +343,11 @@ static void look_up(struct gh_attachment *attachment)
     struct gh_broker *broker = attachment->port->broker;
     const struct gh_broker_connect *connect = &attachment->connecting->wanted;
     struct space *space = space_of(broker, connect->tenant);
-    uint8_t key[sizeof connect->device + UINT16_MAX];
-    struct gh_slice wanted = key_of(key, connect->device, connect->client_id);
     enum gh_error_code refused = space == NULL ? GH_ERROR_MEMORY : GH_OK;
     bool made = false;
 
     pthread_mutex_lock(&broker->lock);
-    struct session *session = gh_map_get(&broker->by_key, wanted);
+    struct session *session = roster_find(&broker->roster, connect->device, connect->client_id);
     if (session == NULL && space != NULL) {
         if (atomic_load(&space->sessions) >= broker->limits.sessions_max)
             refused = GH_ERROR_LIMIT;
@@ -410,7 +439,7 @@ static void grant(struct session *session)
     struct gh_attachment *attachment = session->claimant;
     struct port *home = session->home;
     session->claimant = NULL;
-    gh_timer_cancel(home->loop, &session->timer);
+    stop_timer(session);
     if (attachment->port == home) {
         attachment->travelling = false;
         granted(attachment);
@@ -467,7 +496,7 @@ static void open_claim(struct gh_letter *letter)
         return;
     }
     attachment->connecting->asked = home;
-    port_send(home, &attachment->letter);
+    port_send(home, &attachment->connecting->letter);
 }
 
 static void claim(struct gh_attachment *attachment)
@@ -479,22 +508,22 @@ static void claim(struct gh_attachment *attachment)
         return;
     }
     attachment->connecting->asked = home;
-    attachment->letter.open = open_claim;
-    port_send(home, &attachment->letter);
+    attachment->connecting->letter.open = open_claim;
+    port_send(home, &attachment->connecting->letter);
 }
 
 struct gh_attachment *gh_broker_connect(struct gh_broker *broker, struct gh_loop *loop,
                                         const struct gh_broker_connect *connect,
                                         const struct gh_attachment_host *host, void *context)
 {
-    struct gh_attachment *attachment = calloc(1, sizeof *attachment);
+    struct gh_attachment *attachment = gh_slot_take(sizeof *attachment);
     if (attachment == NULL)
         return NULL;
     attachment->port = port_of(broker, loop);
     attachment->host = host;
     attachment->context = context;
     if (!copy_connect(attachment, connect)) {
-        free(attachment);
+        gh_slot_give(attachment, sizeof *attachment);
         return NULL;
     }
     look_up(attachment);
@@ -534,8 +563,9 @@ static void will_is_due(struct session *session)
 
 static int64_t expires_at_ms(const struct session *session)
 {
-    return session->expiry_s == NEVER ? INT64_MAX
-                                      : session->detached_at_ms + (int64_t)session->expiry_s * 1000;
+    return session->expiry_s == NEVER
+               ? INT64_MAX
+               : session->inbox->detached_at_ms + (int64_t)session->expiry_s * 1000;
 }
 
 /* When its will is to be published; INT64_MAX: none waits. */
@@ -546,7 +576,7 @@ static int64_t will_at_ms(const struct session *session)
 
 static void fire(struct gh_timer *timer)
 {
-    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
+    struct session *session = session_of_timer(timer);
     int64_t now_ms = broker_now_ms(broker_of(session));
     if (will_at_ms(session) <= now_ms)
         will_is_due(session);
@@ -558,53 +588,58 @@ static void fire(struct gh_timer *timer)
 
 void session_set_timer(struct session *session)
 {
+    assert(session->inbox != NULL); /* what has none ends with its connection */
     int64_t now_ms = broker_now_ms(broker_of(session)), at_ms = expires_at_ms(session);
     if (will_at_ms(session) < at_ms)
         at_ms = will_at_ms(session);
     if (at_ms == INT64_MAX || session->attachment != NULL)
         return;
     int64_t left_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-    gh_timer_set(session->home->loop, &session->timer, gh_time_monotonic_ns() + left_ms * GH_MS_NS,
-                 fire);
+    gh_timer_set(session->home->loop, &session->inbox->timer,
+                 gh_time_monotonic_ns() + left_ms * GH_MS_NS, fire);
 }
 
 void session_bury(struct session *session)
 {
     struct gh_broker *broker = broker_of(session);
-    struct passing *passing = session->passing;
+    struct inbox *inbox = session->inbox;
+    struct passing *passing = inbox == NULL ? NULL : inbox->passing;
     gh_latch_take(&session->lock);
-    session->passing = NULL;
     session->buried = true;
-    drop_queue(session); /* who still has a reference does not keep what was queued */
+    if (inbox != NULL) {
+        inbox->passing = NULL;
+        drop_queue(session); /* who still has a reference does not keep what was queued */
+    }
     gh_latch_give(&session->lock);
     passing_free(passing);
     broker_live(session, session_live_bytes(session), -1);
-    if (session->stored) {
-        struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE,
-                                         .session = session->number};
+    if (session->stored && inbox != NULL) {
+        struct gh_journal_change gone = {.kind = GH_JOURNAL_SESSION_GONE, .session = inbox->number};
         port_change(session->home, &gone);
     }
-    pthread_mutex_lock(&broker->lock);
-    gh_map_remove(&broker->by_number, gh_slice(&session->number, sizeof session->number));
-    pthread_mutex_unlock(&broker->lock);
+    if (inbox != NULL) {
+        pthread_mutex_lock(&broker->lock);
+        gh_map_remove(&broker->by_number, gh_slice(&inbox->number, sizeof inbox->number));
+        pthread_mutex_unlock(&broker->lock);
+    }
     session_unref(session); /* the maps' */
 }
 
 void session_end(struct session *session)
 {
     struct gh_broker *broker = broker_of(session);
-    gh_timer_cancel(session->home->loop, &session->timer);
+    stop_timer(session);
     if (will_at_ms(session) != INT64_MAX)
         publish_will(session);
-    session->passing = passing_new(session);
+    if (session->inbox != NULL)
+        session->inbox->passing = passing_new(session->inbox);
     session_unsubscribe_all(session);
     gh_latch_take(&session->lock);
     session->gone = true;
     session->live = false;
     gh_latch_give(&session->lock);
     pthread_mutex_lock(&broker->lock);
-    if (gh_map_get(&broker->by_key, session_key(session)) == session)
-        gh_map_remove(&broker->by_key, session_key(session));
+    roster_remove(&broker->roster, session);
     pthread_mutex_unlock(&broker->lock);
     atomic_fetch_sub(&broker->sessions, 1);
     atomic_fetch_sub(&session->space->sessions, 1);
@@ -613,9 +648,10 @@ void session_end(struct session *session)
 
 static void journal_detached(struct session *session)
 {
+    if (!session->stored)
+        return;
     struct gh_journal_change change = session_change(session); /* its will and expiry changed too */
-    if (session->stored)
-        port_change(session->home, &change);
+    port_change(session->home, &change);
 }
 
 static void settle_will(struct session *session, bool wanted, int64_t now_ms)
@@ -638,15 +674,19 @@ static void release(struct gh_attachment *attachment, const struct gh_detach *de
 {
     struct session *session = attachment->session;
     int64_t now_ms = broker_now_ms(broker_of(session));
+    bool stays = (detach->has_expiry ? detach->expiry_s : session->expiry_s) > 0 &&
+                 session_needs_inbox(session);
     attachment->holds = false;
     gh_latch_take(&session->lock);
     attachment_note_sent(attachment);
     session->attachment = NULL;
     session->live = session->connected = false;
-    session->detached_at_ms = now_ms;
-    if (detach->has_expiry)
-        session->expiry_s = within_expiry_max(session, detach->expiry_s);
-    lane_clear(session);
+    if (detach->has_expiry || !stays)
+        session->expiry_s = stays ? within_expiry_max(session, detach->expiry_s) : 0;
+    if (session->inbox != NULL) {
+        session->inbox->detached_at_ms = now_ms;
+        lane_clear(session);
+    }
     gh_latch_give(&session->lock);
     atomic_fetch_sub(&broker_of(session)->connected, 1);
     settle_will(session, detach->will, now_ms);
@@ -729,22 +769,23 @@ static void forget(struct session *session)
     gh_loop_send(forgetting->asked->loop, &forgetting->letter);
 }
 
+static void forget_of_device(void *device, struct session *session)
+{
+    if (session_device(session) == *(const uint64_t *)device)
+        forget(session);
+}
+
 void gh_broker_forget(struct gh_broker *broker, uint64_t device)
 {
-    struct gh_slice key;
-    size_t at = 0;
     pthread_mutex_lock(&broker->lock);
-    for (void *session; gh_map_next(&broker->by_key, &at, &key, &session);)
-        if (((struct session *)session)->device == device)
-            forget(session);
+    roster_each(&broker->roster, forget_of_device, &device);
     pthread_mutex_unlock(&broker->lock);
 }
 
 bool gh_broker_has(struct gh_broker *broker, uint64_t device, struct gh_slice client_id)
 {
-    uint8_t key[sizeof device + UINT16_MAX];
     pthread_mutex_lock(&broker->lock);
-    bool has = gh_map_get(&broker->by_key, key_of(key, device, client_id)) != NULL;
+    bool has = roster_find(&broker->roster, device, client_id) != NULL;
     pthread_mutex_unlock(&broker->lock);
     return has;
 }

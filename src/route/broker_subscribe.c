@@ -101,8 +101,9 @@ static bool member_ready(void *context, const struct gh_share_member *member)
     const struct gh_broker_limits *limits = &broker_of(session)->limits;
     (void)context;
     gh_latch_take(&session->lock);
-    bool ready = session->live && gh_queue_count(&session->queue) < limits->queue_messages_max &&
-                 session->queue_bytes < limits->queue_bytes_max;
+    bool ready = session->live &&
+                 gh_queue_count(&session->inbox->queue) < limits->queue_messages_max &&
+                 session->inbox->queue_bytes < limits->queue_bytes_max;
     gh_latch_give(&session->lock);
     return ready;
 }
@@ -128,50 +129,53 @@ struct session *group_choose(struct group *group, struct target *how)
  * its loop up no longer than another. Without memory for it they are looked through as well. */
 struct subscription *session_find(const struct session *session, struct gh_slice filter)
 {
-    if (session->index != NULL)
-        return gh_map_get(session->index, filter);
-    struct subscription *at = session->subscriptions;
+    const struct inbox *inbox = session->inbox;
+    if (inbox == NULL)
+        return NULL;
+    if (inbox->index != NULL)
+        return gh_map_get(inbox->index, filter);
+    struct subscription *at = inbox->subscriptions;
     while (at != NULL && !gh_slice_equal(at->filter, filter))
         at = at->next;
     return at;
 }
 
-static void drop_index(struct session *session)
+static void drop_index(struct inbox *inbox)
 {
-    if (session->index == NULL)
+    if (inbox->index == NULL)
         return;
-    gh_map_deinit(session->index);
-    free(session->index);
-    session->index = NULL;
+    gh_map_deinit(inbox->index);
+    free(inbox->index);
+    inbox->index = NULL;
 }
 
-static void make_index(struct session *session)
+static void make_index(struct inbox *inbox)
 {
-    bool complete = (session->index = malloc(sizeof *session->index)) != NULL;
+    bool complete = (inbox->index = malloc(sizeof *inbox->index)) != NULL;
     if (!complete)
         return;
-    gh_map_init(session->index);
-    for (struct subscription *s = session->subscriptions; s != NULL && complete; s = s->next)
-        complete = gh_map_put(session->index, s->filter, s, NULL);
+    gh_map_init(inbox->index);
+    for (struct subscription *s = inbox->subscriptions; s != NULL && complete; s = s->next)
+        complete = gh_map_put(inbox->index, s->filter, s, NULL);
     if (!complete)
-        drop_index(session);
+        drop_index(inbox);
 }
 
 /* It is in the list already. */
-static void index_add(struct session *session, struct subscription *made)
+static void index_add(struct inbox *inbox, struct subscription *made)
 {
-    if (session->index != NULL && !gh_map_put(session->index, made->filter, made, NULL))
-        drop_index(session);
-    else if (session->index == NULL && session->subscriptions_count % INDEXED_MIN == 0)
-        make_index(session);
+    if (inbox->index != NULL && !gh_map_put(inbox->index, made->filter, made, NULL))
+        drop_index(inbox);
+    else if (inbox->index == NULL && inbox->subscriptions_count % INDEXED_MIN == 0)
+        make_index(inbox);
 }
 
-static void index_remove(struct session *session, const struct subscription *gone)
+static void index_remove(struct inbox *inbox, const struct subscription *gone)
 {
-    if (session->index != NULL)
-        (void)gh_map_remove(session->index, gone->filter);
-    if (session->subscriptions_count < INDEXED_MIN / 2)
-        drop_index(session);
+    if (inbox->index != NULL)
+        (void)gh_map_remove(inbox->index, gone->filter);
+    if (inbox->subscriptions_count < INDEXED_MIN / 2)
+        drop_index(inbox);
 }
 
 static struct subscription *subscription_new(struct session *session, struct gh_slice filter)
@@ -206,9 +210,9 @@ static void change_options(struct subscription *subscription, const struct gh_br
     if (group != NULL)
         pthread_mutex_lock(&group->lock);
     gh_latch_take(&subscription->session->lock);
-    subscription->session->identifiers_count -= subscription->identifier != 0;
+    subscription->session->inbox->identifiers_count -= subscription->identifier != 0;
     set_options(subscription, filter);
-    subscription->session->identifiers_count += subscription->identifier != 0;
+    subscription->session->inbox->identifiers_count += subscription->identifier != 0;
     gh_latch_give(&subscription->session->lock);
     if (group != NULL)
         pthread_mutex_unlock(&group->lock);
@@ -241,7 +245,10 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
                    size_t subscriptions_max)
 {
     struct space *space = session->space;
-    if (session->subscriptions_count >= subscriptions_max)
+    if (!session_needs_inbox(session))
+        return GH_MQTT_REASON_UNSPECIFIED;
+    struct inbox *inbox = session->inbox;
+    if (inbox->subscriptions_count >= subscriptions_max)
         return GH_MQTT_REASON_QUOTA_EXCEEDED;
     struct subscription *made = subscription_new(session, filter->filter);
     if (made == NULL)
@@ -256,15 +263,15 @@ static uint8_t add(struct session *session, const struct gh_broker_filter *filte
         return GH_MQTT_REASON_UNSPECIFIED;
     }
     gh_latch_take(&session->lock);
-    made->next = session->subscriptions;
-    made->link = &session->subscriptions;
+    made->next = inbox->subscriptions;
+    made->link = &inbox->subscriptions;
     if (made->next != NULL)
         made->next->link = &made->next;
-    session->subscriptions = made;
-    session->subscriptions_count++;
-    session->identifiers_count += made->identifier != 0;
+    inbox->subscriptions = made;
+    inbox->subscriptions_count++;
+    inbox->identifiers_count += made->identifier != 0;
     gh_latch_give(&session->lock);
-    index_add(session, made);
+    index_add(inbox, made);
     atomic_fetch_add(&broker_of(session)->subscriptions, 1);
     broker_live(session, made->filter.size + LIVE_OVERHEAD_BYTES, 1);
     return filter->qos;
@@ -302,10 +309,10 @@ static void take_out(struct session *session, struct subscription *gone)
     *gone->link = gone->next;
     if (gone->next != NULL)
         gone->next->link = gone->link;
-    session->subscriptions_count--;
-    session->identifiers_count -= gone->identifier != 0;
+    session->inbox->subscriptions_count--;
+    session->inbox->identifiers_count -= gone->identifier != 0;
     gh_latch_give(&session->lock);
-    index_remove(session, gone);
+    index_remove(session->inbox, gone);
     pthread_rwlock_wrlock(&space->lock);
     leave_tree(space, gone);
     atomic_fetch_add(&space->generation, 1);
@@ -326,8 +333,8 @@ bool session_unsubscribe(struct session *session, struct gh_slice filter)
 
 void session_unsubscribe_all(struct session *session)
 {
-    while (session->subscriptions != NULL)
-        take_out(session, session->subscriptions);
+    while (session->inbox != NULL && session->inbox->subscriptions != NULL)
+        take_out(session, session->inbox->subscriptions);
 }
 
 /* --- who gets a topic */

@@ -359,7 +359,7 @@ static void test_packet_id_in_use(void)
     CHECK("sent", client_publish(&alice, "t", "1", 1) == GH_BROKER_POSTED);
     client_saw(&bob, "sent", "t=1 q1", NULL);
     gh_latch_take(&session->lock); /* as if 119,999 others had come and gone */
-    bool resumed = gh_queue_resume(&session->queue, 2 * BROKER_PACKET_IDS + 1);
+    bool resumed = gh_queue_resume(&session->inbox->queue, 2 * BROKER_PACKET_IDS + 1);
     gh_latch_give(&session->lock);
     CHECK("later", resumed);
     CHECK("sent", client_publish(&alice, "t", "2", 1) == GH_BROKER_POSTED);

@@ -1,84 +1,22 @@
 #include "route/sessions.h"
 #include "base/hash.h"
-#include "base/map.h"
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { SHARDS = 16 };
-
-/* The sessions of one device are a list, the newest first; the map has its head. */
-struct entry {
-    struct entry *next;
-    struct gh_port *port;
-    uint64_t device, serial, client_key; /* as in gh_presence, and so on */
-    int64_t registry, tenant, since_ms, expires_at_ms;
-    const char *dialect, *transport;
-    uint8_t version;
-    bool assigned;
-    uint8_t client_size, peer_size; /* with their NUL */
-    char text[];                    /* client, peer, credential: most are far from their bounds */
+enum {
+    SHARDS = 16,
+    CHAINS_FIRST = 16,
+    CHAIN_LENGTH = 2, /* on average at most */
 };
-static_assert(GH_PRESENCE_CLIENT_MAX <= UINT8_MAX && GH_PRESENCE_PEER_MAX <= UINT8_MAX,
-              "sizes fit their bytes");
 
-/* NULL without memory. */
-static struct entry *entry_new(struct gh_port *port, const struct gh_presence *presence)
-{
-    size_t client = strlen(presence->client) + 1, peer = strlen(presence->peer) + 1,
-           credential = strlen(presence->credential) + 1;
-    struct entry *entry = malloc(sizeof *entry + client + peer + credential);
-    if (entry == NULL)
-        return NULL;
-    *entry = (struct entry){.port = port,
-                            .device = presence->device,
-                            .serial = presence->serial,
-                            .client_key = presence->client_key,
-                            .registry = presence->registry,
-                            .tenant = presence->tenant,
-                            .since_ms = presence->since_ms,
-                            .expires_at_ms = presence->expires_at_ms,
-                            .dialect = presence->dialect,
-                            .transport = presence->transport,
-                            .version = (uint8_t)presence->version,
-                            .assigned = presence->assigned,
-                            .client_size = (uint8_t)client,
-                            .peer_size = (uint8_t)peer};
-    memcpy(entry->text, presence->client, client);
-    memcpy(entry->text + client, presence->peer, peer);
-    memcpy(entry->text + client + peer, presence->credential, credential);
-    return entry;
-}
-
-static const char *credential_of(const struct entry *entry)
-{
-    return entry->text + entry->client_size + entry->peer_size;
-}
-
-static struct gh_presence presence_of(const struct entry *entry)
-{
-    struct gh_presence presence = {.device = entry->device,
-                                   .serial = entry->serial,
-                                   .client_key = entry->client_key,
-                                   .registry = entry->registry,
-                                   .tenant = entry->tenant,
-                                   .since_ms = entry->since_ms,
-                                   .expires_at_ms = entry->expires_at_ms,
-                                   .dialect = entry->dialect,
-                                   .transport = entry->transport,
-                                   .version = entry->version,
-                                   .assigned = entry->assigned};
-    memcpy(presence.client, entry->text, entry->client_size);
-    memcpy(presence.peer, entry->text + entry->client_size, entry->peer_size);
-    strcpy(presence.credential, credential_of(entry));
-    return presence;
-}
-
+/* Places hang in chains by their device, the newest first. A device's number is the server's, and
+ * random: it needs no hash. */
 struct shard {
     pthread_mutex_t lock;
-    struct gh_map by_device;
+    struct gh_place **chains;
+    size_t chains_count, count; /* a power of two; places */
 };
 
 struct gh_sessions {
@@ -87,15 +25,60 @@ struct gh_sessions {
     struct shard shards[SHARDS];
 };
 
-/* The device's number as a key; lives in the caller. */
-static struct gh_slice key_of(const uint64_t *device)
-{
-    return gh_slice(device, sizeof *device);
-}
-
 static struct shard *shard_of(struct gh_sessions *sessions, uint64_t device)
 {
     return &sessions->shards[device % SHARDS];
+}
+
+static struct gh_place **chain_of(const struct shard *shard, uint64_t device)
+{
+    return &shard->chains[device / SHARDS & (shard->chains_count - 1)];
+}
+
+/* The next one from here on that counts and is the device's; NULL at the end. */
+static struct gh_place *counting(struct gh_place *place, uint64_t device)
+{
+    while (place != NULL && (place->device != device || place->replaced))
+        place = place->next;
+    return place;
+}
+
+static struct gh_place *first_of(const struct shard *shard, uint64_t device)
+{
+    return counting(*chain_of(shard, device), device);
+}
+
+/* More chains, or fewer; without memory they stay as they are, and are longer. The order of each
+ * device's places is kept. */
+static void hang_anew(struct shard *shard, size_t chains_count)
+{
+    struct shard wide = {.chains = calloc(chains_count, sizeof(struct gh_place *)),
+                         .chains_count = chains_count};
+    if (wide.chains == NULL)
+        return;
+    for (size_t i = 0; i < shard->chains_count; i++)
+        for (struct gh_place *place; (place = shard->chains[i]) != NULL;) {
+            struct gh_place **at = chain_of(&wide, place->device);
+            shard->chains[i] = place->next;
+            while (*at != NULL)
+                at = &(*at)->next;
+            place->next = NULL;
+            *at = place;
+        }
+    free(shard->chains);
+    shard->chains = wide.chains;
+    shard->chains_count = chains_count;
+}
+
+static struct gh_presence presence_of(const struct gh_place *place)
+{
+    struct gh_presence presence = {.device = place->device,
+                                   .serial = place->serial,
+                                   .client_key = place->client_key,
+                                   .since_ms = place->since_ms,
+                                   .assigned = place->assigned};
+    place->port->describe(place, &presence);
+    return presence;
 }
 
 uint64_t gh_presence_client_key(struct gh_slice client_id)
@@ -107,21 +90,16 @@ uint64_t gh_presence_client_key(struct gh_slice client_id)
 struct gh_sessions *gh_sessions_open(void)
 {
     struct gh_sessions *sessions = calloc(1, sizeof *sessions);
-    if (sessions == NULL)
-        return NULL;
-    for (size_t i = 0; i < SHARDS; i++) {
+    bool complete = sessions != NULL;
+    for (size_t i = 0; sessions != NULL && i < SHARDS; i++) {
         pthread_mutex_init(&sessions->shards[i].lock, NULL);
-        gh_map_init(&sessions->shards[i].by_device);
+        hang_anew(&sessions->shards[i], CHAINS_FIRST);
+        complete &= sessions->shards[i].chains != NULL;
     }
-    return sessions;
-}
-
-static void free_list(struct entry *entry)
-{
-    for (struct entry *next; entry != NULL; entry = next) {
-        next = entry->next;
-        free(entry);
-    }
+    if (complete)
+        return sessions;
+    gh_sessions_close(sessions);
+    return NULL;
 }
 
 void gh_sessions_close(struct gh_sessions *sessions)
@@ -129,13 +107,9 @@ void gh_sessions_close(struct gh_sessions *sessions)
     if (sessions == NULL)
         return;
     for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &sessions->shards[i];
-        struct gh_slice key;
-        size_t at = 0;
-        for (void *value; gh_map_next(&shard->by_device, &at, &key, &value);)
-            free_list(value);
-        gh_map_deinit(&shard->by_device);
-        pthread_mutex_destroy(&shard->lock);
+        assert(sessions->shards[i].count == 0);
+        free(sessions->shards[i].chains);
+        pthread_mutex_destroy(&sessions->shards[i].lock);
     }
     free(sessions);
 }
@@ -146,20 +120,20 @@ static void open_order(struct gh_letter *letter)
     order->port->deliver(order->port, order);
 }
 
-/* Sends one order to the session of `entry`; its shard is locked. */
-static bool send_order(const struct entry *entry, enum gh_order_kind kind,
+/* Sends one order to the session; its shard is locked. */
+static bool send_order(const struct gh_place *place, enum gh_order_kind kind,
                        struct gh_command *command)
 {
     struct gh_order *order = calloc(1, sizeof *order);
     if (order == NULL)
         return false;
     *order = (struct gh_order){.letter.open = open_order,
-                               .port = entry->port,
+                               .port = place->port,
                                .kind = kind,
-                               .device = entry->device,
-                               .serial = entry->serial,
+                               .device = place->device,
+                               .serial = place->serial,
                                .command = command};
-    gh_loop_send(entry->port->loop, &order->letter);
+    gh_loop_send(place->port->loop, &order->letter);
     return true;
 }
 
@@ -174,91 +148,82 @@ static void count_epoch(struct gh_sessions *sessions, enum gh_order_kind kind)
         atomic_fetch_add(&sessions->epoch, 1);
 }
 
-/* Takes an entry out of the list; NULL when it is not there. */
-static bool has_client(const struct entry *list, uint64_t client_key)
+bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_place *place)
 {
-    while (list != NULL && list->client_key != client_key)
-        list = list->next;
-    return list != NULL;
-}
-
-static struct entry *unlink_client(struct entry **list, uint64_t client_key)
-{
-    for (struct entry **at = list; *at != NULL; at = &(*at)->next)
-        if ((*at)->client_key == client_key) {
-            struct entry *found = *at;
-            *at = found->next;
-            return found;
-        }
-    return NULL;
-}
-
-static struct entry *unlink_serial(struct entry **list, uint64_t serial)
-{
-    for (struct entry **at = list; *at != NULL; at = &(*at)->next)
-        if ((*at)->serial == serial) {
-            struct entry *found = *at;
-            *at = found->next;
-            return found;
-        }
-    return NULL;
-}
-
-bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
-                       struct gh_presence *presence)
-{
-    struct shard *shard = shard_of(sessions, presence->device);
-    struct gh_slice key = key_of(&presence->device);
-    presence->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
-    struct entry *entry = entry_new(port, presence);
-    if (entry == NULL)
-        return false;
+    struct shard *shard = shard_of(sessions, place->device);
+    assert(place->serial == 0);
     pthread_mutex_lock(&shard->lock);
-    struct entry *list = gh_map_get(&shard->by_device, key);
-    bool taken = presence->assigned && has_client(list, presence->client_key);
-    if (taken)
-        presence->serial = 0;
-    entry->next = list;
-    if (taken || !gh_map_put(&shard->by_device, key, entry, NULL)) {
+    struct gh_place *before = first_of(shard, place->device);
+    while (before != NULL && before->client_key != place->client_key)
+        before = counting(before->next, place->device);
+    if (before != NULL && place->assigned) {
         pthread_mutex_unlock(&shard->lock);
-        free(entry);
         return false;
     }
-    struct entry *before = unlink_client(&entry->next, presence->client_key);
-    if (before != NULL)
+    if (before != NULL) {
+        before->replaced = true;
         send_order(before, GH_ORDER_TAKEN_OVER, NULL);
-    else
+    } else {
         atomic_fetch_add(&sessions->count, 1);
+    }
+    if (shard->count++ >= CHAIN_LENGTH * shard->chains_count)
+        hang_anew(shard, 2 * shard->chains_count);
+    struct gh_place **chain = chain_of(shard, place->device);
+    place->serial = atomic_fetch_add(&sessions->serial_last, 1) + 1;
+    place->replaced = false;
+    place->next = *chain;
+    *chain = place;
     pthread_mutex_unlock(&shard->lock);
-    free(before);
     return true;
 }
 
-void gh_sessions_leave(struct gh_sessions *sessions, uint64_t device, uint64_t serial)
+void gh_sessions_leave(struct gh_sessions *sessions, struct gh_place *place)
 {
-    struct shard *shard = shard_of(sessions, device);
+    struct shard *shard = shard_of(sessions, place->device);
+    assert(place->serial != 0);
     pthread_mutex_lock(&shard->lock);
-    struct entry *list = gh_map_get(&shard->by_device, key_of(&device)), *head = list;
-    struct entry *gone = unlink_serial(&list, serial);
-    if (gone != NULL && list == NULL)
-        gh_map_remove(&shard->by_device, key_of(&device));
-    else if (gone != NULL && list != head) /* replaces: needs no memory */
-        (void)!gh_map_put(&shard->by_device, key_of(&device), list, NULL);
-    if (gone != NULL)
+    struct gh_place **at = chain_of(shard, place->device);
+    while (*at != place)
+        at = &(*at)->next;
+    *at = place->next;
+    place->serial = 0;
+    if (!place->replaced)
         atomic_fetch_sub(&sessions->count, 1);
+    if (--shard->count == 0 && shard->chains_count > CHAINS_FIRST) /* of a crowd that has gone */
+        hang_anew(shard, CHAINS_FIRST);
     pthread_mutex_unlock(&shard->lock);
-    free(gone);
+}
+
+struct gh_place *gh_sessions_place(struct gh_sessions *sessions, const struct gh_order *order)
+{
+    struct shard *shard = shard_of(sessions, order->device);
+    pthread_mutex_lock(&shard->lock);
+    struct gh_place *place = *chain_of(shard, order->device);
+    while (place != NULL && place->serial != order->serial)
+        place = place->next;
+    pthread_mutex_unlock(&shard->lock);
+    return place;
+}
+
+void gh_sessions_hold(struct gh_sessions *sessions, const struct gh_place *place)
+{
+    pthread_mutex_lock(&shard_of(sessions, place->device)->lock);
+}
+
+void gh_sessions_let(struct gh_sessions *sessions, const struct gh_place *place)
+{
+    pthread_mutex_unlock(&shard_of(sessions, place->device)->lock);
 }
 
 bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_presence *out)
 {
     struct shard *shard = shard_of(sessions, device);
     pthread_mutex_lock(&shard->lock);
-    const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device));
-    if (entry != NULL)
-        *out = presence_of(entry);
+    const struct gh_place *place = first_of(shard, device);
+    if (place != NULL)
+        *out = presence_of(place);
     pthread_mutex_unlock(&shard->lock);
-    return entry != NULL;
+    return place != NULL;
 }
 
 void gh_sessions_of(struct gh_sessions *sessions, uint64_t device,
@@ -266,9 +231,9 @@ void gh_sessions_of(struct gh_sessions *sessions, uint64_t device,
 {
     struct shard *shard = shard_of(sessions, device);
     pthread_mutex_lock(&shard->lock);
-    for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
-         entry = entry->next) {
-        struct gh_presence presence = presence_of(entry);
+    for (const struct gh_place *place = first_of(shard, device); place != NULL;
+         place = counting(place->next, device)) {
+        struct gh_presence presence = presence_of(place);
         each(context, &presence);
     }
     pthread_mutex_unlock(&shard->lock);
@@ -297,20 +262,25 @@ struct range {
     int64_t tenant, registry;
 };
 
-/* Calls `visit` for each entry of the range with its shard locked. */
+/* Calls `visit` for each session of the range with its shard locked. */
 static void visit_all(struct gh_sessions *sessions, struct range range,
-                      void (*visit)(void *context, const struct entry *entry), void *context)
+                      void (*visit)(void *context, const struct gh_place *place,
+                                    const struct gh_presence *presence),
+                      void *context)
 {
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &sessions->shards[i];
-        struct gh_slice key;
-        size_t at = 0;
         pthread_mutex_lock(&shard->lock);
-        for (void *value; gh_map_next(&shard->by_device, &at, &key, &value);)
-            for (const struct entry *entry = value; entry != NULL; entry = entry->next)
-                if ((range.registry == 0 || entry->registry == range.registry) &&
-                    (range.tenant == 0 || entry->tenant == range.tenant))
-                    visit(context, entry);
+        for (size_t chain = 0; chain < shard->chains_count; chain++)
+            for (const struct gh_place *place = shard->chains[chain]; place != NULL;
+                 place = place->next) {
+                if (place->replaced)
+                    continue;
+                struct gh_presence presence = presence_of(place);
+                if ((range.registry == 0 || presence.registry == range.registry) &&
+                    (range.tenant == 0 || presence.tenant == range.tenant))
+                    visit(context, place, &presence);
+            }
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -320,11 +290,12 @@ struct each {
     void *context;
 };
 
-static void visit_presence(void *context, const struct entry *entry)
+static void visit_presence(void *context, const struct gh_place *place,
+                           const struct gh_presence *presence)
 {
     const struct each *each = context;
-    struct gh_presence presence = presence_of(entry);
-    each->call(each->context, &presence);
+    (void)place;
+    each->call(each->context, presence);
 }
 
 void gh_sessions_each(struct gh_sessions *sessions, int64_t registry,
@@ -342,16 +313,18 @@ bool gh_sessions_order(struct gh_sessions *sessions, uint64_t device, enum gh_or
     assert(kind != GH_ORDER_COMMAND);
     count_epoch(sessions, kind);
     pthread_mutex_lock(&shard->lock);
-    for (const struct entry *entry = gh_map_get(&shard->by_device, key_of(&device)); entry != NULL;
-         entry = entry->next)
-        sent |= send_order(entry, kind, NULL);
+    for (const struct gh_place *place = first_of(shard, device); place != NULL;
+         place = counting(place->next, device))
+        sent |= send_order(place, kind, NULL);
     pthread_mutex_unlock(&shard->lock);
     return sent;
 }
 
-static void visit_order(void *context, const struct entry *entry)
+static void visit_order(void *context, const struct gh_place *place,
+                        const struct gh_presence *presence)
 {
-    send_order(entry, *(const enum gh_order_kind *)context, NULL);
+    (void)presence;
+    send_order(place, *(const enum gh_order_kind *)context, NULL);
 }
 
 void gh_sessions_order_registry(struct gh_sessions *sessions, int64_t registry,
@@ -373,11 +346,12 @@ struct where {
     enum gh_order_kind kind;
 };
 
-static void visit_where(void *context, const struct entry *entry)
+static void visit_where(void *context, const struct gh_place *place,
+                        const struct gh_presence *presence)
 {
     const struct where *where = context;
-    if (where->wanted(where->context, gh_slice_text(credential_of(entry))))
-        send_order(entry, where->kind, NULL);
+    if (where->wanted(where->context, gh_slice_text(presence->credential)))
+        send_order(place, where->kind, NULL);
 }
 
 void gh_sessions_order_where(struct gh_sessions *sessions, int64_t tenant, int64_t registry,
@@ -394,8 +368,8 @@ static bool send_command(struct gh_sessions *sessions, struct gh_command *comman
 {
     struct shard *shard = shard_of(sessions, command->device);
     pthread_mutex_lock(&shard->lock);
-    const struct entry *entry = gh_map_get(&shard->by_device, key_of(&command->device));
-    bool sent = entry != NULL && send_order(entry, GH_ORDER_COMMAND, command);
+    const struct gh_place *place = first_of(shard, command->device);
+    bool sent = place != NULL && send_order(place, GH_ORDER_COMMAND, command);
     pthread_mutex_unlock(&shard->lock);
     return sent;
 }

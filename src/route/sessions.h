@@ -8,7 +8,7 @@
  * its client ids (in dialects that know one session only, one); entering a second one orders the
  * first to close (TAKEN_OVER).
  *
- * Memory: the table copies what it is given. Orders are made here and freed by gh_order_free.
+ * Memory: places are their owners'. Orders are made here and freed by gh_order_free.
  * Threads: any, a sharded lock inside. */
 #ifndef GH_ROUTE_SESSIONS_H
 #define GH_ROUTE_SESSIONS_H
@@ -17,6 +17,7 @@
 #include "base/slice.h"
 #include "command/command.h"
 #include "io/loop.h"
+#include <assert.h>
 
 struct gh_sessions;
 
@@ -29,12 +30,13 @@ enum gh_order_kind {
     GH_ORDER_BLOCKED,
     GH_ORDER_DELETED,
     GH_ORDER_CREDENTIALS, /* the set changed: close unless the one in use is still there */
-    GH_ORDER_REGISTRY,    /* the registry no longer takes MQTT */
+    GH_ORDER_REGISTRY,    /* its registry changed */
     GH_ORDER_POLICY,      /* what it may do has changed: read it again */
     GH_ORDER_KICKED,      /* an operator ends it */
     GH_ORDER_REVOKED,     /* its certificate, or the CA behind it, was revoked */
     GH_ORDER_BANNED,
     GH_ORDER_TENANT,  /* its tenant was disabled */
+    GH_ORDER_NO_MQTT, /* its registry was, for MQTT */
     GH_ORDER_UNBOUND, /* from a gateway: come off unless it need not be bound */
 };
 
@@ -44,14 +46,6 @@ struct gh_order {
     enum gh_order_kind kind;
     uint64_t device, serial;
     struct gh_command *command; /* of COMMAND: the receiver completes it */
-};
-
-/* A loop that has sessions. The owner keeps it as long as the table. */
-struct gh_port {
-    struct gh_loop *loop;
-    void *context;
-    void (*deliver)(struct gh_port *port,
-                    struct gh_order *order); /* on the loop; takes the order */
 };
 
 enum { GH_PRESENCE_PEER_MAX = 64, GH_PRESENCE_CREDENTIAL_MAX = 72, GH_PRESENCE_CLIENT_MAX = 64 };
@@ -74,8 +68,35 @@ struct gh_presence {
 /* What `client_key` is for a client id. */
 uint64_t gh_presence_client_key(struct gh_slice client_id);
 
+struct gh_place;
+
+/* A loop that has sessions. The owner keeps it as long as the table. */
+struct gh_port {
+    struct gh_loop *loop;
+    void *context;
+    void (*deliver)(struct gh_port *port,
+                    struct gh_order *order); /* on the loop; takes the order */
+    /* Fills what the place does not know itself. Any thread, with a lock of the table: nothing that
+     * it reads may change while the place is in the table, but for what gh_sessions_hold lets. */
+    void (*describe)(const struct gh_place *place, struct gh_presence *out);
+};
+
+/* A session's place in the table. It is embedded in the session's own block, which stays until the
+ * place has left: what the session knows anyway is not kept twice. */
+struct gh_place {
+    struct gh_place *next; /* the table's */
+    struct gh_port *port;
+    uint64_t device, serial; /* serial 0: not in the table */
+    uint64_t client_key;     /* as in the presence, and so on */
+    int64_t since_ms;
+    bool assigned;
+    bool replaced; /* the table's: a newer one counts, and this one was told to close */
+};
+static_assert(sizeof(struct gh_place) <= 56, "a hundred thousand of them are idle");
+
 /* NULL when there is no memory. */
 struct gh_sessions *gh_sessions_open(void);
+/* All have left. */
 void gh_sessions_close(struct gh_sessions *sessions);
 
 /* Rises with every order to close, delivered or not. A CONNECT reads it before it is checked
@@ -83,13 +104,18 @@ void gh_sessions_close(struct gh_sessions *sessions);
  * have seen a device that was blocked meanwhile, and is made again. */
 uint64_t gh_sessions_epoch(struct gh_sessions *sessions);
 
-/* Enters a session and orders the one with the same device and client key to close. Fills
- * `presence->serial`, which is unique in the life of the process. False when there is no memory;
- * or, with the serial 0, when an assigned client id is in use: it takes nobody's place. */
-GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_port *port,
-                                   struct gh_presence *presence);
-/* Takes the session out; nothing happens when another one has taken its place. */
-void gh_sessions_leave(struct gh_sessions *sessions, uint64_t device, uint64_t serial);
+/* Enters a session, whose port, device, client key and the like are set, and orders the one with
+ * the same device and client key to close. Sets the serial, which is unique in the life of the
+ * process. False when an assigned client id is in use: it takes nobody's place. On the port's loop.
+ */
+GH_MUST_USE bool gh_sessions_enter(struct gh_sessions *sessions, struct gh_place *place);
+/* Takes the session out. On its loop. */
+void gh_sessions_leave(struct gh_sessions *sessions, struct gh_place *place);
+/* The place that an order is for; NULL when it has left. On its loop, where it then stays. */
+struct gh_place *gh_sessions_place(struct gh_sessions *sessions, const struct gh_order *order);
+/* In between nobody describes the place: for what is to change of the session. On its loop. */
+void gh_sessions_hold(struct gh_sessions *sessions, const struct gh_place *place);
+void gh_sessions_let(struct gh_sessions *sessions, const struct gh_place *place);
 
 /* The device's newest session. */
 bool gh_sessions_find(struct gh_sessions *sessions, uint64_t device, struct gh_presence *out);

@@ -19,30 +19,46 @@ const struct gh_session_limits gh_session_limits_default = {
     .stall_ns = 60 * GH_SECOND_NS,
 };
 
+size_t gh_session_size(void)
+{
+    static_assert(_Alignof(struct gh_session) <= _Alignof(void *), "the header says so");
+    return sizeof(struct gh_session);
+}
+
+struct gh_session *gh_session_init(void *room, const struct gh_session_limits *limits,
+                                   const struct gh_session_host *host, void *context)
+{
+    struct gh_session *session = room;
+
+    assert(limits->inflight_in_max != 0 && limits->inflight_out_max < UINT16_MAX);
+    *session = (struct gh_session){.limits = limits,
+                                   .host = host,
+                                   .context = context,
+                                   .version = GH_MQTT_V311,
+                                   .receive_max = UINT16_MAX};
+    return session;
+}
+
 struct gh_session *gh_session_open(const struct gh_session_limits *limits,
                                    const struct gh_session_host *host, void *context)
 {
-    struct gh_session *session = calloc(1, sizeof *session);
+    void *room = malloc(sizeof(struct gh_session));
+    return room == NULL ? NULL : gh_session_init(room, limits, host, context);
+}
 
-    assert(limits->inflight_in_max != 0 && limits->inflight_out_max < UINT16_MAX);
-    if (session == NULL)
-        return NULL;
-    session->limits = limits;
-    session->host = host;
-    session->context = context;
-    session->version = GH_MQTT_V311;
-    session->receive_max = UINT16_MAX;
-    return session;
+void gh_session_deinit(struct gh_session *session)
+{
+    gh_session_outbound_free(session);
+    gh_session_inbound_free(session);
+    gh_session_aliases_free(session);
+    free(session->extra);
 }
 
 void gh_session_close(struct gh_session *session)
 {
     if (session == NULL)
         return;
-    gh_session_outbound_free(session);
-    gh_session_inbound_free(session);
-    gh_session_aliases_free(session);
-    free(session->extra);
+    gh_session_deinit(session);
     free(session);
 }
 

@@ -21,13 +21,14 @@
  * of MQTT 5 was told `inflight_in_max` as Receive Maximum and is not held but ended when it sends
  * more.
  *
- * Memory: given by gh_session_open, freed by gh_session_close. An idle session is one block of 128
- * bytes (asserted) and no other heap, but for the method when it signed in by AUTH. The lists of
- * what is in flight grow while something is (4 bytes for each message in, at most 65535 of them;
- * 32 for each message out, and its bytes when it is repeated) and are then given back. Tables of
- * topic aliases exist once one is used and stay; the topics in each have at most
- * GH_SESSION_ALIAS_BYTES_MAX together. The limits and the host table are shared and outlive the
- * session. Slices in callbacks are valid during the call.
+ * Memory: given by gh_session_open, freed by gh_session_close, or the caller's own
+ * (gh_session_init, gh_session_deinit). An idle session is one block of 128 bytes (asserted) and no
+ * other heap, but for the method when it signed in by AUTH. The lists of what is in flight grow
+ * while something is (4 bytes for each message in, at most 65535 of them; 32 for each message out,
+ * and its bytes when it is repeated) and are then given back. Tables of topic aliases exist once
+ * one is used and stay; the topics in each have at most GH_SESSION_ALIAS_BYTES_MAX together. The
+ * limits and the host table are shared and outlive the session. Slices in callbacks are valid
+ * during the call.
  *
  * Threads: the one of its connection. Any function below but gh_session_close, gh_session_input and
  * gh_session_tick may be called from inside a callback. */
@@ -186,6 +187,11 @@ GH_MUST_USE struct gh_session *gh_session_open(const struct gh_session_limits *l
                                                const struct gh_session_host *host, void *context);
 /* Calls nobody; end it first if the host wants to know. NULL is allowed. */
 void gh_session_close(struct gh_session *session);
+/* The same for who has room for it in a block of its own: so many bytes, aligned as a pointer. */
+size_t gh_session_size(void);
+struct gh_session *gh_session_init(void *room, const struct gh_session_limits *limits,
+                                   const struct gh_session_host *host, void *context);
+void gh_session_deinit(struct gh_session *session);
 
 /* Handles the whole packets at the start of `bytes` and returns how many bytes it is done with. The
  * rest is offered again, with more bytes behind it or when gh_session_resumable says so. 0 after

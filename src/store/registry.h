@@ -7,6 +7,13 @@
 
 #include "store/store.h"
 
+/* Rises with each commit that may have changed what a device's sign-in reads: tenants, registries,
+ * devices, their credentials and attributes, policies, groups. It has risen when the call that made
+ * the change returns, on whatever thread. So what was read after this number was taken is still
+ * true as long as the number is the same, but for changes whose caller has not been answered yet.
+ * The lock of the folder sees to it that no other process writes. Never blocks. */
+uint64_t gh_store_generation(struct gh_store *store);
+
 /* --- tenants --- */
 /* Fills `number`. EXISTS when one of the four names is taken. */
 GH_MUST_USE enum gh_error_code gh_store_tenant_create(struct gh_store *store, struct gh_tenant *row,
@@ -126,6 +133,14 @@ GH_MUST_USE enum gh_error_code gh_store_device_find(struct gh_store *store, int6
                                                     struct gh_slice location, struct gh_slice id,
                                                     uint64_t number, struct gh_arena *arena,
                                                     struct gh_device *out, struct gh_error *error);
+/* What a sign-in asks of a device, by id or number within the registry: its row, credentials and
+ * attributes; neither documents nor times, nor what is its tenant's and registry's but their
+ * numbers. */
+GH_MUST_USE enum gh_error_code gh_store_device_sign_in(struct gh_store *store, int64_t registry,
+                                                       struct gh_slice id, uint64_t number,
+                                                       struct gh_arena *arena,
+                                                       struct gh_device *out,
+                                                       struct gh_error *error);
 GH_MUST_USE enum gh_error_code gh_store_device_update(struct gh_store *store, uint64_t number,
                                                       unsigned fields,
                                                       const struct gh_device *change,
@@ -195,6 +210,10 @@ GH_MUST_USE enum gh_error_code gh_store_policy_effective(struct gh_store *store,
                                                          struct gh_arena *arena,
                                                          struct gh_policy_row **out, size_t *count,
                                                          struct gh_error *error);
+/* Whether any device of the tenant may have policies of its own: by itself, its groups, or a
+ * credential. */
+GH_MUST_USE enum gh_error_code gh_store_policy_personal(struct gh_store *store, int64_t tenant,
+                                                        bool *personal, struct gh_error *error);
 
 /* --- groups of devices --- */
 /* EXISTS for a name that is taken, LIMIT for one more than `groups_max`. */
@@ -306,8 +325,9 @@ GH_MUST_USE enum gh_error_code gh_store_credential_holder(struct gh_store *store
 /* Housekeeping for a quiet moment: after deletions the write-ahead log is emptied, so that erased
  * rows leave the disk. Cheap when there is nothing to do. */
 void gh_store_tidy(struct gh_store *store);
-/* The same for memory, called about once a second: when many have read and then nobody for a while,
- * the connections of readers are closed, the writer's pages are dropped, and the system gets the
- * free pages of the heap. True when that was done. The next reads open what they need again. */
+/* The same for memory, called about once a second: when much was read or written and then little
+ * for a while, the connections of readers are closed, the writer's pages are dropped, and the
+ * system gets the free pages of the heap. True when that was done. The next reads open what they
+ * need again. */
 bool gh_store_rest(struct gh_store *store);
 #endif

@@ -1,4 +1,5 @@
 /* Folders of versions before the keyring: their keys lay in files of their own. */
+#include "base/file.h"
 #include "vault/kek_internal.h"
 #include "vault/keyring.h"
 #include <errno.h>
@@ -63,7 +64,7 @@ static enum gh_error_code erase(const char *path, struct gh_error *error)
         gh_random(random, size);
         done = pwrite(file, random, size, at) == (ssize_t)size;
     }
-    done = done && fsync(file) == 0 && unlink(path) == 0;
+    done = done && fsync(file) == 0 && gh_file_remove(path);
     int why = errno;
     if (file >= 0)
         close(file);

@@ -1,4 +1,5 @@
 #include "vault/ca.h"
+#include "base/file.h"
 #include "base/time.h"
 #include "crypto/crl.h"
 #include <errno.h>
@@ -41,21 +42,14 @@ static enum gh_error_code read_root(struct gh_ca *ca, struct gh_error *error)
     return GH_OK;
 }
 
-/* Beside its place, then moved there whole: who trusts the CA reads the one or the other. */
+/* Who trusts the CA reads the one or the other, whole. */
 static enum gh_error_code write_root(const struct gh_ca *ca, struct gh_slice pem,
                                      struct gh_error *error)
 {
-    char beside[PATH_MAX + 8];
-    snprintf(beside, sizeof beside, "%s.new", ca->path);
-    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    bool written = file >= 0 && write(file, pem.data, pem.size) == (ssize_t)pem.size &&
-                   fsync(file) == 0 && rename(beside, ca->path) == 0;
-    int why = errno;
-    if (file >= 0)
-        close(file);
-    return written
+    return gh_file_replace(ca->path, pem, 0644)
                ? GH_OK
-               : gh_error_set(error, GH_ERROR_FILE, "cannot write %s: %s", ca->path, strerror(why));
+               : gh_error_set(error, GH_ERROR_FILE, "cannot write %s: %s", ca->path,
+                              strerror(errno));
 }
 
 /* --- opening and closing --- */

@@ -1,4 +1,5 @@
 /* A key-encryption key in a file of its own. */
+#include "base/file.h"
 #include "vault/kek_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -45,22 +46,6 @@ static enum gh_error_code file_open(struct gh_kek *kek, const char *folder,
     return code;
 }
 
-/* The name is durable before the key is used. */
-static bool folder_sync(const char *path)
-{
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL)
-        return false;
-    *(slash == folder ? slash + 1 : slash) = '\0';
-    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = file >= 0 && fsync(file) == 0;
-    if (file >= 0)
-        close(file);
-    return done;
-}
-
 static enum gh_error_code file_create(struct gh_kek *kek, const char *folder,
                                       const struct gh_kek_record *record, struct gh_slice detail,
                                       struct gh_buffer *material, struct gh_error *error)
@@ -73,14 +58,11 @@ static enum gh_error_code file_create(struct gh_kek *kek, const char *folder,
         return code;
     if (detail.size > 0 && access(path, F_OK) == 0)
         return file_open(kek, folder, record, detail, error);
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
     gh_random(key, sizeof key);
-    bool made = file >= 0 && write(file, key, sizeof key) == sizeof key && fsync(file) == 0 &&
-                folder_sync(path);
-    int why = errno;
-    if (file >= 0)
-        close(file);
-    code = made ? gh_kek_take(kek, key, error) : failed(path, strerror(why), error);
+    /* The key and its name are durable before it is used. */
+    code = gh_file_make(path, gh_slice(key, sizeof key), 0400)
+               ? gh_kek_take(kek, key, error)
+               : failed(path, strerror(errno), error);
     gh_secret_wipe(key, sizeof key);
     return code;
 }
@@ -100,7 +82,7 @@ static enum gh_error_code file_destroy(const char *folder, const struct gh_kek_r
     int file = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     gh_random(random, sizeof random);
     bool gone = file >= 0 && write(file, random, sizeof random) == sizeof random &&
-                fsync(file) == 0 && unlink(path) == 0 && folder_sync(path);
+                fsync(file) == 0 && gh_file_remove(path);
     int why = errno;
     if (file >= 0)
         close(file);

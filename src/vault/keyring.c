@@ -1,4 +1,5 @@
 #include "vault/keyring.h"
+#include "base/file.h"
 #include "vault/kek_internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -271,23 +272,10 @@ struct gh_keyring *gh_keyring_open(const char *data_folder, struct gh_error *err
 static enum gh_error_code write_file(const struct gh_keyring *keyring, struct gh_slice bytes,
                                      struct gh_error *error)
 {
-    char beside[PATH_MAX + 8], folder[PATH_MAX + 8];
-    snprintf(beside, sizeof beside, "%s.new", keyring->path);
-    snprintf(folder, sizeof folder, "%s/keys", keyring->folder);
-    (void)unlink(beside);
-    int file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool written = file >= 0 && parent >= 0 &&
-                   write(file, bytes.data, bytes.size) == (ssize_t)bytes.size && fsync(file) == 0 &&
-                   rename(beside, keyring->path) == 0 && fsync(parent) == 0;
-    int why = errno;
-    if (file >= 0)
-        close(file);
-    if (parent >= 0)
-        close(parent);
-    return written ? GH_OK
-                   : gh_error_set(error, GH_ERROR_KEYS, "%s: cannot be written: %s", keyring->path,
-                                  strerror(why));
+    return gh_file_replace(keyring->path, bytes, 0600)
+               ? GH_OK
+               : gh_error_set(error, GH_ERROR_KEYS, "%s: cannot be written: %s", keyring->path,
+                              strerror(errno));
 }
 
 /* Everything sealed into `seals`, one behind the other; `form` points into it. */

@@ -22,6 +22,7 @@ const PAGES = [
   ['/refusals', 'Refusals'],
   ['/audit', 'Audit'],
   ['/system', 'System'],
+  ['/ca', 'Built-in CA'],
   ['/people', 'People'],
   ['/members', 'Members'],
   ['/members?tenant=demo&registry=warehouse', 'Members'],

@@ -151,8 +151,15 @@ describe('pages', { skip: missing }, () => {
 
   test('blocking asks first, cuts the connection, and is undone', async () => {
     await visit(page, '/devices/demo/warehouse/hall-3-dehumidifier', 'hall-3-dehumidifier');
-    await page.getByRole('button', { name: 'Block…' }).click();
-    await page.getByRole('button', { name: 'Block hall-3-dehumidifier' }).click();
+    const focused = () => page.evaluate(() => document.activeElement.textContent.trim());
+    await page.getByRole('button', { name: 'Block…' }).press('Enter');
+    assert.equal(await focused(), 'Block hall-3-dehumidifier');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter'); // leaves it
+    assert.equal(await focused(), 'Block…');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').getByText('stays out until it is unblocked').waitFor();
+    await page.keyboard.press('Enter');
     await page.getByText('blocked', { exact: true }).first().waitFor();
     await page.getByRole('button', { name: 'Unblock' }).click();
     await page.getByRole('button', { name: 'Block…' }).waitFor();

@@ -174,9 +174,21 @@ test('an operator takes a token back by its id in the log, without having it', a
   assert.ok(JSON.parse(log).entries.some(({ reason, detail }) => reason === 'TOKEN_ISSUED' && detail.includes(`token ${id},`)));
   const { code, stderr } = await server.tryCli(['device', 'revoke-token', 'acme/hall/probe-3', 'short']);
   assert.equal(code, 1);
-  assert.match(stderr, /22 characters/);
+  assert.match(stderr, /no such access token/);
   const path = `/api/v1/tenants/acme/registries/hall/devices/probe-3/tokens/${id}`;
   assert.equal((await server.call('DELETE', path, { token: await server.token('viewer') })).status, 403);
+  const operator = await server.token(), elsewhere = ['acme/hall/probe-2', 'acme/yard/probe-3', 'other/hall/probe-3'];
+  await server.cli('tenant', 'create', 'other');
+  for (const registry of ['acme/yard', 'other/hall']) await server.cli('registry', 'create', registry);
+  for (const name of elsewhere.slice(1)) await server.cli('device', 'create', name);
+  for (const name of elsewhere) {
+    const [tenant, registry, device] = name.split('/');
+    const answer = await server.call('DELETE', `/api/v1/tenants/${tenant}/registries/${registry}/devices/${device}/tokens/${id}`, { token: operator });
+    assert.equal(answer.status, 404, name);
+    assert.match(answer.body.error.message, /no such access token/, name);
+  }
+  assert.equal((await post('/oauth2/introspect', { token: first }, basic('probe-3'))).body.active, true, 'nobody else took it');
+  assert.equal(one.connected, true);
   const began = performance.now();
   await server.cli('device', 'revoke-token', 'acme/hall/probe-3', id);
   assert.ok(await closed > began);

@@ -222,3 +222,25 @@ test('a folder of before there were intermediate CAs is taken over; who trusts i
     await old.close();
   }
 });
+
+test('a key-encryption key in a file of the operator\'s own: the command says what is to be done, and that helps', async () => {
+  const own = await Server.create();
+  try {
+    const [first, second, exported] = ['kek-1', 'kek-2', 'root.key'].map((name) => join(own.folder, name));
+    await own.cli('keys', 'migrate', '--to', `file:${first}`);
+    await own.cli('ca', 'export-root', '--out', exported, '--passphrase-file', passphrase);
+    const before_ = readFileSync(join(own.data, 'keys', 'keyring'));
+    const said = await own.cli('ca', 'remove-root', '--root', exported, '--passphrase-file', passphrase);
+    assert.match(said, /The root is offline/);
+    assert.ok(said.includes(`the key-encryption key\nin ${first}. `) && said.includes(`remove ${first} and its copies`), said);
+    assert.match(said, /stop the server[\s\S]*gatehouse keys migrate --to file:PATH/);
+    await own.cli('keys', 'migrate', '--to', `file:${second}`);
+    rmSync(first);
+    writeFileSync(join(own.data, 'keys', 'keyring'), before_); // a copy from before
+    const { code, stderr } = await own.tryCli(['keys', 'export', 'ca.key']);
+    assert.equal(code, 1);
+    assert.match(stderr, /kek-1: No such file/);
+  } finally {
+    await own.close();
+  }
+});

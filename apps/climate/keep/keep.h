@@ -1,8 +1,7 @@
 /* Keeping a small file whole: what was written last, or what was there before, never a part.
  *
- * Written beside the file, synced, renamed over it, and the folder synced; so it survives a kill
- * and a power cut at any point. Blocks for the disk. Not for large or growing data. Threads: one
- * writer a file. */
+ * Written by base/file.h, so it survives a kill and a power cut at any point. Blocks for the disk.
+ * Not for large or growing data. Threads: one writer a file. */
 #ifndef GH_CLIMATE_KEEP_H
 #define GH_CLIMATE_KEEP_H
 

@@ -120,6 +120,29 @@ export interface Status {
   log_bytes: number;
 }
 
+/** What everybody may know of the built-in CA. */
+export interface Authority {
+  root_online: boolean;
+  warning: string | null;
+  root_pem: string;
+  /** The root, the intermediate CA, then those before it that are good. */
+  certificates: {
+    role: 'root' | 'intermediate';
+    subject: string;
+    issuer: string;
+    key: string;
+    signature_algorithm: string;
+    fingerprint: string;
+    not_after: string;
+  }[];
+  /** Of the list of the root; absent or empty while there is none. */
+  crl_base64: string;
+  crl_number?: number;
+  crl_this_update?: string;
+  crl_next_update: string | null;
+  crl_revoked?: number;
+}
+
 export interface Tenant {
   name: string;
 }

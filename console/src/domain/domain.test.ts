@@ -156,7 +156,7 @@ test('reasons are counted', () => {
   ]);
 });
 
-for (const path of ['/', '/devices', '/connections', '/refusals', '/system', '/people', '/members', '/service-accounts']) {
+for (const path of ['/', '/devices', '/connections', '/refusals', '/system', '/ca', '/people', '/members', '/service-accounts']) {
   test(`${path} is a page`, () => assert.notEqual(routeOf(path).page, 'unknown'));
 }
 for (const path of ['/nothing', '/devices/a', '/devices/a/b/c/nothing', '/devices/%E0%A4%A/b/c', '/halls/demo', '/members/demo']) {

@@ -22,6 +22,7 @@ export type Route =
   | { page: 'refusals' }
   | { page: 'audit' }
   | { page: 'system' }
+  | { page: 'authority' }
   | { page: 'people' }
   | { page: 'members' }
   | { page: 'serviceAccounts' }
@@ -43,6 +44,7 @@ export function routeOf(path: string): Route {
   if (head === 'refusals' && parts.length === 1) return { page: 'refusals' };
   if (head === 'audit' && parts.length === 1) return { page: 'audit' };
   if (head === 'system' && parts.length === 1) return { page: 'system' };
+  if (head === 'ca' && parts.length === 1) return { page: 'authority' };
   if (head === 'people' && parts.length === 1) return { page: 'people' };
   if (head === 'members' && parts.length === 1) return { page: 'members' };
   if (head === 'service-accounts' && parts.length === 1) return { page: 'serviceAccounts' };
@@ -63,6 +65,12 @@ export function devicePath(name: DeviceName, tab: DeviceTab = 'overview'): strin
   return tab === 'overview' ? base : `${base}/${tab}`;
 }
 
+/** How the server is doing, and what makes its certificates. */
+export const SYSTEM_TABS: readonly { href: string; title: string }[] = [
+  { href: '/system', title: 'Server' },
+  { href: '/ca', title: 'Built-in CA' },
+];
+
 /** People sign in; members have what bindings give; some of them are programs with keys. */
 export const PEOPLE_TABS: readonly { href: string; title: string }[] = [
   { href: '/people', title: 'Who may sign in' },
@@ -77,7 +85,7 @@ export function hallPath(tenant: string, zone: string): string {
 export function pageTitle(route: Route): string {
   if (route.page === 'hall') return route.zone;
   if (route.page === 'device') return route.name.id;
-  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', people: 'People', members: 'Members', serviceAccounts: 'Service accounts', account: 'My account', unknown: 'Not found' }[
+  return { warehouse: 'Warehouse', devices: 'Devices', connections: 'Connections', refusals: 'Refusals', audit: 'Audit', system: 'System', authority: 'Built-in CA', people: 'People', members: 'Members', serviceAccounts: 'Service accounts', account: 'My account', unknown: 'Not found' }[
     route.page
   ];
 }

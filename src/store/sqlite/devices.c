@@ -8,6 +8,8 @@ enum {
     DEVICE_GET,
     DEVICE_FIND_ID,
     DEVICE_FIND_NUMBER,
+    DEVICE_SIGN_IN_ID,
+    DEVICE_SIGN_IN_NUMBER,
     DEVICE_UPDATE,
     DEVICE_DELETE,
     DEVICE_RETIRE,
@@ -55,6 +57,10 @@ enum {
     "d.registry = (SELECT number FROM registries WHERE tenant = ?2 AND name = ?3 AND (?4 = '' OR " \
     "location IN ('', ?4))) "
 
+#define SIGN_IN                                                                                    \
+    "SELECT number, tenant, id, blocked, banned_until_ms, log_level, is_gateway, gateway_auth, "   \
+    "created_at_ms FROM devices "
+
 static const char *const sql[] = {
     [DEVICE_CREATE] =
         "INSERT INTO devices(number, registry, tenant, id, blocked, log_level, is_gateway, "
@@ -65,6 +71,8 @@ static const char *const sql[] = {
     [DEVICE_GET] = SELECT "WHERE d.number = ?2",
     [DEVICE_FIND_ID] = SELECT "WHERE " INSIDE "AND d.id = ?5",
     [DEVICE_FIND_NUMBER] = SELECT "WHERE d.number = ?5 AND " INSIDE,
+    [DEVICE_SIGN_IN_ID] = SIGN_IN "WHERE registry = ?1 AND id = ?2",
+    [DEVICE_SIGN_IN_NUMBER] = SIGN_IN "WHERE number = ?2 AND registry = ?1",
     [DEVICE_UPDATE] =
         "UPDATE devices SET blocked = CASE WHEN ?2 & 1 THEN ?3 ELSE blocked END, "
         "log_level = CASE WHEN ?2 & 8 THEN ?4 ELSE log_level END, "
@@ -457,6 +465,52 @@ enum gh_error_code gh_store_device_find(struct gh_store *store, int64_t tenant,
     else
         gh_sql_put_text(&q, id);
     code = read_one(&q, GH_DEVICE_PART_ALL, arena, out, error);
+    gh_read_end(link);
+    return code;
+}
+
+static enum gh_error_code sign_in_read(struct gh_sql *q, struct gh_arena *arena,
+                                       struct gh_device *out, struct gh_error *error)
+{
+    struct gh_link *link = q->link;
+    bool found = gh_sql_next(q);
+    if (found) {
+        out->number = (uint64_t)gh_sql_int(q);
+        out->tenant = gh_sql_int(q);
+        out->id = gh_sql_text(q, arena);
+        out->blocked = gh_sql_bool(q);
+        out->banned_until_ms = gh_sql_int(q);
+        out->log_level = (int)gh_sql_int(q);
+        out->is_gateway = gh_sql_bool(q);
+        out->gateway_auth = (int)gh_sql_int(q);
+        out->created_at_ms = gh_sql_int(q);
+    }
+    enum gh_error_code code = gh_sql_close(q, error);
+    if (code == GH_OK && !found)
+        code = gh_error_set(error, GH_ERROR_NOT_FOUND, "there is no such device");
+    if (code == GH_OK)
+        code = credentials_read(link, arena, out, error);
+    return code == GH_OK ? attributes_read(link, arena, out, error) : code;
+}
+
+enum gh_error_code gh_store_device_sign_in(struct gh_store *store, int64_t registry,
+                                           struct gh_slice id, uint64_t number,
+                                           struct gh_arena *arena, struct gh_device *out,
+                                           struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    *out = (struct gh_device){.registry = registry};
+    struct gh_sql q =
+        gh_sql_open(link, sql[number != 0 ? DEVICE_SIGN_IN_NUMBER : DEVICE_SIGN_IN_ID]);
+    gh_sql_put_int(&q, registry);
+    if (number != 0)
+        gh_sql_put_int(&q, (int64_t)number);
+    else
+        gh_sql_put_text(&q, id);
+    code = sign_in_read(&q, arena, out, error);
     gh_read_end(link);
     return code;
 }

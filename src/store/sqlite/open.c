@@ -1,6 +1,7 @@
 /* Opening the database: who owns the folder, whether the file is ours, whole and of a schema we
  * know. Nothing is written before that is sure. */
 #include "base/cursor.h"
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "store/sqlite/sqlite_internal.h"
@@ -50,17 +51,13 @@ static int64_t file_bytes(const char *path, const char *suffix)
 
 /* An empty file with our mode, so that SQLite's own files beside it get that mode too; its name is
  * durable. */
-static enum gh_error_code file_make(const struct gh_store *store, const char *folder,
-                                    struct gh_error *error)
+static enum gh_error_code file_make(const struct gh_store *store, struct gh_error *error)
 {
     int file = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool made = file >= 0 && parent >= 0 && fsync(parent) == 0;
+    bool made = file >= 0 && gh_file_sync_name(store->path);
     int why = errno;
     if (file >= 0)
         close(file);
-    if (parent >= 0)
-        close(parent);
     return made ? GH_OK
                 : gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: %s", store->path, strerror(why));
 }
@@ -137,15 +134,15 @@ static enum gh_error_code open_existing(struct gh_store *store, struct gh_error 
 
 /* The schema is written before the write-ahead log is switched on, so that the header says at once
  * whose file it is. */
-static enum gh_error_code open_new(struct gh_store *store, const char *folder,
-                                   enum gh_store_mode mode, struct gh_error *error)
+static enum gh_error_code open_new(struct gh_store *store, enum gh_store_mode mode,
+                                   struct gh_error *error)
 {
     if (file_bytes(store->path, "-wal") > 0)
         return gh_error_set(error, GH_ERROR_STORE_CORRUPT,
                             "%s: gone or empty, but its write-ahead log is there", store->path);
     if (mode != GH_STORE_CREATE)
         return gh_error_set(error, GH_ERROR_STORE_OPEN, "%s: there is no database", store->path);
-    enum gh_error_code code = file_make(store, folder, error);
+    enum gh_error_code code = file_make(store, error);
     if (code == GH_OK)
         code = gh_link_open(&store->writer, store, SQLITE_OPEN_READWRITE, error);
     if (code == GH_OK)
@@ -175,7 +172,7 @@ struct gh_store *gh_store_open(const char *folder, enum gh_store_mode mode, stru
     if (code == GH_OK)
         code = folder_lock(store, folder, error);
     if (code == GH_OK)
-        code = file_bytes(store->path, "") == 0 ? open_new(store, folder, mode, error)
+        code = file_bytes(store->path, "") == 0 ? open_new(store, mode, error)
                                                 : open_existing(store, error);
     if (code != GH_OK) {
         gh_store_close(store);

@@ -289,6 +289,11 @@ static void run_reads(int64_t tenant)
     code = gh_store_group_delete(store, group.number, &error);
     code = gh_store_policy_effective(store, &(struct gh_policy_target){.tenant = tenant}, &arena,
                                      &policies, &count, &error);
+    bool personal;
+    struct gh_device asked;
+    code = gh_store_policy_personal(store, tenant, &personal, &error);
+    code = gh_store_device_sign_in(store, 1, one, 0, &arena, &asked, &error);
+    code = gh_store_device_sign_in(store, 1, one, 1, &arena, &asked, &error);
     const struct gh_trail_filter filters[] = {{.limit = 1},
                                               {.limit = 1, .device = 1},
                                               {.limit = 1, .tenant = one},

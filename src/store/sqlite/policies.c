@@ -12,6 +12,7 @@ enum {
     POLICY_DELETE,
     POLICY_TARGETS,
     POLICY_EFFECTIVE,
+    POLICY_PERSONAL,
     /* For each kind of target: whether the tenant has it, how many are there, add, remove. */
     OWNED,
     ATTACHED = OWNED + KINDS,
@@ -53,6 +54,8 @@ static const char *const sql[STATEMENTS] = {
         "UNION ALL SELECT policy FROM policy_attachments WHERE device = ?3 AND credential = ?4 "
         "UNION ALL SELECT a.policy FROM device_group_members m JOIN policy_attachments a "
         "ON a.device_group = m.device_group WHERE m.device = ?3) ORDER BY name",
+    [POLICY_PERSONAL] = "SELECT 1 FROM policy_attachments WHERE tenant = ?1 AND (device IS NOT "
+                        "NULL OR device_group IS NOT NULL) LIMIT 1",
     [OWNED + TENANT] = "SELECT 1 FROM tenants WHERE number = ?2",
     [OWNED + REGISTRY] = "SELECT 1 FROM registries WHERE number = ?1 AND tenant = ?2",
     [OWNED + DEVICE] = "SELECT 1 FROM devices WHERE number = ?1 AND tenant = ?2",
@@ -238,6 +241,21 @@ enum gh_error_code gh_store_policy_effective(struct gh_store *store,
     gh_sql_put_int(&q, (int64_t)target->device);
     gh_sql_put_text(&q, target->credential);
     code = policies_read(&q, arena, out, count, error);
+    gh_read_end(link);
+    return code;
+}
+
+enum gh_error_code gh_store_policy_personal(struct gh_store *store, int64_t tenant, bool *personal,
+                                            struct gh_error *error)
+{
+    struct gh_link *link;
+    enum gh_error_code code = gh_read_begin(store, &link, error);
+    if (code != GH_OK)
+        return code;
+    struct gh_sql q = gh_sql_open(link, sql[POLICY_PERSONAL]);
+    gh_sql_put_int(&q, tenant);
+    *personal = gh_sql_next(&q);
+    code = gh_sql_close(&q, error);
     gh_read_end(link);
     return code;
 }

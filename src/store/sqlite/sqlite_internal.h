@@ -40,7 +40,10 @@ struct gh_link {
     struct gh_link_slot {
         const char *text; /* the address of the statement's text is its key */
         sqlite3_stmt *statement;
+        bool changes; /* what a sign-in reads */
     } slots[GH_STORE_STATEMENTS_MAX];
+    bool changes; /* the statement that was prepared last does */
+    bool changed; /* such a statement was opened since the last commit */
 };
 
 /* The writes that share one commit. */
@@ -61,6 +64,7 @@ struct gh_store {
     struct gh_link writer;
     struct gh_group *group; /* the open transaction, NULL when there is none */
     atomic_uint writers_waiting;
+    atomic_uint_fast64_t generation;
     atomic_bool erased; /* rows were deleted since the write-ahead log was last emptied */
     int64_t trail_rows; /* -1: not counted yet */
 
@@ -69,8 +73,9 @@ struct gh_store {
     struct gh_link *readers[GH_STORE_READERS_MAX];
     struct gh_link *idle[GH_STORE_READERS_MAX];
     size_t readers_count, idle_count;
-    uint64_t reads, reads_seen, reads_rested; /* ever; at the last call of gh_store_rest; rested */
-    unsigned quiet_calls;                     /* of that, in a row */
+    uint64_t reads;            /* ever */
+    uint64_t work_seen, crowd; /* of gh_store_rest: at its last call; since it last had to do */
+    unsigned quiet_calls;      /* of that, in a row */
 };
 
 /* --- connection.c --- */

@@ -117,6 +117,20 @@ static void group_end(struct gh_store *store, enum gh_error_code code, const str
     group_leave(group);
 }
 
+/* Before anybody learns that the writes are durable. A commit that failed counts as well: whoever
+ * reads again for nothing is not wrong. */
+static void count_change(struct gh_store *store)
+{
+    if (store->writer.changed)
+        atomic_fetch_add(&store->generation, 1);
+    store->writer.changed = false;
+}
+
+uint64_t gh_store_generation(struct gh_store *store)
+{
+    return atomic_load(&store->generation);
+}
+
 static void commit(struct gh_store *store)
 {
     struct gh_error error = {0};
@@ -124,6 +138,7 @@ static void commit(struct gh_store *store)
     if (store->group->writes > 0)
         code = run(&store->writer, sql[WRITE_COMMIT], &error);
     roll_back(&store->writer); /* does nothing after a commit that went well */
+    count_change(store);
     group_end(store, code, &error);
 }
 

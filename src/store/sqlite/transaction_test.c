@@ -286,6 +286,33 @@ static void erases(void)
     gh_store_close(store);
 }
 
+static int cached_bytes(const struct gh_store *store)
+{
+    int used = 0, most;
+    sqlite3_db_status(store->writer.db, SQLITE_DBSTATUS_CACHE_USED, &used, &most, 0);
+    return used;
+}
+
+/* What a crowd wrote, behind its reads, does not stay in the writer's pages. */
+static void check_rests_after_writing(struct gh_store *store)
+{
+    struct gh_link *link;
+    struct gh_error error;
+    char key[32], value[256] = "";
+    REQUIRE("a write begins", gh_write_begin(store, &link, &error) == GH_OK);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "row %d", i);
+        REQUIRE("a row", gh_meta_put(link, gh_slice_text(key), gh_slice(value, sizeof value),
+                                     &error) == GH_OK);
+    }
+    REQUIRE("and ends", gh_write_end(link, GH_OK, &error) == GH_OK);
+    int before = cached_bytes(store);
+    CHECK("much was written just now", !gh_store_rest(store));
+    CHECK("once is not enough", !gh_store_rest(store));
+    CHECK("twice is", gh_store_rest(store));
+    CHECK("its pages have gone", before > 256 * 1024 && cached_bytes(store) < before / 4);
+}
+
 /* After many reads and two calls without one its readers go, those in use excepted. */
 static void rests(void)
 {
@@ -315,6 +342,7 @@ static void rests(void)
     CHECK("opens what it needs", store->readers_count == 2);
     gh_read_end(links[0]);
     gh_read_end(links[1]);
+    check_rests_after_writing(store);
     gh_store_close(store);
 }
 
