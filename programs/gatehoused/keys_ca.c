@@ -85,7 +85,7 @@ enum gh_error_code keys_handle_ca_install(struct keys *keys, struct gh_cursor *a
 static enum gh_error_code ask_show(void *context, struct gh_buffer *block,
                                    struct gh_ca_facts *facts, struct gh_error *error)
 {
-    uint8_t online;
+    uint8_t online = 0;
     enum gh_error_code code = keys_ask(context, KEYS_CA_SHOW, (struct gh_slice){0}, block, error);
     struct gh_cursor at = gh_cursor(gh_buffer_slice(block));
     if (code == GH_OK &&

@@ -67,7 +67,7 @@ void gh_journal_state_begin(struct gh_buffer *out)
 
 bool gh_journal_state_open(struct gh_slice bytes, struct gh_cursor *at)
 {
-    uint8_t format;
+    uint8_t format = 0;
     *at = gh_cursor(bytes);
     return gh_cursor_u8(at, &format) && format == STATE_FORMAT;
 }
