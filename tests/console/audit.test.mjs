@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { openBrowser, openPage, press, signIn, visit } from './browser.mjs';
 import { missing, operator } from './server.mjs';
 
 const DEVICE = '/devices/demo/warehouse/hall-1-climate-a';
@@ -81,10 +81,10 @@ describe('the audit trail', { skip: missing }, () => {
     await page.keyboard.type('nobody has this name');
     await page.keyboard.press('Enter');
     await page.getByText('No row fits.').waitFor();
-    await page.getByRole('button', { name: 'Show all rows' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Show all rows' }));
     await page.getByRole('row').nth(1).waitFor();
     await page.getByLabel('Result').selectOption('refused');
-    await page.getByRole('button', { name: 'Show', exact: true }).press('Enter');
+    await press(page.getByRole('button', { name: 'Show', exact: true }));
     await page.waitForFunction(() => [...document.querySelectorAll('tbody .result')].every((cell) => cell.textContent === 'Refused'));
     assert.deepEqual(trouble, []);
     await context.close();

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { calls, openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { calls, openBrowser, openPage, press, signIn, visit } from './browser.mjs';
 import { data, missing, url } from './server.mjs';
 
 const PASSWORD = 'four words of a person';
@@ -23,7 +23,7 @@ describe('the built-in CA', { skip: missing }, () => {
   /** What the button gives, pressed by keyboard. */
   async function download(page, button) {
     const coming = page.waitForEvent('download');
-    await page.getByRole('button', { name: button }).press('Enter');
+    await press(page.getByRole('button', { name: button }));
     const file = await coming;
     return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
   }
@@ -39,9 +39,9 @@ describe('the built-in CA', { skip: missing }, () => {
 
   test('it is found by keyboard, below the system, and tells what the API tells', async () => {
     const { page, trouble } = admin;
-    await page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link', { name: 'System' }).press('Enter');
+    await press(page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link', { name: 'System' }));
     await page.getByRole('heading', { level: 1, name: 'System' }).waitFor();
-    await page.getByRole('navigation', { name: 'System', exact: true }).getByRole('link', { name: 'Built-in CA' }).press('Enter');
+    await press(page.getByRole('navigation', { name: 'System', exact: true }).getByRole('link', { name: 'Built-in CA' }));
     await page.getByRole('heading', { level: 1, name: 'Built-in CA' }).waitFor();
     await page.getByText('Online', { exact: true }).waitFor();
     const { body } = await calls(page, 'GET', '/ca');
@@ -106,7 +106,7 @@ describe('the built-in CA', { skip: missing }, () => {
     await page.reload();
     await page.getByRole('alert').getByText('The built-in CA could not be loaded.').waitFor();
     await page.unroute('**/api/v1/ca');
-    await page.getByRole('button', { name: 'Try again' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Try again' }));
     await page.getByRole('heading', { level: 2, name: 'Certificates' }).waitFor();
     assert.deepEqual(trouble, []);
     await context.close();

@@ -52,6 +52,12 @@ export async function visit(page, path, heading) {
   await page.getByRole('heading', { level: 1, name: heading }).waitFor();
 }
 
+/** Presses a key on what is there and enabled: buttons are not while the deed before them runs, and a press then is lost. */
+export async function press(target, key = 'Enter') {
+  await target.click({ trial: true });
+  await target.press(key);
+}
+
 /** A request to the API in the name of whoever is signed in on the page. */
 export const calls = (page, method, path, body) => page.evaluate(([method, path, body]) => fetch(`/api/v1${path}`, {
   method, headers: { 'x-gatehouse': '1', 'content-type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}),

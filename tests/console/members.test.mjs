@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { calls, openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { calls, openBrowser, openPage, press, signIn, visit } from './browser.mjs';
 import { missing, operator, url } from './server.mjs';
 
 const PASSWORD = 'four words of a person';
@@ -38,7 +38,7 @@ describe('members', { skip: missing }, () => {
   test('a role in the whole house is given and taken, by keyboard alone', async () => {
     const { page, trouble } = admin;
     await visit(page, '/people', 'People');
-    await page.getByRole('navigation', { name: 'People and members' }).getByRole('link', { name: 'Members and bindings' }).press('Enter');
+    await press(page.getByRole('navigation', { name: 'People and members' }).getByRole('link', { name: 'Members and bindings' }));
     await page.getByRole('heading', { level: 1, name: 'Members' }).waitFor();
     await page.getByRole('heading', { level: 2, name: 'Who has which role in the whole house' }).waitFor();
     await addByKeyboard(page, 'ada@example.org', 'auditor');
@@ -52,7 +52,7 @@ describe('members', { skip: missing }, () => {
     await page.getByRole('status').filter({ hasText: 'has that role there already' }).waitFor({ state: 'attached' });
     assert.equal(await row(page, 'ada@example.org').count(), 1);
 
-    await page.getByRole('button', { name: 'Take auditor from user:ada@example.org' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Take auditor from user:ada@example.org' }));
     await row(page, 'ada@example.org').waitFor({ state: 'detached' });
     assert.equal(await page.evaluate(() => document.activeElement.id), 'bound');
     assert.ok(!JSON.stringify(await bound('/bindings')).includes('ada@'));
@@ -66,11 +66,11 @@ describe('members', { skip: missing }, () => {
     await page.getByLabel('Tenant', { exact: true }).selectOption('demo');
     await page.getByRole('heading', { level: 2, name: 'Who has which role in tenant demo' }).waitFor();
     assert.equal(new URL(page.url()).search, '?tenant=demo');
-    await page.getByLabel('Only on a condition').press('Space');
+    await press(page.getByLabel('Only on a condition'), 'Space');
     await page.getByLabel('Until (UTC)').fill('2031-01-01T00:00');
     await page.getByLabel('Each day from (UTC)').fill('22:00');
     await page.getByLabel('Each day to (UTC)').fill('06:00');
-    await page.getByRole('checkbox', { name: 'Saturday' }).press('Space');
+    await press(page.getByRole('checkbox', { name: 'Saturday' }), 'Space');
     await page.getByLabel('Only from these addresses or networks').fill('10.0.0.0/8');
     await page.getByLabel('Why, for people to read').fill('night watch');
     await page.getByLabel('Kind of member').selectOption('serviceAccount');
@@ -86,7 +86,7 @@ describe('members', { skip: missing }, () => {
     });
     assert.equal(await page.getByRole('button', { name: /^Take auditor from group:auditors/ }).count(), 0);
     await shot(page, 'members');
-    await row(page, 'auditors').getByRole('button', { name: 'the whole house' }).press('Enter');
+    await press(row(page, 'auditors').getByRole('button', { name: 'the whole house' }));
     await page.getByRole('button', { name: 'Take auditor from group:auditors' }).waitFor();
     assert.deepEqual(trouble, []);
   });
@@ -104,7 +104,7 @@ describe('members', { skip: missing }, () => {
     await row(page, 'nightly-job').getByRole('button', { name: 'tenant demo' }).waitFor();
     await page.reload();
     await row(page, 'demo/warehouse/hall-1-climate-a').waitFor();
-    await page.getByRole('button', { name: /^Take device-controller from device:/ }).press('Enter');
+    await press(page.getByRole('button', { name: /^Take device-controller from device:/ }));
     await row(page, 'demo/warehouse/hall-1-climate-a').waitFor({ state: 'detached' });
     assert.deepEqual(trouble, []);
   });
@@ -121,7 +121,7 @@ describe('members', { skip: missing }, () => {
     await row(page, 'theirs').waitFor();
     assert.equal(await page.getByLabel('Member', { exact: true }).inputValue(), 'mine');
     assert.deepEqual(await bound('/tenants/demo/bindings'), theirs);
-    await page.getByRole('button', { name: 'Add a member', exact: true }).press('Enter');
+    await press(page.getByRole('button', { name: 'Add a member', exact: true }));
     await row(page, 'mine').waitFor();
     await alert.waitFor({ state: 'detached' });
     await row(page, 'theirs').waitFor();
@@ -131,7 +131,7 @@ describe('members', { skip: missing }, () => {
   test('a refusal is shown as the server says it', async () => {
     const { page, trouble } = admin;
     await visit(page, '/members', 'Members');
-    await page.getByLabel('Only on a condition').press('Space');
+    await press(page.getByLabel('Only on a condition'), 'Space');
     await page.getByLabel('Only from these addresses or networks').fill('the office');
     await addByKeyboard(page, 'nobody', 'viewer');
     const alert = page.getByRole('alert');

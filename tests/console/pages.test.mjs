@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { patience } from '../lib/sanitizer.mjs';
-import { openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { openBrowser, openPage, press, signIn, visit } from './browser.mjs';
 import { knockAs, missing, url } from './server.mjs';
 
 const PROBE = '/devices/demo/warehouse/hall-1-climate-a';
@@ -152,7 +152,7 @@ describe('pages', { skip: missing }, () => {
   test('blocking asks first, cuts the connection, and is undone', async () => {
     await visit(page, '/devices/demo/warehouse/hall-3-dehumidifier', 'hall-3-dehumidifier');
     const focused = () => page.evaluate(() => document.activeElement.textContent.trim());
-    await page.getByRole('button', { name: 'Block…' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Block…' }));
     assert.equal(await focused(), 'Block hall-3-dehumidifier');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter'); // leaves it

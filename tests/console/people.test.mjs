@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { calls, openBrowser, openPage, signIn } from './browser.mjs';
+import { calls, openBrowser, openPage, press, signIn } from './browser.mjs';
 import { ageProof, hasSqlite } from '../lib/ageing.mjs';
 import { data, missing, url } from './server.mjs';
 
@@ -65,11 +65,11 @@ describe('people', { skip: missing }, () => {
     const password = await page.getByRole('alert').locator('code').innerText();
     assert.match(password, /^[a-z0-9]{5}(-[a-z0-9]{5}){3}$/);
     assert.equal(await page.getByLabel('Role of ada').inputValue(), 'viewer');
-    await page.getByRole('button', { name: 'Invite ada' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Invite ada' }));
     await page.getByRole('alert').getByText(`${url}/invitation#ada:`).waitFor();
-    await page.getByRole('button', { name: 'Disable ada' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Disable ada' }));
     await page.getByRole('button', { name: 'Enable ada' }).waitFor();
-    await page.locator('summary').filter({ hasText: /^auditor/ }).press('Enter');
+    await press(page.locator('summary').filter({ hasText: /^auditor/ }));
     await page.locator('details[open]').getByText(/trail\.read/).waitFor();
     if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/people.png`, fullPage: true });
     assert.deepEqual(trouble, []);
@@ -80,29 +80,29 @@ describe('people', { skip: missing }, () => {
     const { devtools, authenticatorId } = await securityKey(context, page);
     await page.goto(named);
     await enter(page, 'bea', PASSWORD);
-    await page.getByRole('link', { name: 'My account' }).press('Enter');
-    await page.getByRole('button', { name: 'Add a second factor' }).press('Enter');
+    await press(page.getByRole('link', { name: 'My account' }));
+    await press(page.getByRole('button', { name: 'Add a second factor' }));
     await page.getByLabel(/What you call it/).fill('blue key');
-    await page.getByRole('button', { name: 'Add a security key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Add a security key' }));
     await page.getByRole('list', { name: 'Recovery codes' }).waitFor();
     assert.equal(await page.getByRole('list', { name: 'Recovery codes' }).getByRole('listitem').count(), 10);
     await page.getByRole('cell', { name: 'blue key', exact: true }).waitFor();
     if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/account.png`, fullPage: true });
 
-    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Sign out' }));
     await enter(page, 'bea', PASSWORD);
     await page.getByRole('heading', { name: 'Second factor' }).waitFor();
     if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/factor.png` });
-    await page.getByRole('button', { name: 'Use the security key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Use the security key' }));
     await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
 
     // A copy: the counter stands where it stood before the last sign-in.
     const { credentials: [credential] } = await devtools.send('WebAuthn.getCredentials', { authenticatorId });
     await devtools.send('WebAuthn.removeCredential', { authenticatorId, credentialId: credential.credentialId });
     await devtools.send('WebAuthn.addCredential', { authenticatorId, credential: { ...credential, signCount: credential.signCount - 1 } });
-    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Sign out' }));
     await enter(page, 'bea', PASSWORD);
-    await page.getByRole('button', { name: 'Use the security key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Use the security key' }));
     await page.getByText('That was not it.').waitFor();
     await context.close();
   });
@@ -117,7 +117,7 @@ describe('people', { skip: missing }, () => {
     if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/invitation.png` });
     await page.keyboard.press('Enter');
     await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
-    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Sign out' }));
     await page.getByLabel('Password').waitFor();
     await page.goto(url + path);
     await page.getByLabel('Choose your password').fill('words that somebody chose');
@@ -133,8 +133,8 @@ describe('people', { skip: missing }, () => {
     await securityKey(context, page, knowsPerson);
     await page.goto(`${named}/account`);
     await enter(page, name, PASSWORD);
-    await page.getByRole('button', { name: 'Add a second factor' }).press('Enter');
-    await page.getByRole('button', { name: 'Add a security key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Add a second factor' }));
+    await press(page.getByRole('button', { name: 'Add a security key' }));
     await page.getByRole('list', { name: 'Recovery codes' }).waitFor();
     ageProof(data, name, 600);
     return visitor;
@@ -143,9 +143,9 @@ describe('people', { skip: missing }, () => {
   test('a fresh proof by a security key that knows its person', { skip: hasSqlite ? false : 'sqlite3 is not installed' }, async () => {
     const { context, page, trouble } = await withOldKey('fay', true);
     await page.getByLabel('What it is for').fill('nightly');
-    await page.getByRole('button', { name: 'Make a token' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Make a token' }));
     await page.getByRole('form', { name: 'Prove that it is you' }).waitFor();
-    await page.getByRole('button', { name: 'Use the security key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Use the security key' }));
     await page.getByText(/^ght_/).waitFor();
     assert.deepEqual(trouble, []);
     await context.close();
@@ -165,7 +165,7 @@ describe('people', { skip: missing }, () => {
     assert.equal((await calls(page, 'POST', '/session/proof', { webauthn: shown })).status, 401);
     assert.equal((await calls(page, 'POST', '/account/tokens', { label: 'none' })).body.error.code, 'GH3003');
     await page.getByLabel('What it is for').fill('nightly');
-    await page.getByRole('button', { name: 'Make a token' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Make a token' }));
     await page.getByLabel('Your password', { exact: true }).fill(PASSWORD);
     await page.keyboard.press('Enter');
     await page.getByText(/^ght_/).waitFor();
@@ -176,23 +176,23 @@ describe('people', { skip: missing }, () => {
     const { context, page, trouble } = await someone('cleo');
     await page.goto(`${url}/account`);
     await enter(page, 'cleo', PASSWORD);
-    await page.getByRole('button', { name: 'Add a second factor' }).press('Enter');
-    await page.getByRole('button', { name: 'Add an authenticator app' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Add a second factor' }));
+    await press(page.getByRole('button', { name: 'Add an authenticator app' }));
     const secret = (await page.getByTestId('secret').innerText()).replaceAll(' ', '');
     const step = thisStep();
     await page.getByLabel('Code that the app shows now').fill(totp(secret, step));
     await page.keyboard.press('Enter');
     const recovery = await page.getByRole('list', { name: 'Recovery codes' }).getByRole('listitem').first().innerText(); // waits for it
-    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Sign out' }));
 
     await enter(page, 'cleo', PASSWORD);
     await page.getByLabel('Code of six digits').fill(totp(secret, Math.max(step + 1, thisStep())));
     await page.keyboard.press('Enter');
     await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
-    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Sign out' }));
 
     await enter(page, 'cleo', PASSWORD);
-    await page.getByRole('button', { name: 'Use a recovery code' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Use a recovery code' }));
     await page.getByLabel('Recovery code').fill(recovery);
     await page.keyboard.press('Enter');
     await page.getByText('9 recovery codes are left.').waitFor();
@@ -205,12 +205,12 @@ describe('people', { skip: missing }, () => {
     await page.goto(`${url}/account`);
     await enter(page, 'dora', PASSWORD);
     await page.getByLabel('What it is for').fill('nightly');
-    await page.getByRole('button', { name: 'Make a token' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Make a token' }));
     await page.getByText(/^ght_/).waitFor();
     const token = await page.getByText(/^ght_/).innerText();
     const use = () => page.evaluate((token) => fetch('/api/v1/devices', { headers: { authorization: `Bearer ${token}` }, credentials: 'omit' }).then(({ status }) => status), token);
     assert.equal(await use(), 200);
-    await page.getByRole('button', { name: 'Revoke nightly' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Revoke nightly' }));
     await page.getByRole('button', { name: 'Revoke nightly' }).waitFor({ state: 'detached' });
     assert.equal(await use(), 401);
 
@@ -219,13 +219,13 @@ describe('people', { skip: missing }, () => {
     await enter(other.page, 'dora', PASSWORD);
     await other.page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
     await page.reload();
-    await page.getByRole('button', { name: /^End the session/ }).press('Enter');
+    await press(page.getByRole('button', { name: /^End the session/ }));
     await page.getByRole('button', { name: /^End the session/ }).waitFor({ state: 'detached' });
     assert.equal((await calls(other.page, 'GET', '/session')).status, 401);
     await page.getByLabel('New password').fill('another four long words');
     await page.keyboard.press('Enter');
     await page.getByText('The password is changed').waitFor({ state: 'attached' });
-    await page.getByRole('button', { name: 'Sign out' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Sign out' }));
     await enter(page, 'dora', 'another four long words');
     await page.getByRole('heading', { level: 1, name: 'My account' }).waitFor();
     assert.deepEqual(trouble, []);
@@ -240,11 +240,11 @@ describe('people', { skip: missing }, () => {
       await enter(page, 'elli', PASSWORD);
       await page.getByRole('heading', { name: 'Add a second factor' }).waitFor();
       if (process.env.GATEHOUSE_SHOTS) await page.screenshot({ path: `${process.env.GATEHOUSE_SHOTS}/enrol.png` });
-      await page.getByRole('button', { name: 'Add an authenticator app' }).press('Enter');
+      await press(page.getByRole('button', { name: 'Add an authenticator app' }));
       const secret = (await page.getByTestId('secret').innerText()).replaceAll(' ', '');
       await page.getByLabel('Code that the app shows now').fill(totp(secret, thisStep()));
       await page.keyboard.press('Enter');
-      await page.getByRole('button', { name: /I have kept them/ }).press('Enter');
+      await press(page.getByRole('button', { name: /I have kept them/ }));
       await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor();
     } finally {
       await calls(admin.page, 'PUT', '/sign-in-policy', { second_factor: false });

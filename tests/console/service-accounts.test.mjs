@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { calls, openBrowser, openPage, signIn, visit } from './browser.mjs';
+import { calls, openBrowser, openPage, press, signIn, visit } from './browser.mjs';
 import { missing, operator, url } from './server.mjs';
 
 const PASSWORD = 'four words of a person';
@@ -42,7 +42,7 @@ describe('service accounts', { skip: missing }, () => {
 
   test('an account is made, gets a key, and the key file is taken once, by keyboard alone', async () => {
     const { page, trouble } = admin;
-    await page.getByRole('navigation', { name: 'People and members' }).getByRole('link', { name: 'Service accounts' }).press('Enter');
+    await press(page.getByRole('navigation', { name: 'People and members' }).getByRole('link', { name: 'Service accounts' }));
     await page.getByRole('heading', { level: 1, name: 'Service accounts' }).waitFor();
     await page.getByRole('heading', { level: 2, name: 'Service accounts of demo' }).waitFor();
     await page.getByLabel('Name', { exact: true }).focus();
@@ -54,10 +54,10 @@ describe('service accounts', { skip: missing }, () => {
     assert.match(await row(page, EMAIL).innerText(), /sums up the day\s+Enabled/);
     assert.equal(await focused(page), 'account-name');
 
-    await page.getByRole('button', { name: `Keys of ${EMAIL}` }).press('Enter');
+    await press(page.getByRole('button', { name: `Keys of ${EMAIL}` }));
     await page.getByText(`It has no key: nobody can act as ${EMAIL}.`).waitFor();
     assert.equal(new URL(page.url()).searchParams.get('account'), EMAIL);
-    await page.getByRole('button', { name: 'Make a key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Make a key' }));
     await page.getByRole('alert').getByText('Its file holds the private half').waitFor();
     assert.equal(await focused(page), 'Download the key file');
     await shot(page, 'service-key');
@@ -72,16 +72,16 @@ describe('service accounts', { skip: missing }, () => {
     assert.equal((await page.content()).includes('PRIVATE KEY'), false);
 
     assert.equal(await statusOf(page, file), 403);
-    await page.getByRole('button', { name: `Disable key ${key.id}` }).press('Enter');
+    await press(page.getByRole('button', { name: `Disable key ${key.id}` }));
     await told(page, `Key ${key.id} is disabled.`);
     assert.equal(await statusOf(page, file), 401);
-    await page.getByRole('button', { name: `Enable key ${key.id}` }).press('Enter');
+    await press(page.getByRole('button', { name: `Enable key ${key.id}` }));
     await told(page, `Key ${key.id} is enabled.`);
     assert.equal(await statusOf(page, file), 403);
-    await page.getByRole('button', { name: `Disable ${EMAIL}` }).press('Enter');
+    await press(page.getByRole('button', { name: `Disable ${EMAIL}` }));
     await told(page, `${EMAIL} is disabled.`);
     assert.equal(await statusOf(page, file), 401);
-    await page.getByRole('button', { name: `Enable ${EMAIL}` }).press('Enter');
+    await press(page.getByRole('button', { name: `Enable ${EMAIL}` }));
     await told(page, `${EMAIL} is enabled.`);
     assert.deepEqual(trouble, []);
   });
@@ -90,10 +90,10 @@ describe('service accounts', { skip: missing }, () => {
     const { page, trouble } = admin;
     await visit(page, PAGE, 'Service accounts');
     await page.getByLabel('Expires (UTC), or never').fill('2031-01-01T00:00');
-    await page.getByRole('button', { name: 'Make a key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Make a key' }));
     await row(page, '2031-01-01 00:00:00 UTC').waitFor();
     const { id } = (await keysOf(page)).find((key) => key.expires_at === '2031-01-01T00:00:00.000Z');
-    await page.getByRole('button', { name: `Delete key ${id}`, exact: true }).press('Enter');
+    await press(page.getByRole('button', { name: `Delete key ${id}`, exact: true }));
     assert.equal(await focused(page), `Delete key ${id} for good`);
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter'); // keeps it
@@ -125,7 +125,7 @@ describe('service accounts', { skip: missing }, () => {
     await page.route('**/keys', (route) => route.request().method() === 'POST'
       ? route.fulfill({ status: 403, contentType: 'application/json', body: '{"error":{"code":"GH3003","status":403,"message":"old","action":"prove"}}' })
       : route.continue());
-    await page.getByRole('button', { name: 'Make a key' }).press('Enter');
+    await press(page.getByRole('button', { name: 'Make a key' }));
     await page.getByLabel('Your password').waitFor();
     await page.unroute('**/keys');
     assert.equal(await focused(page), 'proof');
@@ -161,7 +161,7 @@ describe('service accounts', { skip: missing }, () => {
   test('an account is deleted with its keys when that was asked twice', async () => {
     const { page, trouble } = admin;
     await visit(page, PAGE, 'Service accounts');
-    await page.getByRole('button', { name: `Delete ${EMAIL}`, exact: true }).press('Enter');
+    await press(page.getByRole('button', { name: `Delete ${EMAIL}`, exact: true }));
     await page.keyboard.press('Enter');
     await row(page, EMAIL).waitFor({ state: 'detached' });
     assert.equal(await focused(page), 'accounts');

@@ -34,8 +34,12 @@ describe('signing in and out', { skip: missing }, () => {
     const { context, page } = await openPage(browser);
     await signIn(page, '/devices');
     await page.getByRole('heading', { level: 1, name: 'Devices' }).waitFor();
+    let go; // what the page asks for by itself waits until the link has been followed
+    const followed = new Promise((done) => { go = done; });
+    await page.route('**/api/v1/**', (route) => followed.then(() => route.continue()));
     await context.clearCookies();
     await page.getByRole('link', { name: 'System' }).click();
+    go();
     await page.getByText('Your session has ended.').waitFor();
     await page.getByLabel('Name', { exact: true }).fill(operator.name);
     await page.getByLabel('Password').fill(operator.password);
