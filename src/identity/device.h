@@ -130,9 +130,9 @@ struct gh_identity_verdict {
      * page of the right device; numbers are 0 and pointers NULL where nothing was found. */
     struct gh_principal principal;
     const struct gh_registry *registry;
-    const struct gh_device *device;
-    struct gh_slice token_id;   /* `jti` of a device's own token; empty when it had none */
-    int64_t token_expires_at_s; /* `exp`; 0 without a token */
+    const struct gh_device *device; /* without documents and times (gh_directory_sign_in_device) */
+    struct gh_slice token_id;       /* `jti` of a device's own token; empty when it had none */
+    int64_t token_expires_at_s;     /* `exp`; 0 without a token */
     /* `exp` and the skew; for a secret or a certificate its own end or GH_IDENTITY_FOR_EVER_S. The
      * connection ends then. What policy needs stands in `principal` and `device` (attributes). */
     int64_t valid_until_s;

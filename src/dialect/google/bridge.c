@@ -479,11 +479,27 @@ static void set_state(struct bridge *bridge)
 
 /* --- config */
 
-static enum gh_error_code write_config(struct bridge *bridge, uint64_t local_version)
+/* The newest one; each device has one. */
+static enum gh_error_code read_config(struct bridge *bridge, struct gh_config *out)
+{
+    struct google_call *call = bridge->call;
+    struct gh_config *newest;
+    size_t count;
+    enum gh_error_code code =
+        gh_directory_config_list(call->services->directory, bridge->device.number, 1, call->arena,
+                                 &newest, &count, &call->error);
+    if (code == GH_OK && count == 0)
+        code = google_fail(call, GH_ERROR_NOT_FOUND, "the device has been deleted");
+    if (code == GH_OK)
+        *out = newest[0];
+    return code;
+}
+
+static enum gh_error_code write_config(struct bridge *bridge, const struct gh_config *config,
+                                       uint64_t local_version)
 {
     static const struct google_status out_of_range = {"OUT_OF_RANGE", 11, 400, false};
     struct google_call *call = bridge->call;
-    const struct gh_config *config = &bridge->device.config;
     if (local_version > (uint64_t)config->version) {
         call->status = &out_of_range;
         return google_fail(call, GH_ERROR_RANGE, "local_version: the newest version is %lld",
@@ -502,14 +518,17 @@ static void get_config(struct bridge *bridge)
     struct gh_slice text = google_query(call, "localVersion");
     char detail[48];
     uint64_t local_version = 0;
+    struct gh_config config;
     enum gh_error_code code = GH_OK;
     if (text.size != 0 && (!gh_slice_to_u64(text, &local_version) || local_version > INT64_MAX))
         code = google_fail(call, GH_ERROR_INVALID, "local_version: it must be a number");
     if (code == GH_OK)
-        code = write_config(bridge, local_version);
+        code = read_config(bridge, &config);
+    if (code == GH_OK)
+        code = write_config(bridge, &config, local_version);
     if (code == GH_OK) {
-        int size = snprintf(detail, sizeof detail, "version %lld by HTTP",
-                            (long long)bridge->device.config.version);
+        int size =
+            snprintf(detail, sizeof detail, "version %lld by HTTP", (long long)config.version);
         gh_directory_note(call->services->directory, bridge->device.number, GH_ACTIVITY_CONFIG_SEND,
                           call->now_ms);
         note(bridge, &bridge->device, GH_TRAIL_CONFIG_SENT, "", gh_slice(detail, (size_t)size));
