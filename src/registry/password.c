@@ -79,24 +79,14 @@ static void mac(const struct gh_secret *key, const char *label, struct gh_slice 
     gh_secret_wipe(block, sizeof block);
 }
 
-/* Two lower-case digits for each byte, and a NUL. */
-static void hex_print(const uint8_t *bytes, size_t size, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15u];
-    }
-    out[2 * size] = '\0';
-}
-
 static void long_print(const struct gh_device_passwords *passwords, struct gh_slice secret,
                        struct gh_slice salt_hex, char out[GH_SECRET_STORED_MAX])
 {
     uint8_t digest[GH_SHA256_BYTES];
     int at = snprintf(out, GH_SECRET_STORED_MAX, "%s%.*s$", long_prefix, GH_PRINT(salt_hex));
     mac(passwords->key, "gatehouse device password 1", salt_hex, secret, digest);
-    hex_print(digest, sizeof digest, out + at);
+    for (size_t i = 0; i < sizeof digest; i++)
+        at += snprintf(out + at, GH_SECRET_STORED_MAX - (size_t)at, "%02x", digest[i]);
     gh_secret_wipe(digest, sizeof digest);
 }
 
@@ -206,8 +196,9 @@ enum gh_error_code gh_device_password_store(const struct gh_device_passwords *pa
                                             struct gh_slice secret, char out[GH_SECRET_STORED_MAX],
                                             struct gh_error *error)
 {
+    static const char digits[] = "0123456789abcdef";
     uint8_t salt[SALT_BYTES];
-    char hex[2 * SALT_BYTES + 1];
+    char hex[2 * SALT_BYTES];
 
     if (secret.size < GH_SECRET_SHORT_BYTES_MIN || secret.size > GH_SECRET_BYTES_MAX)
         return gh_error_set(error, GH_ERROR_INVALID, "password: %d to %d bytes",
@@ -217,8 +208,11 @@ enum gh_error_code gh_device_password_store(const struct gh_device_passwords *pa
                    ? GH_OK
                    : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the password");
     gh_random(salt, sizeof salt);
-    hex_print(salt, sizeof salt, hex);
-    long_print(passwords, secret, gh_slice_text(hex), out);
+    for (size_t i = 0; i < sizeof salt; i++) {
+        hex[2 * i] = digits[salt[i] >> 4];
+        hex[2 * i + 1] = digits[salt[i] & 15u];
+    }
+    long_print(passwords, secret, gh_slice(hex, sizeof hex), out);
     return GH_OK;
 }
 
@@ -234,7 +228,8 @@ bool gh_device_password_mark(const struct gh_device_passwords *passwords, struct
         made = gh_password_derive(secret, short_cost, gh_slice(digest, sizeof digest), hash);
         mac(passwords->key, "gatehouse short mark 1", scope, gh_slice(hash, sizeof hash), digest);
     }
-    hex_print(digest, sizeof digest, out);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
     gh_secret_wipe(hash, sizeof hash);
     gh_secret_wipe(digest, sizeof digest);
     return made;
