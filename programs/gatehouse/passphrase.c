@@ -56,10 +56,27 @@ static void quiet_end(struct quiet *quiet)
     sigprocmask(SIG_SETMASK, &quiet->before, NULL);
 }
 
-enum typed { TYPED, TYPED_NOTHING, TYPED_SIGNAL };
+enum typed { TYPED, TYPED_NOTHING, TYPED_TOO_MUCH, TYPED_SIGNAL };
+
+/* Without its end. False when the text was cut at the room that there is, and is not to be used:
+ * who knows only its beginning would have it. */
+static bool cut_line(char line[GH_KEY_PASSPHRASE_BYTES_MAX])
+{
+    size_t size = strcspn(line, "\n");
+    bool whole = line[size] == '\n' || size + 1 < GH_KEY_PASSPHRASE_BYTES_MAX;
+    line[size] = '\0';
+    return whole;
+}
+
+static bool too_long(struct cli *cli)
+{
+    gh_error_set(&cli->error, GH_ERROR_INVALID, "a passphrase has less than %d bytes",
+                 GH_KEY_PASSPHRASE_BYTES_MAX - 1);
+    return false;
+}
 
 /* A line, which a terminal gives as a whole. */
-static enum typed read_line(const struct quiet *quiet, char *out, size_t size_max)
+static enum typed read_line(const struct quiet *quiet, char out[GH_KEY_PASSPHRASE_BYTES_MAX])
 {
     struct pollfd ready[] = {{.fd = quiet->signals, .events = POLLIN},
                              {.fd = quiet->terminal, .events = POLLIN}};
@@ -67,10 +84,11 @@ static enum typed read_line(const struct quiet *quiet, char *out, size_t size_ma
         return errno == EINTR ? TYPED_SIGNAL : TYPED_NOTHING;
     if (ready[0].revents != 0)
         return TYPED_SIGNAL;
-    ssize_t size = read(quiet->terminal, out, size_max - 1);
+    ssize_t size = read(quiet->terminal, out, GH_KEY_PASSPHRASE_BYTES_MAX - 1);
     out[size > 0 ? size : 0] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-    return size > 0 ? TYPED : TYPED_NOTHING;
+    if (size <= 0)
+        return TYPED_NOTHING;
+    return cut_line(out) ? TYPED : TYPED_TOO_MUCH;
 }
 
 /* Asks again after a signal that did not end the program, as when it was stopped and goes on. */
@@ -86,12 +104,12 @@ static bool ask_hidden(struct cli *cli, const char *prompt, char out[GH_KEY_PASS
             return false;
         }
         (void)!write(quiet.terminal, prompt, strlen(prompt));
-        typed = read_line(&quiet, out, GH_KEY_PASSPHRASE_BYTES_MAX);
+        typed = read_line(&quiet, out);
         quiet_end(&quiet);
     } while (typed == TYPED_SIGNAL);
     if (typed == TYPED_NOTHING)
         gh_error_set(&cli->error, GH_ERROR_INVALID, "no passphrase was given");
-    return typed == TYPED;
+    return typed == TYPED_TOO_MUCH ? too_long(cli) : typed == TYPED;
 }
 
 /* --- in a file */
@@ -110,8 +128,7 @@ static bool read_file(struct cli *cli, const char *path, char out[GH_KEY_PASSPHR
                                   : "others can read it; set 0400");
     if (file != NULL)
         fclose(file);
-    out[got ? strcspn(out, "\n") : 0] = '\0';
-    return got;
+    return got && (cut_line(out) || too_long(cli));
 }
 
 static bool repeated(struct cli *cli, const char *passphrase)

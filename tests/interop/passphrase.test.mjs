@@ -1,7 +1,7 @@
 // The passphrase of the root's key, typed by a person: over a pseudo terminal, which script(1) of util-linux makes.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { patience } from '../lib/sanitizer.mjs';
@@ -55,6 +55,7 @@ test('what is typed twice is the passphrase, and is not shown', async () => {
 for (const [claim, steps, words] of [
   ['another repetition is refused', [[FIRST, PASSPHRASE + ENTER], [AGAIN, `${PASSPHRASE}!${ENTER}`]], /the two are not the same/],
   ['a short one is refused, and not asked for again', [[FIRST, `short${ENTER}`], [AGAIN, `short${ENTER}`]], /at least 12 bytes/],
+  ['one that does not fit is refused, not cut', [[FIRST, 'short'.repeat(250) + ENTER], [AGAIN, 'short'.repeat(250) + ENTER]], /less than 1023 bytes/],
   ['nothing is none', [[FIRST, END]], /no passphrase was given/],
   ['nor at the repetition', [[FIRST, PASSPHRASE + ENTER], [AGAIN, END]], /no passphrase was given/],
 ]) {
@@ -63,7 +64,7 @@ for (const [claim, steps, words] of [
     assert.equal(code, 1, said);
     assert.match(said, words);
     assert.doesNotMatch(said, /typed by nobody|short/);
-    assert.equal(asked, words.source.includes('12 bytes') ? 1 : steps.length);
+    assert.equal(asked, words.source.includes(' bytes') ? 1 : steps.length);
     assert.ok(echoes, 'the terminal shows again what is typed');
     assert.ok(!existsSync(file));
   });
@@ -80,6 +81,21 @@ for (const [claim, steps] of [
     assert.ok(echoes, 'the terminal shows again what is typed');
     assert.doesNotMatch(said, /typed by nobody/);
     assert.ok(!existsSync(file));
+  });
+}
+
+for (const [claim, text, words] of [
+  ['whose first line does not fit', 'x'.repeat(2000), /less than 1023 bytes/],
+  ['whose first line is too short', 'short\n', /at least 12 bytes/],
+  ['that is empty', '', /it is empty/],
+]) {
+  test(`a file ${claim} is refused`, async () => {
+    const file = join(server.folder, `passphrase-${++names}`), out = join(server.folder, `root-${names}.key`);
+    writeFileSync(file, text, { mode: 0o400 });
+    const { code, stderr } = await server.tryCli(['ca', 'export-root', '--passphrase-file', file, '--out', out]);
+    assert.equal(code, 1);
+    assert.match(stderr, words);
+    assert.ok(!existsSync(out));
   });
 }
 
