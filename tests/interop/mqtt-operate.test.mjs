@@ -6,7 +6,7 @@ import https from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import mqtt from 'mqtt';
-import { bin, eventually, Server } from '../lib/server.mjs';
+import { bin, deviceKey, deviceToken, eventually, Server } from '../lib/server.mjs';
 
 let server, token;
 const tenant = '/api/v1/tenants/acme', plant = `${tenant}/registries/plant`;
@@ -95,6 +95,26 @@ test('a connection says who, from where, since when, by what, and what it has', 
   const queued = await eventually(async () => (await rows(`${plant}/devices/pump/connections`)).find((it) => it.queued === 1));
   assert.ok(queued.queued_bytes >= 100);
   await other.endAsync();
+});
+
+// By AUTH (MQTT 5.0, section 4.12.1): what is shown is the credential of now, and that is the one whose end ends the connection.
+test('a connection that renews its sign-in with another key is shown with that, and ends with it', async () => {
+  const keys = [deviceKey(), deviceKey()];
+  const made = await call('POST', `${plant}/devices`, { id: 'crane', credentials: keys.map(({ pem }) => ({ pem })) });
+  assert.equal(made.status, 201, made.text);
+  const [first, second] = made.body.credentials.map(({ id }) => id);
+  const proof = (which, life) => ({ authenticationMethod: 'JWT', authenticationData: Buffer.from(
+    deviceToken(keys[which], 'acme', { sub: 'crane', exp: Math.floor(Date.now() / 1000) + life })) });
+  const client = await connect('crane', { password: undefined, properties: proof(0, 1800) });
+  const [before] = await rows(`${plant}/devices/crane/connections`);
+  assert.equal(before.credential, first);
+  client._sendPacket({ cmd: 'auth', reasonCode: 0x19, properties: proof(1, 3000) });
+  const row = await eventually(async () => (await rows(`${plant}/devices/crane/connections`)).find(({ credential }) => credential === second));
+  assert.ok(Date.parse(row.expires_at) - Date.parse(before.expires_at) > 1000_000, `${before.expires_at}, ${row.expires_at}`);
+  assert.equal(row.client_id, 'crane-1');
+  const left = await call('PATCH', `${plant}/devices/crane`, { credentials: [{ pem: keys[0].pem }] });
+  assert.equal(left.status, 200, left.text);
+  await client.closed;
 });
 
 test('the list of a tenant is filtered and comes in pages', async () => {
