@@ -33,19 +33,6 @@ static struct rig rig;
 static struct rig_pki pki;
 static struct gh_metrics metrics;
 
-/* Keeps the worker busy until it is let go. */
-struct holdup {
-    struct gh_job job;
-    struct tally begun, released;
-};
-
-static void hold_up(struct gh_job *job)
-{
-    struct holdup *holdup = (struct holdup *)(void *)job;
-    tally_add(&holdup->begun);
-    CHECK("let go", tally_wait(&holdup->released, 1));
-}
-
 static int64_t shaken(void)
 {
     return gh_metric_get(&metrics, GH_METRIC_tls_handshakes_total);
@@ -86,13 +73,13 @@ static struct gh_tls *shake(struct peer *peer, int fds[2])
 
 static void last_step(size_t row, uint16_t port, struct gh_workers *workers)
 {
-    static struct holdup holdups[GH_COUNT(rows)]; /* they are left after the row */
-    struct holdup *holdup = &holdups[row];
+    static struct rig_holdup holdups[GH_COUNT(rows)]; /* they are left after the row */
+    struct rig_holdup *holdup = &holdups[row];
     uint8_t block[BYTES_MAX], text[BYTES_MAX] = {0};
     size_t sent;
     int fds[2];
     int64_t before = shaken();
-    *holdup = (struct holdup){{.run = hold_up}, TALLY, TALLY};
+    *holdup = (struct rig_holdup)RIG_HOLDUP;
     struct peer peer = peer_open(port, NULL);
     REQUIRE("a pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
     struct gh_tls *tls = shake(&peer, fds);

@@ -639,22 +639,9 @@ static void drained(void)
     close_all();
 }
 
-/* Keeps a worker busy until it is let go. */
-struct holdup {
-    struct gh_job job;
-    struct tally begun, released;
-};
-
-static void hold_up(struct gh_job *job)
-{
-    struct holdup *holdup = (struct holdup *)(void *)job;
-    tally_add(&holdup->begun);
-    CHECK("let go", tally_wait(&holdup->released, 1));
-}
-
 static void held_up(void)
 {
-    struct holdup holdup = {{.run = hold_up}, TALLY, TALLY};
+    struct rig_holdup holdup = RIG_HOLDUP;
     struct gh_tls *tls;
     memset(&metrics, 0, sizeof metrics);
     workers = gh_workers_open(1, 100, NULL);

@@ -10,6 +10,7 @@
 #include "io/listener.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "io/worker.h"
 #include "tests/check.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -275,4 +276,22 @@ static inline bool tally_wait(struct tally *tally, size_t count)
     pthread_mutex_unlock(&tally->lock);
     return reached;
 }
+
+/* Keeps a worker busy until it is let go. */
+struct rig_holdup {
+    struct gh_job job;
+    struct tally begun, released;
+};
+
+static inline void rig_hold_up(struct gh_job *job)
+{
+    struct rig_holdup *holdup = (struct rig_holdup *)(void *)job;
+    tally_add(&holdup->begun);
+    CHECK("let go", tally_wait(&holdup->released, 1));
+}
+
+#define RIG_HOLDUP                                                                                 \
+    {                                                                                              \
+        {.run = rig_hold_up}, TALLY, TALLY                                                         \
+    }
 #endif

@@ -331,6 +331,17 @@ enum gh_error_code gh_store_devices_create(struct gh_store *store, struct gh_dev
     return gh_write_end(link, code, error);
 }
 
+/* The columns from `blocked` to `created_at_ms`. */
+static void read_standing(struct gh_sql *q, struct gh_device *out)
+{
+    out->blocked = gh_sql_bool(q);
+    out->banned_until_ms = gh_sql_int(q);
+    out->log_level = (int)gh_sql_int(q);
+    out->is_gateway = gh_sql_bool(q);
+    out->gateway_auth = (int)gh_sql_int(q);
+    out->created_at_ms = gh_sql_int(q);
+}
+
 static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_device *row)
 {
     row->number = (uint64_t)gh_sql_int(q);
@@ -342,12 +353,7 @@ static void row_read(struct gh_sql *q, struct gh_arena *arena, struct gh_device 
     row->registry_name = gh_sql_text(q, arena);
     row->location = gh_sql_text(q, arena);
     row->id = gh_sql_text(q, arena);
-    row->blocked = gh_sql_bool(q);
-    row->banned_until_ms = gh_sql_int(q);
-    row->log_level = (int)gh_sql_int(q);
-    row->is_gateway = gh_sql_bool(q);
-    row->gateway_auth = (int)gh_sql_int(q);
-    row->created_at_ms = gh_sql_int(q);
+    read_standing(q, row);
     row->last_heartbeat_ms = gh_sql_int(q);
     row->last_event_ms = gh_sql_int(q);
     row->last_state_ms = gh_sql_int(q);
@@ -478,12 +484,7 @@ static enum gh_error_code sign_in_read(struct gh_sql *q, struct gh_arena *arena,
         out->number = (uint64_t)gh_sql_int(q);
         out->tenant = gh_sql_int(q);
         out->id = gh_sql_text(q, arena);
-        out->blocked = gh_sql_bool(q);
-        out->banned_until_ms = gh_sql_int(q);
-        out->log_level = (int)gh_sql_int(q);
-        out->is_gateway = gh_sql_bool(q);
-        out->gateway_auth = (int)gh_sql_int(q);
-        out->created_at_ms = gh_sql_int(q);
+        read_standing(q, out);
     }
     enum gh_error_code code = gh_sql_close(q, error);
     if (code == GH_OK && !found)
