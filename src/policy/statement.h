@@ -114,9 +114,9 @@ gh_statements_compile(const struct gh_statement_document *documents, size_t coun
 struct gh_statements *gh_statements_ref(struct gh_statements *statements); /* returns it */
 
 /* A shelf: devices with the same documents share what was compiled of them, as long as one of them
- * has it; each keeps beside that its own values of the variables that the documents mention. What
- * is put on it is found by the digest of all names and documents, so that a changed document is
- * another one. Threads: any, a lock inside. */
+ * has it, or nobody has asked for others; each keeps beside that its own values of the variables
+ * that the documents mention. What is put on it is found by the digest of all names and documents,
+ * so that a changed document is another one. Threads: any, a lock inside. */
 struct gh_statements_shelf;
 /* NULL without memory. */
 GH_MUST_USE struct gh_statements_shelf *gh_statements_shelf_open(void);

@@ -7,9 +7,12 @@
 
 enum { DIGEST_BYTES_MAX = GH_STATEMENT_DOCUMENTS_MAX * 2 * GH_STATEMENT_DOCUMENT_BYTES_MAX };
 
+/* The rules that were asked for last stand there also while no device has them: a fleet whose
+ * devices come and go, each alone, would have them compiled each time. */
 struct gh_statements_shelf {
     pthread_mutex_t lock;
-    struct gh_map rules; /* by digest; each has one reference for each device */
+    struct gh_map rules;   /* by digest; each has one reference for each device */
+    struct gh_rules *kept; /* one more reference; NULL: nothing was asked for yet */
 };
 
 struct gh_statements_shelf *gh_statements_shelf_open(void)
@@ -26,6 +29,8 @@ void gh_statements_shelf_close(struct gh_statements_shelf *shelf)
 {
     if (shelf == NULL)
         return;
+    if (shelf->kept != NULL)
+        gh_shelf_unref(shelf->kept);
     assert(shelf->rules.count == 0);
     gh_map_deinit(&shelf->rules);
     pthread_mutex_destroy(&shelf->lock);
@@ -70,6 +75,20 @@ static struct gh_rules *find(struct gh_statements_shelf *shelf, struct gh_slice 
         atomic_fetch_add(&rules->refs, 1);
     pthread_mutex_unlock(&shelf->lock);
     return rules;
+}
+
+/* Of rules that the caller has a reference to. */
+static void keep(struct gh_statements_shelf *shelf, struct gh_rules *rules)
+{
+    pthread_mutex_lock(&shelf->lock);
+    struct gh_rules *before = shelf->kept;
+    if (before != rules) {
+        atomic_fetch_add(&rules->refs, 1);
+        shelf->kept = rules;
+    }
+    pthread_mutex_unlock(&shelf->lock);
+    if (before != rules && before != NULL)
+        gh_shelf_unref(before);
 }
 
 /* Takes the rules; returns those that stand there now, with a reference, or NULL without memory. */
@@ -132,8 +151,10 @@ struct gh_statements *gh_statements_share(struct gh_statements_shelf *shelf,
     struct gh_rules *rules = variables->deny_unresolved ? NULL : take(shelf, documents, count);
     struct gh_statements *statements =
         rules == NULL ? NULL : gh_statements_of(rules, variables, &resolved);
-    if (statements != NULL)
+    if (statements != NULL) {
+        keep(shelf, rules);
         return statements;
+    }
     if (rules != NULL)
         gh_shelf_unref(rules);
     /* Alone; and if there is no memory or a document is not sound, that says so. */
