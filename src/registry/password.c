@@ -79,14 +79,24 @@ static void mac(const struct gh_secret *key, const char *label, struct gh_slice 
     gh_secret_wipe(block, sizeof block);
 }
 
+/* Two lower-case digits for each byte, and a NUL. */
+static void hex_print(const uint8_t *bytes, size_t size, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15u];
+    }
+    out[2 * size] = '\0';
+}
+
 static void long_print(const struct gh_device_passwords *passwords, struct gh_slice secret,
                        struct gh_slice salt_hex, char out[GH_SECRET_STORED_MAX])
 {
     uint8_t digest[GH_SHA256_BYTES];
     int at = snprintf(out, GH_SECRET_STORED_MAX, "%s%.*s$", long_prefix, GH_PRINT(salt_hex));
     mac(passwords->key, "gatehouse device password 1", salt_hex, secret, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        at += snprintf(out + at, GH_SECRET_STORED_MAX - (size_t)at, "%02x", digest[i]);
+    hex_print(digest, sizeof digest, out + at);
     gh_secret_wipe(digest, sizeof digest);
 }
 
@@ -108,13 +118,13 @@ static const char nobody[] = "$hmac-sha256$v=1$00000000000000000000000000000000$
 static bool long_is(const struct gh_device_passwords *passwords, struct gh_slice secret,
                     struct gh_slice stored)
 {
-    char made[GH_SECRET_STORED_MAX];
-    struct gh_slice salt = salt_of(stored);
-    if (salt.size == 0) { /* the text of a short secret */
+    char made[GH_SECRET_STORED_MAX], known[GH_SECRET_STORED_MAX];
+    if (salt_of(stored).size == 0) /* the text of a short secret */
         stored = gh_slice(nobody, sizeof nobody - 1);
-        salt = salt_of(stored);
-    }
-    long_print(passwords, secret, salt, made);
+    /* Always in the same place: how long a text takes to load depends on where it lies. */
+    memcpy(known, stored.data, stored.size);
+    stored = gh_slice(known, stored.size);
+    long_print(passwords, secret, salt_of(stored), made);
     bool same = gh_secret_equal(gh_slice_text(made), stored);
     gh_secret_wipe(made, sizeof made);
     return same;
@@ -196,9 +206,8 @@ enum gh_error_code gh_device_password_store(const struct gh_device_passwords *pa
                                             struct gh_slice secret, char out[GH_SECRET_STORED_MAX],
                                             struct gh_error *error)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t salt[SALT_BYTES];
-    char hex[2 * SALT_BYTES];
+    char hex[2 * SALT_BYTES + 1];
 
     if (secret.size < GH_SECRET_SHORT_BYTES_MIN || secret.size > GH_SECRET_BYTES_MAX)
         return gh_error_set(error, GH_ERROR_INVALID, "password: %d to %d bytes",
@@ -208,11 +217,8 @@ enum gh_error_code gh_device_password_store(const struct gh_device_passwords *pa
                    ? GH_OK
                    : gh_error_set(error, GH_ERROR_MEMORY, "no memory for the password");
     gh_random(salt, sizeof salt);
-    for (size_t i = 0; i < sizeof salt; i++) {
-        hex[2 * i] = digits[salt[i] >> 4];
-        hex[2 * i + 1] = digits[salt[i] & 15u];
-    }
-    long_print(passwords, secret, gh_slice(hex, sizeof hex), out);
+    hex_print(salt, sizeof salt, hex);
+    long_print(passwords, secret, gh_slice_text(hex), out);
     return GH_OK;
 }
 
@@ -228,8 +234,7 @@ bool gh_device_password_mark(const struct gh_device_passwords *passwords, struct
         made = gh_password_derive(secret, short_cost, gh_slice(digest, sizeof digest), hash);
         mac(passwords->key, "gatehouse short mark 1", scope, gh_slice(hash, sizeof hash), digest);
     }
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    hex_print(digest, sizeof digest, out);
     gh_secret_wipe(hash, sizeof hash);
     gh_secret_wipe(digest, sizeof digest);
     return made;
