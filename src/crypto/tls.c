@@ -317,6 +317,13 @@ static bool expect_name(SSL *ssl, const char *name)
     return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
+static void drop_unopened(struct gh_tls *tls, SSL *ssl)
+{
+    SSL_free(ssl);
+    gh_slot_give(tls, sizeof *tls);
+    ERR_clear_error();
+}
+
 struct gh_tls *gh_tls_open(struct gh_tls_context *context, struct gh_tls_desk *desk, int fd,
                            const char *server_name)
 {
@@ -324,16 +331,18 @@ struct gh_tls *gh_tls_open(struct gh_tls_context *context, struct gh_tls_desk *d
     SSL *ssl = tls == NULL ? NULL : SSL_new(context->native);
 
     assert(context->is_server == (server_name == NULL));
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, tls) != 1 ||
+    if (ssl == NULL || SSL_set_app_data(ssl, tls) != 1 ||
         (server_name != NULL && !(expect_name(ssl, server_name) && show_ticket(ssl, context)))) {
-        SSL_free(ssl);
-        gh_slot_give(tls, sizeof *tls);
-        ERR_clear_error();
+        drop_unopened(tls, ssl);
         return NULL;
     }
     *tls = (struct gh_tls){.native = ssl, .desk = context->is_server ? desk : NULL, .fd = fd};
     if (tls->desk != NULL && !tls_keys_begin(tls, context->tickets))
         tls->desk = NULL; /* OpenSSL does without that memory */
+    if (tls->desk == NULL && SSL_set_fd(ssl, fd) != 1) {
+        drop_unopened(tls, ssl);
+        return NULL;
+    }
     if (context->is_server)
         SSL_set_accept_state(ssl);
     else
@@ -381,8 +390,10 @@ enum gh_tls_status gh_tls_handshake(struct gh_tls *tls, struct gh_error *error)
     }
     if (status == GH_TLS_END)
         status = GH_TLS_FAILED;
-    if (status != GH_TLS_FAILED)
+    if (status != GH_TLS_FAILED) {
+        tls_keys_rest(tls);
         return status;
+    }
     long verdict = SSL_is_server(ssl) == 1 ? X509_V_OK : SSL_get_verify_result(ssl);
     if (verdict != X509_V_OK)
         gh_error_set(error, GH_ERROR_TLS, "the certificate was refused: %s",

@@ -1,6 +1,7 @@
 /* A connection: OpenSSL's until its handshake is done, and then perhaps its keys alone. tls.c has
- * contexts and handshakes, tls_keys.c what follows when OpenSSL is gone, tls_tickets.c what lets a
- * connection be resumed. Nobody outside the folder includes this. */
+ * contexts and handshakes, tls_socket.c what they read and write, tls_keys.c what follows when
+ * OpenSSL is gone, tls_tickets.c what lets a connection be resumed. Nobody outside the folder
+ * includes this. */
 #ifndef GH_CRYPTO_TLS_INTERNAL_H
 #define GH_CRYPTO_TLS_INTERNAL_H
 
@@ -49,12 +50,22 @@ struct gh_tls {
 
 /* Before a handshake: makes room for what is to be taken over. False without memory. */
 GH_MUST_USE bool tls_keys_begin(struct gh_tls *tls, struct gh_tickets *tickets);
+/* After each of its steps that is not the last: a client that takes its time holds no record
+ * buffers. */
+void tls_keys_rest(struct gh_tls *tls);
 /* After it: takes the keys over and frees OpenSSL's state, if that can be done (TLS 1.3, a desk,
  * memory); else nothing changes. False when the connection cannot go on: it was resumed, and only
  * what is here knows what its ticket said. */
 GH_MUST_USE bool tls_keys_take(struct gh_tls *tls);
 /* All that is here and not OpenSSL's. */
 void tls_keys_free(struct gh_tls *tls);
+
+/* Lets OpenSSL read the socket ahead, and write it. False without memory. */
+GH_MUST_USE bool tls_socket_attach(SSL *ssl, int fd);
+/* Of one that is attached: what has come and OpenSSL has not asked for; valid until it reads. */
+struct gh_slice tls_socket_held(const SSL *ssl);
+/* OpenSSL keeps it: what is held is for its next reads, and nothing more will be. */
+void tls_socket_look_no_further(SSL *ssl);
 
 /* As their namesakes of tls.h. */
 GH_MUST_USE enum gh_tls_status tls_keys_read(struct gh_tls *tls, uint8_t *block, size_t size,

@@ -2,10 +2,10 @@
  * only while something is on its way, the bytes of that.
  *
  * How the keys come here. Both application_traffic_secret_0 are derived by crypto/schedule.h, also
- * for OpenSSL, and told to whoever listens. While a server of TLS 1.3 shakes hands, it reads from
- * the socket no more than the record that it needs, so that behind the client's Finished nothing of
- * what follows is in its hands; and OpenSSL has sent nothing under the new keys, because
- * tickets are made here (tls_tickets.c): both sides begin at record 0. */
+ * for OpenSSL, and told to whoever listens. While a server of TLS 1.3 shakes hands, OpenSSL takes
+ * no more than the record that it needs from what was read ahead (tls_socket.c), so that behind the
+ * client's Finished nothing of what follows is in its hands; and it has sent nothing under the new
+ * keys, because tickets are made here (tls_tickets.c): both sides begin at record 0. */
 #include "base/secret.h"
 #include "crypto/openssl_internal.h"
 #include "crypto/tls_internal.h"
@@ -20,6 +20,7 @@ enum {
     READ_BYTES_MAX = 64 * 1024, /* at a time */
     SEND_BYTES_MAX = 80 * 1024, /* sealed */
     ALERT_BYTES_MAX = GH_RECORD_OVERHEAD_MAX + 2,
+    FLIGHT_BYTES = 4096, /* of a handshake's records: a chain of two certificates in one */
 };
 
 struct gh_tls_desk {
@@ -55,16 +56,64 @@ void gh_tls_desk_close(struct gh_tls_desk *desk)
     free(desk);
 }
 
+/* Keeps text that had no room, and the records behind it. */
+static bool keep(struct gh_tls *tls, struct gh_slice text, struct gh_slice records)
+{
+    if (text.size + records.size == 0)
+        return true;
+    tls->rest = malloc(sizeof *tls->rest + text.size + records.size);
+    if (tls->rest == NULL)
+        return false;
+    tls->rest->at = 0;
+    tls->rest->text_end = text.size;
+    tls->rest->size = text.size + records.size;
+    if (text.size > 0)
+        memcpy(tls->rest->bytes, text.data, text.size);
+    if (records.size > 0)
+        memcpy(tls->rest->bytes + text.size, records.data, records.size);
+    return true;
+}
+
 /* ---- taking over */
+
+/* OpenSSL makes and frees a buffer for each record that it writes or reads when it is to keep none,
+ * and one for the longest record where a flight has some kilobytes: in a handshake it keeps small
+ * ones for a step. */
+static void keep_buffers(SSL *ssl, bool keep)
+{
+    if (keep)
+        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    else
+        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    (void)SSL_set_max_send_fragment(ssl, keep ? FLIGHT_BYTES : GH_RECORD_TEXT_MAX);
+}
 
 bool tls_keys_begin(struct gh_tls *tls, struct gh_tickets *tickets)
 {
     tls->shaking = calloc(1, sizeof *tls->shaking);
-    if (tls->shaking == NULL)
+    if (tls->shaking == NULL || !tls_socket_attach(tls->native, tls->fd)) {
+        free(tls->shaking);
+        tls->shaking = NULL;
         return false;
+    }
     tls->shaking->tickets = tickets;
     SSL_set_read_ahead(tls->native, 0);
+    keep_buffers(tls->native, true);
     return true;
+}
+
+void tls_keys_rest(struct gh_tls *tls)
+{
+    if (tls->shaking != NULL)
+        (void)SSL_free_buffers(tls->native); /* what is half read or unsent stays */
+}
+
+static void leave_to_openssl(SSL *ssl)
+{
+    tls_socket_look_no_further(ssl);
+    keep_buffers(ssl, false);
+    (void)SSL_free_buffers(ssl);
+    SSL_set_read_ahead(ssl, 1);
 }
 
 static void forget_shaking(struct gh_tls *tls)
@@ -187,14 +236,15 @@ bool tls_keys_take(struct gh_tls *tls)
         return true;
     bool is_resumed = SSL_session_reused(tls->native) == 1;
     bool taken = SSL_version(tls->native) == TLS1_3_VERSION && !SSL_has_pending(tls->native) &&
-                 copy_keys(tls) && (is_resumed ? copy_evidence(tls) : copy_shown(tls));
+                 copy_keys(tls) && (is_resumed ? copy_evidence(tls) : copy_shown(tls)) &&
+                 keep(tls, (struct gh_slice){0}, tls_socket_held(tls->native));
     if (taken)
         tls_tickets_make(tls);
     forget_shaking(tls);
     if (!taken) {
         gh_record_close(tls->record);
         tls->record = NULL;
-        SSL_set_read_ahead(tls->native, 1);
+        leave_to_openssl(tls->native);
         return !is_resumed;
     }
     drop_empty_shown(tls);
@@ -243,24 +293,6 @@ static size_t take_back(struct gh_tls *tls, uint8_t *to)
     free(rest);
     tls->rest = NULL;
     return size;
-}
-
-/* Keeps text that had no room, and the records behind it. */
-static bool keep(struct gh_tls *tls, struct gh_slice text, struct gh_slice records)
-{
-    if (text.size + records.size == 0)
-        return true;
-    tls->rest = malloc(sizeof *tls->rest + text.size + records.size);
-    if (tls->rest == NULL)
-        return false;
-    tls->rest->at = 0;
-    tls->rest->text_end = text.size;
-    tls->rest->size = text.size + records.size;
-    if (text.size > 0)
-        memcpy(tls->rest->bytes, text.data, text.size);
-    if (records.size > 0)
-        memcpy(tls->rest->bytes + text.size, records.data, records.size);
-    return true;
 }
 
 /* Nothing more can be said: the peer is told why if the socket takes that at once. */
