@@ -31,7 +31,8 @@ if (unknown.length > 0) throw new Error(`there is no work ${unknown.join(', ')};
 const chosen = (positionals.length > 0 ? positionals : Object.keys(works)).map((name) => works[name]);
 const clientsMax = Math.max(1001, ...chosen.filter((work) => work.unit && !work.collect).map(connectionsOf));
 if (clientsMax + 200 > openFilesMax()) problems.push(`${clientsMax} connections need more open files than the ${openFilesMax()} that this machine allows: raise ulimit -H -n`);
-const certificates = chosen.some(({ transport }) => transport === 'mutual');
+const showsCertificate = (transport) => transport === 'mutual' || transport === 'registered';
+const certificates = chosen.some(({ transport }) => showsCertificate(transport));
 // With --loops the server and the load share all cores.
 const places = placement({ pin: !options.quick && !options.loops && os.cpus().length > 1, fifo: options.fifo });
 
@@ -40,9 +41,9 @@ const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '2
   { stdio: ['ignore', 'ignore', 'inherit'] });
 
 function loadArgs(side, { transport = 'plain' }, [mode, ...load]) {
-  const mutual = transport === 'mutual';
-  return ['bench', mode, '--settle-ms', '150', ...load, ...(mutual ? side.mutualIdentity : side.identity),
-    '--server', side[transport], ...(transport !== 'plain' ? ['--ca', side.ca] : []), ...(mutual ? ['--identities', side.identities] : []),
+  const identity = { mutual: side.mutualIdentity, registered: side.registeredIdentity }[transport] ?? side.identity;
+  return ['bench', mode, '--settle-ms', '150', ...load, ...identity, '--server', side[transport] ?? side.mutual,
+    ...(transport !== 'plain' ? ['--ca', side.ca] : []), ...(showsCertificate(transport) ? ['--identities', side.identities] : []),
     '--pids', side.pids.join(','), '--run-ms', options.quick ? '200' : options['run-ms']];
 }
 
@@ -84,7 +85,7 @@ async function makeSides(folder) {
   else for (const side of options.alone ? [] : makeRivals()) {
     side.prepare(folder, clientsMax, places.server, gatehouse.prepared, gatehouse.deviceCa);
     const identity = ['--id', 'dev{n}', '--topic', 'load/dev{n}'];
-    sides.push(Object.assign(side, { identity, mutualIdentity: identity, identities: gatehouse.identities }));
+    sides.push(Object.assign(side, { identity, mutualIdentity: identity, registeredIdentity: identity, identities: gatehouse.identities }));
   }
   for (const side of sides) side.title = `${side.name.replace(/-\d+$/, '')} ${side.version}`;
   return sides;

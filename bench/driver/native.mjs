@@ -1,11 +1,11 @@
 // Gatehouse as plain MQTT clients meet it: devices with passwords and a policy that is asked at every step.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Server } from '../../tests/lib/server.mjs';
 import { Gatehouse } from './brokers.mjs';
 import { makeIdentities, trustIdentities } from './certified.mjs';
 
-const tenant = 'bench', registry = 'fleet', certified = 'certified';
+const tenant = 'bench', registry = 'fleet', certified = 'certified', registered = 'registered';
 
 // Each device publishes below its own name; everybody may listen; two denials that are looked at as well.
 const policy = {
@@ -21,7 +21,8 @@ const policy = {
 };
 
 export class NativeGatehouse extends Gatehouse {
-  // With `certificates` the devices are there once more, in a registry that knows them by their CA: transport `mutual`.
+  // With `certificates` the devices are there twice more: in a registry that knows them by their CA (transport `mutual`), and in
+  // one that has the certificate of each as its credential, as AWS and Azure register them (transport `registered`).
   static async prepare(folder, count, prefix, { certificates = false } = {}) {
     const side = new NativeGatehouse();
     Object.assign(side, { folder, prefix, base: join(folder, 'base'), version: Gatehouse.version() });
@@ -35,14 +36,20 @@ export class NativeGatehouse extends Gatehouse {
     await server.cli('policy', 'attach', `${tenant}/load`, `${tenant}/${registry}`);
     await server.cli('device', 'import', file('devices.jsonl', Array.from({ length: count }, (_, i) =>
       `${JSON.stringify({ tenant, registry, id: `dev${i}`, password: `the long secret of device ${i}` })}\n`).join('')));
-    side.mutualIdentity = ['--id', 'dev{n}', '--user', `${tenant}/${certified}/dev{n}`, '--topic', 'load/dev{n}'];
+    const shown = (registry) => ['--id', 'dev{n}', '--user', `${tenant}/${registry}/dev{n}`, '--topic', 'load/dev{n}'];
+    Object.assign(side, { mutualIdentity: shown(certified), registeredIdentity: shown(registered) });
     if (certificates) {
       Object.assign(side, makeIdentities(folder, count));
-      await server.cli('registry', 'create', `${tenant}/${certified}`);
-      await server.cli('policy', 'attach', `${tenant}/load`, `${tenant}/${certified}`);
+      for (const each of [certified, registered]) {
+        await server.cli('registry', 'create', `${tenant}/${each}`);
+        await server.cli('policy', 'attach', `${tenant}/load`, `${tenant}/${each}`);
+      }
       await trustIdentities(server, `${tenant}/${certified}`, folder, side);
-      await server.cli('device', 'import', file('certified.jsonl', Array.from({ length: count }, (_, i) =>
-        `${JSON.stringify({ tenant, registry: certified, id: `dev${i}` })}\n`).join('')));
+      const pems = readFileSync(side.identities, 'utf8').match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----\n/g);
+      await server.cli('device', 'import', file('certified.jsonl', pems.map((pem, i) => [
+        { tenant, registry: certified, id: `dev${i}` },
+        { tenant, registry: registered, id: `dev${i}`, certificate: pem },
+      ].map((device) => `${JSON.stringify(device)}\n`).join('')).join('')));
     }
     await server.stop();
     side.prepared = server.data;
@@ -56,6 +63,6 @@ export class NativeGatehouse extends Gatehouse {
 
   async start(options) {
     await super.start(options);
-    this.mutual = this.tls;
+    this.mutual = this.registered = this.tls;
   }
 }
