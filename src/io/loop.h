@@ -48,7 +48,8 @@ struct gh_timer {
         struct gh_timer *timer); /* NULL when not set; may set the timer again, or free it */
 };
 
-/* Sets or moves it. A time that has passed fires in the next turn. */
+/* Sets or moves it. A time that has passed fires in the next turn. What it is late by is what the
+ * kernel needs to wake the thread (before Linux 5.11: up to a millisecond more). */
 void gh_timer_set(struct gh_loop *loop, struct gh_timer *timer, int64_t at_ns,
                   void (*fire)(struct gh_timer *timer));
 /* Nothing happens when it is not set. */

@@ -41,6 +41,8 @@ struct conn_list {
 
 struct gh_loop {
     int epoll_fd, wake_fd;
+    bool is_coarse; /* the kernel (before Linux 5.11) or a sandbox has no epoll_pwait2: waits in ms
+                     */
     atomic_bool stopping;
     bool draining;
     struct gh_conn *steps_first, **steps_end; /* handshakes that wait for this loop */
