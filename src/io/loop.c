@@ -181,17 +181,6 @@ static void drain_is_over(struct gh_timer *timer)
     conns_abort(loop, "shutdown");
 }
 
-/* Handshakes come last, behind everything that this turn has to say to others: what was published
- * in it, and is on its way to its subscribers as letters, is not to wait for a step. */
-static void shake(struct gh_loop *loop)
-{
-    if (!conns_may_shake(loop))
-        return;
-    if (gh_mailbox_deliver(&loop->box) > 0)
-        conns_turn(loop);
-    conns_shake(loop);
-}
-
 void gh_loop_run(struct gh_loop *loop)
 {
     sigset_t pipe_signal;
@@ -202,7 +191,6 @@ void gh_loop_run(struct gh_loop *loop)
     pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
     for (;;) {
         take_events(loop);
-        gh_mailbox_deliver(&loop->box);
         fire_timers(loop);
         if (atomic_load(&loop->stopping) && !loop->draining) {
             loop->draining = true;
@@ -211,7 +199,9 @@ void gh_loop_run(struct gh_loop *loop)
             conns_close(loop, "shutdown");
         }
         conns_turn(loop);
-        shake(loop);
+        /* Handshakes come last, behind everything that this turn has to say to others. */
+        if (conns_may_shake(loop))
+            conns_shake(loop);
         if (loop->draining && loop->conns_count == 0)
             break;
     }
