@@ -72,6 +72,7 @@ struct peer_events {
     void (*up)(struct peer *peer); /* CONNACK 0, or SUBACK when there is a filter */
     void (*subscribed)(struct peer *peer, struct gh_slice codes); /* of peer_subscribe; or NULL */
     void (*published)(struct peer *peer, uint64_t token);         /* may be NULL */
+    void (*written)(struct peer *peer); /* all that it had to say; may be NULL */
     void (*message)(struct peer *peer, const struct gh_mqtt_publish *publish); /* may be NULL */
     void (*gone)(struct peer *peer, const char *why); /* closed, for whatever reason */
 };

@@ -116,6 +116,10 @@ static void print_help(void)
          "received_per_s is the throughput; server_cpu_us_per_delivery, with --pids, is what one\n"
          "delivery costs the broker and the figure to compare brokers by; puback_us and\n"
          "delivery_us are latencies, from sending (at a rate: from when the message was due).\n"
+         "At a rate the load is open: message n is due at start + n / rate, one at a time,\n"
+         "whether or not those before it were answered; lateness_us is how long after that it\n"
+         "was written to its socket, which the other two contain: what the generator adds;\n"
+         "overdue counts those that were due and never sent.\n"
          "Exit codes: 0 all that was sent came, 1 not, 2 usage.");
 }
 

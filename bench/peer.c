@@ -134,6 +134,13 @@ static size_t input(void *state, struct gh_slice bytes)
     return consumed;
 }
 
+static void drained(void *state)
+{
+    struct peer *peer = state;
+    if (peer->events->written != NULL)
+        peer->events->written(peer);
+}
+
 static void tick(void *state)
 {
     struct peer *peer = state;
@@ -152,8 +159,12 @@ static void closed(void *state, const char *why)
     peer->events->gone(peer, why);
 }
 
-static const struct gh_protocol protocol = {
-    .name = "mqtt", .open = open_peer, .input = input, .tick = tick, .closed = closed};
+static const struct gh_protocol protocol = {.name = "mqtt",
+                                            .open = open_peer,
+                                            .input = input,
+                                            .tick = tick,
+                                            .drained = drained,
+                                            .closed = closed};
 
 bool peer_try(struct peer *peer, struct gh_error *error)
 {

@@ -1,23 +1,26 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "bench/load.h"
+#include "bench/pace.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 /* Publishers at full speed, each with a window of messages that are not yet acknowledged and, with
- * MQTT subscribers, received by each of them; or at a given rate. Who receives (perhaps): an MQTT
- * subscriber for each publisher, some for all with --filter, or pullers over HTTP. With a receiver
- * the publishers pause while more than lag_max messages are on their way. So what is measured is
- * carried from end to end and not piled up, and no server drops for want of queue space.
+ * MQTT subscribers, received by each of them; or at a given rate (bench/pace.h). Who receives
+ * (perhaps): an MQTT subscriber for each publisher, some for all with --filter, or pullers over
+ * HTTP. With a receiver the publishers pause while more than lag_max messages are on their way. So
+ * what is measured is carried from end to end and not piled up, and no server drops for want of
+ * queue space.
  *
  * CPU time is read when everybody is connected and again settle_ms after the last answer, so that
- * the server's deferred work is in it. Latencies: from the moment of sending (or, at a rate, from
- * the tick in which the message was due) to its PUBACK, and to its receiver. */
+ * the server's deferred work is in it. Latencies: from the moment of sending (at a rate: from when
+ * the message was due) to its PUBACK, and to its receiver. At a rate the report also has what the
+ * generator itself adds to them: from when a message was due until it was written to its socket. */
 
 enum {
-    TICK_NS = 1000 * 1000,
-    DUE_MAX = 256, /* of one publisher: due and not yet sent */
+    CHECK_NS = 1000 * 1000,
     DRAIN_MS = 30 * 1000,
     FILLER_BYTES = 1 << 20,
     FILLER_STEP = 4099, /* odd, and not near the size of a message */
@@ -33,8 +36,7 @@ struct seen {
 
 struct publisher {
     uint64_t sent, acked, delivered; /* delivered: sum over the receivers */
-    int64_t due_ns[DUE_MAX];
-    size_t due_first, due_count;
+    uint64_t written;                /* at a rate: what of `sent` is at its socket */
 };
 
 enum phase { OPENING, RUNNING, ENDING, SETTLING, OVER };
@@ -50,10 +52,11 @@ struct publish {
     uint32_t mark; /* of this run's messages: an earlier run may have left some */
     enum phase phase;
     bool receives, paused;
-    struct gh_timer timer, pace, deadline;
+    struct gh_timer timer, due, deadline;
+    struct pace pace; /* with a rate */
     int64_t start_ns, stop_ns, last_ack_ns, last_receipt_ns;
-    uint64_t sent, acked, received, duplicates, disordered, alien, overdue, released;
-    struct latencies ack, delivery;
+    uint64_t sent, acked, received, duplicates, disordered, alien;
+    struct latencies ack, delivery, lateness;
     struct usage before, after;
 };
 
@@ -75,20 +78,25 @@ static uint64_t read_number(const uint8_t *at, size_t size)
 
 /* --- sending */
 
-static enum gh_mqtt_client_sending send_one(struct publish *run, struct peer *peer, int64_t due_ns)
+static bool is_paced(const struct publish *run)
+{
+    return run->pace.rate > 0;
+}
+
+static enum gh_mqtt_client_sending send_one(struct publish *run, struct peer *peer)
 {
     struct publisher *publisher = &run->publisher[peer->number];
     uint64_t number = publisher->sent;
-    int64_t now_ns = due_ns != 0 ? due_ns : load_now_ns();
+    int64_t from_ns = is_paced(run) ? pace_due_ns(&run->pace, peer->number, number) : load_now_ns();
     struct gh_slice topic = run->load->rows[peer->number].topic;
     write_u64(run->payload, (uint64_t)run->mark << 32 | peer->number);
     write_u64(run->payload + 8, number);
-    write_u64(run->payload + 16, (uint64_t)now_ns);
+    write_u64(run->payload + 16, (uint64_t)from_ns);
     memcpy(run->payload + HEADER_BYTES, run->filler + run->sent * FILLER_STEP % FILLER_BYTES,
            (size_t)run->load->options->size - HEADER_BYTES);
     enum gh_mqtt_client_sending sending =
         peer_publish(peer, topic, gh_slice(run->payload, (size_t)run->load->options->size),
-                     (uint8_t)run->load->options->qos, (uint64_t)now_ns);
+                     (uint8_t)run->load->options->qos, (uint64_t)from_ns);
     if (sending == GH_MQTT_CLIENT_SENT) {
         publisher->sent++;
         run->sent++;
@@ -113,25 +121,23 @@ static bool waits(const struct publish *run, const struct publisher *publisher)
     return publisher->sent - done >= (uint64_t)run->load->options->window;
 }
 
-/* Sends as much as the window allows. */
+static bool has_next(const struct publish *run, const struct peer *peer)
+{
+    return run->phase == RUNNING &&
+           (!is_paced(run) ||
+            pace_has_released(&run->pace, peer->number, run->publisher[peer->number].sent));
+}
+
+/* Sends as much as the window and the pace allow. */
 static void pump(struct publish *run, struct peer *peer)
 {
-    struct publisher *publisher = &run->publisher[peer->number];
-    bool paced = run->load->options->rate > 0;
-    while (run->phase == RUNNING && (!paced || publisher->due_count > 0)) {
+    while (has_next(run, peer)) {
         if (lags(run)) {
             run->paused = true;
             return;
         }
-        if (waits(run, publisher))
+        if (waits(run, &run->publisher[peer->number]) || send_one(run, peer) != GH_MQTT_CLIENT_SENT)
             return;
-        int64_t due_ns = paced ? publisher->due_ns[publisher->due_first] : 0;
-        if (send_one(run, peer, due_ns) != GH_MQTT_CLIENT_SENT)
-            return;
-        if (paced) {
-            publisher->due_first = (publisher->due_first + 1) % DUE_MAX;
-            publisher->due_count--;
-        }
     }
 }
 
@@ -142,26 +148,26 @@ static void pump_all(struct publish *run)
         pump(run, &run->publishers.peers[i]);
 }
 
-/* Releases what is due by now, to the publishers in turn. */
-static void on_pace(struct gh_timer *timer)
+static void on_due(struct gh_timer *timer)
 {
-    struct publish *run = OWNER(struct publish, pace, timer);
+    struct publish *run = OWNER(struct publish, due, timer);
     int64_t now_ns = gh_loop_now_ns(run->load->loop);
-    uint64_t due =
-        (uint64_t)((double)(now_ns - run->start_ns) / 1e9 * (double)run->load->options->rate);
     if (run->phase != RUNNING)
         return;
-    for (; run->released < due; run->released++) {
-        size_t number = run->released % run->publishers.count;
-        struct publisher *publisher = &run->publisher[number];
-        if (publisher->due_count == DUE_MAX) {
-            run->overdue++;
-            continue;
-        }
-        publisher->due_ns[(publisher->due_first + publisher->due_count++) % DUE_MAX] = now_ns;
+    for (size_t number; pace_release(&run->pace, now_ns, &number);)
         pump(run, &run->publishers.peers[number]);
-    }
-    gh_timer_set(run->load->loop, timer, now_ns + TICK_NS, on_pace);
+    gh_timer_set(run->load->loop, timer, pace_next_ns(&run->pace), on_due);
+}
+
+static void written(struct peer *peer)
+{
+    struct publish *run = peer->owner;
+    struct publisher *publisher = &run->publisher[peer->number];
+    if (!is_paced(run) || publisher->written == publisher->sent)
+        return;
+    for (int64_t now_ns = load_now_ns(); publisher->written < publisher->sent; publisher->written++)
+        latencies_note(&run->lateness,
+                       now_ns - pace_due_ns(&run->pace, peer->number, publisher->written));
 }
 
 /* --- the end */
@@ -190,7 +196,7 @@ static void check_complete(struct publish *run)
     if (run->receives && run->received < run->sent * run->copies)
         return;
     if (run->pullers != NULL && !pullers_settled(run->pullers)) {
-        gh_timer_set(run->load->loop, &run->timer, gh_loop_now_ns(run->load->loop) + TICK_NS,
+        gh_timer_set(run->load->loop, &run->timer, gh_loop_now_ns(run->load->loop) + CHECK_NS,
                      on_check);
         return;
     }
@@ -221,7 +227,7 @@ static void on_stop(struct gh_timer *timer)
     run->phase = ENDING;
     run->stop_ns = load_now_ns();
     gh_timer_set(run->load->loop, &run->deadline, run->stop_ns + DRAIN_MS * GH_MS_NS, on_deadline);
-    gh_timer_set(run->load->loop, &run->timer, run->stop_ns + TICK_NS, on_check);
+    gh_timer_set(run->load->loop, &run->timer, run->stop_ns + CHECK_NS, on_check);
 }
 
 /* --- answers */
@@ -308,6 +314,16 @@ static void gone(struct peer *peer, const char *why)
 
 /* --- the beginning: subscribers, then publishers, then pullers */
 
+static void begin_pace(struct publish *run)
+{
+    run->pace = (struct pace){.start_ns = run->start_ns,
+                              .rate = (uint64_t)run->load->options->rate,
+                              .publishers = run->publishers.count};
+    /* By default the kernel may wake a thread up to 50 microseconds late, to save power. */
+    (void)prctl(PR_SET_TIMERSLACK, 1UL);
+    gh_timer_set(run->load->loop, &run->due, run->start_ns, on_due);
+}
+
 static void begin(struct publish *run)
 {
     const struct options *options = run->load->options;
@@ -326,7 +342,7 @@ static void begin(struct publish *run)
     gh_timer_set(run->load->loop, &run->timer, run->start_ns + options->seconds_ms * GH_MS_NS,
                  on_stop);
     if (options->rate > 0)
-        gh_timer_set(run->load->loop, &run->pace, run->start_ns + TICK_NS, on_pace);
+        begin_pace(run);
     else
         pump_all(run);
 }
@@ -352,7 +368,7 @@ static void subscriber_up(struct peer *peer)
 }
 
 static const struct peer_events publisher_events = {
-    .up = publisher_up, .published = published, .gone = gone};
+    .up = publisher_up, .published = published, .written = written, .gone = gone};
 static const struct peer_events subscriber_events = {
     .up = subscriber_up, .message = message, .gone = gone};
 
@@ -448,7 +464,8 @@ static void report(void *state, struct gh_buffer *out)
         ",\"alien\":%" PRIu64 ",\"overdue\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"acked_per_s\":%.0f",
         options->publishers, options->subscribers, run->pullers != NULL ? options->pullers : 0,
         options->window, options->size, options->qos, options->rate, ack_s, run->sent, run->acked,
-        run->received, run->duplicates, run->disordered, run->alien, run->overdue,
+        run->received, run->duplicates, run->disordered, run->alien,
+        run->pace.released - (is_paced(run) ? run->sent : 0),
         run->receives ? run->sent * run->copies - run->received : run->sent - run->acked,
         (double)run->acked / ack_s);
     if (run->receives)
@@ -460,6 +477,7 @@ static void report(void *state, struct gh_buffer *out)
                         cpu_s * 1e6 / (double)run->received);
     latencies_print(&run->ack, "puback", out);
     latencies_print(&run->delivery, "delivery", out);
+    latencies_print(&run->lateness, "lateness", out);
     usage_print_memory(&run->after, "memory", out);
     gh_buffer_print(out, "}");
     for (size_t i = 0; i < run->receivers * run->publishers.count; i++)
@@ -495,6 +513,6 @@ const struct mode fleet_mode = {
     .shape = {1000, 1, 1, 0, "load/#", 0},
     PUBLISHES};
 const struct mode latency_mode = {.name = "latency",
-                                  .help = "pairs at a fixed rate: how long a message takes",
+                                  .help = "pairs at an exact rate: how long a message takes",
                                   .shape = {50, 50, 500, 0, NULL, 20000},
                                   PUBLISHES};

@@ -146,7 +146,8 @@ const legend = [
   options.loops
     ? 'CPU microseconds for a delivery and deliveries a second, medians (in brackets: those of the first column divided by them);'
     : `CPU microseconds for a delivery, median / best of ${rounds} rounds (in brackets: Gatehouse's divided by it);`,
-  'latency: delivery p50 / p99 in microseconds, medians; connections: as the row says.',
+  'latency: delivery p50 / p99 in microseconds, medians, from when a message was due (of it the load itself needed what is called late);',
+  'connections: as the row says.',
   ...(options.loops ? [] : ['The last column is Gatehouse\'s divided by the least that any other has. Gatehouse asks for passwords and policies in all of it,',
     'the others for nothing but certificates.']), ''];
 

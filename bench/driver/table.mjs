@@ -21,8 +21,12 @@ function summary(work, list, byRate) {
     puback_p50_us: of((r) => r.puback_us?.p50 ?? 0), puback_p99_us: of((r) => r.puback_us?.p99 ?? 0),
     delivery_p50_us: of((r) => r.delivery_us.p50), delivery_p99_us: of((r) => r.delivery_us.p99), rss_mib: of((r) => r.memory.rss_bytes / 2 ** 20),
   };
-  // A paced work is about waiting, the others about CPU time.
-  if (work.paced) return { ...all, shown: [all.delivery_p50_us, all.delivery_p99_us], digits: [0, 0] };
+  // A paced work is about waiting, the others about CPU time. What the load adds to the waiting stands beside.
+  if (work.paced) {
+    const late = [of((r) => r.lateness_us.p50), of((r) => r.lateness_us.p99)];
+    return { ...all, lateness_p50_us: late[0], lateness_p99_us: late[1], also: `sent ${late.map((us) => us.toFixed(0)).join(' / ')} late`,
+      shown: [all.delivery_p50_us, all.delivery_p99_us], digits: [0, 0] };
+  }
   return byRate ? { ...all, shown: [all.cpu_us, all.per_s], digits: [2, 0] } : { ...all, shown: [all.cpu_us, all.cpu_us_best], digits: [2, 2] };
 }
 

@@ -322,12 +322,13 @@ static void settle_all(struct gh_loop *loop)
     }
 }
 
-void conns_turn(struct gh_loop *loop)
+/* From `link` to the end of the queue, which what becomes pending meanwhile moves on. Returns the
+ * new end. */
+static struct gh_conn **work_from(struct gh_loop *loop, struct gh_conn **link)
 {
-    struct gh_conn **link = &loop->pending_first;
     for (struct gh_conn *conn; (conn = *link) != NULL;) {
         if (conn->phase != CONN_HANDSHAKE) {
-            work(conn); /* what becomes pending in this loop is behind it in the queue */
+            work(conn);
             link = &conn->pending_next;
             continue;
         }
@@ -336,6 +337,28 @@ void conns_turn(struct gh_loop *loop)
             loop->pending_end = link;
         conn_wait_for_step(conn);
     }
+    return link;
+}
+
+/* The connections from `link` on go to the head of the queue. */
+static void put_first(struct gh_loop *loop, struct gh_conn **link)
+{
+    if (*link == NULL || link == &loop->pending_first)
+        return;
+    *loop->pending_end = loop->pending_first;
+    loop->pending_first = *link;
+    loop->pending_end = link;
+    *link = NULL;
+}
+
+void conns_turn(struct gh_loop *loop)
+{
+    struct gh_conn **told = work_from(loop, &loop->pending_first);
+    /* What was read for other connections of this loop is on its way to them as letters: it goes
+     * out in this turn, and before the answers to those who sent it. */
+    gh_mailbox_deliver(&loop->box);
+    (void)work_from(loop, told);
+    put_first(loop, told);
     settle_all(loop);
 }
 

@@ -77,7 +77,7 @@ void gh_conn_close(struct gh_conn *conn);
 void gh_conn_close_why(struct gh_conn *conn, const char *why);
 /* Drops what is queued; `closed` at the end of the turn. */
 void gh_conn_abort(struct gh_conn *conn, const char *why);
-/* Offers the held input again, still in this turn. */
+/* Offers the held input again, in this turn or at once in the next. */
 void gh_conn_resume(struct gh_conn *conn);
 /* One deadline per connection; `tick` comes at or shortly after it. 0 clears it. Cheap: may be
  * moved at every packet. */

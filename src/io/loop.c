@@ -106,9 +106,8 @@ size_t gh_loop_connections(const struct gh_loop *loop)
     return loop->conns_count;
 }
 
-/* Milliseconds until the next timer, rounded up so that it is due when the wait is over; -1 without
- * one. */
-static int wait_ms(const struct gh_loop *loop)
+/* How long the turn may sleep: until the next timer; -1 without one. */
+static int64_t wait_ns(const struct gh_loop *loop)
 {
     if (loop->pending_first != NULL || conns_may_shake(loop) ||
         atomic_load(&loop->stopping) != loop->draining)
@@ -118,10 +117,29 @@ static int wait_ms(const struct gh_loop *loop)
     if (loop->timers == NULL)
         return -1;
     int64_t left_ns = loop->timers->at_ns - gh_time_monotonic_ns();
-    if (left_ns <= 0)
-        return 0;
-    int64_t left_ms = (left_ns + GH_MS_NS - 1) / GH_MS_NS;
-    return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+    return left_ns > 0 ? left_ns : 0;
+}
+
+/* Rounded up, so that the timer is due when the wait is over. */
+static int in_ms(int64_t wait_ns)
+{
+    if (wait_ns <= 0)
+        return (int)wait_ns;
+    int64_t wait_ms = (wait_ns - 1) / GH_MS_NS + 1;
+    return wait_ms > INT_MAX ? INT_MAX : (int)wait_ms;
+}
+
+static int wait_events(struct gh_loop *loop, struct epoll_event events[], int64_t wait_ns)
+{
+    if (wait_ns > 0 && !loop->is_coarse) {
+        struct timespec wait = {.tv_sec = wait_ns / GH_SECOND_NS,
+                                .tv_nsec = wait_ns % GH_SECOND_NS};
+        int count = epoll_pwait2(loop->epoll_fd, events, EVENTS_PER_TURN, &wait, NULL);
+        loop->is_coarse = count < 0 && (errno == ENOSYS || errno == EPERM);
+        if (!loop->is_coarse)
+            return count;
+    }
+    return epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, in_ms(wait_ns));
 }
 
 static void take_events(struct gh_loop *loop)
@@ -131,7 +149,7 @@ static void take_events(struct gh_loop *loop)
     /* Either the sender of a letter sees that the loop sleeps, or the loop sees the letter: both
      * write first and then look, in one order for all (sequential consistency). */
     atomic_store(&loop->sleeping, true);
-    int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
+    int count = wait_events(loop, events, wait_ns(loop));
     atomic_store(&loop->sleeping, false);
 
     loop->now_ns = gh_time_monotonic_ns();
@@ -163,17 +181,6 @@ static void drain_is_over(struct gh_timer *timer)
     conns_abort(loop, "shutdown");
 }
 
-/* Handshakes come last, behind everything that this turn has to say to others: what was published
- * in it, and is on its way to its subscribers as letters, is not to wait for a step. */
-static void shake(struct gh_loop *loop)
-{
-    if (!conns_may_shake(loop))
-        return;
-    if (gh_mailbox_deliver(&loop->box) > 0)
-        conns_turn(loop);
-    conns_shake(loop);
-}
-
 void gh_loop_run(struct gh_loop *loop)
 {
     sigset_t pipe_signal;
@@ -184,7 +191,6 @@ void gh_loop_run(struct gh_loop *loop)
     pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
     for (;;) {
         take_events(loop);
-        gh_mailbox_deliver(&loop->box);
         fire_timers(loop);
         if (atomic_load(&loop->stopping) && !loop->draining) {
             loop->draining = true;
@@ -193,7 +199,9 @@ void gh_loop_run(struct gh_loop *loop)
             conns_close(loop, "shutdown");
         }
         conns_turn(loop);
-        shake(loop);
+        /* Handshakes come last, behind everything that this turn has to say to others. */
+        if (conns_may_shake(loop))
+            conns_shake(loop);
         if (loop->draining && loop->conns_count == 0)
             break;
     }

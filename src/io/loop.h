@@ -2,10 +2,12 @@
  * is locked, and nothing called from it may block. Other threads reach it by letters
  * (base/mailbox.h).
  *
- * A turn: wait; open the letters; fire the due timers; read and handle what has arrived, with a
- * budget for each connection and for accepting, so that no peer starves another; then write each
- * connection that has output once; then, behind all that, go on with handshakes, within a budget of
- * theirs. Work beyond a budget is continued in the next turn, which does not wait.
+ * A turn: wait; fire the due timers; read and handle what has arrived, with a budget for each
+ * connection and for accepting, so that no peer starves another; open the letters, among them those
+ * that this turn's input has sent to its own loop; then write each connection that has output once,
+ * those first that letters have given something; then, behind all that, go on with handshakes,
+ * within a budget of theirs. Work beyond a budget is continued in the next turn, which does not
+ * wait.
  *
  * Memory: the loop owns its connections; timers and letters are embedded in their owners'. Threads:
  * what says "any thread" may be called from any; everything else only on the loop's own thread, or
@@ -48,7 +50,8 @@ struct gh_timer {
         struct gh_timer *timer); /* NULL when not set; may set the timer again, or free it */
 };
 
-/* Sets or moves it. A time that has passed fires in the next turn. */
+/* Sets or moves it. A time that has passed fires in the next turn. What it is late by is what the
+ * kernel needs to wake the thread (before Linux 5.11: up to a millisecond more). */
 void gh_timer_set(struct gh_loop *loop, struct gh_timer *timer, int64_t at_ns,
                   void (*fire)(struct gh_timer *timer));
 /* Nothing happens when it is not set. */

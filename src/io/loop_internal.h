@@ -41,6 +41,8 @@ struct conn_list {
 
 struct gh_loop {
     int epoll_fd, wake_fd;
+    bool is_coarse; /* the kernel (before Linux 5.11) or a sandbox has no epoll_pwait2: waits in ms
+                     */
     atomic_bool stopping;
     bool draining;
     struct gh_conn *steps_first, **steps_end; /* handshakes that wait for this loop */
@@ -72,7 +74,7 @@ void loop_unwatch(struct gh_loop *loop, int fd);
 /* The desk of its TLS connections; NULL without memory. */
 struct gh_tls_desk *loop_desk(struct gh_loop *loop);
 
-/* conn.c: reads, handles, writes, frees: everything pending but handshakes. */
+/* conn.c: reads, handles, opens letters, writes, frees: everything pending but handshakes. */
 void conns_turn(struct gh_loop *loop);
 /* conn_shake.c: steps of handshakes, as many as a turn has time for. */
 void conns_shake(struct gh_loop *loop);

@@ -1,7 +1,9 @@
 #include "base/time.h"
 #include "io/loop.h"
+#include "io/loop_internal.h"
 #include "io/rig_internal.h"
 #include <stdlib.h>
+#include <string.h>
 
 enum { TIMERS = 1000, SENDERS = 4, LETTERS = 5000 };
 
@@ -35,12 +37,15 @@ static void on_stop(struct gh_timer *timer)
     gh_loop_stop(loop);
 }
 
-static void heap(void)
+static void heap(bool is_coarse)
 {
     int64_t start_ns = gh_time_monotonic_ns();
 
     loop = gh_loop_open(NULL);
     REQUIRE("a loop", loop != NULL);
+    loop->is_coarse = is_coarse;
+    last_ns = 0;
+    memset(fired, 0, sizeof fired);
     for (size_t round = 0; round < 3; round++) { /* set, move some, cancel some */
         for (size_t i = 0; i < TIMERS; i++) {
             if (round > 0 && next_number() % 3 != 0)
@@ -59,6 +64,38 @@ static void heap(void)
     gh_loop_run(loop);
     for (size_t i = 0; i < TIMERS; i++)
         CHECK("once, or never when cancelled", fired[i] == (wanted_ns[i] != 0));
+    gh_loop_close(loop);
+}
+
+enum { NAP_NS = 500 * 1000, NAPS_MAX = 10000 };
+
+static size_t naps;
+static int64_t nap_from_ns, shortest_nap_ns;
+
+/* Until one nap was shorter than the millisecond that a wait in milliseconds takes; on a busy
+ * machine most are not. */
+static void on_nap(struct gh_timer *timer)
+{
+    int64_t now_ns = gh_loop_now_ns(loop);
+    if (naps++ > 0 && now_ns - nap_from_ns < shortest_nap_ns)
+        shortest_nap_ns = now_ns - nap_from_ns;
+    nap_from_ns = now_ns;
+    if (shortest_nap_ns < GH_MS_NS || naps == NAPS_MAX)
+        gh_loop_stop(loop);
+    else
+        gh_timer_set(loop, timer, now_ns + NAP_NS, on_nap);
+}
+
+static void exact(void)
+{
+    static struct gh_timer napping;
+    loop = gh_loop_open(NULL);
+    REQUIRE("a loop", loop != NULL);
+    shortest_nap_ns = INT64_MAX;
+    gh_timer_set(loop, &napping, 0, on_nap);
+    gh_loop_run(loop);
+    CHECK("no nap ends early", shortest_nap_ns >= NAP_NS);
+    CHECK("a wait may be a part of a millisecond", loop->is_coarse || shortest_nap_ns < GH_MS_NS);
     gh_loop_close(loop);
 }
 
@@ -136,7 +173,9 @@ static void letters(void)
 
 int main(void)
 {
-    heap();
+    heap(false);
+    heap(true);
+    exact();
     past_times();
     letters();
     return check_report();
