@@ -173,6 +173,7 @@ struct traffic {
     struct heard *allowed; /* the last topic that it may publish to; or NULL */
     struct heard *heard;   /* the last one that it may receive from; or NULL */
     int64_t active_ns;     /* when its activity is to be noted again */
+    struct gh_broker_hint hint;
 };
 
 /* What a link of a dialect that routes has beside (front_route.c). */

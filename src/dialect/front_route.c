@@ -522,6 +522,8 @@ void route_publish(struct link *link, const struct gh_mqtt_publish *packet)
                                         .has_expiry = packet->has_expiry,
                                         .expiry_s = packet->expiry_s,
                                         .packet_id = packet->packet_id};
+    if (routed->traffic != NULL)
+        publish.hint = &routed->traffic->hint;
     if (passed_on(packet->properties, &properties, &publish.properties)) {
         enum gh_broker_posted posted =
             gh_attachment_publish(routed->attachment, &publish, published, link);
