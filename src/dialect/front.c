@@ -9,17 +9,18 @@ enum { INPUT_MAX = GH_FRONT_PACKET_BYTES_MAX + 64 * 1024, OUTPUT_MAX = 2 * 1024 
 
 bool link_is_live(const struct link *link)
 {
-    return link->conn != NULL && link->own.place.serial != 0 && gh_session_connected(link->session);
+    return link->conn != NULL && link->own.place.serial != 0 &&
+           gh_session_connected(link_session(link));
 }
 
 bool party_is_live(const struct party *party)
 {
-    return party->place.serial != 0 && !party->gone && link_is_live(party->link);
+    return party->place.serial != 0 && !party->gone && link_is_live(party_link(party));
 }
 
 struct gh_speaker party_speaker(const struct party *party)
 {
-    const struct link *link = party->link;
+    const struct link *link = party_link(party);
     bool is_own = party == &link->own;
     return (struct gh_speaker){.id = party_id(party),
                                .number = party->place.device,
@@ -27,19 +28,19 @@ struct gh_speaker party_speaker(const struct party *party)
                                .tenant = link->view->dialect_tenant,
                                .registry = link->view->name,
                                .location = link->view->location,
-                               .is_gateway = is_own && link->gateway != NULL,
+                               .is_gateway = is_own && link_gateway(link) != NULL,
                                .through = is_own ? (struct gh_slice){0} : party_id(&link->own)};
 }
 
 void party_note(const struct party *party, enum gh_trail_kind kind, const char *reason,
                 struct gh_slice detail)
 {
-    const struct link *link = party->link;
-    front_count(link->port->front, kind, reason);
+    const struct link *link = party_link(party);
+    front_count(link_port(link)->front, kind, reason);
     gh_trail_note(
-        link->port->front->services.trail,
+        link_port(link)->front->services.trail,
         &(struct gh_trail_entry){
-            .at_ms = link->port->front->services.utc_ms(),
+            .at_ms = link_port(link)->front->services.utc_ms(),
             .device = party->place.device,
             .tenant = link->view->tenant_name,
             .registry = link->view->name,
@@ -48,6 +49,20 @@ void party_note(const struct party *party, enum gh_trail_kind kind, const char *
             .reason = gh_slice_text(reason),
             .detail = detail,
             .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
+}
+
+void party_set_end(struct party *party, int64_t valid_until_s)
+{
+    party->ends_utc_s = valid_until_s < UINT32_MAX ? (uint32_t)valid_until_s : UINT32_MAX;
+}
+
+void party_begin_end(struct party *party)
+{
+    const struct front_port *port = link_port(party_link(party));
+    int64_t left_ms = party->ends_utc_s * INT64_C(1000) - port->front->services.utc_ms();
+    int64_t at_ns = gh_loop_now_ns(port->port.loop) + left_ms * GH_MS_NS;
+    int64_t at_s = at_ns > 0 ? (at_ns + GH_SECOND_NS - 1) / GH_SECOND_NS : 0;
+    party->ends_s = at_s < UINT32_MAX ? (uint32_t)at_s : UINT32_MAX;
 }
 
 void link_note(const struct link *link, enum gh_trail_kind kind, const char *reason,
@@ -59,13 +74,13 @@ void link_note(const struct link *link, enum gh_trail_kind kind, const char *rea
 void link_end(struct link *link, enum gh_session_end why, const char *detail)
 {
     if (link->conn != NULL)
-        gh_session_end(link->session, why, detail, gh_conn_out(link->conn));
+        gh_session_end(link_session(link), why, detail, gh_conn_out(link->conn));
 }
 
 void party_end(struct party *party, enum gh_session_end why, const char *detail)
 {
-    if (party == &party->link->own)
-        link_end(party->link, why, detail);
+    if (party == &party_link(party)->own)
+        link_end(party_link(party), why, detail);
     else
         gateway_detach_party(party, gh_session_end_name(why), detail);
 }
@@ -74,23 +89,23 @@ void link_settle(struct link *link)
 {
     if (link->conn == NULL)
         return;
-    if (link->routed != NULL && link->routed->pump && link->routed->attached)
+    if (link->routes && link->pump && link->attached)
         route_pump(link);
     struct gh_buffer *out = gh_conn_out(link->conn);
     if (out->size > 0)
         gh_conn_dirty(link->conn);
-    if (gh_session_ended(link->session))
+    if (gh_session_ended(link_session(link)))
         return;
-    if (gh_session_resumable(link->session, out))
+    if (gh_session_resumable(link_session(link), out))
         gh_conn_resume(link->conn);
-    int64_t deadline_ns = gh_session_deadline_ns(link->session);
+    int64_t deadline_ns = gh_session_deadline_ns(link_session(link));
     int64_t own_ns = party_due_ns(&link->own);
     if (own_ns < deadline_ns)
         deadline_ns = own_ns;
-    if (link->gateway != NULL && link->gateway->due_ns < deadline_ns)
-        deadline_ns = link->gateway->due_ns;
-    if (link->admitted && link->own.expires_ns < deadline_ns)
-        deadline_ns = link->own.expires_ns;
+    if (link_gateway(link) != NULL && link_gateway(link)->due_ns < deadline_ns)
+        deadline_ns = link_gateway(link)->due_ns;
+    if (link->admitted && party_ends_ns(&link->own) < deadline_ns)
+        deadline_ns = party_ends_ns(&link->own);
     gh_conn_set_deadline(link->conn, deadline_ns == INT64_MAX ? 0
                                      : deadline_ns > 0        ? deadline_ns
                                                               : 1);
@@ -100,12 +115,12 @@ void link_release(struct link *link)
 {
     if (link->conn != NULL || link->pending > 0)
         return;
-    gh_session_deinit(link->session);
-    view_release(link->port, link->view);
+    gh_session_deinit(link_session(link));
+    view_release(link_port(link), link->view);
     route_free(link);
     gateway_close(link);
     party_free(&link->own);
-    free(link->held);
+    link_trace_close(link);
     gh_slot_give(link, sizeof *link + gh_session_size());
 }
 
@@ -139,19 +154,19 @@ static void on_reauthenticate(void *link, struct gh_slice data)
 static void on_release(void *context, uint16_t packet_id)
 {
     struct link *link = context;
-    if (link->routed != NULL)
+    if (link->routes)
         route_release(link, packet_id);
     else
-        gh_session_complete(link->session, packet_id, gh_conn_out(link->conn));
+        gh_session_complete(link_session(link), packet_id, gh_conn_out(link->conn));
 }
 
 static void on_received(void *context, uint64_t token)
 {
     struct link *link = context;
-    if (link->routed != NULL)
+    if (link->routes)
         route_received(link, token);
     else
-        gh_session_release(link->session, token, gh_conn_out(link->conn));
+        gh_session_release(link_session(link), token, gh_conn_out(link->conn));
 }
 
 static void on_traced(void *link, bool inbound, struct gh_slice packet)
@@ -171,7 +186,7 @@ static void on_delivered(void *context, uint64_t token, bool acknowledged)
 static void on_heartbeat(void *context)
 {
     struct link *link = context;
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     gh_directory_note(services->directory, link->own.place.device, GH_ACTIVITY_HEARTBEAT,
                       services->utc_ms());
 }
@@ -179,7 +194,7 @@ static void on_heartbeat(void *context)
 /* Takes the link out of the sessions and says so; the connection is another matter. */
 static void leave(struct link *link, enum gh_session_end why, const char *detail)
 {
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     if (link->own.place.serial == 0)
         return;
     gh_sessions_leave(services->sessions, &link->own.place);
@@ -205,9 +220,10 @@ static void on_end(void *context, enum gh_session_end why, const char *detail)
 {
     struct link *link = context;
     if (why == GH_SESSION_END_PROTOCOL || why == GH_SESSION_END_TOO_LARGE)
-        gh_metric_add(link->port->front->services.metrics, GH_METRIC_packets_malformed_total, 1);
+        gh_metric_add(link_port(link)->front->services.metrics, GH_METRIC_packets_malformed_total,
+                      1);
     leave(link, why, detail);
-    if (link->routed != NULL)
+    if (link->routes)
         route_detach(link, why);
     party_drop(&link->own);
     gateway_leave(link, why);
@@ -251,10 +267,9 @@ static void *open_link(void *context, struct gh_conn *conn)
     struct link *link = gh_slot_take(sizeof *link + gh_session_size());
     if (link == NULL)
         return NULL;
-    link->port = port_of(front, gh_conn_loop(conn));
+    link->own.place.port = &port_of(front, gh_conn_loop(conn))->port;
     link->conn = conn;
-    link->own.link = link;
-    link->session = gh_session_init(link + 1, &front->services.limits, &host, link);
+    gh_session_init(link_session(link), &front->services.limits, &host, link);
     link_trace_open(link);
     return link;
 }
@@ -262,21 +277,23 @@ static void *open_link(void *context, struct gh_conn *conn)
 /* Once for each time that it is slowed down. */
 static void count_throttle(struct link *link)
 {
-    bool throttled = gh_session_throttled(link->session);
+    bool throttled = gh_session_throttled(link_session(link));
     if (throttled && !link->throttled)
-        gh_metric_add(link->port->front->services.metrics, GH_METRIC_devices_throttled_total, 1);
+        gh_metric_add(link_port(link)->front->services.metrics, GH_METRIC_devices_throttled_total,
+                      1);
     link->throttled = throttled;
 }
 
 static size_t input(void *state, struct gh_slice bytes)
 {
     struct link *link = state;
-    size_t consumed = gh_session_input(link->session, bytes, gh_loop_now_ns(link->port->port.loop),
-                                       gh_conn_out(link->conn));
-    if (link->port->received > 0) /* loops share the counter: not for each message */
-        gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_received_total,
-                      link->port->received);
-    link->port->received = 0;
+    size_t consumed =
+        gh_session_input(link_session(link), bytes, gh_loop_now_ns(link_port(link)->port.loop),
+                         gh_conn_out(link->conn));
+    if (link_port(link)->received > 0) /* loops share the counter: not for each message */
+        gh_metric_add(link_port(link)->front->services.metrics, GH_METRIC_messages_received_total,
+                      link_port(link)->received);
+    link_port(link)->received = 0;
     count_throttle(link);
     link_settle(link);
     return consumed;
@@ -285,12 +302,12 @@ static size_t input(void *state, struct gh_slice bytes)
 static void tick(void *state)
 {
     struct link *link = state;
-    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
-    if (link->admitted && now_ns >= link->own.expires_ns)
+    int64_t now_ns = gh_loop_now_ns(link_port(link)->port.loop);
+    if (link->admitted && now_ns >= party_ends_ns(&link->own))
         link_end(link, GH_SESSION_END_TOKEN_EXPIRED, "the token's time is over");
     party_tick(&link->own, now_ns);
     gateway_tick(link, now_ns);
-    gh_session_tick(link->session, now_ns, gh_conn_out(link->conn));
+    gh_session_tick(link_session(link), now_ns, gh_conn_out(link->conn));
     link_settle(link);
 }
 
@@ -298,8 +315,8 @@ static void drained(void *state)
 {
     struct link *link = state;
     link_retry_configs(link);
-    if (link->routed != NULL)
-        link->routed->pump |= link->routed->held;
+    if (link->routes)
+        link->pump |= link->held;
     link_settle(link);
 }
 
@@ -307,8 +324,8 @@ static void closed(void *state, const char *why)
 {
     struct link *link = state;
     link->closing = true;
-    if (!gh_session_ended(link->session))
-        gh_session_end(link->session, GH_SESSION_END_NETWORK, why, NULL);
+    if (!gh_session_ended(link_session(link)))
+        gh_session_end(link_session(link), GH_SESSION_END_NETWORK, why, NULL);
     link->conn = NULL;
     link_release(link);
 }
@@ -345,7 +362,7 @@ static const struct {
  * too. */
 static void obey(struct party *party, const struct gh_order *order)
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     bool is_own = party == &link->own;
     if (order->kind == GH_ORDER_COMMAND)
         party_command(party, order->command);
@@ -372,7 +389,7 @@ static void deliver(struct gh_port *port, struct gh_order *order)
     struct front_port *front_port = (struct front_port *)port;
     struct gh_place *place = gh_sessions_place(front_port->front->services.sessions, order);
     struct party *party = place != NULL ? party_at(place) : NULL;
-    struct link *link = party != NULL ? party->link : NULL;
+    struct link *link = party != NULL ? party_link(party) : NULL;
     bool closes = (size_t)order->kind < GH_COUNT(closing_orders) &&
                   closing_orders[order->kind].detail != NULL;
     bool live = party != NULL && party_is_live(party);

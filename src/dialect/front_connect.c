@@ -20,10 +20,10 @@ static void note_refusal(const struct link *link, const struct gh_identity_claim
                          const struct gh_identity_verdict *verdict, const char *reason,
                          const char *detail)
 {
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     const char *peer = link->conn != NULL ? gh_conn_peer(link->conn) : "";
     bool known = verdict != NULL && verdict->device != NULL;
-    front_count(link->port->front, GH_TRAIL_REFUSAL, reason);
+    front_count(link_port(link)->front, GH_TRAIL_REFUSAL, reason);
     gh_log(GH_LOG_WARN, "front", "refused %.*s/%.*s/%.*s from %s: %s, %s", GH_PRINT(claim->tenant),
            GH_PRINT(claim->registry), GH_PRINT(claim->device), peer, reason, detail);
     gh_trail_note(services->trail,
@@ -42,7 +42,7 @@ static void note_refusal(const struct link *link, const struct gh_identity_claim
 static void refuse(struct link *link, enum gh_session_refusal refusal)
 {
     if (link->conn != NULL)
-        gh_session_refuse(link->session, refusal, gh_conn_out(link->conn));
+        gh_session_refuse(link_session(link), refusal, gh_conn_out(link->conn));
 }
 
 static void check_identity(struct task *task)
@@ -77,7 +77,7 @@ bool party_keep_names(struct party *party, const struct gh_principal *principal,
 {
     char number[24];
     int digits =
-        party->link->routed != NULL /* such a dialect has no word for it */
+        party_link(party)->routes /* such a dialect has no word for it */
             ? 0
             : snprintf(number, sizeof number, "%llu", (unsigned long long)principal->device);
     if (gh_slice_equal(client_id, principal->device_id))
@@ -114,21 +114,20 @@ static void copy_text(char *to, size_t size, struct gh_slice from)
 
 static uint64_t client_key(const struct link *link)
 {
-    return link->routed == NULL ? 0
-                                : gh_presence_client_key(link->routed->asked->connect.client_id);
+    return !link->routes ? 0 : gh_presence_client_key(link->routed.asked->connect.client_id);
 }
 
 /* The server chose its client id: such a connection takes nobody's place. */
 static bool is_assigned(const struct link *link)
 {
-    return link->routed != NULL && route_is_assigned(link);
+    return link->routes && route_is_assigned(link);
 }
 
 static void leave(struct link *link)
 {
     if (link->view->quota != NULL)
         gh_quota_leave(link->view->quota);
-    gh_sessions_leave(link->port->front->services.sessions, &link->own.place);
+    gh_sessions_leave(link_port(link)->front->services.sessions, &link->own.place);
 }
 
 struct search {
@@ -148,7 +147,7 @@ static bool has_place(struct link *link)
     struct search same = {client_key(link), false};
     if (link->view->quota == NULL)
         return true;
-    gh_sessions_of(link->port->front->services.sessions, link->own.place.device, find_client,
+    gh_sessions_of(link_port(link)->front->services.sessions, link->own.place.device, find_client,
                    &same);
     return gh_quota_enter(link->view->quota, same.found && !is_assigned(link));
 }
@@ -156,9 +155,9 @@ static bool has_place(struct link *link)
 /* Counts the connection, where the dialect's cloud had a rate of these. */
 static bool is_within_rate(const struct link *link)
 {
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     const struct gh_rate_thing requests = {link->view->tenant, 0, GH_RATE_REQUESTS};
-    return services->rates == NULL || link->routed != NULL ||
+    return services->rates == NULL || link->routes ||
            gh_rates_take(services->rates, &requests, services->utc_ms());
 }
 
@@ -173,30 +172,29 @@ static const char *transport_of(const struct gh_conn *conn)
 void party_describe(const struct gh_place *place, struct gh_presence *out)
 {
     const struct party *party = party_at(place);
-    const struct link *link = party->link;
+    const struct link *link = party_link(party);
     bool is_own = party == &link->own;
     out->registry = link->view->registry;
     out->tenant = link->view->tenant;
-    out->expires_at_ms = party->expires_at_ms;
-    out->dialect = link->dialect->name;
+    out->expires_at_ms = party->ends_utc_s * INT64_C(1000);
+    out->dialect = link_dialect(link)->name;
     out->transport = is_own ? transport_of(link->conn) : "gateway";
-    out->version = (int)gh_session_version(link->session);
+    out->version = (int)gh_session_version(link_session(link));
     copy_text(out->peer, sizeof out->peer, gh_slice_text(gh_conn_peer(link->conn)));
     copy_text(out->credential, sizeof out->credential, party_credential(party));
     copy_text(out->client, sizeof out->client,
-              !is_own                ? party_id(&link->own)
-              : link->routed != NULL ? party_client(party)
-                                     : (struct gh_slice){0});
+              !is_own        ? party_id(&link->own)
+              : link->routes ? party_client(party)
+                             : (struct gh_slice){0});
 }
 
 static bool enter_as(struct link *link, int64_t now_ms)
 {
     struct gh_place *place = &link->own.place;
-    place->port = &link->port->port;
-    place->since_ms = now_ms;
+    gh_place_set_since(place, now_ms);
     place->client_key = client_key(link);
     place->assigned = is_assigned(link);
-    return gh_sessions_enter(link->port->front->services.sessions, place);
+    return gh_sessions_enter(link_port(link)->front->services.sessions, place);
 }
 
 /* Under another name, which nobody has; false without memory. */
@@ -207,7 +205,7 @@ static bool enter_renamed(struct link *link, int64_t now_ms)
                                            .credential_id = party_credential(&link->own),
                                            .token_id = party_token(&link->own)};
     return route_rename(link) &&
-           party_keep_names(&link->own, &principal, link->routed->asked->connect.client_id) &&
+           party_keep_names(&link->own, &principal, link->routed.asked->connect.client_id) &&
            enter_as(link, now_ms);
 }
 
@@ -219,7 +217,7 @@ static bool enter(struct link *link, int64_t now_ms)
 {
     bool entered = enter_as(link, now_ms);
     if (entered && is_assigned(link) && route_name_is_taken(link)) {
-        gh_sessions_leave(link->port->front->services.sessions, &link->own.place);
+        gh_sessions_leave(link_port(link)->front->services.sessions, &link->own.place);
         entered = false;
     }
     if (entered || enter_renamed(link, now_ms)) {
@@ -234,15 +232,14 @@ static bool enter(struct link *link, int64_t now_ms)
 
 void link_admit(struct link *link, const struct gh_session_admission *admission)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    int64_t left_ms = link->own.expires_at_ms - services->utc_ms();
-    link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
+    const struct gh_front_services *services = &link_port(link)->front->services;
+    party_begin_end(&link->own);
     link->admitted = true;
     gh_metric_add(services->metrics, GH_METRIC_connects_accepted_total, 1);
     gh_metric_add(services->metrics, GH_METRIC_sessions_open, 1);
-    link_note(link, GH_TRAIL_CONNECT, link->dialect->name, party_credential(&link->own));
+    link_note(link, GH_TRAIL_CONNECT, link_dialect(link)->name, party_credential(&link->own));
     party_told(&link->own, GH_CHRONICLE_CONNECT, (struct gh_slice){0}, NULL);
-    gh_session_admit(link->session, admission, gh_conn_out(link->conn));
+    gh_session_admit(link_session(link), admission, gh_conn_out(link->conn));
 }
 
 void link_refuse(struct link *link, enum gh_session_refusal refusal, const char *reason,
@@ -318,22 +315,22 @@ static bool decide_at_once(struct task *task)
 
 static bool start_check(struct link *link, const struct gh_identity_claim *claim, bool again)
 {
-    size_t arena_max = link->routed != NULL ? ROUTED_ARENA_MAX : IDENTITY_ARENA_MAX;
+    size_t arena_max = link->routes ? ROUTED_ARENA_MAX : IDENTITY_ARENA_MAX;
     struct task *task = task_open(link, arena_max, check_identity, identity_checked);
     if (task == NULL)
         return false;
     bool copied = copy_claim(task, claim);
     task->identity.again = again;
-    task->identity.routes = link->routed != NULL && !again;
+    task->identity.routes = link->routes && !again;
     if (copied && task->identity.routes)
-        copied = gh_arena_copy(&task->arena, link->routed->asked->connect.client_id,
+        copied = gh_arena_copy(&task->arena, link->routed.asked->connect.client_id,
                                &task->identity.client_id) &&
                  route_peer_copy(link, &task->arena, &task->identity.peer);
     if (!copied) {
         task_close(task);
         return false;
     }
-    task->identity.epoch = gh_sessions_epoch(link->port->front->services.sessions);
+    task->identity.epoch = gh_sessions_epoch(link_port(link)->front->services.sessions);
     return decide_at_once(task) || task_start(task);
 }
 
@@ -361,13 +358,13 @@ static void count_others(void *context, const struct gh_presence *presence)
 static const char *refused_route(struct link *link, struct task *task,
                                  enum gh_session_refusal *refusal)
 {
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     struct counting counting = {client_key(link), 0};
-    gh_statements_unref(link->routed->statements);
-    link->routed->statements = task->identity.statements;
+    gh_statements_unref(link->routed.statements);
+    link->routed.statements = task->identity.statements;
     task->identity.statements = NULL;
     *refusal = GH_SESSION_REFUSED_UNAVAILABLE;
-    if (link->routed->statements == NULL)
+    if (link->routed.statements == NULL)
         return "its policies cannot be read";
     *refusal = GH_SESSION_REFUSED_UNAUTHORISED;
     const char *why = route_refuses(link);
@@ -384,16 +381,17 @@ static const char *refused_route(struct link *link, struct task *task,
 static bool settle_in(struct link *link, const struct gh_identity_verdict *verdict)
 {
     struct gh_slice client_id = {0};
-    if (link->routed != NULL)
-        client_id = link->routed->asked->connect.client_id;
-    view_release(link->port, link->view);
-    link->view = view_acquire(link->port, verdict->registry, link->dialect);
-    link->own.expires_at_ms = verdict->valid_until_s * 1000;
+    if (link->routes)
+        client_id = link->routed.asked->connect.client_id;
+    view_release(link_port(link), link->view);
+    link->view = view_acquire(link_port(link), verdict->registry, link_dialect(link));
+    party_set_end(&link->own, verdict->valid_until_s);
     link->own.log_level = (uint8_t)verdict->device->log_level;
     if (link->view == NULL || !party_keep_names(&link->own, &verdict->principal, client_id) ||
-        (verdict->principal.is_gateway && link->dialect->attach != NULL && !gateway_open(link)))
+        (verdict->principal.is_gateway && link_dialect(link)->attach != NULL &&
+         !gateway_open(link)))
         return false;
-    if (link->routed != NULL)
+    if (link->routes)
         route_assign(link);
     return true;
 }
@@ -404,14 +402,14 @@ static void decide(struct link *link, struct task *task)
     int64_t now_ms = task->front->services.utc_ms();
     enum gh_session_refusal refusal;
     const char *why = NULL;
-    if (link->conn == NULL || gh_session_ended(link->session))
+    if (link->conn == NULL || gh_session_ended(link_session(link)))
         return;
     if (verdict->device != NULL)
         link_trace_known(link, verdict->device->number);
     if (verdict->reason != GH_IDENTITY_ACCEPTED) {
         note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
                      verdict->detail);
-        refuse(link, link->dialect->refusal(verdict->reason));
+        refuse(link, link_dialect(link)->refusal(verdict->reason));
         return;
     }
     link->by_certificate = task->identity.claim.by_certificate;
@@ -419,7 +417,7 @@ static void decide(struct link *link, struct task *task)
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);
         return;
     }
-    if (link->routed != NULL && (why = refused_route(link, task, &refusal)) != NULL) {
+    if (link->routes && (why = refused_route(link, task, &refusal)) != NULL) {
         link_refuse(link, refusal,
                     refusal == GH_SESSION_REFUSED_UNAUTHORISED ? "POLICY"
                                                                : gh_session_refusal_name(refusal),
@@ -441,7 +439,7 @@ static void decide(struct link *link, struct task *task)
         return;
     }
     if (check_still_holds(task)) {
-        if (link->routed != NULL)
+        if (link->routes)
             route_attach(link);
         else
             link_admit(link, &gh_session_admission_default);
@@ -460,11 +458,11 @@ static void decide(struct link *link, struct task *task)
 /* False without memory. */
 static bool renew(struct link *link, const struct gh_identity_verdict *verdict)
 {
-    struct gh_sessions *sessions = link->port->front->services.sessions;
+    struct gh_sessions *sessions = link_port(link)->front->services.sessions;
     gh_sessions_hold(sessions, &link->own.place);
     bool kept = party_keep_names(&link->own, &verdict->principal, party_client(&link->own));
     if (kept)
-        link->own.expires_at_ms = verdict->valid_until_s * 1000;
+        party_set_end(&link->own, verdict->valid_until_s);
     gh_sessions_let(sessions, &link->own.place);
     return kept;
 }
@@ -479,14 +477,13 @@ static void decide_again(struct link *link, struct task *task)
     if (same && renew(link, verdict)) {
         link->by_certificate = task->identity.claim.by_certificate;
         route_reload_policy(link); /* the new credential may have policies of its own */
-        int64_t left_ms = verdict->valid_until_s * 1000 - task->front->services.utc_ms();
-        link->own.expires_ns = gh_loop_now_ns(link->port->port.loop) + left_ms * GH_MS_NS;
+        party_begin_end(&link->own);
         link_note(link, GH_TRAIL_CONNECT, "RENEWED", party_credential(&link->own));
     } else {
         note_refusal(link, &task->identity.claim, verdict, gh_identity_reason_name(verdict->reason),
                      verdict->detail);
     }
-    gh_session_reauthenticated(link->session, same, gh_conn_out(link->conn));
+    gh_session_reauthenticated(link_session(link), same, gh_conn_out(link->conn));
     if (same && !check_still_holds(task)) /* its key may have gone meanwhile */
         party_check_credential(&link->own);
 }
@@ -518,12 +515,12 @@ void link_reauthenticate(struct link *link, struct gh_slice data)
     struct gh_identity_claim claim;
     struct gh_speaker speaker = party_speaker(&link->own);
     bool started = false;
-    if (link->dialect->renew != NULL) {
-        link->dialect->renew(&speaker, data, &claim);
+    if (link_dialect(link)->renew != NULL) {
+        link_dialect(link)->renew(&speaker, data, &claim);
         started = start_with_certificate(link, &claim, true);
     }
     if (!started)
-        gh_session_reauthenticated(link->session, false, gh_conn_out(link->conn));
+        gh_session_reauthenticated(link_session(link), false, gh_conn_out(link->conn));
 }
 
 static void wipe(struct gh_slice secret)
@@ -546,23 +543,24 @@ static void identity_checked(struct task *task)
     wipe(sas);
 }
 
-static const struct gh_dialect *recognise(const struct gh_front_services *services,
-                                          const struct gh_mqtt_connect *connect)
+/* Its number, from 1 on; 0: nobody's. */
+static uint8_t recognise(const struct gh_front_services *services,
+                         const struct gh_mqtt_connect *connect)
 {
-    for (size_t i = 0; i < GH_FRONT_DIALECTS_MAX && services->dialects[i] != NULL; i++)
+    for (uint8_t i = 0; i < GH_FRONT_DIALECTS_MAX && services->dialects[i] != NULL; i++)
         if (services->dialects[i]->recognise(connect))
-            return services->dialects[i];
-    return NULL;
+            return (uint8_t)(i + 1);
+    return 0;
 }
 
 void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
 {
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     struct gh_identity_claim claim = {0};
     enum gh_session_refusal refusal = GH_SESSION_REFUSED_UNAVAILABLE;
     const char *why = "";
     link->dialect = recognise(services, connect);
-    if (link->dialect == NULL) {
+    if (link_dialect(link) == NULL) {
         claim.device = connect->client_id;
         bool named = connect->has_user_name;
         note_refusal(link, &claim, NULL, named ? "CLIENT_ID" : "NO_TOKEN",
@@ -571,7 +569,7 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
         refuse(link, named ? GH_SESSION_REFUSED_CLIENT_ID : GH_SESSION_REFUSED_CREDENTIALS);
         return;
     }
-    if (!link->dialect->claim(connect, &claim, &refusal, &why)) {
+    if (!link_dialect(link)->claim(connect, &claim, &refusal, &why)) {
         if (claim.device.size == 0)
             claim.device = connect->client_id;
         note_refusal(link, &claim, NULL,
@@ -583,7 +581,7 @@ void link_authenticate(struct link *link, const struct gh_mqtt_connect *connect)
         note_refusal(link, &claim, NULL, "NO_TOKEN",
                      "there is neither a password nor a client certificate");
         refuse(link, GH_SESSION_REFUSED_CREDENTIALS);
-    } else if ((link->dialect->routes && !route_prepare(link, connect)) ||
+    } else if ((link_dialect(link)->routes && !route_prepare(link, connect)) ||
                !start_with_certificate(link, &claim, false)) {
         note_refusal(link, &claim, NULL, "UNAVAILABLE", "the queue of checks is full");
         refuse(link, GH_SESSION_REFUSED_UNAVAILABLE);

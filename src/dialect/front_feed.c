@@ -20,7 +20,7 @@ enum { KIND_BITS = 2, SLOT_BITS = 14, KIND_COMMAND = 0, KIND_CONFIG = 1 };
 /* A token is its number, the slot of its device, and its kind; the broker's end in 1 0. */
 static uint64_t next_token(struct party *party, unsigned kind)
 {
-    struct gateway *gateway = party->link->gateway;
+    struct gateway *gateway = link_gateway(party_link(party));
     uint64_t *last = gateway != NULL ? &gateway->token_last : &party->feeds->token_last;
     return ++*last << (KIND_BITS + SLOT_BITS) | (uint64_t)party->slot << KIND_BITS | kind;
 }
@@ -64,7 +64,7 @@ bool feed_unsubscribe(struct party *party, enum gh_feed which)
     free(feed->base);
     *feed = (struct feed){0};
     if (which == GH_FEED_CONFIG && party->feeds->config_token != 0)
-        gh_session_withdraw(party->link->session, party->feeds->config_token);
+        gh_session_withdraw(link_session(party_link(party)), party->feeds->config_token);
     return existed;
 }
 
@@ -98,11 +98,11 @@ static void read_config(struct task *task)
 
 static void send_config(struct party *party, int64_t version, struct gh_slice data)
 {
-    struct link *link = party->link;
-    const struct gh_front_services *services = &link->port->front->services;
+    struct link *link = party_link(party);
+    const struct gh_front_services *services = &link_port(link)->front->services;
     char detail[32];
     if (party->feeds->config_token != 0 && party->feeds->config_version != version)
-        gh_session_withdraw(link->session, party->feeds->config_token);
+        gh_session_withdraw(link_session(link), party->feeds->config_token);
     if (party->feeds->config_token == 0) /* the same version keeps its token */
         party->feeds->config_token = next_token(party, KIND_CONFIG);
     party->feeds->config_version = version;
@@ -110,8 +110,8 @@ static void send_config(struct party *party, int64_t version, struct gh_slice da
                                          .payload = data,
                                          .qos = party->feeds->config.qos};
     enum gh_session_sending sending =
-        gh_session_publish(link->session, &message, party->feeds->config_token,
-                           gh_loop_now_ns(link->port->port.loop), gh_conn_out(link->conn));
+        gh_session_publish(link_session(link), &message, party->feeds->config_token,
+                           gh_loop_now_ns(link_port(link)->port.loop), gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT) {
         party->feeds->config_token = 0;
         party->feeds->config_again = sending == GH_SESSION_FULL; /* when there is room again */
@@ -136,7 +136,7 @@ static void config_read(struct task *task)
     else if (task->code != GH_ERROR_NOT_FOUND)
         party_end(party, GH_SESSION_END_OVERLOAD, "the configuration cannot be read");
     if (party->feeds->config_again && party_is_live(party) &&
-        gh_conn_out(party->link->conn)->size == 0)
+        gh_conn_out(party_link(party)->conn)->size == 0)
         party_fetch_config(party);
 }
 
@@ -228,7 +228,7 @@ static void finish_command(struct party *party, uint64_t token, enum gh_command_
 
 static enum gh_command_outcome send_command(struct party *party, struct gh_command *command)
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     static const enum gh_command_outcome outcomes[] = {
         [GH_SESSION_SENT] = GH_COMMAND_OK,
         [GH_SESSION_FULL] = GH_COMMAND_FULL,
@@ -237,7 +237,7 @@ static enum gh_command_outcome send_command(struct party *party, struct gh_comma
     };
     char text[TOPIC_MAX];
     struct gh_buffer topic = gh_buffer_fixed(text, sizeof text);
-    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
+    int64_t now_ns = gh_loop_now_ns(link_port(link)->port.loop);
     gh_buffer_put(&topic, gh_slice_text(party->feeds->commands.base));
     if (command->channel.size > 0)
         gh_buffer_u8(&topic, '/');
@@ -256,7 +256,7 @@ static enum gh_command_outcome send_command(struct party *party, struct gh_comma
                                          .payload = command->payload,
                                          .qos = party->feeds->commands.qos};
     enum gh_session_sending sending =
-        gh_session_publish(link->session, &message, token, now_ns, gh_conn_out(link->conn));
+        gh_session_publish(link_session(link), &message, token, now_ns, gh_conn_out(link->conn));
     if (sending != GH_SESSION_SENT)
         (void)take_sent(party, token);
     return outcomes[sending];
@@ -270,8 +270,9 @@ void party_command(struct party *party, struct gh_command *command)
     if (outcome == GH_COMMAND_OK)
         outcome = send_command(party, command);
     if (outcome == GH_COMMAND_OK) { /* under way, or at QoS 0 complete already */
-        gh_metric_add(party->link->port->front->services.metrics, GH_METRIC_messages_sent_total, 1);
-        gateway_due(party->link, party_due_ns(party));
+        gh_metric_add(link_port(party_link(party))->front->services.metrics,
+                      GH_METRIC_messages_sent_total, 1);
+        gateway_due(party_link(party), party_due_ns(party));
         party_told(party, GH_CHRONICLE_SEND, gh_slice_text(party->feeds->commands.base), "COMMAND");
         return;
     }
@@ -287,7 +288,7 @@ static void check_commands(struct party *party, int64_t now_ns)
             continue;
         uint64_t token = sent->token;
         finish_command(party, token, GH_COMMAND_TIMEOUT);
-        gh_session_withdraw(party->link->session, token);
+        gh_session_withdraw(link_session(party_link(party)), token);
         next = party->feeds->sent; /* the list has changed: begin again */
     }
 }

@@ -21,50 +21,54 @@ enum {
 
 static const struct gh_front_services *services_of(const struct link *link)
 {
-    return &link->port->front->services;
+    return &link_port(link)->front->services;
 }
 
 /* --- who is attached */
 
 bool gateway_open(struct link *link)
 {
-    if (link->gateway != NULL)
+    if (link_gateway(link) != NULL)
         return true;
-    link->gateway = calloc(1, sizeof *link->gateway);
-    if (link->gateway == NULL)
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    if (gateway == NULL || !party_needs_feeds(&link->own)) {
+        free(gateway);
         return false;
-    gh_map_init(&link->gateway->by_name);
-    link->gateway->due_ns = INT64_MAX;
+    }
+    gh_map_init(&gateway->by_name);
+    gateway->due_ns = INT64_MAX;
+    link->own.feeds->gateway = gateway;
     return true;
 }
 
 /* The connection is over and nothing of it is under way. */
 void gateway_close(struct link *link)
 {
-    if (link->gateway == NULL)
+    struct gateway *gateway = link_gateway(link);
+    if (gateway == NULL)
         return;
-    gh_map_deinit(&link->gateway->by_name);
-    free(link->gateway->slots);
-    free(link->gateway);
-    link->gateway = NULL;
+    gh_map_deinit(&gateway->by_name);
+    free(gateway->slots);
+    free(gateway);
+    link->own.feeds->gateway = NULL;
 }
 
 struct party *gateway_party(const struct link *link, struct gh_slice name)
 {
-    return link->gateway == NULL ? NULL : gh_map_get(&link->gateway->by_name, name);
+    return link_gateway(link) == NULL ? NULL : gh_map_get(&link_gateway(link)->by_name, name);
 }
 
 struct party *gateway_slot(const struct link *link, unsigned slot)
 {
     if (slot == 0)
         return (struct party *)&link->own;
-    const struct gateway *gateway = link->gateway;
+    const struct gateway *gateway = link_gateway(link);
     return gateway != NULL && slot < gateway->slots_count ? gateway->slots[slot] : NULL;
 }
 
 struct party *gateway_next(const struct link *link, size_t *at)
 {
-    const struct gateway *gateway = link->gateway;
+    const struct gateway *gateway = link_gateway(link);
     for (; gateway != NULL && *at < gateway->slots_count; ++*at)
         if (gateway->slots[*at] != NULL)
             return gateway->slots[(*at)++];
@@ -92,13 +96,13 @@ static unsigned free_slot(struct gateway *gateway)
 static bool is_full(const struct link *link)
 {
     size_t max = services_of(link)->attached_max;
-    return link->gateway->count >= (max == 0 ? ATTACHED_MAX_DEFAULT : max);
+    return link_gateway(link)->count >= (max == 0 ? ATTACHED_MAX_DEFAULT : max);
 }
 
 void gateway_due(struct link *link, int64_t at_ns)
 {
-    if (link->gateway != NULL && at_ns < link->gateway->due_ns)
-        link->gateway->due_ns = at_ns;
+    if (link_gateway(link) != NULL && at_ns < link_gateway(link)->due_ns)
+        link_gateway(link)->due_ns = at_ns;
 }
 
 /* --- reports */
@@ -109,13 +113,13 @@ static void report(struct link *link, const struct gh_report *what)
     struct gh_speaker speaker = party_speaker(&link->own);
     struct gh_buffer to = gh_buffer_fixed(topic, sizeof topic);
     struct gh_buffer payload = gh_buffer_fixed(text, sizeof text);
-    if (!link->gateway->errors || !link_is_live(link) ||
-        !link->dialect->report(&speaker, what, &to, &payload))
+    if (!link_gateway(link)->errors || !link_is_live(link) ||
+        !link_dialect(link)->report(&speaker, what, &to, &payload))
         return;
     struct gh_session_message message = {.topic = gh_buffer_slice(&to),
                                          .payload = gh_buffer_slice(&payload)};
-    (void)!gh_session_publish(link->session, &message, 0, gh_loop_now_ns(link->port->port.loop),
-                              gh_conn_out(link->conn));
+    (void)!gh_session_publish(link_session(link), &message, 0,
+                              gh_loop_now_ns(link_port(link)->port.loop), gh_conn_out(link->conn));
 }
 
 void gateway_report_missing(struct link *link, struct gh_slice name, const char *packet,
@@ -134,10 +138,10 @@ void gateway_report_missing(struct link *link, struct gh_slice name, const char 
 /* Its place among the sessions; the one that it had elsewhere is taken over. */
 static void enter(struct party *party)
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     const struct gh_front_services *services = services_of(link);
-    party->place.port = &link->port->port;
-    party->place.since_ms = services->utc_ms();
+    party->place.port = &link_port(link)->port;
+    gh_place_set_since(&party->place, services->utc_ms());
     bool entered = gh_sessions_enter(services->sessions, &party->place);
     assert(entered); /* it has no name that could be in use */
     (void)entered;
@@ -145,17 +149,15 @@ static void enter(struct party *party)
 
 static void set_expiry(struct party *party, int64_t valid_until_s)
 {
-    struct link *link = party->link;
-    party->expires_at_ms = valid_until_s * 1000;
-    party->expires_ns = gh_loop_now_ns(link->port->port.loop) +
-                        (party->expires_at_ms - services_of(link)->utc_ms()) * GH_MS_NS;
-    gateway_due(link, party->expires_ns);
+    party_set_end(party, valid_until_s);
+    party_begin_end(party);
+    gateway_due(party_link(party), party_ends_ns(party));
 }
 
 static void leave(struct party *party)
 {
-    struct link *link = party->link;
-    struct gateway *gateway = link->gateway;
+    struct link *link = party_link(party);
+    struct gateway *gateway = link_gateway(link);
     gh_sessions_leave(services_of(link)->sessions, &party->place);
     gh_map_remove(&gateway->by_name, party_id(party));
     gh_map_remove(&gateway->by_name, party_number(party));
@@ -167,14 +169,15 @@ static void leave(struct party *party)
 /* NULL when there is no memory. */
 static struct party *add(struct link *link, const struct gh_identity_verdict *verdict)
 {
-    struct gateway *gateway = link->gateway;
-    struct party *party = calloc(1, sizeof *party);
-    unsigned slot = party == NULL ? 0 : free_slot(gateway);
+    struct gateway *gateway = link_gateway(link);
+    struct attached *attached = calloc(1, sizeof *attached);
+    unsigned slot = attached == NULL ? 0 : free_slot(gateway);
     if (slot == 0) {
-        free(party);
+        free(attached);
         return NULL;
     }
-    party->link = link;
+    struct party *party = &attached->party;
+    attached->link = link;
     party->slot = (uint16_t)slot;
     struct gh_principal principal = verdict->principal;
     principal.token_id = (struct gh_slice){0}; /* the gateway's is what is watched */
@@ -244,11 +247,13 @@ static void tell_refused(struct link *link, const struct gh_identity_verdict *ve
     if (device == NULL)
         return;
     struct gh_principal principal = {.device_id = device->id, .device = device->number};
-    struct party party = {.link = link, .log_level = (uint8_t)device->log_level};
-    if (party_keep_names(&party, &principal, (struct gh_slice){0}))
-        party_tell(&party, &(struct gh_chronicle_entry){
-                               .kind = GH_CHRONICLE_ATTACH, .reason = reason, .detail = detail});
-    party_free(&party);
+    struct attached refused = {
+        .link = link, .party = {.slot = UINT16_MAX, .log_level = (uint8_t)device->log_level}};
+    if (party_keep_names(&refused.party, &principal, (struct gh_slice){0}))
+        party_tell(&refused.party, &(struct gh_chronicle_entry){.kind = GH_CHRONICLE_ATTACH,
+                                                                .reason = reason,
+                                                                .detail = detail});
+    party_free(&refused.party);
 }
 
 static void refuse(struct task *task, const char *reason, const char *detail)
@@ -261,7 +266,7 @@ static void refuse(struct task *task, const char *reason, const char *detail)
     size = size < (int)sizeof topic ? size : (int)sizeof topic - 1;
     gh_log(GH_LOG_WARN, "front", "gateway %.*s may not attach %.*s: %s, %s",
            GH_PRINT(party_id(&link->own)), GH_PRINT(claim->device), reason, detail);
-    front_count(link->port->front, GH_TRAIL_REFUSAL, reason);
+    front_count(link_port(link)->front, GH_TRAIL_REFUSAL, reason);
     gh_trail_note(
         services_of(link)->trail,
         &(struct gh_trail_entry){
@@ -275,7 +280,7 @@ static void refuse(struct task *task, const char *reason, const char *detail)
             .detail = gh_slice_text(detail),
             .address = gh_slice_text(link->conn != NULL ? gh_conn_peer(link->conn) : "")});
     tell_refused(link, verdict, reason, detail);
-    gh_session_forgo(link->session, task->packet_id);
+    gh_session_forgo(link_session(link), task->packet_id);
     report(link, &(struct gh_report){.kind = GH_REPORT_NOT_ATTACHED,
                                      .device = claim->device,
                                      .packet = "PUBLISH",
@@ -324,7 +329,7 @@ static void attachment_checked(struct task *task)
     } else if ((why = settle(link, verdict)) != NULL) {
         refuse(task, "ATTACHED_LIMIT", why);
     } else if (task->qos > 0) {
-        gh_session_acknowledge(link->session, task->packet_id, GH_MQTT_REASON_SUCCESS,
+        gh_session_acknowledge(link_session(link), task->packet_id, GH_MQTT_REASON_SUCCESS,
                                gh_conn_out(link->conn));
     }
     if (task->attachment.claim.token.size > 0) /* the copy in the task's own arena */
@@ -338,9 +343,9 @@ void gateway_attach(struct link *link, const struct gh_mqtt_publish *packet, str
     struct gh_speaker speaker = party_speaker(&link->own);
     struct gh_arena arena;
     gh_arena_init(&arena, ATTACH_ARENA_MAX);
-    link->dialect->attach(&speaker, name, packet->payload, &arena, &claim);
+    link_dialect(link)->attach(&speaker, name, packet->payload, &arena, &claim);
     if (!start_check(link, &claim, packet, 0)) {
-        gh_session_forgo(link->session, packet->packet_id);
+        gh_session_forgo(link_session(link), packet->packet_id);
         report(link, &(struct gh_report){.kind = GH_REPORT_NOT_ATTACHED,
                                          .device = name,
                                          .packet = "PUBLISH",
@@ -356,7 +361,7 @@ static void withdraw(struct party *party)
 {
     party_drop(party);
     if (party->feeds != NULL && party->feeds->config_token != 0)
-        gh_session_withdraw(party->link->session, party->feeds->config_token);
+        gh_session_withdraw(link_session(party_link(party)), party->feeds->config_token);
 }
 
 static void tell_detached(const struct party *party, const char *reason, const char *detail)
@@ -387,7 +392,7 @@ void gateway_forget(struct party *party)
 
 void gateway_detach_party(struct party *party, const char *reason, const char *detail)
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     if (party->gone)
         return;
     detach(party, reason, detail);
@@ -400,13 +405,13 @@ void gateway_detach(struct link *link, const struct gh_mqtt_publish *packet, str
     struct party *party = gateway_party(link, name);
     if (party == NULL) {
         gateway_report_missing(link, name, "PUBLISH", packet->topic, packet->packet_id);
-        gh_session_forgo(link->session, packet->packet_id);
+        gh_session_forgo(link_session(link), packet->packet_id);
         return;
     }
     detach(party, "CLIENT_CLOSED", "its gateway detached it");
     gateway_forget(party);
     if (packet->qos > 0)
-        gh_session_acknowledge(link->session, packet->packet_id, GH_MQTT_REASON_SUCCESS,
+        gh_session_acknowledge(link_session(link), packet->packet_id, GH_MQTT_REASON_SUCCESS,
                                gh_conn_out(link->conn));
 }
 
@@ -448,11 +453,11 @@ void gateway_check_binding(struct party *party)
 void gateway_tick(struct link *link, int64_t now_ns)
 {
     size_t at = 1;
-    if (link->gateway == NULL || now_ns < link->gateway->due_ns)
+    if (link_gateway(link) == NULL || now_ns < link_gateway(link)->due_ns)
         return;
-    link->gateway->due_ns = INT64_MAX;
+    link_gateway(link)->due_ns = INT64_MAX;
     for (struct party *party; (party = gateway_next(link, &at)) != NULL;) {
-        if (now_ns >= party->expires_ns) {
+        if (now_ns >= party_ends_ns(party)) {
             gateway_detach_party(party, gh_session_end_name(GH_SESSION_END_TOKEN_EXPIRED),
                                  "the token's time is over");
             continue;
@@ -462,6 +467,6 @@ void gateway_tick(struct link *link, int64_t now_ns)
         if (gateway_slot(link, slot) != party) /* that ended it, or all of them */
             continue;
         gateway_due(link, party_due_ns(party));
-        gateway_due(link, party->expires_ns);
+        gateway_due(link, party_ends_ns(party));
     }
 }

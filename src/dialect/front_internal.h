@@ -4,6 +4,7 @@
 #define GH_DIALECT_FRONT_INTERNAL_H
 
 #include "base/map.h"
+#include "base/time.h"
 #include "dialect/front.h"
 #include "io/worker.h"
 #include "observe/trace.h"
@@ -56,9 +57,10 @@ struct sent_command {
     int64_t deadline_ns;
 };
 
-/* What devices have to do with that subscribe configurations or commands, or report documents
- * faster than they may. */
+/* What devices have to do with that subscribe configurations or commands, report documents faster
+ * than they may, or speak for others. */
 struct feeds {
+    struct gateway *gateway; /* of a link's own device; NULL: it is none */
     struct feed config, commands;
     uint64_t token_last;   /* of a device that is no gateway */
     uint64_t config_token; /* of the version under way; 0: none */
@@ -80,16 +82,21 @@ struct party_names {
 /* A device that a connection speaks for: the one that connected, or one that a gateway attached
  * (front_gateway.c), which shares its connection with others. */
 struct party {
-    struct link *link;
     struct party_names *names; /* NULL before it is known */
     struct feeds *feeds;       /* NULL until it has something to do with them */
     struct gh_place place;     /* among the sessions; the device's number is always right */
-    int64_t expires_at_ms;     /* UTC: the token's end and the skew */
-    int64_t expires_ns;        /* the same, monotonic */
+    uint32_t ends_utc_s;       /* the token's end and the skew; for ever ends in 2100 */
+    uint32_t ends_s;           /* the same, monotonic, rounded up */
     unsigned pending;          /* tasks and publications that point here */
     uint16_t slot;             /* 0: the connection's own device */
     uint8_t log_level;         /* its own; enum gh_device_log */
     bool gone; /* of an attached one: it is off, and freed when nothing is pending */
+};
+
+/* The block of one that a gateway attached; the connection's own stands in the link. */
+struct attached {
+    struct party party; /* its slot is not 0 */
+    struct link *link;
 };
 
 static inline struct party *party_at(const struct gh_place *place)
@@ -161,6 +168,14 @@ struct heard {
     uint8_t text[];
 };
 
+/* What messages leave behind: who has neither sent nor received one has none. */
+struct traffic {
+    struct heard *allowed; /* the last topic that it may publish to; or NULL */
+    struct heard *heard;   /* the last one that it may receive from; or NULL */
+    int64_t active_ns;     /* when its activity is to be noted again */
+    struct gh_broker_hint hint;
+};
+
 /* What a link of a dialect that routes has beside (front_route.c). */
 struct routed {
     struct gh_attachment *attachment; /* its session at the broker */
@@ -169,36 +184,69 @@ struct routed {
         struct asked *asked;   /* what CONNECT asked for, until it is admitted; then */
         struct answer *answer; /* of the SUBSCRIBE or UNSUBSCRIBE under way */
     };
-    struct heard *allowed_topic; /* the last one that it may publish to; or NULL */
-    struct heard *heard_topic;   /* the last one that it may receive from; or NULL */
-    int64_t active_ns;           /* when its activity is to be noted again */
-    bool attached;               /* the session is ours */
-    bool assigned;               /* the client id is not the client's */
-    bool pump;                   /* there may be something to send */
-    bool held;                   /* something did not fit into the window or the output */
-    bool policy_loading, policy_again;
+    struct traffic *traffic; /* or NULL */
 };
-static_assert(sizeof(struct routed) <= 56, "a hundred thousand of them are idle");
+static_assert(sizeof(struct routed) <= 32, "a hundred thousand of them are idle");
 
+/* Of a connection whose packets somebody reads, or may turn out to read (front_trace.c). */
+struct tracing {
+    uint64_t device; /* whose readers are told them; 0: it is not known yet */
+    char *line;      /* of CONNECT, until then */
+};
+
+/* Its MQTT session stands behind it, in the same block. Its loop's part of the front stands in
+ * `own`, where the table of sessions looks for it. */
 struct link {
-    struct front_port *port;
-    struct gh_conn *conn;       /* NULL once it is closed */
-    struct gh_session *session; /* behind it, in the same block */
-    const struct gh_dialect *dialect;
+    struct gh_conn *conn; /* NULL once it is closed */
     struct view *view;
     struct party own;
-    struct gateway *gateway; /* NULL: it is none */
-    struct routed *routed;   /* NULL: a dialect that does not route */
-    uint64_t traced;         /* the device whose readers are told its packets; 0: none */
-    char *held;              /* the line of CONNECT, until it is known whose it is */
+    struct routed routed;    /* if the dialect routes */
+    struct tracing *tracing; /* NULL: nobody reads */
     unsigned pending;        /* tasks and publications that point here */
-    uint8_t tries;           /* of the authentication */
+    uint8_t dialect;         /* which of the front's, from 1 on; 0: not known yet */
+    bool routes;             /* the dialect does, and that a CONNECT came through */
+    uint8_t tries : 4;       /* of the authentication */
     bool closing : 1;        /* it is being closed and only good for its address */
     bool admitted : 1;
     bool throttled : 1;      /* its input was held for its rate */
     bool by_certificate : 1; /* what the handshake showed is what proved the device */
+    /* Of one that routes: */
+    bool attached : 1; /* the session at the broker is ours */
+    bool assigned : 1; /* the client id is not the client's */
+    bool pump : 1;     /* there may be something to send */
+    bool held : 1;     /* something did not fit into the window or the output */
+    bool policy_loading : 1, policy_again : 1;
 };
-static_assert(sizeof(struct link) <= 184, "a hundred thousand of them are idle");
+static_assert(sizeof(struct link) <= 144, "a hundred thousand of them are idle");
+
+static inline struct front_port *link_port(const struct link *link)
+{
+    return (struct front_port *)link->own.place.port;
+}
+static inline struct gh_session *link_session(const struct link *link)
+{
+    return (struct gh_session *)(uintptr_t)(link + 1);
+}
+/* NULL before it is known. */
+static inline const struct gh_dialect *link_dialect(const struct link *link)
+{
+    return link->dialect == 0 ? NULL : link_port(link)->front->services.dialects[link->dialect - 1];
+}
+/* NULL: it speaks for itself alone. */
+static inline struct gateway *link_gateway(const struct link *link)
+{
+    return link->own.feeds == NULL ? NULL : link->own.feeds->gateway;
+}
+static inline struct link *party_link(const struct party *party)
+{
+    return party->slot != 0
+               ? ((const struct attached *)party)->link
+               : (struct link *)((char *)(uintptr_t)party - offsetof(struct link, own));
+}
+static inline int64_t party_ends_ns(const struct party *party)
+{
+    return party->ends_s * GH_SECOND_NS;
+}
 
 /* From where, and to which of our names, a connection came; for policies. */
 struct route_peer {
@@ -282,6 +330,10 @@ GH_MUST_USE bool party_keep_names(struct party *party, const struct gh_principal
 void party_drop_names(struct party *party);
 /* Fills a presence from a party, for the table of sessions. */
 void party_describe(const struct gh_place *place, struct gh_presence *out);
+/* How long its sign-in holds; changes what the table of sessions shows of it. */
+void party_set_end(struct party *party, int64_t valid_until_s);
+/* From here on the end is counted by the loop's clock. */
+void party_begin_end(struct party *party);
 /* Makes room for `feeds`; false without memory. */
 GH_MUST_USE bool party_needs_feeds(struct party *party);
 /* Its log level may have changed. */
@@ -295,6 +347,7 @@ void party_end(struct party *party, enum gh_session_end why, const char *detail)
 
 /* --- front_trace.c: who reads the packets of this connection */
 void link_trace_open(struct link *link);
+void link_trace_close(struct link *link);
 void link_trace_packet(struct link *link, bool inbound, struct gh_slice bytes);
 /* It is that device's; also asks again whether somebody reads it. */
 void link_trace_known(struct link *link, uint64_t device);

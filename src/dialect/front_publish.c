@@ -22,7 +22,7 @@ static void posting_done(struct gh_letter *letter)
 {
     struct posting *posting = (struct posting *)letter;
     struct link *link = posting->link;
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     struct party *party = posting->party;
     bool stored = posting->publication.result == GH_OK;
     link->pending--;
@@ -35,7 +35,7 @@ static void posting_done(struct gh_letter *letter)
                           posting->publication.at_ms);
     if (link->conn != NULL && posting->packet_id != 0) {
         if (stored)
-            gh_session_acknowledge(link->session, posting->packet_id, GH_MQTT_REASON_SUCCESS,
+            gh_session_acknowledge(link_session(link), posting->packet_id, GH_MQTT_REASON_SUCCESS,
                                    gh_conn_out(link->conn));
         else /* without PUBACK the device keeps the message and sends it again */
             link_end(link, GH_SESSION_END_OVERLOAD, "the message log cannot take the message");
@@ -50,14 +50,14 @@ static void posting_done(struct gh_letter *letter)
 static enum gh_error_code post(struct party *party, struct gh_slice topic,
                                const struct gh_message *message, uint16_t packet_id, bool is_event)
 {
-    struct link *link = party->link;
-    const struct gh_front_services *services = &link->port->front->services;
+    struct link *link = party_link(party);
+    const struct gh_front_services *services = &link_port(link)->front->services;
     struct posting *posting = calloc(1, sizeof *posting);
     if (posting == NULL)
         return GH_ERROR_MEMORY;
     posting->publication.done.open = posting_done;
     posting->publication.reply = send_to_loop;
-    posting->publication.reply_context = link->port->port.loop;
+    posting->publication.reply_context = link_port(link)->port.loop;
     posting->link = link;
     posting->party = party;
     posting->packet_id = packet_id;
@@ -79,15 +79,15 @@ static enum gh_error_code post(struct party *party, struct gh_slice topic,
 static struct gh_slice topic_of(const struct link *link, struct gh_slice channel)
 {
     for (size_t i = 0; i < link->view->routes_count; i++)
-        if (link->dialect->route_fits(link->view->routes[i].channel, channel))
+        if (link_dialect(link)->route_fits(link->view->routes[i].channel, channel))
             return link->view->routes[i].topic;
     return (struct gh_slice){0};
 }
 
 static void no_topic(struct party *party, struct gh_slice channel, const char *why)
 {
-    struct link *link = party->link;
-    const struct gh_front_services *services = &link->port->front->services;
+    struct link *link = party_link(party);
+    const struct gh_front_services *services = &link_port(link)->front->services;
     gh_directory_note_error(services->directory, party->place.device, GRPC_FAILED_PRECONDITION,
                             gh_slice_text(why), services->utc_ms());
     party_note(party, GH_TRAIL_PUBLISH_DENIED, "NO_TELEMETRY_TOPIC", channel);
@@ -97,7 +97,7 @@ static void no_topic(struct party *party, struct gh_slice channel, const char *w
 static void publish_event(struct party *party, const struct gh_mqtt_publish *packet,
                           const struct gh_operation *operation)
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
     struct gh_speaker speaker = party_speaker(party);
     struct gh_slice topic = topic_of(link, operation->channel);
@@ -105,12 +105,12 @@ static void publish_event(struct party *party, const struct gh_mqtt_publish *pac
         no_topic(party, operation->channel, "the registry has no topic for this channel");
         return;
     }
-    struct gh_message message = {.data = packet->payload,
-                                 .attributes = attributes,
-                                 .attributes_count =
-                                     link->dialect->attributes(&speaker, operation, attributes),
-                                 .device = party->place.device,
-                                 .channel = operation->channel};
+    struct gh_message message = {
+        .data = packet->payload,
+        .attributes = attributes,
+        .attributes_count = link_dialect(link)->attributes(&speaker, operation, attributes),
+        .device = party->place.device,
+        .channel = operation->channel};
     enum gh_error_code code = post(party, topic, &message, packet->packet_id, true);
     if (code == GH_ERROR_NOT_FOUND)
         no_topic(party, operation->channel, "the topic of the registry's route does not exist");
@@ -131,14 +131,14 @@ static void store_state(struct task *task)
 /* The notification is best effort: the state itself is safe in the device's history. */
 static void notify_state(struct party *party, struct gh_slice data)
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     struct gh_message_attribute attributes[GH_DIALECT_ATTRIBUTES_MAX];
     struct gh_operation operation = {.kind = GH_OPERATION_STATE};
     struct gh_speaker speaker = party_speaker(party);
-    struct gh_message message = {.data = data,
-                                 .attributes = attributes,
-                                 .attributes_count =
-                                     link->dialect->attributes(&speaker, &operation, attributes)};
+    struct gh_message message = {
+        .data = data,
+        .attributes = attributes,
+        .attributes_count = link_dialect(link)->attributes(&speaker, &operation, attributes)};
     if (link->view->state_topic.size > 0)
         (void)!post(party, link->view->state_topic, &message, 0, false);
 }
@@ -153,7 +153,7 @@ static void state_stored(struct task *task)
     if (link->conn == NULL || task->qos == 0)
         return;
     if (task->code == GH_OK)
-        gh_session_acknowledge(link->session, task->packet_id, GH_MQTT_REASON_SUCCESS,
+        gh_session_acknowledge(link_session(link), task->packet_id, GH_MQTT_REASON_SUCCESS,
                                gh_conn_out(link->conn));
     else
         link_end(link, GH_SESSION_END_OVERLOAD, "the state cannot be stored");
@@ -164,7 +164,7 @@ static void start_state(struct task *task)
     struct party *party = task->party;
     bool answered = task->qos > 0;
     if (!task_start(task) && answered)
-        link_end(party->link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+        link_end(party_link(party), GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
 }
 
 void party_release_state(struct party *party)
@@ -177,10 +177,10 @@ void party_release_state(struct party *party)
 /* How long the device's rate makes it wait; in dialects that route there is none. */
 static int64_t state_wait_ms(const struct party *party)
 {
-    const struct gh_front_services *services = &party->link->port->front->services;
-    if (services->rates == NULL || party->link->routed != NULL)
+    const struct gh_front_services *services = &link_port(party_link(party))->front->services;
+    if (services->rates == NULL || party_link(party)->routes)
         return 0;
-    const struct gh_rate_thing states = {party->link->view->tenant, party->place.device,
+    const struct gh_rate_thing states = {party_link(party)->view->tenant, party->place.device,
                                          GH_RATE_STATES};
     return gh_rates_wait_ms(services->rates, &states, services->utc_ms());
 }
@@ -191,20 +191,21 @@ static void hold_state(struct task *task, int64_t wait_ms, const struct gh_mqtt_
     struct party *party = task->party;
     if (!party_needs_feeds(party)) {
         if (task->qos > 0)
-            link_end(party->link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+            link_end(party_link(party), GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
         task_close(task);
         return;
     }
     if (party->feeds->state != NULL) {
         task_close(task);
         party_note(party, GH_TRAIL_PUBLISH_DENIED, "RATE", packet->topic);
-        gh_session_forgo(party->link->session, packet->packet_id);
+        gh_session_forgo(link_session(party_link(party)), packet->packet_id);
         party_end(party, GH_SESSION_END_RATE, "it reports its state too often");
         return;
     }
     party->feeds->state = task;
-    party->feeds->state_ns = gh_loop_now_ns(party->link->port->port.loop) + wait_ms * GH_MS_NS;
-    gateway_due(party->link, party->feeds->state_ns);
+    party->feeds->state_ns =
+        gh_loop_now_ns(link_port(party_link(party))->port.loop) + wait_ms * GH_MS_NS;
+    gateway_due(party_link(party), party->feeds->state_ns);
 }
 
 static void publish_state(struct party *party, const struct gh_mqtt_publish *packet)
@@ -214,7 +215,7 @@ static void publish_state(struct party *party, const struct gh_mqtt_publish *pac
         if (task != NULL)
             task_close(task);
         if (packet->qos > 0)
-            link_end(party->link, GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
+            link_end(party_link(party), GH_SESSION_END_OVERLOAD, "the state cannot be stored now");
         return;
     }
     task->packet_id = packet->packet_id;
@@ -232,14 +233,14 @@ static void publish_state(struct party *party, const struct gh_mqtt_publish *pac
 static void refuse_rate(struct link *link, const struct gh_mqtt_publish *packet)
 {
     static const char reason[] = "TENANT_RATE";
-    const struct gh_front_services *services = &link->port->front->services;
+    const struct gh_front_services *services = &link_port(link)->front->services;
     gh_metric_add(services->metrics, GH_METRIC_messages_refused_total, 1);
-    if (gh_quota_tell(link->view->quota, gh_loop_now_ns(link->port->port.loop)))
+    if (gh_quota_tell(link->view->quota, gh_loop_now_ns(link_port(link)->port.loop)))
         link_note(link, GH_TRAIL_PUBLISH_DENIED, reason, packet->topic);
     else
-        front_count(link->port->front, GH_TRAIL_PUBLISH_DENIED, reason);
-    if (packet->qos > 0 && gh_session_version(link->session) == GH_MQTT_V5)
-        gh_session_acknowledge(link->session, packet->packet_id, GH_MQTT_REASON_QUOTA_EXCEEDED,
+        front_count(link_port(link)->front, GH_TRAIL_PUBLISH_DENIED, reason);
+    if (packet->qos > 0 && gh_session_version(link_session(link)) == GH_MQTT_V5)
+        gh_session_acknowledge(link_session(link), packet->packet_id, GH_MQTT_REASON_QUOTA_EXCEEDED,
                                gh_conn_out(link->conn));
     else if (packet->qos > 0)
         link_end(link, GH_SESSION_END_RATE, "the tenant is over its messages per second");
@@ -250,15 +251,16 @@ static void refuse_rate(struct link *link, const struct gh_mqtt_publish *packet)
  * they speak for, and the gateway waits. */
 static void pace(struct link *link, uint64_t device, const struct gh_mqtt_publish *packet)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    if (services->rates == NULL || link->routed != NULL)
+    const struct gh_front_services *services = &link_port(link)->front->services;
+    if (services->rates == NULL || link->routes)
         return;
     const struct gh_rate_thing bytes = {link->view->tenant, device, GH_RATE_BYTES_IN};
     int64_t wait_ms = gh_rates_charge_ms(services->rates, &bytes,
                                          (uint32_t)(packet->topic.size + packet->payload.size),
                                          services->utc_ms());
     if (wait_ms > 0)
-        gh_session_slow(link->session, gh_loop_now_ns(link->port->port.loop) + wait_ms * GH_MS_NS);
+        gh_session_slow(link_session(link),
+                        gh_loop_now_ns(link_port(link)->port.loop) + wait_ms * GH_MS_NS);
 }
 
 /* What the packet asks for, and of which device; OTHER is left when that is not attached. */
@@ -267,11 +269,11 @@ static struct party *resolve(struct link *link, const struct gh_mqtt_publish *pa
 {
     struct gh_speaker speaker = party_speaker(&link->own);
     struct party *party = &link->own;
-    *operation = link->dialect->publish(&speaker, packet);
+    *operation = link_dialect(link)->publish(&speaker, packet);
     if (operation->kind == GH_OPERATION_OTHER &&
         (party = gateway_party(link, operation->device)) != NULL) {
         speaker = party_speaker(party);
-        *operation = link->dialect->publish(&speaker, packet);
+        *operation = link_dialect(link)->publish(&speaker, packet);
     }
     return party;
 }
@@ -279,15 +281,15 @@ static struct party *resolve(struct link *link, const struct gh_mqtt_publish *pa
 void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
     if (link->view->quota != NULL &&
-        !gh_quota_message(link->view->quota, gh_loop_now_ns(link->port->port.loop))) {
+        !gh_quota_message(link->view->quota, gh_loop_now_ns(link_port(link)->port.loop))) {
         refuse_rate(link, packet);
         return;
     }
     struct gh_operation operation;
     struct party *party = resolve(link, packet, &operation);
     pace(link, party != NULL ? party->place.device : link->own.place.device, packet);
-    link->port->received++;
-    if (link->routed != NULL && operation.kind != GH_OPERATION_ROUTE &&
+    link_port(link)->received++;
+    if (link->routes && operation.kind != GH_OPERATION_ROUTE &&
         operation.kind != GH_OPERATION_REFUSED &&
         !route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic)) {
         operation.kind = GH_OPERATION_REFUSED;
@@ -302,7 +304,7 @@ void link_publish(struct link *link, const struct gh_mqtt_publish *packet)
         break;
     case GH_OPERATION_OTHER: /* of a device that is not attached */
         gateway_report_missing(link, operation.device, "PUBLISH", packet->topic, packet->packet_id);
-        gh_session_forgo(link->session, packet->packet_id);
+        gh_session_forgo(link_session(link), packet->packet_id);
         break;
     case GH_OPERATION_ATTACH:
         gateway_attach(link, packet, operation.device);

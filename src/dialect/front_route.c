@@ -26,7 +26,7 @@ static struct gh_buffer *out_of(const struct link *link)
 
 static uint32_t granted_expiry(const struct link *link, const struct gh_mqtt_connect *connect)
 {
-    uint32_t expiry_max_s = link->port->front->services.expiry_max_s;
+    uint32_t expiry_max_s = link_port(link)->front->services.expiry_max_s;
     uint32_t asked_s = connect->version == GH_MQTT_V5 ? connect->session_expiry_s
                        : connect->clean               ? 0
                                                       : UINT32_MAX;
@@ -96,29 +96,29 @@ static void free_asked(struct routed *routed)
 
 void route_assign(struct link *link)
 {
-    struct routed *routed = link->routed;
-    routed->assigned |= routed->asked->connect.client_id.size == 0;
-    if (routed->assigned)
+    struct routed *routed = &link->routed;
+    link->assigned |= routed->asked->connect.client_id.size == 0;
+    if (link->assigned)
         routed->asked->connect.client_id = party_id(&link->own);
 }
 
 bool route_is_assigned(const struct link *link)
 {
-    return link->routed->assigned;
+    return link->assigned;
 }
 
 bool route_name_is_taken(const struct link *link)
 {
-    return gh_broker_has(link->port->front->services.broker, link->own.place.device,
-                         link->routed->asked->connect.client_id);
+    return gh_broker_has(link_port(link)->front->services.broker, link->own.place.device,
+                         link->routed.asked->connect.client_id);
 }
 
 bool route_rename(struct link *link)
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t random[8], *at;
-    free(link->routed->asked->made_id);
-    at = link->routed->asked->made_id = malloc(party_id(&link->own).size + 1 + 2 * sizeof random);
+    free(link->routed.asked->made_id);
+    at = link->routed.asked->made_id = malloc(party_id(&link->own).size + 1 + 2 * sizeof random);
     if (at == NULL)
         return false;
     gh_random(random, sizeof random);
@@ -129,21 +129,20 @@ bool route_rename(struct link *link)
         *at++ = (uint8_t)digits[random[i] >> 4];
         *at++ = (uint8_t)digits[random[i] & 15];
     }
-    link->routed->asked->connect.client_id =
-        gh_slice(link->routed->asked->made_id, (size_t)(at - link->routed->asked->made_id));
+    link->routed.asked->connect.client_id =
+        gh_slice(link->routed.asked->made_id, (size_t)(at - link->routed.asked->made_id));
     return true;
 }
 
 bool route_prepare(struct link *link, const struct gh_mqtt_connect *connect)
 {
-    struct routed *routed = link->routed = gh_slot_take(sizeof *routed);
+    struct routed *routed = &link->routed;
     struct gh_broker_connect wanted = {.client_id = connect->client_id,
                                        .clean_start = connect->clean,
                                        .expiry_s = granted_expiry(link, connect),
                                        .has_will = connect->has_will};
     struct gh_buffer properties;
-    if (routed == NULL)
-        return false;
+    link->routes = true;
     gh_buffer_init(&properties, PROPERTIES_MAX);
     bool kept = true;
     if (connect->has_will) {
@@ -235,7 +234,7 @@ static void note_denied(struct link *link, enum gh_device_action action, struct 
         gh_buffer_print(&detail, "%s: no statement allows %.*s", gh_device_action_name(action),
                         (int)(resource.size < 300 ? resource.size : 300),
                         (const char *)resource.data);
-    gh_metric_add(link->port->front->services.metrics, GH_METRIC_policy_denied_total, 1);
+    gh_metric_add(link_port(link)->front->services.metrics, GH_METRIC_policy_denied_total, 1);
     link_note(link, subscribes ? GH_TRAIL_SUBSCRIBE_DENIED : GH_TRAIL_PUBLISH_DENIED, "POLICY",
               gh_buffer_slice(&detail));
 }
@@ -243,7 +242,7 @@ static void note_denied(struct link *link, enum gh_device_action action, struct 
 bool route_may(struct link *link, enum gh_device_action action, struct gh_slice resource)
 {
     struct gh_policy_reason why;
-    if (gh_statements_allow(link->routed->statements, action, resource, &why))
+    if (gh_statements_allow(link->routed.statements, action, resource, &why))
         return true;
     note_denied(link, action, resource, &why);
     return false;
@@ -251,10 +250,10 @@ bool route_may(struct link *link, enum gh_device_action action, struct gh_slice 
 
 const char *route_refuses(const struct link *link)
 {
-    const struct routed *routed = link->routed;
+    const struct routed *routed = &link->routed;
     const struct gh_broker_connect *connect = &routed->asked->connect;
     /* What the server assigns is as good as the device's own id. */
-    struct gh_slice client = routed->assigned ? party_id(&link->own) : connect->client_id;
+    struct gh_slice client = link->assigned ? party_id(&link->own) : connect->client_id;
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, client, NULL))
         return "policy does not allow the client id to connect";
     if (!connect->has_will)
@@ -269,6 +268,14 @@ const char *route_refuses(const struct link *link)
     return NULL;
 }
 
+/* NULL without memory: then nothing is remembered. */
+static struct traffic *traffic_of(struct link *link)
+{
+    if (link->routed.traffic == NULL)
+        link->routed.traffic = gh_slot_take(sizeof *link->routed.traffic);
+    return link->routed.traffic;
+}
+
 /* A device publishes to few topics, mostly to the same, and what it gets comes in runs of one
  * topic: the last one that was allowed is kept, each way. */
 static void remember(struct heard **kept, struct gh_slice topic)
@@ -281,15 +288,19 @@ static void remember(struct heard **kept, struct gh_slice topic)
     *kept = copy;
 }
 
-static bool remembers(const struct heard *kept, struct gh_slice topic)
+static bool is_same(const struct heard *kept, struct gh_slice topic)
 {
     return kept != NULL && gh_slice_equal(gh_slice(kept->text, kept->size), topic);
 }
 
-static void forget(struct heard **kept)
+static void forget_topics(struct routed *routed)
 {
-    free(*kept);
-    *kept = NULL;
+    struct traffic *traffic = routed->traffic;
+    if (traffic == NULL)
+        return;
+    free(traffic->allowed);
+    free(traffic->heard);
+    traffic->allowed = traffic->heard = NULL;
 }
 
 /* --- the session at the broker */
@@ -305,9 +316,9 @@ static void take_attached(struct link *link, enum gh_error_code result, bool ses
         {GH_ERROR_CONFLICT, GH_SESSION_REFUSED_BUSY, "TAKEN_OVER"},
         {GH_ERROR_LOG_FULL, GH_SESSION_REFUSED_UNAVAILABLE, "JOURNAL_FULL"},
     };
-    struct routed *routed = link->routed;
+    struct routed *routed = &link->routed;
     struct gh_session_admission admission = gh_session_admission_default;
-    if (link->conn == NULL || gh_session_ended(link->session))
+    if (link->conn == NULL || gh_session_ended(link_session(link)))
         return;
     if (result != GH_OK) {
         size_t i = 0;
@@ -320,11 +331,11 @@ static void take_attached(struct link *link, enum gh_error_code result, bool ses
         link_settle(link);
         return;
     }
-    routed->attached = true;
-    routed->pump = true;
-    admission.limits = &link->port->front->services.route_limits;
+    link->attached = true;
+    link->pump = true;
+    admission.limits = &link_port(link)->front->services.route_limits;
     admission.session_present = session_present;
-    if (routed->assigned)
+    if (link->assigned)
         admission.client_id = gh_attachment_client(routed->attachment);
     admission.has_session_expiry = routed->asked->expiry_s != routed->asked->connect.expiry_s;
     admission.session_expiry_s = routed->asked->connect.expiry_s;
@@ -337,7 +348,7 @@ static void take_attached(struct link *link, enum gh_error_code result, bool ses
 static void attached(void *context, enum gh_error_code result, bool session_present)
 {
     struct link *link = context;
-    struct routed *routed = link->routed;
+    struct routed *routed = &link->routed;
     if (routed->attachment != NULL) {
         take_attached(link, result, session_present);
         return;
@@ -350,7 +361,7 @@ static void attached(void *context, enum gh_error_code result, bool session_pres
 static void ready(void *context)
 {
     struct link *link = context;
-    link->routed->pump = true;
+    link->pump = true;
     link_settle(link);
 }
 
@@ -369,12 +380,12 @@ static const struct gh_attachment_host host = {
 
 void route_attach(struct link *link)
 {
-    struct routed *routed = link->routed;
+    struct routed *routed = &link->routed;
     struct gh_broker_connect *connect = &routed->asked->connect;
     connect->tenant = link->view->tenant;
     connect->device = link->own.place.device;
     struct gh_attachment *attachment = gh_broker_connect(
-        link->port->front->services.broker, link->port->port.loop, connect, &host, link);
+        link_port(link)->front->services.broker, link_port(link)->port.loop, connect, &host, link);
     if (attachment == NULL) {
         link_refuse(link, GH_SESSION_REFUSED_UNAVAILABLE, "UNAVAILABLE", "no memory");
         return;
@@ -386,55 +397,57 @@ void route_attach(struct link *link)
 
 void route_detach(struct link *link, enum gh_session_end why)
 {
-    struct routed *routed = link->routed;
-    struct gh_session_farewell farewell = gh_session_farewell(link->session);
-    struct gh_detach detach = {.will = routed->attached &&
+    struct routed *routed = &link->routed;
+    struct gh_session_farewell farewell = gh_session_farewell(link_session(link));
+    struct gh_detach detach = {.will = link->attached &&
                                        (why != GH_SESSION_END_CLIENT_CLOSED || farewell.will),
                                .has_expiry = farewell.has_expiry,
                                .expiry_s = farewell.expiry_s};
     struct gh_attachment *attachment = routed->attachment;
     routed->attachment = NULL;
-    routed->attached = false;
-    if (detach.expiry_s > link->port->front->services.expiry_max_s)
-        detach.expiry_s = link->port->front->services.expiry_max_s;
+    link->attached = false;
+    if (detach.expiry_s > link_port(link)->front->services.expiry_max_s)
+        detach.expiry_s = link_port(link)->front->services.expiry_max_s;
     if (attachment != NULL)
         gh_attachment_detach(attachment, &detach);
 }
 
 void route_free(struct link *link)
 {
-    struct routed *routed = link->routed;
-    if (routed == NULL)
+    struct routed *routed = &link->routed;
+    if (!link->routes)
         return;
     gh_statements_unref(routed->statements);
-    forget(&routed->allowed_topic);
-    forget(&routed->heard_topic);
+    forget_topics(routed);
+    gh_slot_give(routed->traffic, sizeof *routed->traffic);
     free_asked(routed); /* no answer: it would still be pending */
-    gh_slot_give(routed, sizeof *routed);
 }
 
 /* --- publishing */
 
 static void note_activity(struct link *link)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
-    if (now_ns < link->routed->active_ns)
+    const struct gh_front_services *services = &link_port(link)->front->services;
+    int64_t now_ns = gh_loop_now_ns(link_port(link)->port.loop);
+    struct traffic *traffic = traffic_of(link);
+    if (traffic != NULL && now_ns < traffic->active_ns)
         return;
-    link->routed->active_ns = now_ns + ACTIVITY_MS * GH_MS_NS;
+    if (traffic != NULL)
+        traffic->active_ns = now_ns + ACTIVITY_MS * GH_MS_NS;
     gh_directory_note(services->directory, link->own.place.device, GH_ACTIVITY_EVENT,
                       services->utc_ms());
 }
 
 static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
-    struct routed *routed = link->routed;
-    if (!packet->retain && remembers(routed->allowed_topic, packet->topic))
+    struct traffic *traffic = traffic_of(link);
+    if (!packet->retain && traffic != NULL && is_same(traffic->allowed, packet->topic))
         return true;
     if (!route_may(link, GH_DEVICE_ACTION_PUBLISH, packet->topic) ||
         (packet->retain && !route_may(link, GH_DEVICE_ACTION_RETAIN, packet->topic)))
         return false;
-    remember(&routed->allowed_topic, packet->topic);
+    if (traffic != NULL)
+        remember(&traffic->allowed, packet->topic);
     return true;
 }
 
@@ -442,11 +455,11 @@ static bool may_publish(struct link *link, const struct gh_mqtt_publish *packet)
 static void refuse_publish(struct link *link, const struct gh_mqtt_publish *packet, uint8_t reason,
                            enum gh_session_end why, const char *detail)
 {
-    gh_metric_add(link->port->front->services.metrics, GH_METRIC_messages_refused_total, 1);
-    if (gh_session_version(link->session) != GH_MQTT_V5)
+    gh_metric_add(link_port(link)->front->services.metrics, GH_METRIC_messages_refused_total, 1);
+    if (gh_session_version(link_session(link)) != GH_MQTT_V5)
         link_end(link, why, detail);
     else if (packet->qos > 0)
-        gh_session_acknowledge(link->session, packet->packet_id, reason, out_of(link));
+        gh_session_acknowledge(link_session(link), packet->packet_id, reason, out_of(link));
 }
 
 static void published(void *context, uint16_t packet_id, bool stored, bool matched)
@@ -456,7 +469,7 @@ static void published(void *context, uint16_t packet_id, bool stored, bool match
     if (link->conn != NULL && !stored)
         link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the message");
     else if (link->conn != NULL)
-        gh_session_acknowledge(link->session, packet_id,
+        gh_session_acknowledge(link_session(link), packet_id,
                                matched ? GH_MQTT_REASON_SUCCESS
                                        : GH_MQTT_REASON_NO_MATCHING_SUBSCRIBERS,
                                out_of(link));
@@ -482,7 +495,7 @@ static void answer_posted(struct link *link, const struct gh_mqtt_publish *packe
     case GH_BROKER_POSTED:
     case GH_BROKER_NOBODY:
         if (packet->qos > 0)
-            gh_session_acknowledge(link->session, packet->packet_id,
+            gh_session_acknowledge(link_session(link), packet->packet_id,
                                    posted == GH_BROKER_POSTED
                                        ? GH_MQTT_REASON_SUCCESS
                                        : GH_MQTT_REASON_NO_MATCHING_SUBSCRIBERS,
@@ -493,7 +506,7 @@ static void answer_posted(struct link *link, const struct gh_mqtt_publish *packe
 
 void route_publish(struct link *link, const struct gh_mqtt_publish *packet)
 {
-    struct routed *routed = link->routed;
+    struct routed *routed = &link->routed;
     struct gh_buffer properties;
     if (!may_publish(link, packet)) {
         refuse_publish(link, packet, GH_MQTT_REASON_NOT_AUTHORISED, GH_SESSION_END_TOPIC_FORBIDDEN,
@@ -509,6 +522,8 @@ void route_publish(struct link *link, const struct gh_mqtt_publish *packet)
                                         .has_expiry = packet->has_expiry,
                                         .expiry_s = packet->expiry_s,
                                         .packet_id = packet->packet_id};
+    if (routed->traffic != NULL)
+        publish.hint = &routed->traffic->hint;
     if (passed_on(packet->properties, &properties, &publish.properties)) {
         enum gh_broker_posted posted =
             gh_attachment_publish(routed->attachment, &publish, published, link);
@@ -526,7 +541,7 @@ static void released(void *context, uint16_t packet_id, bool stored, bool ignore
     (void)ignored;
     link->pending--;
     if (link->conn != NULL && stored)
-        gh_session_complete(link->session, packet_id, out_of(link));
+        gh_session_complete(link_session(link), packet_id, out_of(link));
     else if (link->conn != NULL)
         link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the release");
     link_settle(link);
@@ -536,7 +551,7 @@ static void released(void *context, uint16_t packet_id, bool stored, bool ignore
 void route_release(struct link *link, uint16_t packet_id)
 {
     link->pending++;
-    gh_attachment_release(link->routed->attachment, packet_id, released, link);
+    gh_attachment_release(link->routed.attachment, packet_id, released, link);
 }
 
 /* --- subscribing */
@@ -552,7 +567,7 @@ uint8_t route_subscribe(struct link *link, const struct gh_mqtt_filters *filters
                                       .identifier = filters->identifier};
     if (!route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
         return GH_MQTT_REASON_NOT_AUTHORISED;
-    uint8_t code = gh_attachment_subscribe(link->routed->attachment, &wanted);
+    uint8_t code = gh_attachment_subscribe(link->routed.attachment, &wanted);
     if (code == GH_MQTT_REASON_QUOTA_EXCEEDED)
         link_note(link, GH_TRAIL_SUBSCRIBE_DENIED, "SUBSCRIPTIONS_LIMIT", filter->filter);
     return code;
@@ -560,7 +575,7 @@ uint8_t route_subscribe(struct link *link, const struct gh_mqtt_filters *filters
 
 uint8_t route_unsubscribe(struct link *link, struct gh_slice filter)
 {
-    return gh_attachment_unsubscribe(link->routed->attachment, filter)
+    return gh_attachment_unsubscribe(link->routed.attachment, filter)
                ? GH_MQTT_REASON_SUCCESS
                : GH_MQTT_REASON_NO_SUBSCRIPTION_EXISTED;
 }
@@ -570,27 +585,27 @@ enum { ANSWER_UNSUBACK, ANSWER_SUBACK };
 static void answered(void *context, uint16_t tag, bool stored, bool ignored)
 {
     struct link *link = context;
-    struct routed *routed = link->routed;
+    struct routed *routed = &link->routed;
     (void)ignored;
     link->pending--;
     if (link->conn != NULL && !stored)
         link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the subscription");
     else if (link->conn != NULL && tag == ANSWER_SUBACK)
-        gh_session_suback(link->session, routed->answer->codes, routed->answer->count,
+        gh_session_suback(link_session(link), routed->answer->codes, routed->answer->count,
                           out_of(link));
     else if (link->conn != NULL)
-        gh_session_unsuback(link->session, routed->answer->codes, routed->answer->count,
+        gh_session_unsuback(link_session(link), routed->answer->codes, routed->answer->count,
                             out_of(link));
     free(routed->answer);
     routed->answer = NULL;
-    routed->pump = true; /* retained messages, behind the SUBACK */
+    link->pump = true; /* retained messages, behind the SUBACK */
     link_settle(link);
     link_release(link);
 }
 
 void route_answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes)
 {
-    struct routed *routed = link->routed;
+    struct routed *routed = &link->routed;
     routed->answer = malloc(sizeof *routed->answer + count);
     if (routed->answer == NULL) {
         link_end(link, GH_SESSION_END_OVERLOAD, "no memory for the answer");
@@ -598,7 +613,7 @@ void route_answer(struct link *link, const uint8_t *codes, size_t count, bool su
     }
     routed->answer->count = count;
     memcpy(routed->answer->codes, codes, count);
-    routed->pump = false;
+    link->pump = false;
     link->pending++;
     gh_attachment_sync(routed->attachment, answered, link,
                        subscribes ? ANSWER_SUBACK : ANSWER_UNSUBACK);
@@ -608,9 +623,9 @@ void route_answer(struct link *link, const uint8_t *codes, size_t count, bool su
 
 static enum gh_session_sending send_delivery(struct link *link, const struct gh_delivery *delivery)
 {
-    int64_t now_ns = gh_loop_now_ns(link->port->port.loop);
+    int64_t now_ns = gh_loop_now_ns(link_port(link)->port.loop);
     if (delivery->release)
-        return gh_session_resume_release(link->session, delivery->packet_id, delivery->token,
+        return gh_session_resume_release(link_session(link), delivery->packet_id, delivery->token,
                                          out_of(link));
     const struct gh_route_message *message = delivery->message;
     struct gh_session_message sending = {.topic = message->topic,
@@ -624,24 +639,25 @@ static enum gh_session_sending send_delivery(struct link *link, const struct gh_
                                          .retain = delivery->retain,
                                          .dup = delivery->dup,
                                          .packet_id = delivery->packet_id};
-    return gh_session_publish(link->session, &sending, delivery->token, now_ns, out_of(link));
+    return gh_session_publish(link_session(link), &sending, delivery->token, now_ns, out_of(link));
 }
 
 static bool may_receive(struct link *link, const struct gh_delivery *delivery)
 {
-    struct routed *routed = link->routed;
-    if (delivery->release || remembers(routed->heard_topic, delivery->message->topic))
+    struct traffic *traffic = traffic_of(link);
+    if (delivery->release || (traffic != NULL && is_same(traffic->heard, delivery->message->topic)))
         return true;
-    if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_RECEIVE, delivery->message->topic,
-                             NULL))
+    if (!gh_statements_allow(link->routed.statements, GH_DEVICE_ACTION_RECEIVE,
+                             delivery->message->topic, NULL))
         return false;
-    remember(&routed->heard_topic, delivery->message->topic);
+    if (traffic != NULL)
+        remember(&traffic->heard, delivery->message->topic);
     return true;
 }
 
 static void note_dropped(struct link *link)
 {
-    size_t dropped = gh_attachment_dropped(link->routed->attachment);
+    size_t dropped = gh_attachment_dropped(link->routed.attachment);
     char text[64];
     struct gh_buffer detail = gh_buffer_fixed(text, sizeof text);
     if (dropped == 0)
@@ -659,8 +675,8 @@ struct pump {
 /* False: nothing more goes out now. */
 static bool send_next(struct link *link, struct pump *pump)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    struct gh_attachment *attachment = link->routed->attachment;
+    const struct gh_front_services *services = &link_port(link)->front->services;
+    struct gh_attachment *attachment = link->routed.attachment;
     struct gh_delivery delivery;
     if (!gh_attachment_next(attachment, pump->now_ms, pump->window_full, &delivery))
         return false;
@@ -678,7 +694,7 @@ static bool send_next(struct link *link, struct pump *pump)
         gh_attachment_done(attachment, delivery.token);
         return true;
     case GH_SESSION_FULL: /* the window, or the connection's output? QoS 0 tells */
-        link->routed->held = true;
+        link->held = true;
         if (pump->window_full || delivery.qos == 0)
             return false;
         pump->window_full = true;
@@ -702,20 +718,20 @@ static bool is_over(struct pump *pump, int count)
 
 void route_pump(struct link *link)
 {
-    const struct gh_front_services *services = &link->port->front->services;
-    struct routed *routed = link->routed;
+    const struct gh_front_services *services = &link_port(link)->front->services;
+    struct routed *routed = &link->routed;
     struct pump pump = {.now_ms = services->utc_ms()};
     bool more;
     int count = 0;
-    routed->pump = routed->held = false;
+    link->pump = link->held = false;
     do
-        more = link_is_live(link) && routed->attached && send_next(link, &pump);
+        more = link_is_live(link) && link->attached && send_next(link, &pump);
     while (more && !is_over(&pump, ++count));
     if (pump.sent > 0)
         gh_metric_add(services->metrics, GH_METRIC_messages_sent_total, pump.sent);
     if (more)
         gh_attachment_wake(routed->attachment);
-    else if (count == 0 && routed->attached)
+    else if (count == 0 && link->attached)
         note_dropped(link);
 }
 
@@ -726,11 +742,11 @@ static bool is_broker_token(uint64_t token)
 
 void route_delivered(struct link *link, uint64_t token, bool acknowledged)
 {
-    struct routed *routed = link->routed;
-    if (!acknowledged || !is_broker_token(token) || !routed->attached)
+    struct routed *routed = &link->routed;
+    if (!acknowledged || !is_broker_token(token) || !link->attached)
         return;
     gh_attachment_done(routed->attachment, token);
-    routed->pump = true;
+    link->pump = true;
 }
 
 static void received(void *context, uint64_t token, bool stored)
@@ -738,7 +754,7 @@ static void received(void *context, uint64_t token, bool stored)
     struct link *link = context;
     link->pending--;
     if (link->conn != NULL && stored)
-        gh_session_release(link->session, token, out_of(link));
+        gh_session_release(link_session(link), token, out_of(link));
     else if (link->conn != NULL)
         link_end(link, GH_SESSION_END_OVERLOAD, "the journal cannot take the receipt");
     link_settle(link);
@@ -747,12 +763,12 @@ static void received(void *context, uint64_t token, bool stored)
 
 void route_received(struct link *link, uint64_t token)
 {
-    if (!is_broker_token(token) || !link->routed->attached) {
-        gh_session_release(link->session, token, out_of(link));
+    if (!is_broker_token(token) || !link->attached) {
+        gh_session_release(link_session(link), token, out_of(link));
         return;
     }
     link->pending++;
-    gh_attachment_pubrec(link->routed->attachment, token, received, link);
+    gh_attachment_pubrec(link->routed.attachment, token, received, link);
 }
 
 /* --- policy that changes under a live session */
@@ -783,8 +799,8 @@ static void read_policy(struct task *task)
 static void policy_read(struct task *task)
 {
     struct link *link = task->link;
-    struct routed *routed = link->routed;
-    routed->policy_loading = false;
+    struct routed *routed = &link->routed;
+    link->policy_loading = false;
     if (task->policy.statements == NULL || !link_is_live(link)) {
         gh_statements_unref(task->policy.statements);
         link_end(link, GH_SESSION_END_POLICY, "its policies cannot be read");
@@ -792,12 +808,11 @@ static void policy_read(struct task *task)
     }
     gh_statements_unref(routed->statements);
     routed->statements = task->policy.statements;
-    forget(&routed->allowed_topic);
-    forget(&routed->heard_topic);
+    forget_topics(routed);
     if (!gh_statements_allow(routed->statements, GH_DEVICE_ACTION_CONNECT, task->policy.client_id,
                              NULL))
         link_end(link, GH_SESSION_END_POLICY, "policy does not allow the client id any more");
-    else if (routed->policy_again)
+    else if (link->policy_again)
         route_reload_policy(link);
 }
 
@@ -818,22 +833,22 @@ static bool copy_certificate(const struct link *link, struct task *task)
 
 void route_reload_policy(struct link *link)
 {
-    struct routed *routed = link->routed;
-    if (routed == NULL || !routed->attached || link->conn == NULL)
+    struct routed *routed = &link->routed;
+    if (!link->routes || !link->attached || link->conn == NULL)
         return;
-    routed->policy_again = routed->policy_loading;
-    if (routed->policy_loading)
+    link->policy_again = link->policy_loading;
+    if (link->policy_loading)
         return;
     struct task *task = task_open(link, POLICY_ARENA_MAX, read_policy, policy_read);
     struct gh_slice client =
-        routed->assigned ? party_id(&link->own) : gh_attachment_client(routed->attachment);
+        link->assigned ? party_id(&link->own) : gh_attachment_client(routed->attachment);
     bool copied =
         task != NULL && gh_arena_copy(&task->arena, client, &task->policy.client_id) &&
         gh_arena_copy(&task->arena, party_credential(&link->own), &task->policy.credential) &&
         copy_certificate(link, task) && route_peer_copy(link, &task->arena, &task->policy.peer);
     if (task != NULL && !copied)
         task_close(task);
-    routed->policy_loading = copied && task_start(task);
-    if (!routed->policy_loading)
+    link->policy_loading = copied && task_start(task);
+    if (!link->policy_loading)
         link_end(link, GH_SESSION_END_POLICY, "its policies cannot be read now");
 }

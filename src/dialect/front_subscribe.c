@@ -24,14 +24,14 @@ static struct party *resolve(struct link *link, struct gh_slice filter, uint8_t 
                              struct gh_grant *grant)
 {
     struct gh_speaker speaker = party_speaker(&link->own);
-    *grant = link->dialect->subscribe(&speaker, filter, qos);
+    *grant = link_dialect(link)->subscribe(&speaker, filter, qos);
     if (grant->feed != GH_FEED_OTHER)
         return &link->own;
     struct party *party = gateway_party(link, grant->device);
     if (party == NULL)
         return NULL;
     speaker = party_speaker(party);
-    *grant = link->dialect->subscribe(&speaker, filter, qos);
+    *grant = link_dialect(link)->subscribe(&speaker, filter, qos);
     return party;
 }
 
@@ -49,12 +49,12 @@ static uint8_t subscribe(struct link *link, const struct gh_mqtt_filters *filter
     if (grant->feed == GH_FEED_ROUTE)
         return route_subscribe(link, filters, filter);
     if (grant->feed == GH_FEED_ERRORS) {
-        link->gateway->errors = true;
+        link_gateway(link)->errors = true;
         return grant->qos;
     }
     if (grant->feed == GH_FEED_NONE)
         party_note(*party, GH_TRAIL_SUBSCRIBE_DENIED, "FILTER_FORBIDDEN", filter->filter);
-    else if (link->routed != NULL && !route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
+    else if (link->routes && !route_may(link, GH_DEVICE_ACTION_SUBSCRIBE, filter->filter))
         grant->feed = GH_FEED_NONE;
     else if (feed_subscribe(*party, grant))
         return grant->qos;
@@ -64,12 +64,12 @@ static uint8_t subscribe(struct link *link, const struct gh_mqtt_filters *filter
 static void answer(struct link *link, const uint8_t *codes, size_t count, bool subscribes)
 {
     struct gh_buffer *out = gh_conn_out(link->conn);
-    if (link->routed != NULL)
+    if (link->routes)
         route_answer(link, codes, count, subscribes);
     else if (subscribes)
-        gh_session_suback(link->session, codes, count, out);
+        gh_session_suback(link_session(link), codes, count, out);
     else
-        gh_session_unsuback(link->session, codes, count, out);
+        gh_session_unsuback(link_session(link), codes, count, out);
 }
 
 static uint8_t unsubscribe(struct link *link, struct gh_slice filter)
@@ -79,7 +79,7 @@ static uint8_t unsubscribe(struct link *link, struct gh_slice filter)
     if (grant.feed == GH_FEED_ROUTE)
         return route_unsubscribe(link, filter);
     if (grant.feed == GH_FEED_ERRORS)
-        link->gateway->errors = false;
+        link_gateway(link)->errors = false;
     return party != NULL && (grant.feed == GH_FEED_CONFIG || grant.feed == GH_FEED_COMMANDS) &&
                    feed_unsubscribe(party, grant.feed)
                ? GH_MQTT_REASON_SUCCESS
@@ -131,7 +131,7 @@ static void open_asking(struct gh_letter *letter)
     struct link *link = asking->link;
     bool live = link_is_live(link);
     if (live && work_part(asking)) {
-        gh_loop_send(link->port->port.loop, &asking->letter);
+        gh_loop_send(link_port(link)->port.loop, &asking->letter);
         return;
     }
     link->pending--;
@@ -158,7 +158,7 @@ static void go_on_later(const struct asking *begun)
     asking->whole.entries = asking->whole.properties = (struct gh_slice){0};
     asking->letter.open = open_asking;
     link->pending++;
-    gh_loop_send(link->port->port.loop, &asking->letter);
+    gh_loop_send(link_port(link)->port.loop, &asking->letter);
 }
 
 static void ask(struct link *link, const struct gh_mqtt_filters *filters, bool subscribes)

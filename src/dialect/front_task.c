@@ -43,7 +43,7 @@ struct task *task_open(struct link *link, size_t arena_max, void (*work)(struct 
 struct task *task_open_for(struct party *party, size_t arena_max, void (*work)(struct task *),
                            void (*done)(struct task *))
 {
-    struct link *link = party->link;
+    struct link *link = party_link(party);
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
         return NULL;
@@ -51,8 +51,8 @@ struct task *task_open_for(struct party *party, size_t arena_max, void (*work)(s
     task->letter.open = open_task;
     task->link = link;
     task->party = party;
-    task->front = link->port->front;
-    task->loop = link->port->port.loop;
+    task->front = link_port(link)->front;
+    task->loop = link_port(link)->port.loop;
     task->device = party->place.device;
     task->work = work;
     task->done = done;

@@ -5,12 +5,12 @@ enum { LEVEL_ARENA_MAX = 512 * 1024 };
 
 void party_tell(const struct party *party, const struct gh_chronicle_entry *entry)
 {
-    const struct link *link = party->link;
-    const struct gh_front_services *services = &link->port->front->services;
-    if (link->view->activity_topic.size == 0 || link->dialect->chronicle == NULL)
+    const struct link *link = party_link(party);
+    const struct gh_front_services *services = &link_port(link)->front->services;
+    if (link->view->activity_topic.size == 0 || link_dialect(link)->chronicle == NULL)
         return;
     struct gh_speaker speaker = party_speaker(party);
-    struct gh_chronicle chronicle = {.dialect = link->dialect,
+    struct gh_chronicle chronicle = {.dialect = link_dialect(link),
                                      .pubsub = services->pubsub,
                                      .tenant = link->view->tenant,
                                      .topic = link->view->activity_topic,
@@ -45,7 +45,7 @@ static void level_read(struct task *task)
 
 void party_read_level(struct party *party)
 {
-    if (party->link->dialect->chronicle == NULL)
+    if (link_dialect(party_link(party))->chronicle == NULL)
         return;
     struct task *task = task_open_for(party, LEVEL_ARENA_MAX, read_level, level_read);
     if (task != NULL)

@@ -96,7 +96,7 @@ static void registry_read(struct task *task)
     struct link *asker = task->link;
     struct view *view = asker->view;
     view->reloading = false;
-    if (task->code != GH_OK || !fill(block_of(view), &task->registry, asker->dialect)) {
+    if (task->code != GH_OK || !fill(block_of(view), &task->registry, link_dialect(asker))) {
         link_end(asker, GH_SESSION_END_OVERLOAD, "the registry cannot be read");
         return;
     }

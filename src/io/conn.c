@@ -18,8 +18,6 @@ static const struct gh_conn_limits limits_default = {.handshake_ms = 10 * 1000,
                                                      .stuck_ms = 30 * 1000,
                                                      .close_ms = 5 * 1000};
 
-static void on_time(struct gh_timer *timer);
-
 struct gh_conn_limits conn_limits_whole(struct gh_conn_limits limits)
 {
     if (limits.handshake_ms == 0)
@@ -49,16 +47,16 @@ static int64_t deadline_of(const struct gh_conn *conn)
     return conn->phase < CONN_CLOSING ? conn->deadline_ns : 0;
 }
 
-/* The timer is moved only to an earlier time: a deadline that is pushed back at every packet costs
- * nothing until the timer fires and finds that it is not due. */
+/* It is armed only for an earlier time: a deadline that is pushed back at every packet costs
+ * nothing until the slot comes round and nothing is due. */
 static void arm_timer(struct gh_conn *conn)
 {
     int64_t at_ns = deadline_of(conn);
 
     if (at_ns == 0 || (conn->limit_ns != 0 && conn->limit_ns < at_ns))
         at_ns = conn->limit_ns;
-    if (at_ns != 0 && (!gh_timer_is_set(&conn->timer) || at_ns < conn->timer.at_ns))
-        gh_timer_set(conn->loop, &conn->timer, at_ns, on_time);
+    if (at_ns != 0)
+        conn_wheel_arm(conn, at_ns);
 }
 
 void conn_set_limit(struct gh_conn *conn, int limit_ms)
@@ -99,10 +97,8 @@ static const char *limit_text(const struct gh_conn *conn)
     return conn->is_fresh && conn->phase == CONN_OPEN ? texts[CONN_FIRST_BYTE] : texts[conn->phase];
 }
 
-static void on_time(struct gh_timer *timer)
+void conn_on_time(struct gh_conn *conn)
 {
-    struct gh_conn *conn =
-        (struct gh_conn *)(void *)((char *)timer - offsetof(struct gh_conn, timer));
     int64_t now_ns = conn->loop->now_ns;
 
     if (conn->phase == CONN_DEAD)
@@ -267,7 +263,6 @@ static void destroy(struct gh_conn *conn)
 
     conn->is_pending = true; /* whatever `closed` calls does not queue what is about to be freed */
     end_protocol(conn);
-    gh_timer_cancel(conn->loop, &conn->timer);
     if (conn->framing != NULL)
         conn->framing->kind->close(conn->framing);
     drop_output(conn); /* of a protocol that wrote when it was told of the end */
@@ -368,12 +363,15 @@ void conn_finish_turn(struct gh_conn *conn)
     settle(conn);
 }
 
+/* Whoever is told of an end may hang itself or others elsewhere: so they stand in line first, in
+ * one of the two queues. */
 static void for_all(struct gh_loop *loop, void (*end)(struct gh_conn *conn, const char *why),
                     const char *why)
 {
-    for (struct gh_conn *conn = loop->conns.first; conn != NULL; conn = conn->next)
+    conn_wheel_line_up(loop);
+    for (struct gh_conn *conn = loop->pending_first; conn != NULL; conn = conn->pending_next)
         end(conn, why);
-    for (struct gh_conn *conn = loop->shaking.first; conn != NULL; conn = conn->next)
+    for (struct gh_conn *conn = loop->steps_first; conn != NULL; conn = conn->pending_next)
         end(conn, why);
 }
 

@@ -24,23 +24,6 @@ static void leave_crowd(struct gh_conn *conn);
 
 /* ---- the loop's lists */
 
-static void list_add(struct conn_list *list, struct gh_conn *conn)
-{
-    conn->next = NULL;
-    conn->link = list->end;
-    *list->end = conn;
-    list->end = &conn->next;
-}
-
-static void list_remove(struct conn_list *list, struct gh_conn *conn)
-{
-    *conn->link = conn->next;
-    if (conn->next != NULL)
-        conn->next->link = conn->link;
-    else
-        list->end = conn->link;
-}
-
 /* Moves an accepted connection between the list of those that are on their way and that of the
  * open ones. */
 static void set_shaking(struct gh_conn *conn, bool is_shaking)
@@ -49,11 +32,12 @@ static void set_shaking(struct gh_conn *conn, bool is_shaking)
 
     if (conn->is_shaking == is_shaking)
         return;
-    list_remove(conn->is_shaking ? &loop->shaking : &loop->conns, conn);
-    list_add(is_shaking ? &loop->shaking : &loop->conns, conn);
+    if (is_shaking)
+        conn_wheel_begin_shaking(conn);
+    else
+        conn_wheel_end_shaking(conn);
     loop->shaking_count += is_shaking ? 1 : (size_t)-1;
     gh_metric_add(conn->origin->metrics, GH_METRIC_handshakes_open, is_shaking ? 1 : -1);
-    conn->is_shaking = is_shaking;
 }
 
 static size_t bytes_with(size_t peer_size)
@@ -92,7 +76,7 @@ static struct gh_conn *conn_new(struct gh_loop *loop, int fd, struct conn_origin
         gh_slot_give(conn, bytes_with(size));
         return NULL;
     }
-    list_add(&loop->conns, conn);
+    conn_wheel_add(conn);
     loop->conns_count++;
     conn_note_here(loop);
     gh_metric_add(origin->metrics, GH_METRIC_connections_open, 1);
@@ -104,7 +88,7 @@ void conn_forget(struct gh_conn *conn)
 {
     leave_crowd(conn);
     set_shaking(conn, false);
-    list_remove(&conn->loop->conns, conn);
+    conn_wheel_remove(conn);
     conn->loop->conns_count--;
     conn_note_gone(conn);
     gh_metric_add(conn->origin->metrics, GH_METRIC_connections_open, -1);

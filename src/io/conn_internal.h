@@ -59,9 +59,8 @@ enum { CONN_FIRST_BYTES = 4096 };
 struct gh_conn {
     struct gh_source source;
     struct gh_loop *loop;
-    struct gh_conn *next, **link; /* one of the loop's two lists */
+    struct gh_conn *next, **link; /* of the loop's wheel, or those on their way */
     struct gh_conn *pending_next; /* the loop's queue */
-    struct gh_timer timer;        /* for the earlier of the two times below, or before it */
     union {
         int64_t deadline_ns; /* the protocol's; 0: none; from CONN_CLOSING on it has none, and */
         const char *why;     /* this is why it closes */
@@ -82,7 +81,10 @@ struct gh_conn {
     bool is_counted : 1; /* by the origin's crowd */
     bool is_away : 1;    /* a worker takes a step of its handshake */
     bool is_fresh : 1;   /* upgraded, and no byte of the protocol has come yet */
-    char peer[];         /* NUL-terminated */
+    bool
+        is_armed : 1; /* hangs in `slot` of the wheel, for the earlier of its two times or before */
+    uint8_t slot;
+    char peer[]; /* NUL-terminated */
 };
 
 static inline size_t conn_in_size(const struct gh_conn *conn)
@@ -96,7 +98,7 @@ static inline size_t conn_out_size(const struct gh_conn *conn)
 /* Frees what its protocol has not read. */
 void conn_drop_input(struct gh_conn *conn);
 
-static_assert(offsetof(struct gh_conn, peer) <= 162, "a hundred thousand of them are idle");
+static_assert(offsetof(struct gh_conn, peer) <= 124, "a hundred thousand of them are idle");
 
 /* ---- conn.c */
 /* Puts it into the queue of this turn, or of the next when this turn has passed it. */
@@ -105,8 +107,38 @@ void conn_set_limit(struct gh_conn *conn, int limit_ms);
 void conn_set_phase(struct gh_conn *conn, enum conn_phase phase, int limit_ms);
 void conn_on_event(struct gh_source *source, uint32_t events);
 
+/* Its time may have come. */
+void conn_on_time(struct gh_conn *conn);
+
 /* Both halves of a turn for one connection, out of the order of the others. */
 void conn_finish_turn(struct gh_conn *conn);
+
+/* ---- conn_wheel.c: the loop's connections, by when something of them is due
+ *
+ * A hashed and hierarchical timing wheel (Varghese, Lauck 1987): a connection hangs in a list that
+ * it needs anyway, and has no timer beside it. What is far away hangs in a slot of a coarser level,
+ * comes round at the slot's begin and is armed again. Those on their way to being open stand in a
+ * list of their own, because the one that waits longest is to be found; their one limit is looked
+ * at there. */
+/* Of this loop from now on, with nothing due; and of none. */
+void conn_wheel_add(struct gh_conn *conn);
+void conn_wheel_remove(struct gh_conn *conn);
+/* To the list of those on their way, with its limit set, and back. */
+void conn_wheel_begin_shaking(struct gh_conn *conn);
+void conn_wheel_end_shaking(struct gh_conn *conn);
+/* conn_on_time comes in the millisecond of `at_ns` or before it. Only moved to an earlier time; not
+ * of one on its way. */
+void conn_wheel_arm(struct gh_conn *conn, int64_t at_ns);
+/* When conn_wheel_turn has to be called again. */
+int64_t conn_wheel_next_ns(struct gh_loop *loop);
+void conn_wheel_turn(struct gh_loop *loop);
+/* Makes all of the loop's pending. */
+void conn_wheel_line_up(struct gh_loop *loop);
+
+static inline struct gh_conn *conn_before(struct gh_conn **link)
+{
+    return (struct gh_conn *)(void *)((char *)link - offsetof(struct gh_conn, next));
+}
 
 /* ---- conn_entry.c: a step of each phase before CONN_FIRST_BYTE, as far as it goes in this turn */
 void conn_finish_connecting(struct gh_conn *conn);

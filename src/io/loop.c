@@ -1,6 +1,7 @@
 #include "io/loop.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "io/conn_internal.h"
 #include "io/loop_internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -30,9 +31,9 @@ struct gh_loop *gh_loop_open(struct gh_error *error)
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->pending_end = &loop->pending_first;
     loop->steps_end = &loop->steps_first;
-    loop->conns.end = &loop->conns.first;
     loop->shaking.end = &loop->shaking.first;
     loop->now_ns = gh_time_monotonic_ns();
+    loop->wheel.now_ms = loop->now_ns / GH_MS_NS;
     gh_mailbox_init(&loop->box);
     /* Edge-triggered, each write to it wakes once and it is never read. */
     if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
@@ -107,16 +108,19 @@ size_t gh_loop_connections(const struct gh_loop *loop)
 }
 
 /* How long the turn may sleep: until the next timer; -1 without one. */
-static int64_t wait_ns(const struct gh_loop *loop)
+static int64_t wait_ns(struct gh_loop *loop)
 {
     if (loop->pending_first != NULL || conns_may_shake(loop) ||
         atomic_load(&loop->stopping) != loop->draining)
         return 0;
     if (atomic_load(&loop->box.newest) != NULL)
         return 0;
-    if (loop->timers == NULL)
+    int64_t next_ns = conn_wheel_next_ns(loop);
+    if (loop->timers != NULL && loop->timers->at_ns < next_ns)
+        next_ns = loop->timers->at_ns;
+    if (next_ns >= INT64_MAX / GH_MS_NS * GH_MS_NS)
         return -1;
-    int64_t left_ns = loop->timers->at_ns - gh_time_monotonic_ns();
+    int64_t left_ns = next_ns - gh_time_monotonic_ns();
     return left_ns > 0 ? left_ns : 0;
 }
 
@@ -192,6 +196,7 @@ void gh_loop_run(struct gh_loop *loop)
     for (;;) {
         take_events(loop);
         fire_timers(loop);
+        conn_wheel_turn(loop);
         if (atomic_load(&loop->stopping) && !loop->draining) {
             loop->draining = true;
             gh_timer_set(loop, &loop->drain, loop->now_ns + GH_LOOP_DRAIN_MS * GH_MS_NS,

@@ -39,6 +39,21 @@ struct conn_list {
     struct gh_conn *first, **end;
 };
 
+enum {
+    WHEEL_LEVELS = 4,
+    WHEEL_SLOT_BITS = 6,
+    WHEEL_SLOTS = 1 << WHEEL_SLOT_BITS, /* of 1, 64, 4,096 and 262,144 ms: 4.6 h */
+};
+
+/* The loop's connections by when they are due (conn_wheel.c), but for those on their way. */
+struct conn_wheel {
+    int64_t now_ms;
+    struct gh_conn *quiet;        /* nothing is due */
+    struct gh_conn *due;          /* their slot has come round in this turn */
+    uint64_t taken[WHEEL_LEVELS]; /* slots in which somebody may hang */
+    struct gh_conn *slots[WHEEL_LEVELS * WHEEL_SLOTS];
+};
+
 struct gh_loop {
     int epoll_fd, wake_fd;
     bool is_coarse; /* the kernel (before Linux 5.11) or a sandbox has no epoll_pwait2: waits in ms
@@ -52,7 +67,8 @@ struct gh_loop {
     struct gh_mailbox box;
     atomic_bool sleeping; /* or about to: only then does a letter need to wake it */
     struct gh_timer *timers, drain;
-    struct conn_list conns, shaking;              /* open; on their way there, the oldest first */
+    struct conn_wheel wheel;                      /* connections, open and closing */
+    struct conn_list shaking;                     /* on their way there, by their limit */
     size_t conns_count, shaking_count;            /* of all; of the second list */
     struct gh_conn *pending_first, **pending_end; /* to be looked at in this turn, or in the next */
     size_t conns_peak;                            /* since the last tidying */

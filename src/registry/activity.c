@@ -8,9 +8,8 @@
 #include <string.h>
 
 enum {
-    BATCH_MAX = 1024,   /* devices in one transaction: other writers wait for it, tens of ms */
-    BATCHES_MAX = 1024, /* in one flush: an end, however fast devices go on */
-    PERIOD_MS = 1000,   /* between flushes */
+    BATCH_MAX = 1024, /* devices in one transaction: other writers wait for it, tens of ms */
+    PERIOD_MS = 1000, /* between flushes */
     DUTY = 20, /* a flush that took t is followed by DUTY * t of rest: at most 5 % of a core */
 };
 
@@ -90,11 +89,43 @@ void gh_activity_note(struct gh_activity_table *table, uint64_t device, enum gh_
 
 /* --- flushing --- */
 
+/* Of as many as wait when the flush begins, and BATCH_MAX at most: a block that is freed is wiped,
+ * so that one of the largest size would cost its pages in every second in which little happens. */
 struct batch {
-    struct gh_activity_times rows[BATCH_MAX];
-    char messages[BATCH_MAX][GH_ACTIVITY_MESSAGE_MAX];
-    size_t count;
+    size_t count, capacity;
+    char (*messages)[GH_ACTIVITY_MESSAGE_MAX]; /* behind the rows */
+    struct gh_activity_times rows[];
 };
+
+/* NULL without memory. */
+static struct batch *batch_open(size_t capacity)
+{
+    struct batch *batch;
+    batch = malloc(sizeof *batch + capacity * (sizeof batch->rows[0] + GH_ACTIVITY_MESSAGE_MAX));
+    if (batch == NULL)
+        return NULL;
+    batch->count = 0;
+    batch->capacity = capacity;
+    batch->messages = (void *)&batch->rows[capacity];
+    return batch;
+}
+
+/* What waits to be written: times of devices and uses of credentials. */
+struct waiting {
+    size_t times, uses;
+};
+
+static struct waiting count_waiting(struct gh_activity_table *table)
+{
+    struct waiting waiting = {0};
+    for (size_t i = 0; i < GH_ACTIVITY_SHARDS; i++) {
+        pthread_mutex_lock(&table->shards[i].lock);
+        waiting.times += table->shards[i].entries.count;
+        waiting.uses += table->shards[i].uses.count;
+        pthread_mutex_unlock(&table->shards[i].lock);
+    }
+    return waiting;
+}
 
 static void take(struct batch *batch, struct entry *entry)
 {
@@ -117,12 +148,12 @@ static void gather(struct gh_activity_table *table, struct batch *batch, size_t 
         struct gh_slice key;
         void *value;
         pthread_mutex_lock(&table->shards[*shard].lock);
-        while (batch->count < BATCH_MAX &&
+        while (batch->count < batch->capacity &&
                gh_map_next(&table->shards[*shard].entries, &at, &key, &value))
             if (((struct entry *)value)->dirty)
                 take(batch, value);
         pthread_mutex_unlock(&table->shards[*shard].lock);
-        if (batch->count == BATCH_MAX)
+        if (batch->count == batch->capacity)
             return;
     }
 }
@@ -155,25 +186,37 @@ static int by_device(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-enum gh_error_code gh_activity_flush(struct gh_activity_table *table, struct gh_error *error)
+static enum gh_error_code flush_times(struct gh_activity_table *table, size_t waiting,
+                                      struct gh_error *error)
 {
     enum gh_error_code code = GH_OK;
-    struct batch *batch = malloc(sizeof *batch);
+    struct batch *batch = batch_open(waiting < BATCH_MAX ? waiting : BATCH_MAX);
     if (batch == NULL)
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory to write activity times");
-    pthread_mutex_lock(&table->flushing);
-    for (size_t shard = 0, batches = 0; code == GH_OK && batches < BATCHES_MAX; batches++) {
+    size_t shard = 0, written = 0; /* what comes meanwhile may wait for the next flush */
+    while (code == GH_OK && written < waiting) {
         gather(table, batch, &shard);
         if (batch->count == 0)
             break;
+        written += batch->count;
         qsort(batch->rows, batch->count, sizeof batch->rows[0], by_device);
         code = gh_store_activity_put(table->store, batch->rows, batch->count, error);
         settle(table, batch, code == GH_OK);
     }
-    if (code == GH_OK)
-        code = gh_uses_flush(table, error);
-    pthread_mutex_unlock(&table->flushing);
     free(batch);
+    return code;
+}
+
+enum gh_error_code gh_activity_flush(struct gh_activity_table *table, struct gh_error *error)
+{
+    enum gh_error_code code = GH_OK;
+    pthread_mutex_lock(&table->flushing);
+    struct waiting waiting = count_waiting(table);
+    if (waiting.times > 0)
+        code = flush_times(table, waiting.times, error);
+    if (code == GH_OK && waiting.uses > 0)
+        code = gh_uses_flush(table, waiting.uses, error);
+    pthread_mutex_unlock(&table->flushing);
     return code;
 }
 

@@ -58,7 +58,8 @@ GH_MUST_USE bool gh_mark_secret(const struct gh_directory *directory, int64_t te
 /* Uses of credentials (uses.c), beside the times. */
 void gh_uses_note(struct gh_activity_table *table, const struct gh_credential_use *use);
 void gh_uses_lay_over(struct gh_activity_table *table, struct gh_device *device);
-GH_MUST_USE enum gh_error_code gh_uses_flush(struct gh_activity_table *table,
+/* About as many as `waiting` says: those that come meanwhile may wait for the next flush. */
+GH_MUST_USE enum gh_error_code gh_uses_flush(struct gh_activity_table *table, size_t waiting,
                                              struct gh_error *error);
 void gh_uses_deinit(struct gh_activity_shard *shard);
 

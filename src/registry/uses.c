@@ -74,11 +74,25 @@ void gh_uses_lay_over(struct gh_activity_table *table, struct gh_device *device)
 
 /* --- flushing --- */
 
+/* As in activity.c: of as many as wait. */
 struct batch {
-    struct gh_credential_use rows[BATCH_MAX];
-    struct use_key keys[BATCH_MAX];
-    size_t count;
+    size_t count, capacity;
+    struct use_key *keys; /* behind the rows */
+    struct gh_credential_use rows[];
 };
+
+/* NULL without memory. */
+static struct batch *batch_open(size_t capacity)
+{
+    struct batch *batch;
+    batch = malloc(sizeof *batch + capacity * (sizeof batch->rows[0] + sizeof *batch->keys));
+    if (batch == NULL)
+        return NULL;
+    batch->count = 0;
+    batch->capacity = capacity;
+    batch->keys = (struct use_key *)(void *)&batch->rows[capacity];
+    return batch;
+}
 
 /* The row of a use, whose texts borrow from its key. */
 static void fill_row(struct gh_credential_use *row, const struct use *use,
@@ -96,13 +110,13 @@ static void fill_row(struct gh_credential_use *row, const struct use *use,
 static void gather(struct gh_activity_table *table, struct batch *batch)
 {
     batch->count = 0;
-    for (size_t i = 0; i < GH_ACTIVITY_SHARDS && batch->count < BATCH_MAX; i++) {
+    for (size_t i = 0; i < GH_ACTIVITY_SHARDS && batch->count < batch->capacity; i++) {
         struct gh_activity_shard *shard = &table->shards[i];
         struct gh_slice name;
         size_t at = 0;
         void *value;
         pthread_mutex_lock(&shard->lock);
-        while (batch->count < BATCH_MAX && gh_map_next(&shard->uses, &at, &name, &value)) {
+        while (batch->count < batch->capacity && gh_map_next(&shard->uses, &at, &name, &value)) {
             struct use *use = value;
             struct use_key *key = &batch->keys[batch->count];
             if (!use->dirty)
@@ -137,19 +151,20 @@ static void settle(struct gh_activity_table *table, const struct batch *batch, b
     pthread_rwlock_unlock(&table->removal);
 }
 
-enum gh_error_code gh_uses_flush(struct gh_activity_table *table, struct gh_error *error)
+enum gh_error_code gh_uses_flush(struct gh_activity_table *table, size_t waiting,
+                                 struct gh_error *error)
 {
     enum gh_error_code code = GH_OK;
-    struct batch *batch = malloc(sizeof *batch);
+    struct batch *batch = batch_open(waiting < BATCH_MAX ? waiting : BATCH_MAX);
     if (batch == NULL)
         return gh_error_set(error, GH_ERROR_MEMORY, "no memory to write uses of credentials");
-    do {
+    for (size_t written = 0; code == GH_OK && written < waiting; written += batch->count) {
         gather(table, batch);
         if (batch->count == 0)
             break;
         code = gh_store_credential_uses_put(table->store, batch->rows, batch->count, error);
         settle(table, batch, code == GH_OK);
-    } while (code == GH_OK && batch->count == BATCH_MAX);
+    }
     free(batch);
     return code;
 }

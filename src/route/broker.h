@@ -123,6 +123,13 @@ const uint16_t *gh_attachment_received(const struct gh_attachment *attachment, s
 
 /* --- publishing */
 
+/* Whom a publisher's last topic concerned. It is the publisher's, who keeps it zeroed until its
+ * first message, uses it on one loop, and does not look into it. */
+struct gh_broker_hint {
+    const void *targets;
+    uint64_t freed;
+};
+
 struct gh_broker_publish {
     struct gh_slice topic, payload;
     struct gh_slice properties; /* what is passed on: neither alias, expiry nor identifiers */
@@ -130,6 +137,7 @@ struct gh_broker_publish {
     bool retain, has_expiry;
     uint32_t expiry_s;
     uint16_t packet_id;
+    struct gh_broker_hint *hint; /* NULL: none is kept */
 };
 enum gh_broker_posted {
     GH_BROKER_POSTED,  /* done; at QoS 1 and 2 it may be acknowledged */

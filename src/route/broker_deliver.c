@@ -80,7 +80,8 @@ static void lend(struct gh_attachment *attachment, struct gh_route_message *mess
                  int64_t now_ms, struct gh_delivery *out)
 {
     /* Of a stored session the publisher's loop may drop a body. */
-    attachment->current = attachment->session->stored ? gh_route_message_ref(message) : NULL;
+    attachment->session->inbox->current =
+        attachment->session->stored ? gh_route_message_ref(message) : NULL;
     out->message = message;
     out->qos = flags & GH_TARGET_QOS;
     out->retain = (flags & GH_TARGET_RETAIN) != 0;
@@ -166,6 +167,12 @@ static bool next_in_lane(struct gh_attachment *attachment, int64_t now_ms, struc
     return true;
 }
 
+void inbox_take_back(struct inbox *inbox)
+{
+    gh_route_message_unref(inbox->current);
+    inbox->current = NULL;
+}
+
 bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool qos0_only,
                         struct gh_delivery *out)
 {
@@ -174,8 +181,7 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     assert(attachment->holds);
     if (session->inbox == NULL)
         return false;
-    gh_route_message_unref(attachment->current);
-    attachment->current = NULL;
+    inbox_take_back(session->inbox);
     if (session->inbox->walks != NULL)
         session_walk(session);
     gh_latch_take(&session->lock);
@@ -189,32 +195,31 @@ bool gh_attachment_next(struct gh_attachment *attachment, int64_t now_ms, bool q
     return any;
 }
 
-static void note_sent(struct gh_attachment *attachment)
+static void note_sent(struct session *session)
 {
-    struct session *session = attachment->session;
-    if (attachment->sent == 0)
+    struct inbox *inbox = session->inbox;
+    if (inbox == NULL || inbox->sent == 0)
         return;
-    uint64_t sequence = sequence_of(attachment->sent);
-    struct gh_queue_entry *entry =
-        sequence == 0 ? NULL : gh_queue_entry(&session->inbox->queue, sequence);
-    attachment->sent = 0;
+    uint64_t sequence = sequence_of(inbox->sent);
+    struct gh_queue_entry *entry = sequence == 0 ? NULL : gh_queue_entry(&inbox->queue, sequence);
+    inbox->sent = 0;
     if (sequence == 0) {
         lane_pop(session);
     } else if (entry != NULL) {
         if (entry->state == GH_QUEUE_READY)
             entry->state = GH_QUEUE_SENT;
         entry->flags &= (uint16_t)~ENTRY_RESUME;
-        session->inbox->inflight++;
-        session->inbox->cursor = sequence + 1;
-        if (sequence >= session->inbox->sent_to)
-            session->inbox->sent_to = sequence + 1;
+        inbox->inflight++;
+        inbox->cursor = sequence + 1;
+        if (sequence >= inbox->sent_to)
+            inbox->sent_to = sequence + 1;
     }
 }
 
 void attachment_note(struct gh_attachment *attachment)
 {
     struct port *port = attachment->port;
-    note_sent(attachment);
+    note_sent(attachment->session);
     if (port->ending != attachment)
         return;
     port->ending = NULL;
@@ -225,8 +230,9 @@ void attachment_note(struct gh_attachment *attachment)
 /* The next call for the attachment takes the lock anyway. */
 void gh_attachment_sent(struct gh_attachment *attachment, uint64_t token)
 {
-    assert(attachment->sent == 0);
-    attachment->sent = token;
+    struct inbox *inbox = attachment->session->inbox;
+    assert(inbox->sent == 0);
+    inbox->sent = token;
 }
 
 static void end_acknowledged(struct port *port)

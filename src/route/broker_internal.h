@@ -166,12 +166,6 @@ struct targets {
     struct target list[];
 };
 
-/* The targets that a publisher's last message had, as long as the port has freed none since. */
-struct targets_hint {
-    const struct targets *targets;
-    uint64_t freed;
-};
-
 struct lane_item {
     struct gh_route_message *message;
     uint8_t flags;
@@ -215,9 +209,11 @@ struct inbox {
     /* At home. */
     struct gh_timer timer;
     struct walk *walks;
-    struct gh_map *index;      /* of the subscriptions by filter; NULL: they are few */
-    struct passing *passing;   /* while it ends */
-    struct session *line_next; /* in the line of the port that it stands in */
+    struct gh_route_message *current; /* what `next` lent, if others could take it away */
+    uint64_t sent;                    /* went out, and is noted with the next lock; 0: none */
+    struct gh_map *index;             /* of the subscriptions by filter; NULL: they are few */
+    struct passing *passing;          /* while it ends */
+    struct session *line_next;        /* in the line of the port that it stands in */
     bool fetching;
 
     /* Under the session's lock. */
@@ -239,7 +235,7 @@ struct inbox {
     uint32_t taken_count, taken_capacity;
     uint32_t taken_flying; /* QoS 2 publishes whose record is under way */
 };
-static_assert(sizeof(struct inbox) <= 280, "a hundred thousand of them are idle");
+static_assert(sizeof(struct inbox) <= 288, "a hundred thousand of them are idle");
 
 /* There are as many as devices, and most have nothing to do: what is rare is a block of its own. */
 struct session {
@@ -315,17 +311,14 @@ struct gh_attachment {
     struct session *session; /* a reference */
     const struct gh_attachment_host *host;
     void *context;
+    struct connecting *connecting; /* of whoever has the letter; NULL once it is answered */
     /* Of its own loop: */
-    struct targets_hint hint;
     enum attachment_state state;
     bool holds;      /* the session is this connection's, and at home here */
     bool travelling; /* somebody will come back to it: who has left is freed then */
     bool session_present;
-    struct connecting *connecting;    /* of whoever has the letter; NULL once it is answered */
-    struct gh_route_message *current; /* what `next` lent, if others could take it away */
-    uint64_t sent;                    /* went out, and is noted with the next lock; 0: none */
 };
-static_assert(sizeof(struct gh_attachment) <= 80, "a hundred thousand of them are idle");
+static_assert(sizeof(struct gh_attachment) <= 48, "a hundred thousand of them are idle");
 
 #define RETAINED_NOWHERE UINT64_MAX
 struct retained {
@@ -418,7 +411,7 @@ uint8_t subscription_options(const struct subscription *subscription);
 /* Who gets the topic: valid until the port's next call. NULL: no memory. A publisher mostly goes on
  * with its last topic: with a hint of its own that is found without a look-up. */
 const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic,
-                                   struct targets_hint *hint);
+                                   struct gh_broker_hint *hint);
 void port_forget_matches(struct port *port);
 /* Whose turn it is, with a reference, and how it subscribed; NULL: nobody is there. */
 struct session *group_choose(struct group *group, struct target *how);
@@ -426,8 +419,7 @@ void leaf_unref(struct leaf *leaf);
 
 /* --- broker_publish.c */
 struct publish_call {
-    struct session *from;      /* NULL: the server itself */
-    struct targets_hint *hint; /* may be NULL */
+    struct session *from; /* NULL: the server itself */
     void (*done)(void *context, uint16_t packet_id, bool stored, bool matched);
     void *context;
 };
@@ -450,6 +442,8 @@ void lane_clear(struct session *session);
 /* What went out last and what was acknowledged is noted: before anything else is done to the
  * session. Its lock is held. */
 void attachment_note(struct gh_attachment *attachment);
+/* What `next` lent is the connection's no more. At home. */
+void inbox_take_back(struct inbox *inbox);
 /* Ends the entry, if it is there. The lock is held; `here` as of broker_count_queued. */
 void session_end_entry(struct session *session, struct port *here, uint64_t sequence);
 

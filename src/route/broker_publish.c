@@ -484,7 +484,7 @@ enum gh_broker_posted space_publish(struct port *port, struct space *space,
                                     const struct publish_call *call)
 {
     struct routing routing = {.port = port, .space = space, .publish = publish, .from = call->from};
-    const struct targets *targets = port_targets(port, space, publish->topic, call->hint);
+    const struct targets *targets = port_targets(port, space, publish->topic, publish->hint);
     if (targets == NULL)
         return GH_BROKER_FAILED;
     if (over_quota(space, publish))
@@ -567,8 +567,7 @@ gh_attachment_publish(struct gh_attachment *attachment, const struct gh_broker_p
                       void (*done)(void *context, uint16_t packet_id, bool stored, bool matched),
                       void *context)
 {
-    struct publish_call call = {
-        .from = attachment->session, .hint = &attachment->hint, .done = done, .context = context};
+    struct publish_call call = {.from = attachment->session, .done = done, .context = context};
     assert(attachment->holds);
     return space_publish(attachment->port, attachment->session->space, publish, &call);
 }

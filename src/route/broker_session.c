@@ -95,6 +95,7 @@ static void free_inbox(struct session *session)
 {
     assert(session->inbox->subscriptions == NULL);
     drop_queue(session);
+    inbox_take_back(session->inbox);
     session_free_walks(session);
     free(session->inbox->taken);
     gh_slot_give(session->inbox, sizeof *session->inbox);
@@ -177,7 +178,6 @@ static void free_attachment(struct gh_attachment *attachment)
 {
     if (attachment->session != NULL)
         session_unref(attachment->session);
-    gh_route_message_unref(attachment->current);
     free(attachment->connecting);
     gh_slot_give(attachment, sizeof *attachment);
 }
@@ -685,6 +685,7 @@ static void release(struct gh_attachment *attachment, const struct gh_detach *de
         session->expiry_s = stays ? within_expiry_max(session, detach->expiry_s) : 0;
     if (session->inbox != NULL) {
         session->inbox->detached_at_ms = now_ms;
+        inbox_take_back(session->inbox);
         lane_clear(session);
     }
     gh_latch_give(&session->lock);

@@ -515,7 +515,7 @@ static const struct targets *find_targets(struct port *port, struct space *space
 }
 
 const struct targets *port_targets(struct port *port, struct space *space, struct gh_slice topic,
-                                   struct targets_hint *hint)
+                                   struct gh_broker_hint *hint)
 {
     const struct targets *targets = hint == NULL ? NULL : hint->targets;
     if (targets != NULL && hint->freed == port->matches_freed && targets->space == space &&
@@ -523,6 +523,6 @@ const struct targets *port_targets(struct port *port, struct space *space, struc
         return targets;
     targets = find_targets(port, space, topic);
     if (hint != NULL)
-        *hint = (struct targets_hint){targets, port->matches_freed};
+        *hint = (struct gh_broker_hint){targets, port->matches_freed};
     return targets;
 }

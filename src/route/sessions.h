@@ -88,11 +88,16 @@ struct gh_place {
     struct gh_port *port;
     uint64_t device, serial; /* serial 0: not in the table */
     uint64_t client_key;     /* as in the presence, and so on */
-    int64_t since_ms;
-    bool assigned;
-    bool replaced; /* the table's: a newer one counts, and this one was told to close */
+    uint64_t since_ms : 48;
+    bool assigned : 1;
+    bool replaced : 1; /* the table's: a newer one counts, and this one was told to close */
 };
-static_assert(sizeof(struct gh_place) <= 56, "a hundred thousand of them are idle");
+static_assert(sizeof(struct gh_place) <= 48, "a hundred thousand of them are idle");
+
+static inline void gh_place_set_since(struct gh_place *place, int64_t now_ms)
+{
+    place->since_ms = (uint64_t)now_ms & ((UINT64_C(1) << 48) - 1);
+}
 
 /* NULL when there is no memory. */
 struct gh_sessions *gh_sessions_open(void);

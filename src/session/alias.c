@@ -46,7 +46,7 @@ static bool learn(struct gh_session_aliases *aliases, struct gh_session_alias *a
 static bool learn_from_peer(struct gh_session *session, uint16_t alias, struct gh_slice topic,
                             struct gh_buffer *out)
 {
-    struct gh_session_aliases *aliases = &session->extra->in;
+    struct gh_session_aliases *aliases = &session->flow->extra->in;
     struct gh_session_alias *entry = &aliases->entries[alias - 1];
 
     if (gh_slice_equal(topic_of(entry), topic))
@@ -106,7 +106,7 @@ uint16_t gh_session_alias_choose(struct gh_session *session, struct gh_slice top
 
 void gh_session_alias_undo(struct gh_session *session)
 {
-    struct gh_session_aliases *aliases = &session->extra->out;
+    struct gh_session_aliases *aliases = &session->flow->extra->out;
     assert(aliases->used != 0);
     forget(aliases, &aliases->entries[--aliases->used]);
 }
@@ -121,8 +121,8 @@ static void free_table(struct gh_session_aliases *aliases)
 
 void gh_session_aliases_free(struct gh_session *session)
 {
-    if (session->extra == NULL)
+    if (session->flow->extra == NULL)
         return;
-    free_table(&session->extra->in);
-    free_table(&session->extra->out);
+    free_table(&session->flow->extra->in);
+    free_table(&session->flow->extra->out);
 }

@@ -169,7 +169,7 @@ static void put_texts(const struct gh_session *session,
                       struct gh_buffer *block)
 {
     enum { AROUND_BLOCK = 1 + 4 + 2 + 4, AROUND_TEXT = 3 };
-    const struct gh_session_extra *extra = session->extra;
+    const struct gh_session_extra *extra = session->flow->extra;
     struct gh_slice information = admission->response_information;
 
     if (session->unnamed) /* [/ MQTT-3.2.2-16] */

@@ -13,7 +13,7 @@ size_t gh_session_room(const struct gh_buffer *out)
  */
 static size_t owed(const struct gh_session *session)
 {
-    size_t acks = (size_t)session->in_due + session->out_due;
+    size_t acks = (size_t)session->flow->in_due + session->flow->out_due;
     return acks * GH_SESSION_ACK_BYTES + GH_SESSION_FAREWELL_BYTES;
 }
 
@@ -87,16 +87,17 @@ enum gh_session_hold gh_session_obstacle(const struct gh_session *session,
         return GH_SESSION_HOLD_ROOM;
     if (rule->counts && gh_session_rate_next_ns(session) > now_ns)
         return GH_SESSION_HOLD_RATE;
-    bool ends = packet->type == GH_MQTT_PUBLISH && session->in_counted >= limits->inflight_in_max;
-    if (session->in_due >= limits->inflight_in_max && adds_answer(session, packet) && !ends)
+    bool ends =
+        packet->type == GH_MQTT_PUBLISH && session->flow->in_counted >= limits->inflight_in_max;
+    if (session->flow->in_due >= limits->inflight_in_max && adds_answer(session, packet) && !ends)
         return GH_SESSION_HOLD_INFLIGHT;
     return GH_SESSION_HOLD_NONE;
 }
 
 void gh_session_hold_input(struct gh_session *session, enum gh_session_hold hold, int64_t now_ns)
 {
-    if (session->hold == GH_SESSION_HOLD_NONE)
-        session->hold_ns = now_ns;
+    if (session->hold == GH_SESSION_HOLD_NONE && session->phase == GH_SESSION_UP)
+        session->in_ns = now_ns;
     session->hold = (uint8_t)hold;
 }
 
@@ -107,7 +108,7 @@ bool gh_session_resumable(const struct gh_session *session, const struct gh_buff
         return session->phase == GH_SESSION_UP && session->due == GH_SESSION_DUE_NOTHING;
     case GH_SESSION_HOLD_INFLIGHT:
         return session->phase == GH_SESSION_UP &&
-               session->in_due < session->limits->inflight_in_max;
+               session->flow->in_due < session->limits->inflight_in_max;
     case GH_SESSION_HOLD_ROOM:
         return !gh_session_ended(session) &&
                gh_session_room(out) >= owed(session) + GH_SESSION_ANSWER_BYTES;

@@ -16,14 +16,15 @@
 
 static struct gh_session_inbound *list_of(const struct gh_session *session)
 {
-    return session->in_capacity > 0 ? session->in.list
-                                    : (struct gh_session_inbound *)(uintptr_t)&session->in.one;
+    return session->flow->in_capacity > 0
+               ? session->flow->in.list
+               : (struct gh_session_inbound *)(uintptr_t)&session->flow->in.one;
 }
 
 /* Index of the first entry whose id is not smaller. */
 static size_t place_of(const struct gh_session *session, uint16_t packet_id)
 {
-    size_t low = 0, high = session->in_count;
+    size_t low = 0, high = session->flow->in_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (list_of(session)[middle].packet_id < packet_id)
@@ -39,7 +40,7 @@ struct gh_session_inbound *gh_session_inbound_find(const struct gh_session *sess
 {
     size_t i = place_of(session, packet_id);
     struct gh_session_inbound *list = list_of(session);
-    return i < session->in_count && list[i].packet_id == packet_id ? &list[i] : NULL;
+    return i < session->flow->in_count && list[i].packet_id == packet_id ? &list[i] : NULL;
 }
 
 static bool owes_answer(const struct gh_session_inbound *inbound)
@@ -50,16 +51,18 @@ static bool owes_answer(const struct gh_session_inbound *inbound)
 /* Room for one more. */
 static bool make_room(struct gh_session *session)
 {
-    bool is_single = session->in_capacity == 0;
-    struct gh_session_inbound one = session->in.one;
-    if (is_single && session->in_count == 0)
+    if (gh_session_flow(session) == NULL)
+        return false;
+    bool is_single = session->flow->in_capacity == 0;
+    struct gh_session_inbound one = session->flow->in.one;
+    if (is_single && session->flow->in_count == 0)
         return true;
     struct gh_session_inbound *list =
-        gh_session_list_grow(is_single ? NULL : session->in.list, session->in_count,
-                             &session->in_capacity, sizeof *list);
+        gh_session_list_grow(is_single ? NULL : session->flow->in.list, session->flow->in_count,
+                             &session->flow->in_capacity, sizeof *list);
     if (list == NULL)
         return false;
-    session->in.list = list;
+    session->flow->in.list = list;
     if (is_single)
         list[0] = one;
     return true;
@@ -71,38 +74,41 @@ static bool add(struct gh_session *session, struct gh_session_inbound added)
         return false;
     struct gh_session_inbound *list = list_of(session);
     size_t i = place_of(session, added.packet_id);
-    memmove(list + i + 1, list + i, (session->in_count - i) * sizeof *list);
+    memmove(list + i + 1, list + i, (session->flow->in_count - i) * sizeof *list);
     list[i] = added;
-    session->in_count++;
-    session->in_due += owes_answer(&added);
-    session->in_counted += added.counted;
+    session->flow->in_count++;
+    session->flow->in_due += owes_answer(&added);
+    session->flow->in_counted += added.counted;
     return true;
 }
 
 static void set_state(struct gh_session *session, struct gh_session_inbound *inbound,
                       enum gh_session_inbound_state state)
 {
-    session->in_due -= owes_answer(inbound);
+    session->flow->in_due -= owes_answer(inbound);
     inbound->state = (uint8_t)state;
-    session->in_due += owes_answer(inbound);
+    session->flow->in_due += owes_answer(inbound);
 }
 
 static void remove_entry(struct gh_session *session, struct gh_session_inbound *inbound)
 {
     size_t i = (size_t)(inbound - list_of(session));
-    session->in_due -= owes_answer(inbound);
-    session->in_counted -= inbound->counted;
-    session->in_count--;
-    memmove(inbound, inbound + 1, (session->in_count - i) * sizeof *inbound);
-    if (session->in_count == 0)
+    session->flow->in_due -= owes_answer(inbound);
+    session->flow->in_counted -= inbound->counted;
+    session->flow->in_count--;
+    memmove(inbound, inbound + 1, (session->flow->in_count - i) * sizeof *inbound);
+    if (session->flow->in_count == 0)
         gh_session_inbound_free(session);
 }
 
 void gh_session_inbound_free(struct gh_session *session)
 {
-    if (session->in_capacity > 0)
-        free(session->in.list);
-    session->in_count = session->in_capacity = session->in_due = session->in_counted = 0;
+    if (session->flow->in_count == 0 && session->flow->in_capacity == 0)
+        return;
+    if (session->flow->in_capacity > 0)
+        free(session->flow->in.list);
+    session->flow->in_count = session->flow->in_capacity = session->flow->in_due =
+        session->flow->in_counted = 0;
 }
 
 static int by_id(const void *a, const void *b)
@@ -113,15 +119,17 @@ static int by_id(const void *a, const void *b)
 
 bool gh_session_inbound_restore(struct gh_session *session, const uint16_t *received, size_t count)
 {
-    assert(session->in_count == 0 && count <= UINT16_MAX);
+    assert(session->flow->in_count == 0 && count <= UINT16_MAX);
     if (count == 0)
         return true;
+    if (gh_session_flow(session) == NULL)
+        return false;
     struct gh_session_inbound *list = calloc(count, sizeof *list);
     if (list == NULL)
         return false;
     gh_session_inbound_free(session);
-    session->in.list = list;
-    session->in_count = session->in_capacity = (uint16_t)count;
+    session->flow->in.list = list;
+    session->flow->in_count = session->flow->in_capacity = (uint16_t)count;
     for (size_t i = 0; i < count; i++) {
         assert(received[i] != 0);
         list[i] = (struct gh_session_inbound){received[i], GH_SESSION_IN_RECEIVED, false};
@@ -186,7 +194,8 @@ void gh_session_complete(struct gh_session *session, uint16_t packet_id, struct 
 
 static bool over_receive_max(struct gh_session *session, struct gh_buffer *out)
 {
-    if (!gh_session_speaks_5(session) || session->in_counted < session->limits->inflight_in_max)
+    if (!gh_session_speaks_5(session) ||
+        session->flow->in_counted < session->limits->inflight_in_max)
         return false;
     gh_session_end(session, GH_SESSION_END_RECEIVE_MAX,
                    "more publishes without an answer than Receive Maximum [/ MQTT-3.3.4-7]", out);
@@ -204,7 +213,7 @@ static void take_again(struct gh_session *session, struct gh_session_inbound *in
         if (over_receive_max(session, out))
             return;
         inbound->counted = true;
-        session->in_counted++;
+        session->flow->in_counted++;
     }
     write_ack(session, GH_MQTT_PUBREC, inbound->packet_id, GH_MQTT_REASON_SUCCESS, out);
 }
@@ -382,8 +391,9 @@ struct gh_session_farewell gh_session_farewell(const struct gh_session *session)
 
 static struct gh_slice method_of(const struct gh_session *session)
 {
-    return session->extra == NULL ? (struct gh_slice){0}
-                                  : gh_slice(session->extra->method, session->extra->method_size);
+    return session->flow->extra == NULL
+               ? (struct gh_slice){0}
+               : gh_slice(session->flow->extra->method, session->flow->extra->method_size);
 }
 
 /* Empty when the block has none. */

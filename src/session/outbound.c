@@ -15,20 +15,20 @@
 
 static struct gh_session_outbound *entry_at(const struct gh_session *session, size_t i)
 {
-    return &session->out[session->out_first + i];
+    return &session->flow->out[session->flow->out_first + i];
 }
 
 size_t gh_session_inflight_out(const struct gh_session *session)
 {
     size_t count = 0;
-    for (size_t i = 0; i < session->out_count; i++)
+    for (size_t i = 0; i < session->flow->out_count; i++)
         count += !entry_at(session, i)->withdrawn;
     return count;
 }
 
 static struct gh_session_outbound *find(const struct gh_session *session, uint16_t packet_id)
 {
-    for (size_t i = 0; i < session->out_count; i++)
+    for (size_t i = 0; i < session->flow->out_count; i++)
         if (entry_at(session, i)->packet_id == packet_id)
             return entry_at(session, i);
     return NULL;
@@ -36,7 +36,7 @@ static struct gh_session_outbound *find(const struct gh_session *session, uint16
 
 static struct gh_session_outbound *find_token(const struct gh_session *session, uint64_t token)
 {
-    for (size_t i = 0; i < session->out_count; i++)
+    for (size_t i = 0; i < session->flow->out_count; i++)
         if (entry_at(session, i)->token == token && !entry_at(session, i)->withdrawn)
             return entry_at(session, i);
     return NULL;
@@ -45,9 +45,9 @@ static struct gh_session_outbound *find_token(const struct gh_session *session, 
 static uint16_t next_id(struct gh_session *session)
 {
     do {
-        session->last_id++;
-    } while (session->last_id == 0 || find(session, session->last_id) != NULL);
-    return session->last_id; /* [MQTT-2.3.1-4 / MQTT-2.2.1-4] */
+        session->flow->last_id++;
+    } while (session->flow->last_id == 0 || find(session, session->flow->last_id) != NULL);
+    return session->flow->last_id; /* [MQTT-2.3.1-4 / MQTT-2.2.1-4] */
 }
 
 static bool repeats(const struct gh_session *session)
@@ -58,28 +58,33 @@ static bool repeats(const struct gh_session *session)
 static bool full(const struct gh_session *session, size_t size)
 {
     const struct gh_session_limits *limits = session->limits;
-    return session->out_count >= limits->inflight_out_max ||
-           session->out_counted >= session->receive_max || /* [/ MQTT-3.3.4-9, MQTT-4.9.0-2] */
-           (session->out_count != 0 && repeats(session) &&
-            session->out_bytes + size > limits->inflight_out_bytes_max);
+    return session->flow->out_count >= limits->inflight_out_max ||
+           session->flow->out_counted >=
+               session->receive_max || /* [/ MQTT-3.3.4-9, MQTT-4.9.0-2] */
+           (session->flow->out_count != 0 && repeats(session) &&
+            session->flow->out_bytes + size > limits->inflight_out_bytes_max);
 }
 
 /* Room for one more at the end: those before `out_first` give theirs when they are half of all. */
 static bool make_room(struct gh_session *session)
 {
-    unsigned used = (unsigned)session->out_first + session->out_count;
-    if (used < session->out_capacity)
+    if (gh_session_flow(session) == NULL)
+        return false;
+    unsigned used = (unsigned)session->flow->out_first + session->flow->out_count;
+    if (used < session->flow->out_capacity)
         return true;
-    if (session->out_first > session->out_capacity / 2 || used == UINT16_MAX) {
-        memmove(session->out, entry_at(session, 0), session->out_count * sizeof *session->out);
-        session->out_first = 0;
-        used = session->out_count;
+    if (session->flow->out_first > session->flow->out_capacity / 2 || used == UINT16_MAX) {
+        memmove(session->flow->out, entry_at(session, 0),
+                session->flow->out_count * sizeof *session->flow->out);
+        session->flow->out_first = 0;
+        used = session->flow->out_count;
     }
-    struct gh_session_outbound *list = gh_session_list_grow(
-        session->out, (uint16_t)used, &session->out_capacity, sizeof *session->out);
+    struct gh_session_outbound *list =
+        gh_session_list_grow(session->flow->out, (uint16_t)used, &session->flow->out_capacity,
+                             sizeof *session->flow->out);
     if (list == NULL)
         return false;
-    session->out = list;
+    session->flow->out = list;
     return true;
 }
 
@@ -87,9 +92,9 @@ static bool add(struct gh_session *session, struct gh_session_outbound added)
 {
     if (!make_room(session))
         return false;
-    *entry_at(session, session->out_count++) = added;
-    session->out_bytes += added.size;
-    session->out_counted += added.counted;
+    *entry_at(session, session->flow->out_count++) = added;
+    session->flow->out_bytes += added.size;
+    session->flow->out_counted += added.counted;
     return true;
 }
 
@@ -123,7 +128,7 @@ static bool add_publish(struct gh_session *session, const struct gh_mqtt_publish
 static void forget_packet(struct gh_session *session, struct gh_session_outbound *outbound)
 {
     free(outbound->packet);
-    session->out_bytes -= outbound->size;
+    session->flow->out_bytes -= outbound->size;
     outbound->packet = NULL;
     outbound->size = 0;
 }
@@ -132,27 +137,29 @@ static void remove_entry(struct gh_session *session, struct gh_session_outbound 
 {
     size_t i = (size_t)(outbound - entry_at(session, 0));
     forget_packet(session, outbound);
-    session->out_counted -= outbound->counted;
+    session->flow->out_counted -= outbound->counted;
     if (outbound->state == GH_SESSION_OUT_RECEIVED)
-        session->out_due--;
-    session->out_count--;
-    if (session->out_count == 0)
+        session->flow->out_due--;
+    session->flow->out_count--;
+    if (session->flow->out_count == 0)
         gh_session_outbound_free(session);
     else if (i == 0)
-        session->out_first++;
+        session->flow->out_first++;
     else
-        memmove(outbound, outbound + 1, (session->out_count - i) * sizeof *outbound);
+        memmove(outbound, outbound + 1, (session->flow->out_count - i) * sizeof *outbound);
 }
 
 void gh_session_outbound_free(struct gh_session *session)
 {
-    for (size_t i = 0; i < session->out_count; i++)
+    if (session->flow->out_capacity == 0)
+        return;
+    for (size_t i = 0; i < session->flow->out_count; i++)
         free(entry_at(session, i)->packet);
-    free(session->out);
-    session->out = NULL;
-    session->out_first = session->out_count = session->out_capacity = session->out_counted =
-        session->out_due = 0;
-    session->out_bytes = 0;
+    free(session->flow->out);
+    session->flow->out = NULL;
+    session->flow->out_first = session->flow->out_count = session->flow->out_capacity =
+        session->flow->out_counted = session->flow->out_due = 0;
+    session->flow->out_bytes = 0;
 }
 
 /* Sending. */
@@ -209,6 +216,8 @@ static enum gh_session_sending send_publish(struct gh_session *session,
         return GH_SESSION_GONE;
     }
     if (publish->qos != 0) {
+        if (gh_session_flow(session) == NULL)
+            return GH_SESSION_FULL;
         if (publish->packet_id == 0)
             publish->packet_id = next_id(session);
         if (!add_publish(session, publish, size, token, now_ns))
@@ -251,9 +260,9 @@ static enum gh_session_sending send_publish_5(struct gh_session *session,
  * a walk through all of them for each message is a seventh of a busy receiver's time. */
 static bool is_at_end(const struct gh_session *session, uint16_t packet_id)
 {
-    return session->out_count > 0 &&
+    return session->flow->out_count > 0 &&
            (entry_at(session, 0)->packet_id == packet_id ||
-            entry_at(session, session->out_count - 1)->packet_id == packet_id);
+            entry_at(session, session->flow->out_count - 1)->packet_id == packet_id);
 }
 
 enum gh_session_sending gh_session_publish(struct gh_session *session,
@@ -296,7 +305,7 @@ static void release(struct gh_session *session, struct gh_session_outbound *outb
                     struct gh_buffer *out)
 {
     if (outbound->state == GH_SESSION_OUT_RECEIVED)
-        session->out_due--;
+        session->flow->out_due--;
     outbound->state = GH_SESSION_OUT_RELEASED;
     outbound->sent_ns = session->in_ns;
     write_pubrel(session, outbound->packet_id, GH_MQTT_REASON_SUCCESS,
@@ -323,7 +332,7 @@ enum gh_session_sending gh_session_resume_release(struct gh_session *session, ui
     if (!gh_session_connected(session))
         return GH_SESSION_GONE;
     assert(packet_id != 0 && find(session, packet_id) == NULL);
-    if (session->out_count >= session->limits->inflight_out_max ||
+    if (session->flow->out_count >= session->limits->inflight_out_max ||
         GH_SESSION_ACK_BYTES + gh_session_headroom(session) > gh_session_room(out) ||
         !add(session, added))
         return GH_SESSION_FULL;
@@ -403,7 +412,7 @@ void gh_session_handle_pubrec(struct gh_session *session, struct gh_mqtt_packet 
     } else {
         forget_packet(session, outbound); /* never again [/ MQTT-4.3.3-6] */
         outbound->state = GH_SESSION_OUT_RECEIVED;
-        session->out_due++;
+        session->flow->out_due++;
         if (outbound->withdrawn)
             release(session, outbound, out);
         else
@@ -426,7 +435,7 @@ void gh_session_handle_pubcomp(struct gh_session *session, struct gh_mqtt_packet
 
 void gh_session_outbound_drop(struct gh_session *session)
 {
-    while (session->out_count != 0) {
+    while (session->flow->out_count != 0) {
         uint64_t token = entry_at(session, 0)->token;
         bool withdrawn = entry_at(session, 0)->withdrawn;
         remove_entry(session, entry_at(session, 0));
@@ -463,7 +472,7 @@ void gh_session_outbound_repeat(struct gh_session *session, int64_t now_ns, stru
 {
     if (!repeats(session))
         return;
-    for (size_t i = 0; i < session->out_count; i++) {
+    for (size_t i = 0; i < session->flow->out_count; i++) {
         struct gh_session_outbound *outbound = entry_at(session, i);
         if (repeat_due_ns(session, outbound) > now_ns)
             continue;
@@ -481,7 +490,7 @@ int64_t gh_session_outbound_deadline_ns(const struct gh_session *session)
     int64_t at_ns = INT64_MAX;
     if (!repeats(session))
         return at_ns;
-    for (size_t i = 0; i < session->out_count; i++) {
+    for (size_t i = 0; i < session->flow->out_count; i++) {
         int64_t due_ns = repeat_due_ns(session, entry_at(session, i));
         at_ns = due_ns < at_ns ? due_ns : at_ns;
     }

@@ -1,3 +1,4 @@
+#include "base/slots.h"
 #include "base/time.h"
 #include "session/session_internal.h"
 #include <stdlib.h>
@@ -19,6 +20,14 @@ const struct gh_session_limits gh_session_limits_default = {
     .stall_ns = 60 * GH_SECOND_NS,
 };
 
+const struct gh_session_flow gh_session_no_flow;
+
+/* The reader's view is never written: gh_session_flow stands before every write. */
+static struct gh_session_flow *no_flow(void)
+{
+    return (struct gh_session_flow *)(uintptr_t)&gh_session_no_flow;
+}
+
 size_t gh_session_size(void)
 {
     static_assert(_Alignof(struct gh_session) <= _Alignof(void *), "the header says so");
@@ -34,6 +43,7 @@ struct gh_session *gh_session_init(void *room, const struct gh_session_limits *l
     *session = (struct gh_session){.limits = limits,
                                    .host = host,
                                    .context = context,
+                                   .flow = no_flow(),
                                    .version = GH_MQTT_V311,
                                    .receive_max = UINT16_MAX};
     return session;
@@ -51,7 +61,10 @@ void gh_session_deinit(struct gh_session *session)
     gh_session_outbound_free(session);
     gh_session_inbound_free(session);
     gh_session_aliases_free(session);
-    free(session->extra);
+    free(session->flow->extra);
+    if (session->flow != no_flow())
+        gh_slot_give(session->flow, sizeof *session->flow);
+    session->flow = no_flow();
 }
 
 void gh_session_close(struct gh_session *session)
@@ -92,11 +105,22 @@ void gh_session_trace(struct gh_session *session, bool on)
     session->traced = on;
 }
 
+struct gh_session_flow *gh_session_flow(struct gh_session *session)
+{
+    if (session->flow != no_flow())
+        return session->flow;
+    struct gh_session_flow *flow = gh_slot_take(sizeof *flow);
+    if (flow != NULL)
+        session->flow = flow;
+    return flow;
+}
+
 struct gh_session_extra *gh_session_extra(struct gh_session *session)
 {
-    if (session->extra == NULL)
-        session->extra = calloc(1, sizeof *session->extra);
-    return session->extra;
+    struct gh_session_flow *flow = gh_session_flow(session);
+    if (flow != NULL && flow->extra == NULL)
+        flow->extra = calloc(1, sizeof *flow->extra);
+    return flow == NULL ? NULL : flow->extra;
 }
 
 void *gh_session_list_grow(void *list, uint16_t count, uint16_t *capacity, size_t entry_size)
@@ -257,7 +281,7 @@ static int64_t stall_ends_ns(const struct gh_session *session)
 {
     return session->hold != GH_SESSION_HOLD_ROOM
                ? INT64_MAX
-               : gh_session_after(session->hold_ns, session->limits->stall_ns);
+               : gh_session_after(session->in_ns, session->limits->stall_ns);
 }
 
 static int64_t earlier(int64_t a, int64_t b)

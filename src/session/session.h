@@ -22,10 +22,11 @@
  * more.
  *
  * Memory: given by gh_session_open, freed by gh_session_close, or the caller's own
- * (gh_session_init, gh_session_deinit). An idle session is one block of 128 bytes (asserted) and no
- * other heap, but for the method when it signed in by AUTH. The lists of what is in flight grow
- * while something is (4 bytes for each message in, at most 65535 of them; 32 for each message out,
- * and its bytes when it is repeated) and are then given back. Tables of topic aliases exist once
+ * (gh_session_init, gh_session_deinit). An idle session is one block of 80 bytes (asserted) and no
+ * other heap, but for the method when it signed in by AUTH. One that has had a message at QoS 1 or
+ * 2 has 48 more, and the lists of what is in flight, which grow while something is (4 bytes for
+ * each message in, at most 65535 of them; 32 for each message out, and its bytes when it is
+ * repeated) and are then given back. Tables of topic aliases exist once
  * one is used and stay; the topics in each have at most GH_SESSION_ALIAS_BYTES_MAX together. The
  * limits and the host table are shared and outlive the session. Slices in callbacks are valid
  * during the call.

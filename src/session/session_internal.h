@@ -94,31 +94,41 @@ struct gh_session_extra {
     uint8_t method[GH_SESSION_AUTH_METHOD_BYTES_MAX];
 };
 
-struct gh_session {
-    const struct gh_session_limits *limits;
-    const struct gh_session_host *host;
-    void *context;
+/* What is under way, and what only a few have. It is made for the first message at QoS 1 or 2 in
+ * either direction, topic alias or authentication method, and stays as long as the session; one
+ * that has not needed it reads gh_session_no_flow. */
+struct gh_session_flow {
     struct gh_session_outbound *out; /* in the order of sending */
     union {                          /* by packet id; one of QoS 1 may stand twice */
         struct gh_session_inbound *list;
         struct gh_session_inbound one; /* while in_capacity is 0: most have no more */
     } in;
     struct gh_session_extra *extra; /* NULL until needed */
-    int64_t in_ns, out_ns; /* last packet in each direction; before UP the begin of the phase */
-    int64_t hold_ns;       /* when input was first held */
-    int64_t rate_ns;       /* when the throttle's bucket is full again */
-    uint32_t out_bytes;    /* of the packets kept */
-    uint32_t peer_bytes;   /* Maximum Packet Size of the peer; 0: any */
-    uint32_t expiry_s;     /* of the DISCONNECT */
-    uint16_t out_first;    /* entries of `out` before it are over */
+    uint32_t out_bytes;             /* of the packets kept */
+    uint16_t out_first;             /* entries of `out` before it are over */
     uint16_t out_count, out_capacity, in_count, in_capacity;
     uint16_t in_due;      /* entries of `in` that the host owes an answer */
     uint16_t in_counted;  /* against our Receive Maximum */
     uint16_t out_due;     /* entries of `out` that the host owes a PUBREL */
     uint16_t out_counted; /* against the peer's Receive Maximum */
+    uint16_t last_id;
+};
+static_assert(sizeof(struct gh_session_flow) <= 48, "every device that publishes has one");
+
+struct gh_session {
+    const struct gh_session_limits *limits;
+    const struct gh_session_host *host;
+    void *context;
+    struct gh_session_flow *flow; /* gh_session_no_flow until needed; never NULL */
+    /* Last packet in each direction; before UP the begin of the phase. While input is held, when
+     * that began: then no silence of the peer counts. */
+    int64_t in_ns, out_ns;
+    int64_t rate_ns;      /* when the throttle's bucket is full again */
+    uint32_t peer_bytes;  /* Maximum Packet Size of the peer; 0: any */
+    uint32_t expiry_s;    /* of the DISCONNECT */
     uint16_t receive_max; /* the peer's */
     uint16_t alias_max;   /* the peer's Topic Alias Maximum */
-    uint16_t last_id, keep_alive_s;
+    uint16_t keep_alive_s;
     uint16_t due_id;    /* of the SUBSCRIBE or UNSUBSCRIBE */
     uint16_t due_count; /* and its filters */
     uint8_t due, phase, hold, version;
@@ -132,7 +142,7 @@ struct gh_session {
     bool clock_runs : 1; /* in_ns is set; false at the start and after a verdict, until the next
                             `now` */
 };
-static_assert(sizeof(struct gh_session) <= 128, "the header promises a small idle session");
+static_assert(sizeof(struct gh_session) <= 80, "the header promises a small idle session");
 
 /* How each type of packet is treated, and by what. */
 struct gh_session_rule {
@@ -149,7 +159,11 @@ void *gh_session_list_grow(void *list, uint16_t count, uint16_t *capacity, size_
 /* from + limit; INT64_MAX when the limit is 0, which is none. */
 int64_t gh_session_after(int64_t from_ns, int64_t limit_ns);
 bool gh_session_speaks_5(const struct gh_session *session);
-/* The optional part, made when it is not there; NULL when there is no memory. */
+/* Of all sessions that have none of their own; read only. */
+extern const struct gh_session_flow gh_session_no_flow;
+/* Its own, made when it is not there; NULL when there is no memory. */
+struct gh_session_flow *gh_session_flow(struct gh_session *session);
+/* The same of the optional part. */
 struct gh_session_extra *gh_session_extra(struct gh_session *session);
 
 /* --- end.c */
