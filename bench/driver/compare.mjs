@@ -40,11 +40,13 @@ const places = placement({ pin: !options.quick && !options.loops && os.cpus().le
 const profile = (side, name) => spawn(...placed(options.fifo ? ['chrt', '-f', '20'] : [], 'perf', ['record', '-e', 'cpu-clock', '-q', '-F', '1999', '-g', '-p', side.pids.join(','), '-o', join(options.profile, `${name}.data`)]),
   { stdio: ['ignore', 'ignore', 'inherit'] });
 
-function loadArgs(side, { transport = 'plain' }, [mode, ...load]) {
+const runMs = ({ longer = 1 }) => (options.quick ? 200 : Number(options['run-ms']) * longer);
+
+function loadArgs(side, { transport = 'plain', ...work }, [mode, ...load]) {
   const identity = { mutual: side.mutualIdentity, registered: side.registeredIdentity }[transport] ?? side.identity;
   return ['bench', mode, '--settle-ms', '150', ...load, ...identity, '--server', side[transport] ?? side.mutual,
     ...(transport !== 'plain' ? ['--ca', side.ca] : []), ...(showsCertificate(transport) ? ['--identities', side.identities] : []),
-    '--pids', side.pids.join(','), '--run-ms', options.quick ? '200' : options['run-ms']];
+    '--pids', side.pids.join(','), '--run-ms', String(runMs(work))];
 }
 
 // One run of the load generator against a side that is up: its report, with `why` when there is none.
@@ -54,7 +56,7 @@ async function run(side, work, load = work.load) {
   let out = '', said = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
   child.stderr.on('data', (chunk) => { said += chunk; process.stderr.write(chunk); });
-  const seconds = (work.seconds + Number(options['run-ms']) / 1000) * (options.quick ? patience : 1);
+  const seconds = (work.seconds + runMs(work) / 1000) * (options.quick ? patience : 1);
   const closed = new Promise((done) => { child.once('close', done); });
   const code = await within(seconds, closed, () => 'late');
   profiler?.kill('SIGINT');

@@ -21,7 +21,8 @@ GH_MUST_USE struct gh_workers *gh_workers_open(unsigned threads, size_t queue_ma
 /* Runs what is queued, then ends the threads: from here on every job is refused, as by a full
  * queue. For an end in which those who may still submit are closed afterwards. By one thread. */
 void gh_workers_stop(struct gh_workers *workers);
-/* The same, and frees them. Nobody submits any more. NULL is none. */
+/* The same, and frees them. Nobody submits any more, nor is still about to return from it. NULL is
+ * none. */
 void gh_workers_close(struct gh_workers *workers);
 /* Never blocks for a job to end. False when `queue_max` jobs are waiting, and after a stop: the job
  * was not taken. */

@@ -62,7 +62,8 @@ int main(void)
     bed.terms = &terms;
     testbed_run(&bed, woken, GH_COUNT(woken));
     CHECK("two looks", full.looks == 2);
+    gh_workers_stop(bed.services.workers);
+    testbed_close(&bed); /* its pulls ask them until here */
     gh_workers_close(bed.services.workers);
-    testbed_close(&bed);
     return check_report();
 }
