@@ -11,7 +11,7 @@ export function connectionWorks(quick) {
   // What letting them in took is given back by then.
   const idle = ['idle', '--count', count, '--concurrency', '64', ...settle('8000')];
   const connect = (times) => ['connect', '--count', times, '--concurrency', '32', ...settle('1000')];
-  const many = { seconds: 60, rounds: 2 }, most = { seconds: 150, rounds: 1 }, handshakes = { seconds: 40 };
+  const many = { seconds: 60, rounds: 5 }, most = { seconds: 150, rounds: 1 }, handshakes = { seconds: 40 };
   return {
     idle: { ...many, what: `${count} idle connections, resident bytes of each`, load: idle, ...idleBytes },
     'idle-tls': { ...many, what: 'the same with TLS 1.3', load: idle, transport: 'tls', ...idleBytes },
