@@ -77,15 +77,21 @@ static bool keep(struct gh_tls *tls, struct gh_slice text, struct gh_slice recor
 /* ---- taking over */
 
 /* OpenSSL makes and frees a buffer for each record that it writes or reads when it is to keep none,
- * and one for the longest record where a flight has some kilobytes: in a handshake it keeps small
- * ones for a step. */
-static void keep_buffers(SSL *ssl, bool keep)
+ * and one for the longest record where a flight has some kilobytes: in a handshake it keeps its
+ * buffers for a step, and a small one to write. */
+static void begin_step_buffers(SSL *ssl)
 {
-    if (keep)
-        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    else
-        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    (void)SSL_set_max_send_fragment(ssl, keep ? FLIGHT_BYTES : GH_RECORD_TEXT_MAX);
+    SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    (void)SSL_set_max_send_fragment(ssl, FLIGHT_BYTES);
+}
+
+/* The longest record lowers what a text is split into with it, but does not raise it again. */
+static void end_step_buffers(SSL *ssl)
+{
+    SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    (void)SSL_set_max_send_fragment(ssl, GH_RECORD_TEXT_MAX);
+    (void)SSL_set_split_send_fragment(ssl, GH_RECORD_TEXT_MAX);
+    (void)SSL_free_buffers(ssl);
 }
 
 bool tls_keys_begin(struct gh_tls *tls, struct gh_tickets *tickets)
@@ -98,7 +104,7 @@ bool tls_keys_begin(struct gh_tls *tls, struct gh_tickets *tickets)
     }
     tls->shaking->tickets = tickets;
     SSL_set_read_ahead(tls->native, 0);
-    keep_buffers(tls->native, true);
+    begin_step_buffers(tls->native);
     return true;
 }
 
@@ -111,8 +117,7 @@ void tls_keys_rest(struct gh_tls *tls)
 static void leave_to_openssl(SSL *ssl)
 {
     tls_socket_look_no_further(ssl);
-    keep_buffers(ssl, false);
-    (void)SSL_free_buffers(ssl);
+    end_step_buffers(ssl);
     SSL_set_read_ahead(ssl, 1);
 }
 

@@ -44,10 +44,12 @@ static ssize_t look_ahead(struct tls_socket *socket)
     if ((socket->ahead = malloc(sizeof *socket->ahead)) == NULL)
         return -1; /* errno is ENOMEM */
     ssize_t got = receive(socket->fd, socket->ahead->bytes, AHEAD_BYTES);
+    int error = errno; /* which says whether to ask again */
     socket->ahead->at = 0;
     socket->ahead->end = got > 0 ? (size_t)got : 0;
     if (got <= 0)
         drop_ahead(socket);
+    errno = error;
     return got;
 }
 

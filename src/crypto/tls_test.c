@@ -472,6 +472,31 @@ static void each_talk(void)
     gh_tls_context_unref(server);
 }
 
+/* A connection that stays OpenSSL's has long records again, though its handshake had short ones. */
+static void left_to_openssl(void)
+{
+    enum { LONGEST = 16384 };
+    static uint8_t text[LONGEST], seen[LONGEST];
+    struct gh_tls_context *server = gh_tls_server_open(of(&pki.certificate), of(&pki.key), NULL);
+    size_t count;
+    struct pair pair;
+    pair_open(&pair, server, NULL, NULL);
+    SSL *client = talker(0, pair.fds[1]);
+    REQUIRE("TLS 1.2", SSL_set_max_proto_version(client, TLS1_2_VERSION) == 1);
+    for (int i = 0; i < 2; i++) {
+        (void)SSL_do_handshake(client);
+        (void)!gh_tls_handshake(pair.server, NULL);
+    }
+    CHECK("shaken", SSL_do_handshake(client) == 1);
+    CHECK("a long text is sent",
+          gh_tls_write(pair.server, gh_slice(text, sizeof text), &count) == GH_TLS_OK &&
+              count == sizeof text);
+    CHECK("as one record", SSL_read(client, seen, sizeof seen) == LONGEST);
+    SSL_free(client);
+    pair_close(&pair);
+    gh_tls_context_unref(server);
+}
+
 /* What the client sends right behind its Finished is the first that is read. */
 static void eager(void)
 {
@@ -799,6 +824,7 @@ int main(void)
         each_alpn();
         garbage();
         each_talk();
+        left_to_openssl();
         eager();
         tampered();
         shown();
