@@ -53,7 +53,8 @@ void party_note(const struct party *party, enum gh_trail_kind kind, const char *
 
 void party_set_end(struct party *party, int64_t valid_until_s)
 {
-    party->ends_utc_s = valid_until_s < UINT32_MAX ? (uint32_t)valid_until_s : UINT32_MAX;
+    int64_t within_s = valid_until_s < UINT32_MAX ? valid_until_s : UINT32_MAX;
+    party->ends_utc_s = within_s > 0 ? (uint32_t)within_s : 0;
 }
 
 void party_begin_end(struct party *party)

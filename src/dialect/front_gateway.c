@@ -248,7 +248,9 @@ static void tell_refused(struct link *link, const struct gh_identity_verdict *ve
         return;
     struct gh_principal principal = {.device_id = device->id, .device = device->number};
     struct attached refused = {
-        .link = link, .party = {.slot = UINT16_MAX, .log_level = (uint8_t)device->log_level}};
+        /* its slot is nobody's: it is not the connection's own device */
+        .link = link,
+        .party = {.slot = UINT16_MAX, .log_level = (uint8_t)device->log_level}};
     if (party_keep_names(&refused.party, &principal, (struct gh_slice){0}))
         party_tell(&refused.party, &(struct gh_chronicle_entry){.kind = GH_CHRONICLE_ATTACH,
                                                                 .reason = reason,
