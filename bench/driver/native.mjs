@@ -63,6 +63,6 @@ export class NativeGatehouse extends Gatehouse {
 
   async start(options) {
     await super.start(options);
-    this.mutual = this.registered = this.tls;
+    this.mutual = this.tls;
   }
 }
